@@ -1,0 +1,235 @@
+"""Audio files to tensors and back.
+
+Audio is a float32 tensor of shape (channels, samples), full scale 1.0. It is
+never clipped silently: what lies beyond full scale is kept in float files and
+refused elsewhere, unless the caller asks for clipping.
+Chapter 01 listens to what the sample rate does.
+"""
+
+import math
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+
+from .errors import SepkitError
+from .files import atomic_path
+
+MAX_CHANNELS = 2
+#: suffix -> (soundfile format, subtype, whether it holds samples beyond +-1)
+FORMATS = {
+    ".wav": ("WAV", "FLOAT"),
+    ".flac": ("FLAC", "PCM_24"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+    ".ogg": ("OGG", "VORBIS"),
+}
+MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+#: libsndfile's Ogg writer overflows its stack on very long blocks
+BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file's header says: path, sample rate (Hz), samples a channel, channels, subtype."""
+
+    path: Path
+    sample_rate: int
+    samples: int
+    channels: int
+    subtype: str
+
+    @property
+    def seconds(self):
+        return self.samples / self.sample_rate
+
+
+def info(path):
+    """Read a file's header and check that sepkit can use the file.
+
+    Raises
+    ------
+    SepkitError
+        Naming the file, when it is missing, a folder, empty, not audio, of
+        zero length, or has more than two channels.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise SepkitError(f"{path}: is a folder; an audio file was expected")
+    if not path.exists():
+        raise SepkitError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise SepkitError(f"{path}: the file is empty; an audio file was expected")
+    try:
+        header = soundfile.info(str(path))
+    except (soundfile.LibsndfileError, RuntimeError, OSError):
+        raise SepkitError(f"{path}: not readable as audio; expected WAV, FLAC, OGG or MP3") from None
+    if header.frames <= 0:
+        raise SepkitError(f"{path}: holds no samples (zero length); export it again")
+    if header.channels > MAX_CHANNELS:
+        raise SepkitError(f"{path}: has {header.channels} channels; mix it down to 1 or 2 first")
+    return AudioInfo(path, header.samplerate, header.frames, header.channels, header.subtype)
+
+
+def read(path, start=0, frames=None, sample_rate=None, channels=None):
+    """Read a file, or a part of it, without loading the rest.
+
+    Parameters
+    ----------
+    path : str or Path
+        WAV, FLAC, OGG or MP3.
+    start, frames : int
+        First sample and number of samples, counted at the file's own rate.
+    sample_rate : int, optional
+        Resample to this rate (Hz).
+    channels : int, optional
+        1 averages a stereo file, 2 duplicates a mono one.
+
+    Returns
+    -------
+    audio : Tensor
+        float32, (channels, samples). Values beyond +-1 are kept.
+    sample_rate : int
+        The rate of `audio`.
+
+    Raises
+    ------
+    SepkitError
+        As `info`; also when the part lies outside the file, when the file
+        ends before its header says, and when it holds NaN or infinity.
+    """
+    header = info(path)
+    frames = header.samples - start if frames is None else frames
+    if start < 0 or frames < 1 or start + frames > header.samples:
+        raise SepkitError(f"{path}: asked for samples {start} to {start + frames}, but the file has {header.samples}")
+    try:
+        with soundfile.SoundFile(str(header.path)) as file:
+            file.seek(start)
+            data = file.read(frames, dtype="float32", always_2d=True)  # (samples, channels)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise SepkitError(f"{path}: broken off or damaged ({error}); copy or export it again") from None
+    if len(data) < frames:
+        raise SepkitError(
+            f"{path}: truncated, {len(data)} of {frames} samples could be read from sample {start}; copy it again"
+        )
+    if not np.isfinite(data).all():
+        raise SepkitError(f"{path}: holds NaN or infinite samples; export it again")
+    audio = torch.from_numpy(np.ascontiguousarray(data.T))  # (channels, samples)
+    if channels is not None:
+        audio = to_channels(audio, channels)
+    if sample_rate is not None:
+        audio = resample(audio, header.sample_rate, sample_rate)
+    return audio, sample_rate or header.sample_rate
+
+
+def resampled_length(samples, from_rate, to_rate):
+    """The number of samples after resampling: samples * to / from, rounded up."""
+    return math.ceil(samples * to_rate / from_rate)
+
+
+def resample(audio, from_rate, to_rate):
+    """Resample audio of shape (..., samples), by the SoX resampler.
+
+    Returns a tensor of the same dtype with ``resampled_length`` samples.
+    """
+    if from_rate == to_rate:
+        return audio
+    if from_rate <= 0 or to_rate <= 0:
+        raise SepkitError(f"cannot resample from {from_rate} Hz to {to_rate} Hz: rates must be positive")
+    length = resampled_length(audio.shape[-1], from_rate, to_rate)
+    flat = audio.detach().cpu().reshape(-1, audio.shape[-1]).T.numpy()  # (samples, channels), soxr's order
+    out = torch.from_numpy(np.ascontiguousarray(soxr.resample(flat, from_rate, to_rate).T))  # (channels, ~length)
+    out = torch.nn.functional.pad(out, (0, max(0, length - out.shape[-1])))[..., :length]
+    return out.reshape(*audio.shape[:-1], length).to(audio)
+
+
+def to_channels(audio, channels):
+    """Make audio of shape (channels, samples) mono or stereo.
+
+    Mono becomes stereo by duplication, stereo becomes mono by averaging.
+    """
+    have = audio.shape[-2]
+    if have == channels:
+        return audio
+    if have == 1 and channels == 2:
+        return audio.repeat_interleave(2, dim=-2)
+    if have == 2 and channels == 1:
+        return audio.mean(dim=-2, keepdim=True)
+    raise SepkitError(f"cannot turn {have} channels into {channels}: only mono and stereo are known")
+
+
+class Writer:
+    """Write an audio file block by block; it takes its final name when all is written.
+
+    Parameters
+    ----------
+    path : str or Path
+        The suffix picks the format: ``.wav`` (32-bit float), ``.flac`` (24
+        bit), ``.mp3`` or ``.ogg``.
+    sample_rate, channels : int
+    subtype : str, optional
+        Another soundfile subtype, such as ``"PCM_16"``.
+    clip : bool
+        Limit samples to +-1. Without it, samples beyond +-1 are an error in
+        every format but float WAV.
+    samples : int, optional
+        The expected length, so that files above 4 GB get a header that holds it.
+
+    Examples
+    --------
+    >>> with Writer("vocals.wav", 44100, 2) as out:   # doctest: +SKIP
+    ...     out.write(block)                           # (channels, samples)
+    """
+
+    def __init__(self, path, sample_rate, channels, subtype=None, clip=False, samples=None):
+        self.path = Path(path)
+        suffix = self.path.suffix.lower()
+        if suffix not in FORMATS:
+            raise SepkitError(f"{path}: cannot write {suffix or 'a file without suffix'}; use {', '.join(FORMATS)}")
+        if suffix == ".mp3" and sample_rate not in MP3_RATES:
+            raise SepkitError(f"{path}: MP3 does not know {sample_rate} Hz; write .wav or .flac")
+        self.format, default = FORMATS[suffix]
+        self.subtype, self.clip = subtype or default, clip
+        if suffix == ".wav" and (samples or 0) * channels * 8 > 0xF0000000:
+            self.format = "RF64"  # plain WAV counts its bytes in 32 bits
+        self.sample_rate, self.channels = sample_rate, channels
+
+    def __enter__(self):
+        self._stack = ExitStack()
+        temporary = self._stack.enter_context(atomic_path(self.path))
+        try:
+            self._file = self._stack.enter_context(
+                soundfile.SoundFile(str(temporary), "w", self.sample_rate, self.channels, self.subtype, format=self.format)
+            )
+        except (soundfile.LibsndfileError, ValueError) as error:
+            self._stack.__exit__(type(error), error, None)
+            raise SepkitError(f"{self.path}: cannot be written as {self.format} {self.subtype} ({error})") from None
+        return self
+
+    def write(self, block):
+        """Append a block of shape (channels, samples)."""
+        data = np.asarray(block.detach().cpu() if isinstance(block, torch.Tensor) else block).T
+        if self.clip:
+            data = np.clip(data, -1.0, 1.0)
+        elif self.subtype not in ("FLOAT", "DOUBLE") and data.size and np.abs(data).max() > 1.0:
+            raise SepkitError(f"{self.path}: samples beyond full scale do not fit {self.subtype}; write .wav or pass --clip")
+        try:
+            for first in range(0, len(data), BLOCK):
+                self._file.write(np.ascontiguousarray(data[first : first + BLOCK]))
+        except soundfile.LibsndfileError as error:
+            raise SepkitError(f"{self.path}: writing failed ({error}); is the disk full?") from None
+
+    def __exit__(self, *failure):
+        return self._stack.__exit__(*failure)
+
+
+def write(path, audio, sample_rate, subtype=None, clip=False):
+    """Write audio of shape (channels, samples); see `Writer` for formats and errors."""
+    if audio.ndim != 2:
+        raise SepkitError(f"{path}: audio of shape (channels, samples) was expected, not {tuple(audio.shape)}")
+    with Writer(path, sample_rate, audio.shape[0], subtype, clip, audio.shape[1]) as out:
+        out.write(audio)
+    return Path(path)

@@ -1,0 +1,24 @@
+"""The one exception that sepkit raises at its users."""
+
+
+class SepkitError(ValueError):
+    """A mistake that the user can mend.
+
+    The message is one line: which file or argument, what was expected, and
+    what to do. The command line prints it without a traceback.
+    """
+
+
+def unknown(kind, name, known):
+    """The error for a name that does not exist, listing those that do.
+
+    Parameters
+    ----------
+    kind : str
+        What the name should have been, such as ``"model"``.
+    name : object
+        What was given.
+    known : iterable of str
+        What exists.
+    """
+    return SepkitError(f"unknown {kind} {name!r}: choose from {', '.join(map(str, known))}")

@@ -1,0 +1,181 @@
+"""Where things lie, and how they are written: whole, or not at all."""
+
+import hashlib
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+
+from .errors import SepkitError
+
+
+@contextmanager
+def atomic_path(path):
+    """Write beside, then rename: nothing half-written stands under its final name.
+
+    Parameters
+    ----------
+    path : str or Path
+        The final file. Its folder is made when missing.
+
+    Yields
+    ------
+    Path
+        A temporary file in the same folder and with the same suffix. It is
+        renamed to `path` on success and removed on any failure, Ctrl-C included.
+
+    Raises
+    ------
+    SepkitError
+        If the folder cannot be made or written, or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise SepkitError(f"{path.parent}: cannot be written ({error.strerror}); choose another folder") from None
+    temporary = Path(temporary)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; give the usual mode
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno == 28:
+            raise SepkitError(f"{path}: the disk is full; free some space and run again") from None
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_json(path, value, indent=1):
+    """Write `value` as JSON, atomically; NaN and infinities become null."""
+    text = json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path):
+    """Read a JSON file; a missing or broken one raises a `SepkitError` that names it."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SepkitError(f"{path}: no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SepkitError(f"{path}: not a JSON file ({error})") from None
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()  # numpy and torch scalars
+    if hasattr(value, "tolist"):
+        return _finite(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def sha256(path):
+    """The hexadecimal SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def repo_root():
+    """The checkout that this package runs from, or None when it is installed elsewhere."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "pyproject.toml").is_file() and (root / "data").is_dir() else None
+
+
+def data_root(root=None):
+    """The folder that holds data sets and downloads.
+
+    The argument, else ``$SEPKIT_DATA``, else ``data/`` of the checkout, else
+    ``~/.cache/sepkit``. It need not exist yet.
+    """
+    if root or os.environ.get("SEPKIT_DATA"):
+        return Path(root or os.environ["SEPKIT_DATA"]).expanduser()
+    checkout = repo_root()
+    return checkout / "data" if checkout else Path.home() / ".cache" / "sepkit"
+
+
+def shipped(*parts):
+    """The path of something that comes with sepkit, such as ``("reported", "scores.csv")``."""
+    checkout = repo_root()
+    base = checkout / "data" if checkout else Path(__file__).resolve().parent / "_data"
+    return base.joinpath(*parts)
+
+
+def free_bytes(path):
+    """Free disk space, in bytes, where `path` lies or would lie."""
+    path = Path(path).absolute()
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def commit():
+    """The checkout's git commit, with ``+`` when the sources differ from it; None outside git."""
+    root = repo_root()
+    if root is None:
+        return None
+    git = ["git", "-C", str(root)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "status", "--porcelain", "--", "sepkit"], capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def provenance(command=None, **extra):
+    """What a number needs to be believed: code, machine and command.
+
+    Parameters
+    ----------
+    command : str, optional
+        What to type to get the number again. By default the running command,
+        with the folder of the program left out.
+    **extra
+        Seed, profile, device, data set and whatever else the caller knows.
+    """
+    from . import __version__
+
+    if command is None:
+        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    facts = {
+        "sepkit": __version__,
+        "commit": commit(),
+        "command": command,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    for package in ("torch", "numpy"):
+        try:
+            facts[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            pass
+    return {**facts, **extra}
