@@ -1,0 +1,128 @@
+"""Data sets: everything that can be opened becomes a list of Tracks.
+
+>>> tracks = open_tracks("band", split="test", preset="smoke")   # doctest: +SKIP
+"""
+
+from pathlib import Path
+
+from ..errors import SepkitError, unknown
+from ..files import data_root
+from .folders import FolderTrack, audio_files, is_song
+from .track import MemoryTrack, Track
+
+__all__ = ["DATASETS", "SPLITS", "FolderTrack", "MemoryTrack", "Track", "data_set_name", "open_tracks"]
+
+#: name -> (what it is, how to get it)
+DATASETS = {
+    "band": ("the embedded band, rendered on this machine", "run: sepkit data band"),
+    "musdb7s": ("MUSDB18's free 7-second excerpts", "run: sepkit data musdb7s"),
+    "musdb18": ("MUSDB18, .stem.mp4", "ask for it at https://zenodo.org/records/1117372 and unpack it there"),
+    "musdb18hq": ("MUSDB18-HQ, WAV", "ask for it at https://zenodo.org/records/3338373 and unpack it there"),
+}
+SPLITS = ("train", "valid", "test")
+#: Without a list of validation songs, every seventh training song validates: 14 %, as in MUSDB18.
+EVERY = 7
+
+
+def data_set_name(data):
+    """The name under which scores on `data` are kept: one of `DATASETS`, or ``folder:NAME``."""
+    return data if data in DATASETS else f"folder:{Path(data).resolve().name}"
+
+
+def open_tracks(data, split=None, root=None, sample_rate=None, channels=None, preset=None):
+    """Open a data set.
+
+    Parameters
+    ----------
+    data : str or Path
+        ``"band"``, ``"musdb7s"``, ``"musdb18"``, ``"musdb18hq"``, or a folder:
+        of songs, of ``train/`` and ``test/`` with songs, or one song itself.
+    split : {"train", "valid", "test"}, optional
+        None opens everything. Validation songs are MUSDB18's own where they
+        occur, otherwise every seventh song of train. A folder without train/
+        and test/ is all test, and is split likewise for training.
+    root : str or Path, optional
+        Where the named data sets lie; see `sepkit.files.data_root`.
+    sample_rate, channels : int, optional
+        Read at this rate, as mono (1) or stereo (2).
+    preset : str, optional
+        Which size of the band; rendered when it is missing.
+
+    Returns
+    -------
+    list of Track
+        Sorted by name, never empty.
+
+    Raises
+    ------
+    SepkitError
+        If the folder or the songs are missing, a split is unknown or empty, or a song is damaged.
+    """
+    if split is not None and split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    folder = _locate(data, root, preset)
+    paths = _choose(_songs(folder), split)
+    if not paths:
+        raise SepkitError(f"{folder}: no songs{f' for {split}' if split else ''} found; expected {_LAYOUT}")
+    return [_open(path, sample_rate, channels) for path in paths]
+
+
+_LAYOUT = "SONG/vocals.wav ..., train/SONG/vocals.wav ..., or SONG.stem.mp4"
+
+
+def _locate(data, root, preset):
+    if data == "band":
+        from .band import ensure
+
+        return ensure(preset or "student", root)
+    if data in DATASETS:
+        folder = data_root(root) / data
+        if not folder.is_dir():
+            raise SepkitError(f"{folder}: {DATASETS[data][0]} expected here; {DATASETS[data][1]}, or use another data set")
+        return folder
+    folder = Path(data)
+    if not folder.is_dir():
+        raise SepkitError(f"{data}: neither a folder nor one of the data sets {', '.join(DATASETS)}")
+    return folder
+
+
+def _songs(folder):
+    """{split folder name or "": [song paths]}."""
+    splits = [name for name in SPLITS if (folder / name).is_dir() and not is_song(folder / name)]
+    if splits:
+        return {name: _songs_in(folder / name) for name in splits}
+    return {"": [folder] if is_song(folder) else _songs_in(folder)}
+
+
+def _songs_in(folder):
+    from .musdb18 import SUFFIX
+
+    found = [path for path in folder.iterdir() if not path.name.startswith(".") and (path.name.endswith(SUFFIX) or is_song(path))]
+    return sorted(found, key=lambda path: path.name)
+
+
+def _choose(songs, split):
+    if split is None:
+        return [path for paths in songs.values() for path in paths]
+    if split == "test":
+        return songs.get("test", songs.get("", []))
+    if "valid" in songs:
+        return songs.get(split, [])
+    pool = songs.get("train", songs.get("", []))
+    valid = _validation(pool)
+    return [path for path in pool if (path in valid) == (split == "valid")]
+
+
+def _validation(pool):
+    from .musdb18 import SUFFIX, VALIDATION
+
+    named = [path for path in pool if path.name.removesuffix(SUFFIX) in VALIDATION]
+    return named or pool[EVERY // 2 :: EVERY] or pool[1:]
+
+
+def _open(path, sample_rate, channels):
+    if path.is_dir():
+        return FolderTrack(path, sample_rate, channels)
+    from .musdb18 import StemTrack
+
+    return StemTrack(path, sample_rate, channels)
