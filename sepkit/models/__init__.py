@@ -1,0 +1,11 @@
+"""Networks, one file a paper, and the registry that builds and loads them.
+
+>>> model = build("open-unmix", target="vocals", hidden=128)   # doctest: +SKIP
+>>> save("vocals.safetensors", model)                           # doctest: +SKIP
+>>> bundle = load("open-unmix")                                 # the shipped set   # doctest: +SKIP
+"""
+
+from .checkpoints import fill, load, save
+from .registry import MODELS, build
+
+__all__ = ["MODELS", "build", "fill", "load", "save"]

@@ -1,0 +1,238 @@
+"""Open-Unmix: a recurrent network that scales the mixture's magnitude.
+
+Stöter, Uhlich, Liutkus and Mitsufuji, "Open-Unmix - A Reference
+Implementation for Music Source Separation", JOSS 4 (41), 2019. One network
+is trained for each target; chapter 04 takes it apart.
+"""
+
+import torch
+from torch import nn
+
+from ..errors import SepkitError, unknown
+from ..stft import STFT
+
+LOSSES = ("mse", "l1", "dual", "nmse")
+
+
+class OpenUnmix(nn.Module):
+    """Magnitude spectrogram of a mixture in, magnitude of one target out.
+
+    Parameters
+    ----------
+    target : str
+        The stem that the network estimates.
+    hidden : int
+        Width of the bottleneck; each direction of the LSTM has half of it.
+    layers : int
+        Number of LSTM layers.
+    n_fft, hop : int
+        STFT window and hop, in samples.
+    sample_rate, channels : int
+        The audio that the network is for.
+    bandwidth : float
+        The network sees the bins up to this frequency (Hz), but scales all.
+    unidirectional : bool
+        An LSTM that only looks back, for online use (see `stream`).
+    dropout : float
+        Between the LSTM layers, in training.
+    loss : {"mse", "l1", "dual", "nmse"}
+        What training minimises. ``"mse"`` and ``"l1"`` compare magnitudes.
+        ``"dual"`` is 0.9 times the magnitude MSE plus 0.1 times the MSE of
+        the waveforms, the estimate's with the mixture's phase. ``"nmse"``
+        divides each example's squared error by the energy of its target
+        (plus a tenth of the mixture's, so that silence weighs little): the
+        loss of the student recipe.
+
+    Notes
+    -----
+    Weights carry the names of the published files, which load unchanged
+    (`load_published`). B, C, T: batch, channels, samples; F, N: bins,
+    frames; K = bins seen by the network; H = hidden.
+    """
+
+    name = "open-unmix"
+
+    def __init__(self, target="vocals", hidden=512, layers=3, n_fft=4096, hop=1024, sample_rate=44100,
+                 channels=2, bandwidth=16000, unidirectional=False, dropout=0.4, loss="mse"):
+        super().__init__()
+        if loss not in LOSSES:
+            raise unknown("loss", loss, LOSSES)
+        if hidden < 2 or hidden % 2:
+            raise SepkitError(f"hidden={hidden}: an even number of units was expected, half for each direction")
+        self.settings = dict(
+            target=target, hidden=hidden, layers=layers, n_fft=n_fft, hop=hop, sample_rate=sample_rate,
+            channels=channels, bandwidth=bandwidth, unidirectional=unidirectional, dropout=dropout, loss=loss,
+        )
+        self.sample_rate, self.channels, self.targets = sample_rate, channels, (target,)
+        self.bins = n_fft // 2 + 1
+        self.bins_seen = min(self.bins, int(bandwidth * n_fft / sample_rate) + 1)
+
+        self.stft = STFT(n_fft, hop, center=True)
+        # The authors train without padding at the edges, so no frame holds made-up samples.
+        self.training_stft = STFT(n_fft, hop, center=False)
+
+        self.input_mean = nn.Parameter(torch.zeros(self.bins_seen))
+        self.input_scale = nn.Parameter(torch.ones(self.bins_seen))
+        self.output_mean = nn.Parameter(torch.ones(self.bins))
+        self.output_scale = nn.Parameter(torch.ones(self.bins))
+        self.fc1 = nn.Linear(self.bins_seen * channels, hidden, bias=False)
+        self.bn1 = nn.BatchNorm1d(hidden)
+        self.lstm = nn.LSTM(
+            hidden, hidden if unidirectional else hidden // 2, layers, bidirectional=not unidirectional,
+            dropout=dropout if layers > 1 else 0.0,
+        )
+        self.fc2 = nn.Linear(2 * hidden, hidden, bias=False)
+        self.bn2 = nn.BatchNorm1d(hidden)
+        self.fc3 = nn.Linear(hidden, self.bins * channels, bias=False)
+        self.bn3 = nn.BatchNorm1d(self.bins * channels)
+
+    def magnitude(self, mixture):
+        """Estimate the target's magnitude.
+
+        Parameters
+        ----------
+        mixture : Tensor
+            Magnitude of the mixture, (B, C, F, N).
+
+        Returns
+        -------
+        Tensor
+            The target's magnitude, (B, C, F, N), never negative.
+        """
+        return self.stream(mixture)[0]
+
+    def stream(self, mixture, state=None):
+        """As `magnitude`, carrying the LSTM's state from block to block.
+
+        With ``unidirectional=True``, blocks of frames in turn give what one
+        pass over all frames gives.
+
+        Parameters
+        ----------
+        mixture : Tensor
+            (B, C, F, N) magnitude of this block.
+        state : tuple of Tensor, optional
+            What the block before returned.
+
+        Returns
+        -------
+        estimate : Tensor
+            (B, C, F, N)
+        state : tuple of Tensor
+        """
+        if state is not None and not self.settings["unidirectional"]:
+            raise SepkitError("only a model built with unidirectional=True can be streamed; this one looks ahead")
+        batch, channels, bins, frames = mixture.shape
+        if (channels, bins) != (self.channels, self.bins):
+            raise SepkitError(
+                f"Open-Unmix was built for {self.channels} channel(s) and {self.bins} bins; "
+                f"the spectrogram has {channels} and {bins}"
+            )
+        x = mixture.permute(3, 0, 1, 2)                                   # (N, B, C, F)
+        x = x[..., : self.bins_seen]                                      # (N, B, C, K)
+        x = (x + self.input_mean) * self.input_scale                      # standardised, (N, B, C, K)
+        x = self.fc1(x.reshape(frames * batch, -1))                       # (N B, H)
+        x = torch.tanh(self.bn1(x)).view(frames, batch, -1)               # (N, B, H)
+        past, state = self.lstm(x, state)                                 # (N, B, H)
+        x = torch.cat([x, past], dim=-1)                                  # skip connection, (N, B, 2 H)
+        x = torch.relu(self.bn2(self.fc2(x.view(frames * batch, -1))))    # (N B, H)
+        x = self.bn3(self.fc3(x)).view(frames, batch, channels, bins)     # (N, B, C, F)
+        mask = torch.relu(x * self.output_scale + self.output_mean)       # (N, B, C, F)
+        return mask.permute(1, 2, 3, 0) * mixture, state                  # (B, C, F, N)
+
+    def forward(self, mixture):
+        """Separate: the magnitude estimate with the mixture's phase.
+
+        Parameters
+        ----------
+        mixture : Tensor
+            (B, C, T), any T.
+
+        Returns
+        -------
+        Tensor
+            The target, (B, C, T).
+        """
+        samples = mixture.shape[-1]
+        mixture = nn.functional.pad(mixture, (0, max(0, self.settings["n_fft"] - samples)))  # at least one window
+        spectrum = self.stft(mixture)                                     # (B, C, F, N), complex
+        estimate = _with_phase(self.magnitude(spectrum.abs()), spectrum)  # (B, C, F, N), complex
+        return self.stft.inverse(estimate, mixture.shape[-1])[..., :samples]
+
+    def loss(self, mixture, target):
+        """What training minimises, a scalar; see the class for the choices.
+
+        Parameters
+        ----------
+        mixture, target : Tensor
+            (B, C, T), with T at least `n_fft`.
+        """
+        kind = self.settings["loss"]
+        if mixture.shape[-1] < self.settings["n_fft"]:
+            raise SepkitError(f"chunks of {mixture.shape[-1]} samples are shorter than one window; use longer chunks")
+        stft = self.stft if kind == "dual" else self.training_stft
+        spectrum = stft(mixture)                                          # (B, C, F, N), complex
+        heard, wanted = spectrum.abs(), stft(target).abs()                # (B, C, F, N)
+        estimate = self.magnitude(heard)                                  # (B, C, F, N)
+        if kind == "l1":
+            return (estimate - wanted).abs().mean()
+        if kind == "nmse":
+            energy = wanted.square().mean((1, 2, 3)) + 0.1 * heard.square().mean((1, 2, 3)) + 1e-8
+            return ((estimate - wanted).square().mean((1, 2, 3)) / energy).mean()
+        error = (estimate - wanted).square().mean()
+        if kind == "mse":
+            return error
+        waveform = stft.inverse(_with_phase(estimate, spectrum), mixture.shape[-1])
+        return 0.9 * error + 0.1 * (waveform - target).square().mean()
+
+    @torch.no_grad()
+    def fit_input(self, mixtures):
+        """Set the input standardisation from training mixtures.
+
+        Mean and deviation of each bin over all frames of the mixtures'
+        magnitudes, averaged over the channels; deviations are floored at
+        1e-4 of the largest.
+
+        Parameters
+        ----------
+        mixtures : iterable of Tensor
+            (C, T) each.
+        """
+        device = self.input_mean.device
+        total = squares = torch.zeros(self.bins, dtype=torch.float64)
+        frames = 0
+        for mixture in mixtures:
+            magnitude = self.stft(mixture.to(device)).abs().mean(-3).double().cpu()  # (F, N)
+            total, squares = total + magnitude.sum(-1), squares + magnitude.square().sum(-1)
+            frames += magnitude.shape[-1]
+        if not frames:
+            raise SepkitError("no training mixtures to take the input statistics from")
+        mean = total / frames
+        deviation = (squares / frames - mean.square()).clamp_min(0).sqrt()
+        if deviation.max() == 0:
+            raise SepkitError("the training mixtures are silent; check the data set")
+        deviation = deviation.clamp_min(1e-4 * deviation.max())
+        self.input_mean.copy_(-mean[: self.bins_seen])
+        self.input_scale.copy_(1 / deviation[: self.bins_seen])
+
+    def load_published(self, state):
+        """Take over a state dict of the authors, for one target or a whole separator.
+
+        Raises
+        ------
+        SepkitError
+            Naming what is missing, left over or of another shape.
+        """
+        from .checkpoints import fill  # it imports the registry, which imports this file
+
+        prefix = f"target_models.{self.targets[0]}."
+        if any(key.startswith("target_models.") for key in state):
+            state = {key[len(prefix):]: value for key, value in state.items() if key.startswith(prefix)}
+        # STFT windows and the sample rate travel with some published files; here they are settings.
+        weights = {k: v for k, v in state.items() if not (k == "sample_rate" or k.endswith("window"))}
+        fill(self, weights, "the published weights")
+
+
+def _with_phase(magnitude, mixture):
+    """`magnitude` with the phase of `mixture`; 0 where the mixture is silent and has no phase."""
+    return mixture * (magnitude / mixture.abs().clamp_min(1e-12))
