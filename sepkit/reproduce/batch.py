@@ -1,0 +1,230 @@
+"""Chapters in batch: only what changed is run, and nothing that fails stops the rest.
+
+The folder that `run` fills::
+
+    manifest.json              what was run, from what, with which outcome
+    executed/01_stft.ipynb     with its outputs; 01_stft.failed.ipynb when a cell failed
+    results/01_stft.json       the Scores, written by the chapter itself
+"""
+
+import ast
+import os
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SepkitError, unknown
+from ..files import provenance, read_json, repo_root, write_json
+from .fingerprint import data_digest, fingerprint
+from .worker import Worker
+
+PROFILES = ("smoke", "student", "paper")
+WEIGHTS = ("shipped", "published", "train")
+#: The parameter cell of every chapter.
+PARAMETERS = ("profile", "weights", "data", "device", "seed", "out_dir")
+#: Seconds that one cell may take.
+CELL_TIMEOUT = {"smoke": 120, "student": 1200, "paper": None}
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A notebook of the course, such as ``01_stft``."""
+
+    name: str
+    path: Path
+
+    @property
+    def gathers(self):
+        """Whether the chapter reads what the others wrote, and so comes last."""
+        return self.name.endswith("_tables")
+
+
+def find_chapters(names=(), folder=None):
+    """The chapters called `names`, by number (``01``) or name (``01_stft``); all without names.
+
+    Raises
+    ------
+    SepkitError
+        If there are no notebooks, or a name is unknown (lists those that exist).
+    """
+    folder = Path(folder) if folder else (repo_root() or Path()) / "notebooks"
+    chapters = [Chapter(path.stem, path.resolve()) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
+    if not chapters:
+        raise SepkitError(f"{folder}: no chapters (01_*.ipynb ...) here; run from a checkout, or pass --notebooks DIR")
+    chosen = []
+    for name in names:
+        matches = [chapter for chapter in chapters if str(name) in (chapter.name, chapter.name[:2], chapter.path.name)]
+        if not matches:
+            raise unknown("chapter", name, [chapter.name for chapter in chapters])
+        chosen += [match for match in matches if match not in chosen]
+    return chosen or chapters
+
+
+def check_parameters(chapter, names):
+    """Refuse parameters that the chapter does not declare: papermill itself would only warn.
+
+    Raises
+    ------
+    SepkitError
+        Naming the notebook, the parameter and those that exist.
+    """
+    declared = declared_parameters(chapter.path)
+    missing = [name for name in names if name not in declared]
+    if missing:
+        known = ", ".join(declared) or "none (no cell is tagged 'parameters')"
+        raise SepkitError(f"{chapter.path.name}: unknown parameter {missing[0]!r}: the chapter has {known}")
+
+
+def declared_parameters(notebook):
+    """The names assigned in the cell tagged "parameters" of a notebook file, in their order."""
+    for cell in read_json(notebook).get("cells", []):
+        if "parameters" in cell.get("metadata", {}).get("tags", []):
+            tree = ast.parse("".join(cell["source"]))
+            return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    return []
+
+
+def run(
+    names=(), profile="student", out="build", weights="shipped", data="band", device="auto", seed=0,
+    workers=None, force=False, notebooks=None, extra=None, timeout="profile", notify=None,
+):  # fmt: skip
+    """Execute chapters; those whose notebook, code, data and parameters are unchanged are left alone.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Chapters, by number or name; all when empty.
+    profile, weights, data, device, seed
+        What the chapters' parameter cells receive.
+    out : str or Path
+        The folder to fill.
+    workers : int, optional
+        Chapters at a time; by default two, or one on a single core. They share the cores.
+    force : bool
+        Run everything again.
+    extra : dict, optional
+        Further parameters of the chapters.
+    timeout : float, optional
+        Seconds a cell may take; None is for ever, and each profile has its own default.
+    notify : callable, optional
+        Called as ``notify(chapter name, event, details)`` with events "waiting",
+        "cell", "done", "failed" and "unchanged".
+
+    Returns
+    -------
+    dict
+        Chapter name -> its entry in the manifest.
+
+    Raises
+    ------
+    SepkitError
+        For an unknown chapter, profile, weights or parameter, before anything runs.
+    """
+    if profile not in PROFILES:
+        raise unknown("profile", profile, PROFILES)
+    if weights not in WEIGHTS:
+        raise unknown("weights", weights, WEIGHTS)
+    chapters = find_chapters(names, notebooks)
+    out, notify = Path(out).absolute(), notify or (lambda *_: None)
+    parameters = {
+        "profile": profile, "weights": weights, "data": _absolute(data), "device": device, "seed": seed,
+        "out_dir": str(out), **(extra or {}),
+    }  # fmt: skip
+    for chapter in chapters:
+        check_parameters(chapter, parameters)
+    _prepare_data(parameters["data"], profile)
+    timeout = CELL_TIMEOUT[profile] if timeout == "profile" else timeout
+    batch = _Batch(out, parameters, timeout, workers or min(2, os.cpu_count() or 1), force, notify)
+    batch.run([chapter for chapter in chapters if not chapter.gathers])
+    batch.run([chapter for chapter in chapters if chapter.gathers])
+    return {chapter.name: batch.manifest["chapters"][chapter.name] for chapter in chapters}
+
+
+def failures(entries):
+    """One line for every chapter that failed."""
+    return [
+        f"{name}: {entry['error']}; its cells as far as they ran: {entry['executed']}"
+        for name, entry in entries.items()
+        if entry["status"] == "failed"
+    ]
+
+
+def load_manifest(out):
+    """The manifest of an output folder; an empty one when there is none."""
+    path = Path(out) / "manifest.json"
+    return read_json(path) if path.is_file() else {"chapters": {}}
+
+
+def _absolute(data):
+    """Chapters run in the notebooks' folder, so a relative data folder is made absolute here."""
+    from ..datasets import DATASETS
+
+    if str(data) in DATASETS:
+        return str(data)
+    if not Path(data).is_dir():
+        raise SepkitError(f"{data}: neither a folder nor one of the data sets {', '.join(DATASETS)}")
+    return str(Path(data).resolve())
+
+
+def _prepare_data(data, profile):
+    """Render the band once, before chapters that run side by side all want to."""
+    if data == "band":
+        from ..datasets import band
+
+        band.ensure(preset=profile)
+
+
+class _Batch:
+    """A pool of workers, and the manifest that each outcome is written to at once."""
+
+    def __init__(self, out, parameters, timeout, workers, force, notify):
+        self.out, self.parameters, self.timeout, self.notify = out, parameters, timeout, notify
+        self.workers, self.force = workers, force
+        self.manifest = load_manifest(out)
+        self.provenance = provenance()
+        self.data = data_digest(parameters["data"], parameters["profile"])
+        write_json(out / "manifest.json", self.manifest)  # a folder that cannot be written is noticed now
+
+    def run(self, chapters):
+        entries = self.manifest["chapters"]
+        marks = {chapter: fingerprint(chapter, self.parameters, self.out, self.data) for chapter in chapters}
+        todo = []
+        for chapter in chapters:
+            if not self.force and self._is_current(entries.get(chapter.name), marks[chapter]):
+                self.notify(chapter.name, "unchanged", entries[chapter.name])
+            else:
+                todo.append(chapter)
+                self.notify(chapter.name, "waiting", {})
+        todo.sort(key=lambda chapter: -(entries.get(chapter.name) or {}).get("seconds", 0))  # long ones first
+        jobs = [(Worker(chapter, self.out, self.parameters, self.timeout, self.notify), marks[chapter]) for chapter in todo]
+        self._execute(jobs)
+
+    def _execute(self, jobs):
+        threads = max(1, (os.cpu_count() or 1) // max(1, min(self.workers, len(jobs))))
+        pool = ThreadPoolExecutor(self.workers)
+        pending = {pool.submit(worker.run, threads): (worker, mark) for worker, mark in jobs}
+        try:
+            while pending:
+                # A short wait, not an endless one, so that Ctrl-C is heard on every platform.
+                finished, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    worker, mark = pending.pop(future)
+                    self._record(worker, mark, future.result())
+        finally:
+            for future, (worker, _) in pending.items():
+                future.cancel()
+                worker.stop()
+            pool.shutdown()
+
+    def _record(self, worker, mark, outcome):
+        name = worker.chapter.name
+        parameters = {key: value for key, value in self.parameters.items() if key != "out_dir"}
+        entry = {**outcome, "profile": parameters["profile"], "parameters": parameters, **mark, **self.provenance}
+        self.manifest["chapters"][name] = entry
+        write_json(self.out / "manifest.json", self.manifest)
+        self.notify(name, outcome["status"], entry)
+
+    def _is_current(self, entry, mark):
+        if not entry or entry["status"] != "done" or entry["fingerprint"] != mark["fingerprint"]:
+            return False
+        return all((self.out / entry[key]).is_file() for key in ("executed", "results") if entry.get(key))

@@ -1,0 +1,148 @@
+"""The batch: parameters arrive, failures are named and isolated, unchanged chapters are left alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import nbformat
+import psutil
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from sepkit.errors import SepkitError
+from sepkit.reproduce import batch
+
+PARAMETERS = 'profile = "smoke"\nweights = "shipped"\ndata = "band"\ndevice = "cpu"\nseed = 0\nout_dir = "build"\n'
+WRITE = """
+    import json, os, pathlib
+    folder = pathlib.Path(out_dir) / "results"
+    folder.mkdir(parents=True, exist_ok=True)
+    seen = {"profile": profile, "seed": seed, "data": data, "threads": os.environ["OMP_NUM_THREADS"],
+            "others": sorted(path.stem for path in folder.glob("*.json"))}
+    (folder / "NAME.json").write_text(json.dumps(seen))
+"""
+
+
+def notebook(folder, name, *cells, parameters=PARAMETERS):
+    """Write a chapter with a parameter cell and `cells`."""
+    first = new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    rest = [new_code_cell(textwrap.dedent(cell).strip().replace("NAME", name)) for cell in cells]
+    nbformat.write(new_notebook(cells=[first, *rest]), folder / f"{name}.ipynb")
+
+
+@pytest.fixture
+def course(tmp_path):
+    """Two chapters that work, one that fails and one that gathers; and a data set of one file."""
+    notebooks, data = tmp_path / "note books {x}", tmp_path / "dätä"
+    notebooks.mkdir(), data.mkdir()
+    (data / "song.txt").write_text("la")
+    notebook(notebooks, "01_one", WRITE)
+    notebook(notebooks, "02_broken", "kept = 7\nprint(kept)", "raise RuntimeError('no such\\nluck')", WRITE)
+    notebook(notebooks, "03_tables", WRITE)
+    return {"notebooks": notebooks, "data": str(data), "profile": "smoke", "out": tmp_path / "out", "device": "cpu"}
+
+
+def seen(course, name):
+    return json.loads((course["out"] / "results" / f"{name}.json").read_text())
+
+
+def test_batch_runs_isolates_and_repeats_only_what_changed(course):
+    events = []
+    entries = batch.run(**course, seed=3, notify=lambda name, event, details: events.append((name, event)))
+
+    assert {name: entry["status"] for name, entry in entries.items()} == {
+        "01_one": "done", "02_broken": "failed", "03_tables": "done",
+    }  # fmt: skip
+    first = seen(course, "01_one")
+    assert first["profile"] == "smoke" and first["seed"] == 3 and first["data"] == course["data"]
+    assert first["threads"] == str(max(1, os.cpu_count() // 2))
+    assert seen(course, "03_tables")["others"] == ["01_one"], "the gathering chapter runs after the others"
+    assert entries["01_one"]["seconds"] > 0 and 10 < entries["01_one"]["peak_mb"] < 4000
+
+    # The failing chapter: named by cell and exception on one line, its partial notebook kept.
+    (line,) = batch.failures(entries)
+    assert line.startswith("02_broken: cell 4 of 5: RuntimeError: no such;") and "\n" not in line
+    partial = nbformat.read(course["out"] / "executed" / "02_broken.failed.ipynb", 4)
+    assert any("7" in output.get("text", "") for cell in partial.cells for output in cell.get("outputs", []))
+    assert not (course["out"] / "executed" / "02_broken.ipynb").exists()
+    assert not list((course["out"] / "executed").glob(".*")), "nothing half-written is left"
+
+    # Again: only what failed runs; the others are as they were.
+    events.clear()
+    batch.run(**course, seed=3, notify=lambda name, event, details: events.append((name, event)))
+    ran = {name for name, event in events if event == "cell"}
+    assert ran == {"02_broken"}
+
+    # Mended, it runs, and the chapter that gathers runs again because a result is new.
+    notebook(course["notebooks"], "02_broken", WRITE)
+    entries = batch.run(**course, seed=3)
+    assert batch.failures(entries) == [] and seen(course, "03_tables")["others"] == ["01_one", "02_broken"]
+    assert not (course["out"] / "executed" / "02_broken.failed.ipynb").exists()
+
+
+def test_what_makes_a_chapter_run_again(course):
+    """The fingerprint moves with notebook, data and parameters, and not with the output folder."""
+    (chapter,) = batch.find_chapters(["01"], course["notebooks"])
+    given = {"profile": "smoke", "data": course["data"], "seed": 0, "out_dir": "a"}
+
+    def mark(**changed):
+        parameters = {**given, **changed}
+        digest = batch.data_digest(parameters["data"], parameters["profile"])
+        return batch.fingerprint(chapter, parameters, course["out"], digest)["fingerprint"]
+
+    before = mark()
+    assert mark() == before and mark(out_dir="b") == before
+    assert mark(seed=1) != before and mark(profile="student") != before
+    (chapter.path.parent.parent / "dätä" / "song.txt").write_text("lala")
+    changed = mark()
+    assert changed != before
+    notebook(course["notebooks"], "01_one", WRITE, "print(1)")
+    assert mark() != changed
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"names": ["07"]}, "unknown chapter '07': choose from 01_one, 02_broken, 03_tables"),
+        ({"profile": "huge"}, "unknown profile 'huge': choose from smoke, student, paper"),
+        ({"weights": "none"}, "unknown weights 'none': choose from shipped, published, train"),
+        ({"extra": {"epochs": 3}}, "01_one.ipynb: unknown parameter 'epochs': the chapter has profile, weights"),
+        ({"data": "nowhere"}, "nowhere: neither a folder nor one of the data sets band"),
+        ({"notebooks": "nowhere"}, "nowhere: no chapters"),
+    ],
+)
+def test_mistakes_are_refused_before_anything_runs(course, change, message):
+    with pytest.raises(SepkitError) as caught:
+        batch.run(**{**course, **change})
+    assert str(caught.value).startswith(message)
+    assert not course["out"].exists()
+
+
+def test_a_cell_that_takes_too_long_and_a_kernel_that_dies(tmp_path, course):
+    notebook(course["notebooks"], "01_one", "import time; time.sleep(60)")
+    notebook(course["notebooks"], "02_broken", "import os; os._exit(9)")
+    entries = batch.run(**course, names=["01", "02"], timeout=1)
+    assert entries["01_one"]["error"] == "cell 3 of 3: took longer than 1 s"
+    assert entries["02_broken"]["error"].startswith("cell 3 of 3: the kernel died")
+
+
+def test_interrupting_leaves_no_process_and_no_fragment(tmp_path, course):
+    """Ctrl-C ends the batch within seconds, with nothing of the chapter left running."""
+    notebook(course["notebooks"], "01_one", f"open({str(tmp_path / 'pid')!r}, 'w').write(str(__import__('os').getpid()))", "import time; time.sleep(600)")
+    arguments = {key: str(value) for key, value in course.items()}
+    process = subprocess.Popen([sys.executable, "-c", f"from sepkit.reproduce import batch; batch.run(['01'], **{arguments!r})"], stderr=subprocess.DEVNULL)
+    pid = tmp_path / "pid"
+    deadline = time.time() + 60
+    while not (pid.exists() and pid.read_text()) and time.time() < deadline:
+        time.sleep(0.1)
+    kernel = psutil.Process(int(pid.read_text()))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) != 0
+    psutil.wait_procs([kernel], timeout=5)
+    assert not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
+    assert list((course["out"] / "executed").iterdir()) == []
+    assert json.loads((course["out"] / "manifest.json").read_text())["chapters"] == {}
