@@ -1,0 +1,101 @@
+"""Songs to files: parallel, resumable, and never half a song."""
+
+import multiprocessing
+import os
+import shutil
+import tempfile
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import SepkitError
+from ...files import write_json
+
+RATE = 44100
+FILES = ("mixture", "drums", "bass", "other", "vocals")
+_FACTS = "song.json"
+
+
+def render_song(folder, plan):
+    """Render one song into `folder`, which appears only when it is complete.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where the five WAV files (44.1 kHz, stereo, int16) and song.json come to lie.
+    plan : Plan
+
+    Returns
+    -------
+    dict
+        What was drawn for the song.
+    """
+    import soundfile
+
+    from . import song
+
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    stems, facts = song.make(plan)
+    mixture = np.sum([stems[stem].astype(np.int32) for stem in FILES[1:]], axis=0)
+    if np.abs(mixture).max(initial=0) > 32767:  # the ceilings of mixing.py rule it out
+        raise SepkitError(f"{folder.name}: the mixture would clip; please report this song's seed")
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for name, audio in {"mixture": mixture.astype(np.int16), **stems}.items():
+            soundfile.write(temporary / f"{name}.wav", audio.T, RATE, subtype="PCM_16")
+        write_json(temporary / _FACTS, facts)
+        temporary.chmod(0o755)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(temporary, folder)
+    except OSError as error:
+        reason = "the disk is full; free some space" if error.errno == 28 else f"cannot be written ({error.strerror}); choose another folder"
+        raise SepkitError(f"{folder}: {reason} and run again") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return facts
+
+
+def is_complete(folder):
+    """Whether a song's folder holds all its files."""
+    return all((Path(folder) / name).is_file() for name in (*(f"{f}.wav" for f in FILES), _FACTS))
+
+
+def sweep(root):
+    """Remove what an interrupted rendering left behind: hidden temporary folders."""
+    for split in ("train", "test"):
+        for leftover in Path(root, split).glob(".*.*"):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _quiet_worker():
+    # One thread a process: the songs are the parallel part. Ctrl-C is the parent's to handle.
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def render_all(jobs, workers, advance):
+    """Render (folder, plan) pairs on `workers` processes; calls `advance()` after each song.
+
+    Workers are spawned, not forked: the state of threads and of the speech
+    library is not copied, and every platform behaves alike.
+    """
+    if workers <= 1 or len(jobs) <= 1:
+        for folder, plan in jobs:
+            render_song(folder, plan)
+            advance()
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_quiet_worker)
+    try:
+        for done in as_completed([pool.submit(render_song, *job) for job in jobs]):
+            done.result()
+            advance()
+    except BrokenProcessPool:
+        raise SepkitError("a rendering process was killed, perhaps for want of memory; run again with fewer workers, finished songs are kept") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
