@@ -1,0 +1,189 @@
+"""Signal-to-distortion ratios that need no filters: framewise SDR, uSDR and SI-SDR.
+
+All compute in float64, take torch tensors or numpy arrays of shape
+(..., channels, samples), and return float64 tensors; gradients flow back to
+tensors that ask for them. Estimates are cut or continued by zeros to the length
+of the reference. Chapter 08 takes them apart.
+"""
+
+import torch
+
+from ..errors import SepkitError
+
+USDR_DELTA = 1e-7  # the Music Demixing Challenge's and Demucs's; others use 1e-8
+SI_SDR_MODES = ("joint", "per_channel", "mono")
+_FRAMES_AT_ONCE = 8  # bounds the memory of the float64 copies
+
+
+def sdr(reference, estimate, delta=0.0):
+    """Signal-to-distortion ratio over channels and time, in dB.
+
+    ``10 log10((sum s^2 + delta) / (sum (s - s_hat)^2 + delta))``. With delta 0 this
+    is the SDR of BSSEval v4 images on one frame: no filters are involved.
+
+    Parameters
+    ----------
+    reference, estimate : (..., channels, samples)
+    delta : float
+        Added to both energies.
+
+    Returns
+    -------
+    float64 tensor (...)
+        With delta 0: inf for a perfect estimate, -inf for a silent reference, NaN
+        when both hold.
+
+    Raises
+    ------
+    SepkitError
+        If the shapes do not fit, a signal is empty, or holds NaN or infinity.
+    """
+    reference, estimate = pair(reference, estimate)
+    signal = reference.square().sum((-2, -1)) + delta
+    distortion = (reference - estimate).square().sum((-2, -1)) + delta
+    return 10 * torch.log10(signal / distortion)
+
+
+def usdr(reference, estimate, delta=USDR_DELTA):
+    """The Music Demixing Challenge's SDR: `sdr` of a whole song with delta 1e-7.
+
+    Mitsufuji et al., "Music Demixing Challenge 2021", Frontiers in Signal Processing
+    2022; the mean over songs makes "uSDR". For a silent reference `delta` alone
+    decides the value, so such a song is better left out.
+    Parameters, result and errors as for `sdr`.
+    """
+    return sdr(reference, estimate, delta)
+
+
+def si_sdr(reference, estimate, mode="joint", zero_mean=False):
+    """Scale-invariant SDR, in dB.
+
+    ``a = <s_hat, s> / |s|^2``, then ``10 log10(|a s|^2 / |a s - s_hat|^2)``: Le Roux,
+    Wisdom, Erdogan and Hershey, "SDR, half-baked or well done?", ICASSP 2019. The
+    paper is about one channel; for more there are three conventions, and they differ
+    by decibels as soon as one channel is scaled otherwise than the other.
+
+    Parameters
+    ----------
+    reference, estimate : (..., channels, samples)
+    mode : str
+        ``"joint"``: one a over channels and time. ``"per_channel"``: one a, and one
+        value, a channel; the mean of the values. ``"mono"``: of the mean channel.
+    zero_mean : bool
+        Take the mean over time out of every channel first.
+
+    Returns
+    -------
+    float64 tensor (...)
+        NaN where reference or estimate is silent, inf for a perfect estimate.
+
+    Raises
+    ------
+    SepkitError
+        As for `sdr`; or for an unknown mode.
+    """
+    if mode not in SI_SDR_MODES:
+        raise SepkitError(f"si_sdr mode {mode!r}: choose from {', '.join(SI_SDR_MODES)}")
+    reference, estimate = pair(reference, estimate)
+    if mode == "mono":
+        reference, estimate = reference.mean(-2, keepdim=True), estimate.mean(-2, keepdim=True)
+    if zero_mean:
+        reference = reference - reference.mean(-1, keepdim=True)
+        estimate = estimate - estimate.mean(-1, keepdim=True)
+    axes = -1 if mode == "per_channel" else (-2, -1)
+    scale = (estimate * reference).sum(axes, keepdim=True) / reference.square().sum(axes, keepdim=True)
+    target = scale * reference
+    ratio = target.square().sum(axes) / (target - estimate).square().sum(axes)
+    value = 10 * torch.log10(ratio)
+    return value.mean(-1) if mode == "per_channel" else value
+
+
+def framewise_sdr(references, estimates, sample_rate, window=1.0, hop=1.0):
+    """SDR of BSSEval v4, frame by frame, of sources that are scored together.
+
+    Equals museval 0.4.1 (its `evaluate`, mode v4) to 1e-9 dB with its rules:
+
+    - ``floor((T - win + hop) / hop)`` frames: what is left at the end is dropped;
+      audio of one window or less is one frame.
+    - If any reference or estimate is silent in a frame, every source has NaN there.
+      Silent means that the channels add up to zero at each sample, so a frame in
+      which the right channel is minus the left counts as silent.
+    - A perfect frame is inf.
+
+    museval refuses a source that is silent throughout; here all frames are NaN.
+    The median over frames, NaN left out, is the track's cSDR.
+
+    Parameters
+    ----------
+    references, estimates : (sources, channels, samples)
+        In the same order.
+    sample_rate : int
+        In Hz.
+    window, hop : float
+        In seconds.
+
+    Returns
+    -------
+    float64 tensor (sources, frames)
+
+    Raises
+    ------
+    SepkitError
+        As for `sdr`; or if window or hop is shorter than one sample.
+    """
+    references, estimates = pair(references, estimates, double=False)
+    if references.ndim != 3:
+        raise SepkitError(f"framewise_sdr: expected (sources, channels, samples), got shape {tuple(references.shape)}")
+    size, step = frame_samples(sample_rate, window, hop)
+    size = min(size, references.shape[-1])  # shorter audio is one frame
+    values, silent = [], []
+    framed = references.unfold(-1, size, step), estimates.unfold(-1, size, step)  # views (S, C, frames, size)
+    for start in range(0, framed[0].shape[-2], _FRAMES_AT_ONCE):
+        reference, estimate = (_double(f[..., start : start + _FRAMES_AT_ONCE, :]) for f in framed)
+        signal = reference.square().sum((1, 3))
+        values.append(10 * torch.log10(signal / (reference - estimate).square().sum((1, 3))))
+        silent.append(((reference.sum(1) == 0).all(-1) | (estimate.sum(1) == 0).all(-1)).any(0))
+    return torch.cat(values, -1).masked_fill(torch.cat(silent), float("nan"))
+
+
+def frame_samples(sample_rate, window, hop):
+    """Window and hop in whole samples, cut off as museval does it."""
+    size, step = int(window * sample_rate), int(hop * sample_rate)
+    if size < 1 or step < 1:
+        raise SepkitError(f"window {window} s and hop {hop} s at {sample_rate} Hz: expected at least one sample each")
+    return size, step
+
+
+def pair(reference, estimate, double=True):
+    """Check a reference and its estimate, and bring them to one kind and length.
+
+    Returns
+    -------
+    Two tensors of the reference's shape, float64 unless told otherwise.
+    """
+    reference, estimate = _tensor("reference", reference), _tensor("estimate", estimate)
+    estimate = estimate.to(reference.device)
+    if reference.ndim < 2 or reference.shape[:-1] != estimate.shape[:-1]:
+        raise SepkitError(
+            f"the reference has shape {tuple(reference.shape)}, the estimate {tuple(estimate.shape)}; "
+            "expected (..., channels, samples) with equal channels"
+        )
+    for name, audio in (("reference", reference), ("estimate", estimate)):
+        if audio.numel() == 0 and (name == "reference" or audio.shape[-1] > 0):
+            raise SepkitError(f"the {name} is empty, of shape {tuple(audio.shape)}; expected at least one sample")
+        if not torch.isfinite(audio.detach()).all():
+            raise SepkitError(f"the {name} holds NaN or infinity; mend the audio before scoring it")
+    missing = reference.shape[-1] - estimate.shape[-1]
+    estimate = estimate[..., : reference.shape[-1]] if missing <= 0 else torch.nn.functional.pad(estimate, (0, missing))
+    return (_double(reference), _double(estimate)) if double else (reference, estimate)
+
+
+def _tensor(name, audio):
+    audio = torch.as_tensor(audio)
+    if not audio.is_floating_point():
+        raise SepkitError(f"the {name} is of type {audio.dtype}; expected floating-point audio with full scale 1.0")
+    return audio
+
+
+def _double(audio):
+    return (audio.cpu() if audio.device.type == "mps" else audio).double()
