@@ -219,7 +219,8 @@ class _Batch:
     def _record(self, worker, mark, outcome):
         name = worker.chapter.name
         parameters = {key: value for key, value in self.parameters.items() if key != "out_dir"}
-        entry = {**outcome, "profile": parameters["profile"], "parameters": parameters, **mark, **self.provenance}
+        entry = {**outcome, "profile": parameters["profile"], "parameters": parameters}
+        entry |= {"fingerprint": mark["fingerprint"], "hashes": mark, "provenance": self.provenance}
         self.manifest["chapters"][name] = entry
         write_json(self.out / "manifest.json", self.manifest)
         self.notify(name, outcome["status"], entry)

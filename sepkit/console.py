@@ -1,0 +1,123 @@
+"""How the command line talks: one-line errors, tables, JSON, progress on terminals only."""
+
+import errno
+import functools
+import json
+import os
+import sys
+from contextlib import contextmanager
+
+import typer
+
+from .errors import SepkitError
+
+
+def plainly(function):
+    """Turn what a command raises into one line on stderr and an exit code.
+
+    1 for errors, 130 for Ctrl-C. With ``--debug`` (or ``SEPKIT_DEBUG=1``) the
+    exception goes through, with its traceback.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except KeyboardInterrupt:
+            typer.echo("sepkit: interrupted", err=True)
+            raise typer.Exit(130) from None
+        except typer.Exit:
+            raise
+        except Exception as error:
+            if os.environ.get("SEPKIT_DEBUG", "0") not in ("", "0") or type(error).__module__.startswith("typer"):
+                raise
+            typer.echo(f"sepkit: error: {describe(error)}", err=True)
+            raise typer.Exit(1) from None
+
+    return wrapped
+
+
+def describe(error):
+    """One line about an exception."""
+    if isinstance(error, SepkitError):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        full = "; free some space or choose another folder" if error.errno == errno.ENOSPC else ""
+        return f"{where}{error.strerror}{full}"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "not enough memory; use shorter chunks, a smaller batch or --device cpu"
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not installed; run: pip install 'sepkit[all]'"
+    text = " ".join(str(error).split())[:300]
+    return f"unexpected {type(error).__name__}: {text}; run again with --debug to see where"
+
+
+def print_json(value):
+    """JSON on stdout, NaN as null, for other programs to read."""
+    from .files import _finite
+
+    typer.echo(json.dumps(_finite(value), indent=1, ensure_ascii=False))
+
+
+def print_table(title, columns, rows):
+    """A table: drawn on a terminal; in a pipe tab-separated, a comment line for the title."""
+    if not sys.stdout.isatty():
+        typer.echo(f"# {title}")
+        for row in (columns, *rows):
+            typer.echo("\t".join(str(cell) for cell in row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        numeric = index and all(_is_number(row[index]) for row in rows)
+        table.add_column(str(column), justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console().print(table)
+
+
+def _is_number(cell):
+    return str(cell).lstrip("+-\N{MINUS SIGN}").replace(".", "", 1).isdigit() or str(cell) in ("", "-", "nan")
+
+
+def on_terminal():
+    """Whether somebody watches stderr, where progress goes."""
+    return sys.stderr.isatty()
+
+
+@contextmanager
+def progress(description):
+    """A progress bar on a terminal, nothing in a pipe.
+
+    Yields ``update(done, total, label=None)``; `total` may be None.
+    """
+    if not on_terminal():
+        yield lambda done, total=None, label=None: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(description, total=None)
+        yield lambda done, total=None, label=None: bars.update(
+            task, completed=done, total=total, description=label or description
+        )
+
+
+def assignments(pairs, option):
+    """``["a=1", "b=x"]`` as ``{"a": 1, "b": "x"}``: values are read as JSON where they are JSON."""
+    result = {}
+    for pair in pairs or ():
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise SepkitError(f"{option} {pair}: expected NAME=VALUE")
+        try:
+            result[name.replace("-", "_")] = json.loads(text)
+        except json.JSONDecodeError:
+            result[name.replace("-", "_")] = text
+    return result

@@ -1,0 +1,184 @@
+"""What this machine has, what it lacks, and what to do about it: ``sepkit doctor``."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+
+from .files import commit, data_root, free_bytes, shipped
+
+PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "librosa", "soundfile", "lightning-fabric", "safetensors", "typer")
+EXTRAS = {
+    "notebooks": ("jupyterlab", "papermill"),
+    "musdb": ("musdb", "museval"),
+    "band": ("pretty_midi", "espeakng_loader", "pyworld"),
+    "test": ("pytest", "nbval"),
+}
+WITHOUT = {
+    "notebooks": "the chapters cannot be opened or run in batch",
+    "musdb": "no MUSDB18 .stem.mp4 and no ISR, SIR, SAR",
+    "band": "the band plays plain synthetic sounds, without words",
+    "test": "the tests cannot be run",
+}
+FFMPEG = "sudo apt-get install ffmpeg (Debian, Ubuntu), brew install ffmpeg (macOS), conda install ffmpeg"
+#: Gigabytes that a comfortable start needs: the student band and the outputs.
+ROOM = 3.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor: what was looked at, what was found, and what to do.
+
+    status is "ok", "note" (works without) or "gap" (something will fail).
+    """
+
+    topic: str
+    found: str
+    status: str = "ok"
+    remedy: str = ""
+
+
+def examine(root=None):
+    """Everything that `sepkit doctor` prints.
+
+    Parameters
+    ----------
+    root : str or Path, optional
+        The data root to look in, see `sepkit.files.data_root`.
+
+    Returns
+    -------
+    list of Check
+    """
+    return [*_versions(), _device(), _ffmpeg(), *_extras(), *_data(root), *_checkpoints(), _disk(root)]
+
+
+def _versions():
+    from . import __version__
+
+    where = commit()
+    yield Check("sepkit", f"{__version__}{f' at {where}' if where else ''}")
+    python = platform.python_version()
+    if sys.version_info < (3, 10):
+        yield Check("python", python, "gap", "use Python 3.10 or later")
+    else:
+        yield Check("python", f"{python}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    found = {name: _version(name) for name in PACKAGES}
+    missing = [name for name, version in found.items() if not version]
+    text = ", ".join(f"{name} {version}" for name, version in found.items() if version)
+    if missing:
+        yield Check("packages", text, "gap", f"{', '.join(missing)} missing; run: pip install sepkit")
+    else:
+        yield Check("packages", text, *_matched(found["torch"], found["torchaudio"]))
+
+
+def _matched(torch, torchaudio):
+    if torch.split("+")[0].rsplit(".", 1)[0] != torchaudio.split("+")[0].rsplit(".", 1)[0]:
+        version = torch.split("+")[0]
+        return "gap", f"torch {torch} and torchaudio {torchaudio} do not fit; run: pip install torchaudio=={version}"
+    return "ok", ""
+
+
+def _device():
+    from .device import resolve_device
+
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return Check("device", "torch cannot be imported", "gap", f"reinstall torch ({str(error).splitlines()[0]})")
+    device = resolve_device("auto")
+    if device.type == "cuda":
+        return Check("device", f"cuda: {torch.cuda.get_device_name(device)}")
+    if device.type == "cpu":
+        return Check("device", "cpu", "note", "chapters run in the student profile; the paper profile wants a GPU")
+    return Check("device", device.type)
+
+
+def _ffmpeg():
+    path = shutil.which("ffmpeg")
+    if not path:
+        return Check("ffmpeg", "not found", "note", f"only MUSDB18's .stem.mp4 and museval need it: {FFMPEG}")
+    try:
+        said = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=10).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return Check("ffmpeg", f"{path} does not start", "note", f"install it again: {FFMPEG}")
+    return Check("ffmpeg", " ".join(said.split()[2:3]) or path)
+
+
+def _extras():
+    for name, modules in EXTRAS.items():
+        missing = [module for module in modules if importlib.util.find_spec(module) is None]
+        if missing:
+            remedy = f"{WITHOUT[name]}; run: pip install 'sepkit[{name}]'"
+            yield Check(f"extra: {name}", f"{', '.join(missing)} missing", "note", remedy)
+        else:
+            yield Check(f"extra: {name}", "installed")
+
+
+def found_data(root=None):
+    """What lies under the data root: a list of (name, folder, {split: songs}, remedy).
+
+    A data set that is not there has no songs, and a remedy.
+    """
+    from .datasets import DATASETS
+
+    base = data_root(root)
+    rows = []
+    for name, (_, remedy) in DATASETS.items():
+        if name == "band":
+            presets = sorted(path for path in (base / "band").glob("*") if path.is_dir())
+            rows += [(f"band/{path.name}", path, _songs(path), "") for path in presets]
+            if not presets:
+                rows.append(("band", base / "band", {}, remedy))
+        else:
+            rows.append((name, base / name, _songs(base / name), remedy))
+    return rows
+
+
+def _songs(folder):
+    counts = {}
+    for split in ("train", "valid", "test"):
+        place = folder / split
+        songs = [p for p in place.glob("*") if not p.name.startswith(".") and (p.is_dir() or p.name.endswith(".stem.mp4"))]
+        if songs:
+            counts[split] = len(songs)
+    return counts
+
+
+def _data(root):
+    for name, folder, songs, remedy in found_data(root):
+        if songs:
+            text = ", ".join(f"{count} {split}" for split, count in songs.items())
+            yield Check(f"data: {name}", f"{text} songs in {folder}")
+        else:
+            yield Check(f"data: {name}", f"not in {folder}", "note", remedy or "unfinished; render it again")
+
+
+def _checkpoints():
+    folders = sorted(path for path in shipped("checkpoints").glob("*") if any(path.glob("*.safetensors")))
+    for folder in folders:
+        files = sorted(folder.glob("*.safetensors"))
+        size = sum(file.stat().st_size for file in files) / 1e6
+        yield Check(f"checkpoints: {folder.name}", f"{', '.join(file.stem for file in files)} ({size:.1f} MB)")
+    if not folders:
+        remedy = "train them: make checkpoints; or name another: sepkit separate --model CHECKPOINT"
+        yield Check("checkpoints", f"none in {shipped('checkpoints')}", "gap", remedy)
+
+
+def _disk(root):
+    free = free_bytes(data_root(root)) / 1e9
+    text = f"{free:.1f} GB free at {data_root(root)}"
+    if free < ROOM:
+        return Check("disk", text, "gap", f"keep {ROOM:g} GB free, or set SEPKIT_DATA to a folder on a larger disk")
+    return Check("disk", text)
+
+
+def _version(package):
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

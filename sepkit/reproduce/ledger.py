@@ -1,0 +1,305 @@
+"""The ledger: published numbers beside freshly measured ones, and never two things in one column.
+
+One table holds one data set and one metric card. A score of the band never
+enters a MUSDB18 column, MUSDB18 never a MUSDB18-HQ column, a mean never a
+column of medians; and a number without provenance is refused. Chapter 11.
+"""
+
+import csv
+import statistics
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ..errors import SepkitError
+from ..files import shipped
+
+TARGETS = ("vocals", "drums", "bass", "other")
+COLUMNS = ("system", "target", "value", "dataset", "metric", "extra_training_data", "source")
+#: Names of data sets in the literature -> names in sepkit.
+DATA_SETS = {"MUSDB18": "musdb18", "MUSDB18-HQ": "musdb18hq"}
+#: Metrics as published -> as measured here, and how songs are summarised.
+METRICS = {"cSDR": ("csdr", statistics.median), "uSDR": ("usdr", statistics.fmean), "siSDR": ("si_sdr", statistics.fmean)}
+#: Separators here -> the row of the published tables that they repeat.
+SYSTEMS = {
+    "mixture": "Mixture as estimate (MIX)",
+    "ibm": "Oracle IBM1",
+    "irm1": "Oracle IRM1",
+    "irm2": "Oracle IRM2",
+    "mwf": "Oracle MWF",
+    "umx": "Open-Unmix UMX",
+    "umxhq": "Open-Unmix UMXHQ",
+    "umxl": "Open-Unmix UMXL",
+}
+
+
+@dataclass(frozen=True)
+class Reported:
+    """One published number: a row of a CSV file in data/reported."""
+
+    system: str
+    target: str
+    value: float
+    dataset: str
+    metric: str
+    extra_training_data: bool
+    source: str
+
+
+@dataclass
+class Row:
+    """One system of a table: published values, ours, or both.
+
+    `reported` and `ours` map target -> dB; `songs` counts those behind `ours`.
+    """
+
+    system: str
+    reported: dict = field(default_factory=dict)
+    ours: dict = field(default_factory=dict)
+    songs: int = 0
+    extra_training_data: bool = False
+    source: str = ""
+    provenance: dict = field(default_factory=dict)
+
+    def difference(self, target):
+        """Ours minus reported, or None where one is missing."""
+        if self.ours.get(target) is None or self.reported.get(target) is None:
+            return None
+        return self.ours[target] - self.reported[target]
+
+
+@dataclass
+class Table:
+    """One data set, one metric card, systems by targets."""
+
+    dataset: str
+    metric: str
+    card: dict
+    rows: list
+    targets: tuple
+
+    @property
+    def title(self):
+        """For a heading, such as ``cSDR on band (dB)``."""
+        return f"{self.metric} on {self.dataset} (dB)"
+
+    @property
+    def measured(self):
+        """Whether any row holds a number of ours."""
+        return any(row.ours for row in self.rows)
+
+
+def load_reported(path=None):
+    """Read published numbers.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        A CSV file with the columns `COLUMNS`; by default the one that sepkit ships.
+
+    Returns
+    -------
+    list of Reported
+
+    Raises
+    ------
+    SepkitError
+        For a missing file or column, a value that is no number, a row without its
+        source, or the same number stated twice. Names the line.
+    """
+    path = Path(path or shipped("reported", "scores.csv"))
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except OSError as error:
+        raise SepkitError(f"{path}: cannot be read ({error.strerror})") from None
+    missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
+    if missing:
+        raise SepkitError(f"{path}: column {missing[0]!r} is missing; expected {', '.join(COLUMNS)}")
+    found = {}
+    for line, row in enumerate(rows, start=2):
+        entry = _reported(row, f"{path}: line {line}")
+        key = (entry.system, entry.target, entry.dataset, entry.metric, entry.extra_training_data)
+        if key in found:
+            raise SepkitError(f"{path}: line {line}: {entry.system}, {entry.target} is stated twice for {entry.dataset}")
+        found[key] = entry
+    return list(found.values())
+
+
+def _reported(row, where):
+    if not (row["source"] or "").strip():
+        raise SepkitError(f"{where}: {row['system']} has no source; a number without provenance is refused")
+    if row["metric"] not in METRICS:
+        raise SepkitError(f"{where}: unknown metric {row['metric']!r}: choose from {', '.join(METRICS)}")
+    try:
+        value = float(row["value"])
+    except (TypeError, ValueError):
+        raise SepkitError(f"{where}: value {row['value']!r} is not a number") from None
+    fields = {key: row[key].strip() for key in ("system", "target", "dataset", "metric", "source")}
+    return Reported(**fields, value=value, extra_training_data=row["extra_training_data"].strip() == "yes")
+
+
+def load_measured(folder):
+    """The Scores of every chapter in a results folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        ``build/results``; may be empty or missing.
+
+    Returns
+    -------
+    dict
+        Chapter name -> list of Score.
+    """
+    from ..metrics.scores import load_scores
+
+    return {path.stem: load_scores(path) for path in sorted(Path(folder).glob("*.json"))}
+
+
+def tables(reported, measured):
+    """Join published and measured numbers into one table for each data set and metric card.
+
+    Parameters
+    ----------
+    reported : list of Reported
+        May be empty.
+    measured : dict or list
+        Chapter name -> list of Score, or one list of Score.
+
+    Returns
+    -------
+    list of Table
+        Those with measured numbers first.
+
+    Raises
+    ------
+    SepkitError
+        If a measured number lacks provenance, or names a data set that its provenance contradicts.
+    """
+    measured = measured if isinstance(measured, dict) else {"": measured}
+    groups = {}
+    for chapter, scores in measured.items():
+        for score in scores:
+            check(score)
+            key = (_published_name(score.dataset), score.metric, tuple(sorted(asdict(score.card).items())))
+            groups.setdefault(key, {}).setdefault((score.separator, chapter), []).append(score)
+    result = [_table(*key, systems, reported) for key, systems in groups.items()]
+    used = {(table.dataset, table.metric) for table in result}
+    for dataset, metric in dict.fromkeys((entry.dataset, entry.metric) for entry in reported):
+        if (dataset, metric) not in used:
+            result.append(_table(dataset, METRICS[metric][0], (), {}, reported))
+    return sorted(result, key=lambda table: not table.measured)
+
+
+def table(reported, measured, dataset, metric):
+    """The one table of `dataset` and `metric`; refuses measured numbers of any other.
+
+    Raises
+    ------
+    SepkitError
+        If a Score belongs to another data set or metric, or if their cards differ.
+    """
+    scores = [score for part in measured.values() for score in part] if isinstance(measured, dict) else measured
+    for score in scores:
+        if _published_name(score.dataset) != dataset:
+            raise SepkitError(
+                f"{score.separator}, {score.track}: measured on {score.dataset}, cannot enter a column of {dataset}"
+            )
+        if _published_metric(score.metric) != metric:
+            raise SepkitError(f"{score.separator}, {score.track}: {score.metric} cannot enter a column of {metric}")
+    wanted = [entry for entry in reported if (entry.dataset, entry.metric) == (dataset, metric)]
+    found = tables(wanted, measured)
+    if len(found) > 1:
+        raise SepkitError(f"{metric} on {dataset}: the scores follow {len(found)} different metric cards; make one table for each")
+    if not found:
+        raise SepkitError(f"{metric} on {dataset}: neither reported nor measured numbers")
+    return found[0]
+
+
+def summary(metric):
+    """How the songs of a metric are summarised: by their median, or by their mean."""
+    return METRICS.get(metric, (None, statistics.median))[1]
+
+
+def check(score):
+    """Refuse a Score that does not say where it comes from, or says two things.
+
+    Raises
+    ------
+    SepkitError
+        Naming the separator, the song and what is missing.
+    """
+    from ..metrics.scores import REQUIRED_PROVENANCE
+
+    where = f"{score.separator}, {score.track}, {score.target}"
+    missing = [key for key in REQUIRED_PROVENANCE if key not in (score.provenance or {})]
+    if missing:
+        raise SepkitError(f"{where}: the score has no provenance ({', '.join(missing)} missing); run its chapter again")
+    said = score.provenance.get("data", score.provenance.get("dataset"))
+    if said is not None and "band" in (said, score.dataset) and said != score.dataset:
+        raise SepkitError(f"{where}: labelled {score.dataset}, but measured on {said}; a band score stays out of other columns")
+
+
+def _table(dataset, metric, card, systems, reported):
+    name = _published_metric(metric)
+    rows = [_row(separator, chapter, scores, name) for (separator, chapter), scores in systems.items()]
+    rows = _tell_apart(rows)
+    if not card or _as_published(dict(card)):
+        for entry in reported:
+            if (entry.dataset, entry.metric) == (dataset, name):
+                _enter(rows, entry)
+    present = {target for row in rows for target in (*row.reported, *row.ours)}
+    order = [*[t for t in TARGETS if t in present], *sorted(present - set(TARGETS))]
+    return Table(dataset, name, dict(card), rows, tuple(order))
+
+
+def _row(separator, chapter, scores, metric):
+    how = summary(metric)
+    values = {}
+    for score in scores:
+        if score.value is not None and score.value == score.value:  # NaN: silent, not scored
+            values.setdefault(score.target, {})[score.track] = score.value
+    ours = {target: how(list(songs.values())) for target, songs in values.items()}
+    songs = max((len(songs) for songs in values.values()), default=0)
+    provenance = {**scores[0].provenance, **({"chapter": chapter} if chapter else {})}
+    return Row(SYSTEMS.get(separator, separator), ours=ours, songs=songs, provenance=provenance)
+
+
+def _tell_apart(rows):
+    """One row for each system; several chapters that disagree keep one each, named."""
+    kept = []
+    for row in rows:
+        same = [other for other in kept if other.system == row.system]
+        if not any(other.ours == row.ours for other in same):
+            kept.append(row)
+    for row in kept:
+        if sum(other.system == row.system for other in kept) > 1:
+            row.provenance["label"] = f"{row.system} ({row.provenance.get('chapter', '')})"
+    for row in kept:
+        row.system = row.provenance.pop("label", row.system)
+    return kept
+
+
+def _enter(rows, entry):
+    for row in rows:
+        if row.system == entry.system and (not row.source or (row.extra_training_data, row.source) == (entry.extra_training_data, entry.source)):
+            break
+    else:
+        row = Row(entry.system)
+        rows.append(row)
+    row.reported[entry.target] = entry.value
+    row.extra_training_data, row.source = entry.extra_training_data, entry.source
+
+
+def _as_published(card):
+    """Whether a metric card is the one that published tables follow: four targets, frames of a second."""
+    return set(card["target_set"]) == set(TARGETS) and card["window"] in (None, 1.0) and card["hop"] in (None, 1.0)
+
+
+def _published_name(dataset):
+    return next((name for name, ours in DATA_SETS.items() if ours == dataset), dataset)
+
+
+def _published_metric(metric):
+    return next((name for name, (ours, _) in METRICS.items() if ours == metric), metric)
