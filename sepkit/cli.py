@@ -1,0 +1,223 @@
+"""The command ``sepkit``: a thin layer over the package. Nothing heavy is imported before it is needed."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import __version__
+from .cli_data import app as data_app
+from .cli_reproduce import EPILOG, reproduce
+from .console import assignments, on_terminal, plainly, print_json, print_table, progress
+
+app = typer.Typer(
+    help="Music source separation: separate, train, evaluate, and reproduce the field's tables.",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
+)  # fmt: skip
+app.add_typer(data_app, name="data")
+app.command(epilog=EPILOG)(plainly(reproduce))
+
+Device = Annotated[str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _version(wanted):
+    if wanted:
+        typer.echo(f"sepkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="SEPKIT_DEBUG")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
+):
+    if debug:
+        os.environ["SEPKIT_DEBUG"] = "1"
+
+
+@app.command(epilog="Example: sepkit doctor")
+@plainly
+def doctor(
+    root: Annotated[Path | None, typer.Option(help="Data root to look in.", show_default="$SEPKIT_DATA, or data/")] = None,
+    as_json: Json = False,
+):
+    """What this machine has, what it lacks, and what to do about it."""
+    from dataclasses import asdict
+
+    from .doctor import examine
+
+    checks = examine(root)
+    if as_json:
+        return print_json([asdict(check) for check in checks])
+    sign = {"ok": "ok", "note": "-", "gap": "GAP"}
+    rows = [(sign[check.status], check.topic, check.found, check.remedy) for check in checks]
+    print_table("sepkit doctor", ("", "what", "found", "what to do"), rows)
+
+
+@app.command(epilog="Example: sepkit models --json")
+@plainly
+def models(as_json: Json = False):
+    """The networks that can be trained, the methods that need no training, and trained weights."""
+    from .listing import separators
+
+    rows = separators()
+    if as_json:
+        return print_json(rows)
+    print_table("models", ("name", "kind", "targets", "what"), [tuple(row.values()) for row in rows])
+
+
+@app.command(epilog="Example: sepkit separate song.mp3 --two-stems vocals --out separated")
+@plainly
+def separate(
+    inputs: Annotated[list[Path], typer.Argument(help="Audio files: wav, flac, ogg, mp3.", metavar="IN...", show_default=False)],
+    model: Annotated[str, typer.Option(help="A model's name, an oracle-free method, a checkpoint or a folder of them.")] = "open-unmix",
+    out: Annotated[Path, typer.Option(help="Folder for the stems, one folder a song.")] = Path("separated"),
+    two_stems: Annotated[str | None, typer.Option(help="Only this target and the rest, such as vocals.", show_default="all targets")] = None,
+    device: Device = "auto",
+    ext: Annotated[str, typer.Option(help="wav (32-bit float), flac, mp3 or ogg.")] = "wav",
+    clip: Annotated[bool, typer.Option("--clip", help="Clip samples beyond full scale, where the format needs it.")] = False,
+    residual: Annotated[bool, typer.Option("--residual", help="Share what is left over, so that the stems sum to the mixture.")] = False,
+    niter: Annotated[int, typer.Option(help="Iterations of the Wiener filter over all targets; 0 uses masks alone.", min=0)] = 1,
+):
+    """Split songs into their stems."""
+    from . import separation
+    from .errors import SepkitError, unknown
+
+    suffixes = ("wav", "flac", "mp3", "ogg")
+    if ext.lstrip(".").lower() not in suffixes:
+        raise unknown("format", ext, suffixes)
+    separator = separation.get(model, device=device, niter=niter, residual=residual)
+    failed = []
+    for path in inputs:
+        try:
+            with progress(path.name) as update:
+                written = separation.separate_file(
+                    path, separator, out, two_stems=two_stems, suffix=f".{ext.lstrip('.').lower()}", clip=clip, progress=update
+                )
+        except SepkitError as error:
+            failed.append(str(error))
+            typer.echo(f"sepkit: error: {error}", err=True)
+            continue
+        for target in written.values():
+            typer.echo(str(target))
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Examples: sepkit evaluate --reference songs --estimate separated --out scores.json | "
+             "sepkit evaluate --separator open-unmix --data band")  # fmt: skip
+@plainly
+def evaluate(
+    reference: Annotated[Path | None, typer.Option(help="Folder of songs with their true stems.", show_default=False)] = None,
+    estimate: Annotated[Path | None, typer.Option(help="Folder of songs with estimated stems.", show_default=False)] = None,
+    separator: Annotated[str | None, typer.Option(help="Or: separate --data with this, and score that.", show_default=False)] = None,
+    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.")] = "band",
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    preset: Annotated[str, typer.Option(help="Size of the band.")] = "student",
+    metric: Annotated[list[str], typer.Option(help="csdr, usdr, si_sdr, isr, sir, sar; may be repeated.")] = ("csdr", "usdr", "si_sdr"),
+    out: Annotated[Path | None, typer.Option(help="Write the Scores here (JSON).", show_default="printed only")] = None,
+    device: Device = "auto",
+    workers: Annotated[int, typer.Option(help="Songs scored at a time.", min=1)] = 1,
+    as_json: Json = False,
+):
+    """Score estimated stems against the true ones, or a separator on a data set."""
+    from . import evaluation
+
+    if separator and (reference or estimate):
+        raise typer.BadParameter("give --separator, or --reference and --estimate, not both")
+    if not separator and not (reference and estimate):
+        raise typer.BadParameter("give --reference and --estimate, or --separator")
+    metrics = tuple(metric)
+    if separator:
+        from . import datasets, separation
+
+        chosen = separation.get(separator, device=device)
+        tracks = datasets.open_tracks(data, split, preset=preset)
+        scores = evaluation.evaluate(chosen, tracks, out=out, metrics=metrics, workers=workers)
+    else:
+        scores = evaluation.evaluate_folders(reference, estimate, out, metrics=metrics)
+    if as_json:
+        from dataclasses import asdict
+
+        return print_json([asdict(score) for score in scores])
+    _print_scores(scores)
+
+
+def _print_scores(scores):
+    from .reproduce import ledger
+
+    for table in ledger.tables([], scores):
+        rows = [(row.system, *(_decibels(row.ours.get(t)) for t in table.targets), row.songs) for row in table.rows]
+        print_table(table.title, ("system", *table.targets, "songs"), rows)
+
+
+def _decibels(value):
+    return "" if value is None else f"{value:.2f}"
+
+
+@app.command(epilog="Example: sepkit train --model open-unmix --target vocals --data band --size student --out runs/vocals")
+@plainly
+def train(
+    model: Annotated[str, typer.Option(help="A network, see: sepkit models.")] = "open-unmix",
+    target: Annotated[str, typer.Option(help="The stem to estimate.")] = "vocals",
+    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.")] = "band",
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; again on the same folder resumes.", show_default="runs/MODEL-TARGET")] = None,
+    size: Annotated[str, typer.Option(help="student (minutes on a laptop) or paper (the authors' network and recipe).")] = "student",
+    preset: Annotated[str, typer.Option(help="Size of the band.")] = "student",
+    loss: Annotated[str | None, typer.Option(help="mse, l1, dual or nmse.", show_default="the recipe's")] = None,
+    lr: Annotated[float | None, typer.Option(help="Step size.", show_default="1e-3; student 3e-3")] = None,
+    batch: Annotated[int | None, typer.Option(help="Examples a step.", show_default="16; student 8")] = None,
+    chunk_seconds: Annotated[float | None, typer.Option(help="Seconds an example.", show_default="6; student 3")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most so many epochs.", show_default="1000")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="At most so many steps.", show_default="none; student 4000")] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="At most so many seconds.", show_default="none")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that prepare examples.", show_default="0")] = None,
+    recipe: Annotated[list[str] | None, typer.Option(help="Any other part of the recipe, NAME=VALUE; may be repeated.", show_default="the recipe's")] = None,
+    setting: Annotated[list[str] | None, typer.Option(help="Setting of the network, such as hidden=256; may be repeated.", show_default="the size's")] = None,
+    seed: Annotated[int, typer.Option(help="For weights, examples and dropout.")] = 0,
+    device: Device = "auto",
+):
+    """Train a network for one target; Ctrl-C saves, and the same command goes on."""
+    from . import models, training
+    from .datasets import open_tracks
+    from .errors import unknown
+
+    sizes = {"student": (training.STUDENT, training.STUDENT_MODEL), "paper": (training.Recipe(), {})}
+    if size not in sizes:
+        raise unknown("size", size, sizes)
+    import torch
+
+    base, settings = sizes[size]
+    given = {"loss": loss, "lr": lr, "batch": batch, "chunk_seconds": chunk_seconds, "epochs": epochs, "max_steps": max_steps,
+             "max_seconds": max_seconds, "workers": workers}  # fmt: skip
+    chosen = {name: value for name, value in given.items() if value is not None}
+    plan = base.but(**{**chosen, **assignments(recipe, "--recipe"), "seed": seed})
+    torch.manual_seed(seed)
+    network = models.build(model, target=target, **{**settings, **assignments(setting, "--setting")})
+    opened = {
+        part: open_tracks(data, part, sample_rate=network.sample_rate, channels=network.channels, preset=preset)
+        for part in ("train", "valid")
+    }
+    best = training.train(
+        network, opened["train"], opened["valid"], out or Path("runs") / f"{model}-{target}", plan, device, target, on_terminal()
+    )
+    typer.echo(str(best))
+
+
+def main(arguments=None):
+    """Entry point: ``--debug`` is understood anywhere, a hang-up or a kill ends as Ctrl-C does."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" in arguments:
+        arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+    try:
+        app(args=arguments, prog_name="sepkit")
+    except KeyboardInterrupt:
+        typer.echo("sepkit: interrupted", err=True)
+        sys.exit(130)

@@ -1,0 +1,101 @@
+"""``sepkit data``: rendering, downloading and listing data sets."""
+
+import contextlib
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import assignments, plainly, print_json, print_table
+
+app = typer.Typer(help="Render, download and list data sets.", no_args_is_help=True)
+
+Root = Annotated[Path | None, typer.Option(help="Data root.", show_default="$SEPKIT_DATA, or data/")]
+
+
+@app.command("list", epilog="Example: sepkit data list --json")
+@plainly
+def list_(root: Root = None, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False):
+    """Which data sets are found, and where."""
+    from .doctor import found_data
+
+    found = found_data(root)
+    if as_json:
+        return print_json([dict(zip(("name", "folder", "songs", "remedy"), row)) for row in found])
+    rows = [(name, sum(songs.values()) or "-", folder, "" if songs else remedy) for name, folder, songs, remedy in found]
+    print_table("data sets", ("name", "songs", "folder", "how to get it"), rows)
+
+
+@app.command(epilog="Example: sepkit data band --root ska --train 0 --test 6 --genre ska --knob horn_correlation=0.8")
+@plainly
+def band(
+    root: Annotated[Path | None, typer.Option(help="Folder of the songs.", show_default="data/band/student")] = None,
+    train: Annotated[int, typer.Option(help="Songs to train on.", min=0)] = 24,
+    test: Annotated[int, typer.Option(help="Songs to test on, of other voices, kits and patterns.", min=0)] = 8,
+    seconds: Annotated[float, typer.Option(help="Length of a song.")] = 20.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same songs.", min=0)] = 0,
+    genre: Annotated[list[str] | None, typer.Option(help="May be repeated; genres take turns.", show_default="all of them")] = None,
+    knob: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, may be repeated; see --knobs.", show_default="drawn for each song")] = None,
+    voice: Annotated[str, typer.Option(help="espeak (words, needs the extra band), dsp, or auto.")] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Processes.", min=1, show_default="one a core")] = None,
+    preset: Annotated[str | None, typer.Option(help="smoke, student, paper or checkpoints: in place of the sizes above.", show_default=False)] = None,
+    knobs: Annotated[bool, typer.Option("--knobs", help="List the knobs and their ranges.")] = False,
+):
+    """Render the embedded data set: songs with their stems, in MUSDB18-HQ layout.
+
+    Run it again to go on after an interruption, or with more songs to add some.
+    """
+    from .datasets import band as generator
+    from .files import data_root
+
+    if knobs:
+        rows = [(name, kind, _range(kind, allowed), what) for name, (kind, allowed, what) in generator.KNOBS.items()]
+        return print_table("knobs of the band", ("name", "kind", "range", "what it does"), rows)
+    if preset:
+        typer.echo(str(generator.ensure(preset, root, workers=workers)))
+        return None
+    folder = root or data_root() / "band" / "student"
+    given = assignments(knob, "--knob")
+    typer.echo(str(generator.render(folder, train, test, seconds, seed, genre or None, workers, voice, **given)))
+
+
+@app.command(epilog="Example: sepkit data musdb7s")
+@plainly
+def musdb7s(root: Root = None):
+    """Download MUSDB18's free 7-second excerpts (144 songs, 140 MB): the smallest real data set."""
+    from .datasets import musdb18
+    from .doctor import FFMPEG, found_data
+    from .errors import SepkitError
+
+    folder, songs = next((folder, songs) for name, folder, songs, _ in found_data(root) if name == "musdb7s")
+    if not songs:
+        if musdb18.ffmpeg_missing():
+            raise SepkitError(f"MUSDB18's .stem.mp4 files need ffmpeg, which is not installed; run: {FFMPEG}")
+        download(folder)
+    typer.echo(str(folder))
+
+
+def download(folder):
+    """Fetch the excerpts beside `folder`, then rename: half a download is never taken for the data set."""
+    from .datasets import musdb18
+    from .errors import SepkitError
+    from .files import free_bytes
+
+    if free_bytes(folder) < 1e9:
+        raise SepkitError(f"{folder}: the excerpts need 1 GB while they are unpacked; free some space or pass --root DIR")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for the folder's name
+            musdb18.download_excerpts(beside)
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _range(kind, allowed):
+    return f"{allowed[0]:g} ... {allowed[1]:g}" if kind in ("number", "integer") else ", ".join(map(str, allowed)).lower()

@@ -1,0 +1,116 @@
+"""``sepkit reproduce``: chapters in batch, the report, and the table at the end."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import assignments, on_terminal, print_table
+
+EPILOG = "Examples: sepkit reproduce --profile smoke | sepkit reproduce 01 04_open_unmix --seed 1 --out build/seed1"
+
+
+def reproduce(
+    chapters: Annotated[list[str] | None, typer.Argument(help="Numbers (01) or names (01_stft).", metavar="[CHAPTER]...", show_default="all")] = None,
+    profile: Annotated[str, typer.Option(help="smoke (seconds a chapter), student (minutes) or paper (GPU hours).", envvar="SEPKIT_PROFILE")] = "student",
+    out: Annotated[Path, typer.Option(help="Folder for executed notebooks, results and report.html.")] = Path("build"),
+    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder of songs.")] = "band",
+    weights: Annotated[str, typer.Option(help="shipped, published or train.")] = "shipped",
+    device: Annotated[str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")] = "auto",
+    seed: Annotated[int, typer.Option(help="For everything random.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Chapters at a time.", min=1, show_default="2")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run chapters again that did not change.")] = False,
+    notebooks: Annotated[Path | None, typer.Option(help="Folder of the chapters.", show_default="notebooks/")] = None,
+    parameter: Annotated[list[str] | None, typer.Option(help="Any other parameter of the chapters, NAME=VALUE; may be repeated.", show_default=False)] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds a cell may take.", show_default="by profile")] = None,
+):
+    """Run chapters in batch; report what they measured beside what was published.
+
+    Chapters whose notebook, code, data and parameters are unchanged are not run again.
+    """
+    from .device import resolve_device
+    from .reproduce import batch, ledger
+    from .reproduce.report import write_report
+
+    if device != "auto":
+        resolve_device(device)  # say now, not in every chapter, that it is missing
+    with _display() as notify:
+        entries = batch.run(
+            chapters or (), profile, out, weights, data, device, seed, workers, force, notebooks,
+            assignments(parameter, "--parameter"), "profile" if timeout is None else timeout, notify,
+        )  # fmt: skip
+    page = write_report(out)
+    for table in ledger.tables(ledger.load_reported(), ledger.load_measured(Path(out) / "results")):
+        if table.measured:
+            print_table(*as_text(table))
+    typer.echo(f"report: {page}")
+    failed = batch.failures(entries)
+    for line in failed:
+        typer.echo(f"sepkit: error: {line}", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def as_text(table):
+    """A table of the ledger as (title, columns, rows) of strings: reported | ours | difference where both exist."""
+    joined = [target for target in table.targets if any(row.difference(target) is not None for row in table.rows)]
+    columns = ["system"]
+    for target in table.targets:
+        columns += [f"{target} reported", f"{target} ours", f"{target} difference"] if target in joined else [target]
+    rows = []
+    for row in table.rows:
+        if not row.ours:
+            continue
+        cells = [row.system]
+        for target in table.targets:
+            ours, difference = _number(row.ours.get(target)), row.difference(target)
+            if target in joined:
+                cells += [_number(row.reported.get(target)), ours, "" if difference is None else f"{difference:+.2f}"]
+            else:
+                cells.append(ours)
+        rows.append((*cells, row.songs, f"chapter {row.provenance.get('chapter', '')}"))
+    return table.title, (*columns, "songs", "from"), rows
+
+
+def _number(value):
+    return "" if value is None else f"{value:.2f}"
+
+
+class _display:
+    """What is going on: one moving line a chapter on a terminal, one plain line an event elsewhere."""
+
+    WORDS = {"done": "done", "failed": "FAILED", "unchanged": "unchanged"}
+
+    def __enter__(self):
+        self.bars, self.tasks = None, {}
+        if on_terminal():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+            columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("cells"), TimeElapsedColumn()
+            self.bars = Progress(*columns, console=Console(stderr=True))
+            self.bars.start()
+        return self.notify
+
+    def __exit__(self, *_):
+        if self.bars:
+            self.bars.stop()
+
+    def notify(self, name, event, details):
+        if event in self.WORDS:
+            seconds = details.get("seconds")
+            text = f"{name}  {self.WORDS[event]}" + (f"  {seconds:.0f} s" if seconds and event != "unchanged" else "")
+            if not self.bars:
+                typer.echo(text, err=True)
+                return
+            if name in self.tasks:
+                self.bars.stop_task(self.tasks[name])
+                self.bars.update(self.tasks[name], description=text)
+            else:
+                self.bars.console.print(text)
+        elif self.bars and event == "waiting":
+            self.tasks[name] = self.bars.add_task(name, total=None, start=False)
+        elif self.bars and event == "cell":
+            if details["cell"] == 0:
+                self.bars.start_task(self.tasks[name])
+            self.bars.update(self.tasks[name], completed=details["cell"], total=details["of"])
