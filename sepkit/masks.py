@@ -6,6 +6,7 @@ complex, (..., channels, bins, frames); every channel is masked by itself.
 Chapter 02 derives the masks; sepkit.separation offers them as Separators.
 """
 
+import numpy as np
 import torch
 
 from .errors import SepkitError, unknown
@@ -174,7 +175,7 @@ def precision_recall(mask, ideal, thresholds, weights=None):
         )
     if weights is not None and not (weights >= 0).all():
         raise SepkitError("precision_recall: weights must be 0 or more; use magnitudes or powers")
-    levels, order = torch.as_tensor(thresholds, dtype=mask.dtype, device=mask.device).reshape(-1).sort()
+    levels, order = torch.tensor([*np.atleast_1d(thresholds)], dtype=mask.dtype, device=mask.device).sort()
     passed = torch.bucketize(mask.detach().flatten().contiguous(), levels, right=True)  # how many thresholds each bin reaches
     weights = torch.ones_like(passed, dtype=torch.float64) if weights is None else weights.flatten().double()
 

@@ -129,7 +129,7 @@ class STFT(nn.Module):
         count = self.frames(length)
         envelope = self._envelope(count, self._exact)
         good = torch.nonzero(envelope[:length] >= _COVERED * self._least).flatten()
-        return int(good[0]), int(good[-1]) + 1
+        return (int(good[0]), int(good[-1]) + 1) if len(good) else (0, 0)
 
     def forward(self, audio):
         """Transform real audio (..., channels, samples) to a complex (..., channels, bins, frames).

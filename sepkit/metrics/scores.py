@@ -40,7 +40,8 @@ class MetricCard:
     aggregation : str
         How one value a track came about.
     target_set : tuple of str
-        The targets scored together, sorted. It decides which frames count as silent.
+        The targets scored together, sorted: they decide which frames count as silent.
+        Empty where every target is scored by itself.
     silent_frames : str
         What is done where a reference or an estimate is silent.
     delta : float or None
@@ -85,9 +86,9 @@ def card_for(metric, targets, window=1.0, hop=1.0):
             targets, "left out for all targets when any reference or estimate is silent", 0.0,
         )  # fmt: skip
     if metric == "usdr":
-        return MetricCard(metric, "MDX song SDR", target_set=targets, delta=USDR_DELTA)
+        return MetricCard(metric, "MDX song SDR", delta=USDR_DELTA)
     if metric == "si_sdr":
-        return MetricCard(metric, "joint over channels, mean kept", target_set=targets, delta=0.0)
+        return MetricCard(metric, "joint over channels, mean kept", silent_frames="NaN for a silent track", delta=0.0)
     raise unknown("metric", metric, METRICS)
 
 

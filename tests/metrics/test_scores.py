@@ -1,0 +1,179 @@
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from sepkit.errors import SepkitError
+from sepkit.files import provenance
+from sepkit.metrics import scores as module
+from sepkit.metrics.scores import (
+    REQUIRED_PROVENANCE, MetricCard, Score, aggregate, card_for, load_scores, save_scores, score_track, to_frame,
+)  # fmt: skip
+from sepkit.metrics.sdr import framewise_sdr, si_sdr, usdr
+
+RATE = 1000
+
+
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def song(names=("vocals", "drums", "bass"), seconds=5):
+    references = {name: noise(2, seconds * RATE, seed=k) for k, name in enumerate(names)}
+    estimates = {name: audio + 0.1 * (k + 1) * noise(2, seconds * RATE, seed=9 + k) for k, (name, audio) in enumerate(references.items())}
+    return references, estimates
+
+
+def make(value=1.0, **changes):
+    score = Score(
+        "a song", "vocals", "csdr", value, "irm1", "band", card_for("csdr", ["vocals", "drums"]),
+        provenance("make it", device="cpu", seed=0, profile="smoke"),
+    )  # fmt: skip
+    return replace(score, **changes)
+
+
+def test_pairs_by_name_in_the_order_of_the_references():
+    references, estimates = song()
+    shuffled = {name: estimates[name] for name in ("bass", "vocals", "drums")}
+    rows = score_track(references, shuffled, RATE)
+    assert [(target, metric) for target, metric, _, _ in rows] == [
+        (target, metric) for target in references for metric in ("csdr", "usdr", "si_sdr")
+    ]
+    values = {(target, metric): value for target, metric, value, _ in rows}
+    frames = framewise_sdr(torch.stack([*references.values()]), torch.stack([*estimates.values()]), RATE)
+    for k, name in enumerate(references):
+        assert values[name, "csdr"] == pytest.approx(float(np.median(frames[k].numpy())), abs=1e-12)
+        assert values[name, "usdr"] == pytest.approx(usdr(references[name], estimates[name]).item(), abs=1e-12)
+        assert values[name, "si_sdr"] == pytest.approx(si_sdr(references[name], estimates[name]).item(), abs=1e-12)
+    assert values["vocals", "usdr"] == pytest.approx(20, abs=0.3)  # and not those of another stem
+
+
+def test_csdr_leaves_out_silent_frames_and_takes_the_middle_of_the_rest():
+    references, estimates = song(seconds=5)
+    references["drums"][:, RATE : 2 * RATE] = 0
+    values = {t: v for t, _, v, _ in score_track(references, estimates, RATE, ["csdr"])}
+    frames = framewise_sdr(torch.stack([*references.values()]), torch.stack([*estimates.values()]), RATE).numpy()
+    assert values["vocals"] == pytest.approx(np.nanmedian(frames[0]), abs=1e-12)  # of four frames: the mean of the middle two
+    references["drums"][:] = 0
+    assert all(math.isnan(v) for _, _, v, _ in score_track(references, estimates, RATE, ["csdr"]))
+
+
+def test_scoring_some_targets_changes_the_card_of_framewise_metrics_only():
+    references, estimates = song()
+    (_, _, alone, card), (_, _, usdr_alone, usdr_card) = score_track(references, {"vocals": estimates["vocals"]}, RATE, ["csdr", "usdr"])
+    rows = score_track(references, estimates, RATE, ["csdr", "usdr"])
+    assert card.target_set == ("vocals",) and rows[0][3].target_set == ("bass", "drums", "vocals")
+    assert rows[0][2] == pytest.approx(alone)
+    assert (usdr_alone, usdr_card) == rows[1][2:]
+
+
+def test_filtered_ratios_come_from_bss_eval(monkeypatch):
+    def bss_eval(references, estimates, *settings):
+        assert settings == (RATE, 2.0, 1.0)
+        return tuple(np.array([[k, k + 1, np.nan], [k, k + 5, k + 6]], dtype=float) for k in (10, 20, 30, 40))
+
+    monkeypatch.setattr(module, "bss_eval", bss_eval)
+    references, estimates = song(("vocals", "drums"))
+    rows = score_track(references, estimates, RATE, ["sar", "isr", "sir"], window=2.0)
+    assert [(t, m, v) for t, m, v, _ in rows] == [
+        ("vocals", "sar", 40.5), ("vocals", "isr", 20.5), ("vocals", "sir", 30.5),
+        ("drums", "sar", 45.0), ("drums", "isr", 25.0), ("drums", "sir", 35.0),
+    ]  # fmt: skip
+    assert {c.taps for *_, c in rows} == {512} and {c.window for *_, c in rows} == {2.0}
+
+
+def test_what_does_not_fit_is_named():
+    references, estimates = song()
+    with pytest.raises(SepkitError, match="no reference for the estimate 'piano'; there are vocals, drums, bass"):
+        score_track(references, {**estimates, "piano": estimates["bass"]}, RATE)
+    with pytest.raises(SepkitError, match=r"drums: the reference has shape \(2, 5000\), the estimate \(1, 5000\)"):
+        score_track(references, {**estimates, "drums": estimates["drums"][:1]}, RATE)
+    with pytest.raises(SepkitError, match="bass: the estimate holds NaN"):
+        score_track(references, {**estimates, "bass": estimates["bass"] * math.nan}, RATE, ["usdr"])
+    with pytest.raises(SepkitError, match="references 'vocals' and 'drums' differ in shape"):
+        score_track({**references, "drums": references["drums"][:, :-1]}, estimates, RATE)
+    with pytest.raises(SepkitError, match="unknown metric 'sdr': choose from csdr, usdr"):
+        score_track(references, estimates, RATE, ["sdr"])
+    with pytest.raises(SepkitError, match="at least one estimate"):
+        score_track(references, {}, RATE)
+
+
+def test_saved_scores_come_back(tmp_path):
+    path = tmp_path / "scores.json"
+    card = MetricCard("usdr", "MDX song SDR", delta=1e-7)
+    scores = [make(), make(math.nan), make(math.inf, track="ünï"), make(-math.inf), make(2.5, metric="usdr", card=card)]
+    save_scores(path, scores)
+    back = load_scores(path)
+    assert [repr(s.value) for s in back] == ["1.0", "nan", "inf", "-inf", "2.5"]
+    assert [replace(s, value=0.0) for s in back] == [replace(s, value=0.0) for s in scores]
+    content = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert content["scores"][1]["value"] is None
+    assert len(content["cards"]) == 2 and len(content["provenance"]) == 1
+    assert set(content["cards"][0]) == {
+        "metric", "version", "window", "hop", "taps", "aggregation", "target_set", "silent_frames", "delta",
+    }  # fmt: skip
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("key", REQUIRED_PROVENANCE)
+def test_a_score_without_provenance_is_refused(tmp_path, key):
+    path = tmp_path / "scores.json"
+    save_scores(path, [make()])
+    before = path.read_bytes()
+    orphan = make()
+    orphan.provenance.pop(key)
+    with pytest.raises(SepkitError, match=f"csdr of 'vocals' in 'a song' has no provenance {key}"):
+        save_scores(path, [make(), orphan])
+    assert path.read_bytes() == before
+
+
+def test_files_that_hold_no_scores_are_told(tmp_path):
+    path = tmp_path / "scores.json"
+    with pytest.raises(SepkitError, match="no such file"):
+        load_scores(path)
+    path.write_text("[1, 2]")
+    with pytest.raises(SepkitError, match="scores.json: not a file of sepkit scores"):
+        load_scores(path)
+    save_scores(path, [make()])
+    broken = json.loads(path.read_text())
+    del broken["scores"][0]["target"]
+    path.write_text(json.dumps(broken))
+    with pytest.raises(SepkitError, match="scores.json: a score is incomplete"):
+        load_scores(path)
+
+
+def test_aggregate():
+    scores = [make(v) for v in (1.0, 2.0, 10.0, math.nan, 3.0)]
+    assert aggregate(scores) == 2.5
+    assert aggregate(scores, "mean") == 4.0
+    assert math.isnan(aggregate([make(math.nan)])) and math.isnan(aggregate([make(math.nan)], "mean"))
+    with pytest.raises(SepkitError, match="unknown aggregation 'max': choose from median, mean"):
+        aggregate(scores, "max")
+    with pytest.raises(SepkitError, match="no scores"):
+        aggregate([])
+
+
+@pytest.mark.parametrize(
+    "other, told",
+    [
+        (dict(card=card_for("csdr", ["vocals"])), r"card.target_set: \('drums', 'vocals'\) \| \('vocals',\)"),
+        (dict(card=card_for("csdr", ["vocals", "drums"], window=2)), r"card.window: 1.0 \| 2.0"),
+        (dict(metric="usdr", card=card_for("usdr", [])), r"card.metric: csdr \| usdr; card.version: BSSEval.*card.delta"),
+        (dict(dataset="musdb18"), r"dataset: band \| musdb18"),
+        (dict(separator="mixture"), r"separator: irm1 \| mixture"),
+    ],
+)
+def test_aggregate_refuses_a_mixture_and_says_what_differs(other, told):
+    with pytest.raises(SepkitError, match=f"they differ in {told}"):
+        aggregate([make(), make(**other)])
+
+
+def test_frame_is_tidy():
+    frame = to_frame([make(), make(2.0, track="b")])
+    assert frame[["track", "value"]].values.tolist() == [["a song", 1.0], ["b", 2.0]]
+    assert frame["card.silent_frames"].str.startswith("left out").all() and (frame["provenance.seed"] == 0).all()
+    assert frame.groupby("target")["value"].median()["vocals"] == 1.5
+    assert list(to_frame([]).columns) == ["track", "target", "metric", "value", "separator", "dataset"]

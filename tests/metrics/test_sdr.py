@@ -1,0 +1,162 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from sepkit.errors import SepkitError
+from sepkit.metrics.bsseval import ffmpeg_available
+from sepkit.metrics.sdr import SI_SDR_MODES, framewise_sdr, sdr, si_sdr, usdr
+
+RATE = 1000
+
+
+def noise(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def museval_sdr(references, estimates, window=RATE, hop=RATE):
+    """museval's SDR, with two taps: its SDR does not depend on the filters, its run time does."""
+    if not ffmpeg_available():
+        pytest.skip("museval needs ffmpeg and ffprobe on the PATH")
+    museval = pytest.importorskip("museval", reason="museval is not installed")
+    references, estimates = (np.asarray(x, dtype=np.float64).swapaxes(1, 2) for x in (references, estimates))
+    references, estimates = museval.pad_or_truncate(references, estimates)
+    return museval.metrics.bss_eval(references, estimates, window=window, hop=hop, filters_len=2)[0]
+
+
+def test_closed_forms():
+    reference = torch.tensor([[3.0, 0.0], [0.0, 4.0]])  # energy 25
+    estimate = torch.tensor([[3.0, 1.0], [1.0, 4.0]])  # error 2
+    assert sdr(reference, estimate).item() == pytest.approx(10 * math.log10(25 / 2), abs=1e-12)
+    assert sdr(reference, estimate, delta=3).item() == pytest.approx(10 * math.log10(28 / 5), abs=1e-12)
+    assert usdr(reference, estimate).item() == pytest.approx(10 * math.log10((25 + 1e-7) / (2 + 1e-7)), abs=1e-12)
+    assert sdr(reference, 0 * reference).item() == 0
+    assert sdr(reference, 0.5 * reference).item() == pytest.approx(20 * math.log10(2))
+    assert sdr(reference, reference).item() == math.inf
+    assert sdr(0 * reference, reference).item() == -math.inf
+    assert math.isnan(sdr(0 * reference, 0 * reference).item())
+    assert usdr(reference, reference).item() == pytest.approx(10 * math.log10(25e7), abs=1e-6)
+    assert usdr(0 * reference, 0 * reference).item() == 0
+
+
+def test_known_noise_level():
+    reference = noise(2, 200_000)
+    assert sdr(reference, reference + 0.1 * noise(2, 200_000, seed=1)).item() == pytest.approx(20, abs=0.05)
+    assert si_sdr(reference, reference + 0.1 * noise(2, 200_000, seed=1)).item() == pytest.approx(20, abs=0.05)
+
+
+@pytest.mark.parametrize("mode", SI_SDR_MODES)
+@pytest.mark.parametrize("zero_mean", [False, True])
+def test_si_sdr_does_not_change_with_the_level(mode, zero_mean):
+    reference, estimate = noise(2, 500), noise(2, 500) + 0.3 * noise(2, 500, seed=1)
+    value = si_sdr(reference, estimate, mode, zero_mean)
+    for scaled in (si_sdr(reference, -7 * estimate, mode, zero_mean), si_sdr(0.01 * reference, estimate, mode, zero_mean)):
+        assert scaled.item() == pytest.approx(value.item(), abs=1e-9)
+    offset = si_sdr(reference + 2, estimate + 5, mode, zero_mean)
+    assert (abs(offset.item() - value.item()) < 1e-9) == zero_mean
+
+
+def test_si_sdr_by_least_squares_and_in_its_modes():
+    reference, estimate = noise(2, 400), noise(2, 400) + 0.4 * noise(2, 400, seed=1)
+    estimate[1] *= 0.5
+
+    def one(s, e):
+        scale = np.linalg.lstsq(s.reshape(-1, 1), e.reshape(-1), rcond=None)[0]
+        return 10 * math.log10(np.sum((scale * s) ** 2) / np.sum((scale * s - e) ** 2))
+
+    s, e = reference.numpy(), estimate.numpy()
+    assert si_sdr(s, e).item() == pytest.approx(one(s, e), abs=1e-9)
+    assert si_sdr(s, e, "per_channel").item() == pytest.approx((one(s[0], e[0]) + one(s[1], e[1])) / 2, abs=1e-9)
+    assert si_sdr(s, e, "mono").item() == pytest.approx(one(s.mean(0), e.mean(0)), abs=1e-9)
+    assert si_sdr(s, e, "per_channel") - si_sdr(s, e) > 1  # halving one channel costs only the joint one
+    assert math.isnan(si_sdr(0 * reference, estimate).item()) and math.isnan(si_sdr(reference, 0 * estimate).item())
+    assert si_sdr(s[:1], s[:1] * 4).item() > 250
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("length, window, hop", [(4700, 1.0, 1.0), (4700, 1.0, 0.75), (4000, 2.0, 0.5), (1000, 1, 1), (1001, 1, 1), (300, 1, 1)])
+def test_framewise_equals_museval(channels, dtype, length, window, hop):
+    references = 0.1 * noise(3, channels, length, dtype=dtype)
+    estimates = references + 0.05 * noise(3, channels, length, seed=1, dtype=dtype)
+    ours = framewise_sdr(references, estimates, RATE, window, hop)
+    theirs = museval_sdr(references, estimates, int(window * RATE), int(hop * RATE))
+    np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-9, rtol=0)
+
+
+def test_silent_frames_are_musevals():
+    references = 0.1 * noise(3, 2, 6500)
+    estimates = references + 0.05 * noise(3, 2, 6500, seed=1)
+    references[0, :, 1000:2000] = 0  # a silent reference
+    references[1, 1, 2000:3000] = -references[1, 0, 2000:3000]  # one in opposite phase
+    estimates[2, :, 3000:4000] = 0  # a silent estimate
+    references[1, 0, 4000:5000] = 0  # one silent channel is not silence
+    references[2, :, 5000:5999] = 0  # neither is all but one sample
+    ours = framewise_sdr(references, estimates, RATE)
+    assert ours.isnan().tolist() == [[False, True, True, True, False, False]] * 3
+    np.testing.assert_allclose(ours.numpy(), museval_sdr(references, estimates), atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("change", [-700, -1, 400])
+def test_estimates_are_fitted_to_the_reference_as_musevals(change):
+    references = noise(2, 1, 3000)
+    estimates = torch.cat([references + 0.1 * noise(2, 1, 3000, seed=1), noise(2, 1, 500)], -1)[..., : 3000 + change]
+    ours = framewise_sdr(references, estimates, RATE)
+    np.testing.assert_allclose(ours.numpy(), museval_sdr(references, estimates), atol=1e-9, rtol=0)
+    fitted = torch.nn.functional.pad(estimates, (0, 700))[..., :3000]
+    assert torch.equal(usdr(references, estimates), usdr(references, fitted))
+
+
+def test_frames_by_hand():
+    references, estimates = noise(1, 2, 5 * RATE + 999), noise(1, 2, 5 * RATE + 999, seed=1)
+    ours = framewise_sdr(references, estimates, RATE)
+    assert ours.shape == (1, 5)  # the last 999 samples are dropped
+    third = sdr(references[0, :, 2000:3000], estimates[0, :, 2000:3000])
+    assert ours[0, 2].item() == pytest.approx(third.item(), abs=1e-12)
+    many = framewise_sdr(references, estimates, RATE, 0.1, 0.05)  # more frames than are computed at once
+    assert many.shape == (1, 118)
+    last = sdr(references[0, :, 5850:5950], estimates[0, :, 5850:5950])
+    assert many[0, -1].item() == pytest.approx(last.item(), abs=1e-12)
+    assert (framewise_sdr(references, references, RATE) == math.inf).all()
+
+
+def test_silent_throughout_is_nan_not_an_error():
+    references = torch.stack([torch.zeros(2, 2500), noise(2, 2500)])
+    assert framewise_sdr(references, references + 1, RATE).isnan().all()
+
+
+def test_batches_arrays_and_gradients():
+    references, estimates = noise(3, 4, 2, 50), noise(3, 4, 2, 50, seed=1)
+    for metric in (sdr, usdr, si_sdr, lambda r, e: si_sdr(r, e, "per_channel", True)):
+        together = metric(references, estimates)
+        assert together.shape == (3, 4) and together.dtype == torch.float64
+        assert together[2, 1].item() == pytest.approx(metric(references[2, 1].numpy(), estimates[2, 1].numpy()).item(), abs=1e-9)
+        leaf = estimates[0, :2].clone().requires_grad_()
+        assert torch.autograd.gradcheck(lambda e: metric(references[0, :2], e), leaf)
+
+
+@pytest.mark.parametrize("metric", [sdr, usdr, si_sdr, lambda r, e: framewise_sdr(r, e, RATE)])
+@pytest.mark.parametrize(
+    "reference, estimate, message",
+    [
+        (torch.ones(1, 2, 9), torch.ones(1, 1, 9), r"the reference has shape \(1, 2, 9\), the estimate \(1, 1, 9\)"),
+        (torch.ones(1, 2, 0), torch.ones(1, 2, 9), "the reference is empty"),
+        (torch.ones(1, 2, 9) * math.nan, torch.ones(1, 2, 9), "the reference holds NaN"),
+        (torch.ones(1, 2, 9), torch.ones(1, 2, 9) * math.inf, "the estimate holds NaN or infinity"),
+        (np.ones((1, 2, 9), dtype=np.int16), torch.ones(1, 2, 9), "the reference is of type torch.int16"),
+        (torch.ones(9), torch.ones(9), "expected .*channels, samples"),
+    ],
+)
+def test_bad_input_is_told(metric, reference, estimate, message):
+    with pytest.raises(SepkitError, match=message):
+        metric(reference, estimate)
+
+
+def test_bad_options_are_told():
+    with pytest.raises(SepkitError, match="si_sdr mode 'stereo': choose from joint, per_channel, mono"):
+        si_sdr(noise(1, 9), noise(1, 9), "stereo")
+    with pytest.raises(SepkitError, match="hop 0.0 s at 1000 Hz: expected at least one sample"):
+        framewise_sdr(noise(1, 1, 9), noise(1, 1, 9), RATE, 1.0, 0.0)
+    with pytest.raises(SepkitError, match=r"expected \(sources, channels, samples\)"):
+        framewise_sdr(noise(1, 9), noise(1, 9), RATE)
