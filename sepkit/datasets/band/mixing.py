@@ -18,6 +18,7 @@ LEVELS = {"drums": 0.034, "bass": 0.033, "other": 0.036, "vocals": 0.044}
 # Peaks a stem cannot exceed: they add up to less than 1, so no mixture ever clips,
 # without a gain that would depend on the song (and change over a sweep of a knob).
 CEILINGS = {"drums": 0.38, "bass": 0.17, "other": 0.21, "vocals": 0.23}
+WETNESS = {"drums": 0.6, "bass": 0.15, "other": 1.0, "vocals": 1.0}  # low notes stay dry, as engineers keep them
 LEVEL_SPREAD = 2.0  # dB, standard deviation over songs
 
 
@@ -33,12 +34,13 @@ class Tone:
     seed: int  # of the reverb's noise
 
 
-def draw_tone(rng, reverb=None):
+def draw_tone(rng, stem, reverb=None):
     """Draw the sound of a stem; a given `reverb` replaces the drawn one and nothing else."""
     level = float(np.clip(rng.normal(0, LEVEL_SPREAD), -5, 5))
     tilt, air = float(np.clip(rng.normal(0, 0.6), -1.2, 1.2)), float(rng.uniform(-3, 4))
     wet, decay = float(rng.beta(1.5, 5)), float(rng.uniform(0.3, 1.6))
-    return Tone(level, tilt, air, wet if reverb is None else reverb, decay, int(rng.integers(2**31)))
+    wet = WETNESS[stem] * (wet if reverb is None else reverb)
+    return Tone(level, tilt, air, wet, decay, int(rng.integers(2**31)))
 
 
 def active_rms(audio):

@@ -3,9 +3,12 @@
 import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +66,23 @@ def is_complete(folder):
     return all((Path(folder) / name).is_file() for name in (*(f"{f}.wav" for f in FILES), _FACTS))
 
 
+@contextmanager
+def only_one(root):
+    """Let one process at a time render into `root`; another waits, and then finds the songs done."""
+    from filelock import FileLock
+
+    try:
+        Path(root).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(Path(root) / ".band.lock")
+        lock.acquire()
+    except OSError as error:
+        raise SepkitError(f"{root}: cannot be written ({error.strerror}); choose another folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def sweep(root):
     """Remove what an interrupted rendering left behind: hidden temporary folders."""
     for split in ("train", "test"):
@@ -71,11 +91,15 @@ def sweep(root):
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _quiet_worker():
-    # One thread a process: the songs are the parallel part. Ctrl-C is the parent's to handle.
-    import signal
-
+def _start_worker():
+    # Ctrl-C is the parent's to handle; and a worker whose parent was killed must not linger.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def follow():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def render_all(jobs, workers, advance):
@@ -90,7 +114,7 @@ def render_all(jobs, workers, advance):
             advance()
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_quiet_worker)
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_start_worker)
     try:
         for done in as_completed([pool.submit(render_song, *job) for job in jobs]):
             done.result()

@@ -64,7 +64,7 @@ def make(plan):
     tune = composition.melody(plan.stream("melody"), grid, voice.centre)
     # Every stem's tone is drawn in a fixed order, whatever the knobs say.
     mix = plan.stream("mix")
-    tones = {stem: mixing.draw_tone(mix, knobs.reverb) for stem in mixing.STEMS}
+    tones = {stem: mixing.draw_tone(mix, stem, knobs.reverb) for stem in mixing.STEMS}
     facts = {"genre": plan.genre, "tempo": grid.tempo, "key": grid.key, "mode": grid.mode, "swing": grid.swing,
              "progression": grid.progression, "melody_notes": len(tune), "singer": voice.description}
     dry = {"vocals": voice.sing(tune, samples)}

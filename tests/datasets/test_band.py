@@ -1,0 +1,364 @@
+"""The band: what it promises as a data set, and the knobs that experiments turn."""
+
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from sepkit.datasets import band
+from sepkit.datasets.band import composition, genres, harmony, instruments, mixing, plain, pools, rendering, song, soundfont
+from sepkit.errors import SepkitError
+
+STEMS = ("drums", "bass", "other", "vocals")
+SHORT = {"seconds": 3.0, "voice": "dsp", "instruments": "dsp", "speech": False, "progress": False}
+
+
+def plan(genre="ska", seconds=3.0, split="train", index=0, backend="dsp", seed=5, **knobs):
+    return song.Plan(split, index, genre, seconds, seed, "dsp", backend, band.Knobs.of(**knobs))
+
+
+def stems(root, name):
+    return {stem: soundfile.read(root / name / f"{stem}.wav", dtype="int16")[0].astype(int) for stem in (*STEMS, "mixture")}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("band") / "a root with spaces"
+    return band.render(folder, train=2, test=1, workers=1, genres=["rock", "ska"], **SHORT)
+
+
+def test_a_song_is_musdb_hq_with_an_exact_sum(root):
+    songs = json.loads((root / "band.json").read_text())["songs"]
+    assert [name.split("-")[2] for name in songs] == ["rock", "ska", "rock"]
+    for name in songs:
+        for file in (root / name).glob("*.wav"):
+            facts = soundfile.info(file)
+            assert (facts.samplerate, facts.channels, facts.frames, facts.subtype) == (44100, 2, 132300, "PCM_16")
+        audio = stems(root, name)
+        np.testing.assert_array_equal(audio["mixture"], sum(audio[stem] for stem in STEMS))
+        assert all(np.std(audio[stem]) > 100 for stem in STEMS)
+
+
+def test_the_manifest_says_how_the_songs_were_made(root):
+    manifest = json.loads((root / "band.json").read_text())
+    assert manifest["complete"] and manifest["sepkit"]
+    assert manifest["settings"]["voice"] == "dsp" and manifest["settings"]["instruments"] == "dsp"
+    fact = manifest["songs"][next(n for n in manifest["songs"] if "ska" in n)]
+    assert 120 <= fact["tempo"] <= 168 and fact["kit"] in pools.KITS and 0 <= fact["horn_correlation"] <= 1
+    assert str(root) not in json.dumps(manifest)
+
+
+def test_same_seed_same_songs_with_any_number_of_workers(root, tmp_path):
+    again = band.render(tmp_path, train=2, test=1, workers=2, genres=["rock", "ska"], **SHORT)
+    names = json.loads((root / "band.json").read_text())["songs"]
+    for name in names:
+        first, second = stems(root, name), stems(again, name)
+        assert all(np.abs(first[stem] - second[stem]).max() <= 1 for stem in first)
+
+
+def test_another_seed_gives_other_songs():
+    first, _ = song.make(plan(seed=5))
+    second, _ = song.make(plan(seed=6))
+    assert all(not np.array_equal(first[stem], second[stem]) for stem in STEMS)
+
+
+def test_only_what_is_missing_is_rendered_again(root, monkeypatch):
+    names = list(json.loads((root / "band.json").read_text())["songs"])
+    before = stems(root, names[1])
+    (root / names[1] / "bass.wav").unlink()
+    (root / "train" / f".{names[0].split('/')[1]}.leftover").mkdir()
+    rendered = []
+    original = rendering.render_song
+    monkeypatch.setattr(rendering, "render_song", lambda folder, plan: rendered.append(folder.name) or original(folder, plan))
+    band.render(root, train=2, test=1, workers=1, genres=["rock", "ska"], **SHORT)
+    assert rendered == [names[1].split("/")[1]]
+    after = stems(root, names[1])
+    assert all(np.array_equal(before[stem], after[stem]) for stem in before)
+    assert not list((root / "train").glob(".*"))
+
+
+def test_an_interruption_leaves_no_half_song(tmp_path, monkeypatch):
+    written = []
+
+    def interrupted(path, *rest, **options):
+        written.append(path)
+        if len(written) == 8:  # in the middle of the second song
+            raise KeyboardInterrupt
+        return original(path, *rest, **options)
+
+    original = soundfile.write
+    monkeypatch.setattr(soundfile, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        band.render(tmp_path, train=2, test=0, workers=1, genres=["rock"], **SHORT)
+    folders = list((tmp_path / "train").iterdir())
+    assert len(folders) == 1 and rendering.is_complete(folders[0])
+    monkeypatch.undo()
+    band.render(tmp_path, train=2, test=0, workers=1, genres=["rock"], **SHORT)
+    assert len(list((tmp_path / "train").iterdir())) == 2
+
+
+@pytest.mark.slow
+def test_a_killed_rendering_goes_on_where_it_stopped(tmp_path):
+    call = f"band.render({str(tmp_path)!r}, train=8, test=0, workers=2, genres=['rock'], **{SHORT!r})"
+    code = f"if __name__ == '__main__':\n    from sepkit.datasets import band\n    {call}\n"
+    (tmp_path / "run.py").write_text(code)
+    process = subprocess.Popen([sys.executable, str(tmp_path / "run.py")])
+    deadline = time.monotonic() + 60
+    while process.poll() is None and not list((tmp_path / "train").glob("[!.]*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(1)  # the workers notice and leave
+    finished = list((tmp_path / "train").glob("[!.]*"))
+    assert 0 < len(finished) < 8 and all(map(rendering.is_complete, finished))
+    times = {folder: (folder / "mixture.wav").stat().st_mtime_ns for folder in finished}
+    band.render(tmp_path, train=8, test=0, workers=1, genres=["rock"], **SHORT)
+    songs = list((tmp_path / "train").iterdir())
+    assert len(songs) == 8 and all(map(rendering.is_complete, songs))
+    assert all((folder / "mixture.wav").stat().st_mtime_ns == then for folder, then in times.items())
+
+
+def test_ensure_renders_once_and_keeps_it(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setitem(band.PRESETS, "tiny", {"train": 1, "test": 1, "seconds": 2.0, "genres": ["rock"], "voice": "dsp", "instruments": "dsp", "speech": False})
+    folder = band.ensure("tiny", root=tmp_path, workers=1, progress=False)
+    assert folder == tmp_path / "band" / "tiny"
+    monkeypatch.setattr(rendering, "render_song", lambda *job: calls.append(job))
+    assert band.ensure("tiny", root=tmp_path, progress=False) == folder and not calls
+
+
+# ---- mistakes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"genres": ["polka"]}, "unknown genre 'polka': choose from rock, ballad, ska"),
+        ({"polish": 1}, "unknown band knob 'polish'"),
+        ({"tempo": 400}, "tempo=400: give a number from 50 to 200"),
+        ({"tempo": float("nan")}, "tempo=nan: give a number from 50 to 200"),
+        ({"key": 2.5}, "key=2.5: give an integer from 0 to 11"),
+        ({"horn_correlation": -0.1}, "give a number from 0 to 1"),
+        ({"mode": "dorian"}, "choose from major, minor"),
+        ({"a_cappella": "yes"}, "choose from False, True"),
+        ({"genre": "rock", "genres": ["ska"]}, "give one of them"),
+        ({"train": 0, "test": 0}, "nothing to render"),
+        ({"train": -1}, "whole number"),
+        ({"seconds": 0.5}, "from 2 to 600"),
+        ({"voice": "choir"}, "unknown voice 'choir'"),
+        ({"instruments": "kazoo"}, "unknown instruments 'kazoo'"),
+        ({"seconds": 600.0, "train": 20000}, "GB are free"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path, settings, message):
+    with pytest.raises(SepkitError) as caught:
+        band.render(tmp_path / "new", **{**SHORT, **settings})
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_root_with_other_songs_is_refused(root, tmp_path):
+    with pytest.raises(SepkitError, match="was rendered with seed 0, now 1; choose another folder"):
+        band.render(root, train=2, test=1, seed=1, genres=["rock", "ska"], **SHORT)
+    (tmp_path / "train" / "mine").mkdir(parents=True)
+    with pytest.raises(SepkitError, match="choose an empty folder"):
+        band.render(tmp_path, train=1, test=0, **SHORT)
+    with pytest.raises(SepkitError, match="unknown band preset 'huge': choose from smoke"):
+        band.ensure("huge", root=tmp_path)
+
+
+def test_without_the_extra_the_instruments_are_plain_and_this_is_said(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(soundfont, "font_path", lambda: None)
+    with pytest.raises(SepkitError, match=r"pip install 'sepkit\[band\]'"):
+        instruments.choose("sampled")
+    band.render(tmp_path, train=1, test=0, workers=1, genres=["rock"], **{**SHORT, "instruments": "auto"})
+    assert "plain DSP instruments" in capsys.readouterr().err
+    assert json.loads((tmp_path / "band.json").read_text())["settings"]["instruments"] == "dsp"
+
+
+# ---- what test songs do not share with train songs ------------------------------------------------
+
+
+def test_nothing_of_the_test_songs_occurs_in_train():
+    programs = {split: {p for pool in pools.PROGRAMS.values() for p in pool[split]} for split in ("train", "test")}
+    assert not programs["train"] & programs["test"]
+    kits = {split: {k for pool in pools.KITS_BY_GENRE.values() for k in pool[split]} for split in ("train", "test")}
+    assert not kits["train"] & kits["test"]
+    drums = {split: {str(layer) for k in kits[split] for layers in pools.KITS[k].values() for layer in layers} for split in kits}
+    assert not drums["train"] & drums["test"]
+    for genre in genres.GENRES.values():
+        for mode in ("major", "minor"):
+            assert not set(genre.progressions["train"][mode]) & set(genre.progressions["test"][mode])
+        assert not set(genre.bass["train"]) & set(genre.bass["test"])
+        assert not any(pattern in genre.drums["train"] for pattern in genre.drums["test"])
+        for part in genre.parts:
+            assert not set(part.patterns["train"]) & set(part.patterns["test"])
+
+
+def test_every_pattern_has_sixteen_steps_and_every_drum_a_sound():
+    for name, genre in genres.GENRES.items():
+        for split in ("train", "test"):
+            lines = [*genre.bass[split], *itertools.chain(*(p.patterns[split] for p in genre.parts))]
+            lines += [steps for pattern in (*genre.drums[split], *genres.FILLS[split]) for steps in pattern.values()]
+            assert {len(line) for line in lines} <= {16, 12, 10} and set("".join(lines)) <= set(".-oxX1358a")
+            roles = {role for pattern in (*genre.drums[split], *genres.FILLS[split]) for role in pattern} | {"crash"}
+            for kit in pools.KITS_BY_GENRE[name][split]:
+                assert roles <= set(pools.KITS[kit])
+
+
+# ---- knobs ---------------------------------------------------------------------------------------
+
+
+def test_a_knob_moves_only_its_stem():
+    base, _ = song.make(plan(horn_correlation=0.0))
+    horns, _ = song.make(plan(horn_correlation=1.0))
+    louder, _ = song.make(plan(horn_correlation=0.0, vocals_level=-6.0))
+    for stem in STEMS:
+        assert np.array_equal(base[stem], horns[stem]) == (stem != "other")
+        assert np.array_equal(base[stem], louder[stem]) == (stem != "vocals")
+    change = 20 * np.log10(np.std(louder["vocals"]) / np.std(base["vocals"]))
+    assert change == pytest.approx(-6, abs=0.3)  # the limiter bends the louder one a little
+
+
+def doubled(tune, horns):
+    """Share of the melody's time in which a horn sounds the same pitch class, on a 10 ms grid."""
+    grid = np.arange(0, 20, 0.01)
+    shared = sung = 0
+    for note in tune:
+        times = grid[(grid >= note.start) & (grid < note.start + note.duration)]
+        covered = np.zeros(len(times), bool)
+        for horn in horns:
+            if (horn.pitch - note.pitch) % 12 == 0:
+                covered |= (times >= horn.start) & (times < horn.start + horn.duration)
+        shared, sung = shared + covered.sum(), sung + len(times)
+    return shared / sung
+
+
+def test_horns_follow_the_melody_as_far_as_they_are_told():
+    shares = {0.0: [], 0.5: [], 1.0: []}
+    for index in range(6):
+        one = plan(seconds=20.0, index=index)
+        grid = composition.make_grid(one.stream("grid"), "ska", "train", 20.0, one.knobs)
+        tune = composition.melody(one.stream("melody"), grid, 58)
+        for correlation, found in shares.items():
+            lines = composition.horns(one.stream("horns"), grid, tune, correlation)
+            assert all(len(line.events) == len(tune) for line in lines)
+            assert sum(e.duration for e in lines[0].events) == pytest.approx(sum(e.duration for e in tune))
+            found.append(doubled(tune, lines[0].events))
+    assert np.mean(shares[0.0]) < 0.25 and 0.4 < np.mean(shares[0.5]) < 0.75
+    assert shares[1.0] == [1.0] * 6
+
+
+def test_horns_stay_as_loud_when_they_follow():
+    levels = [mixing.active_rms(song.make(plan(horn_correlation=c))[0]["other"]) for c in (0.0, 0.5, 1.0)]
+    assert 20 * np.log10(max(levels) / min(levels)) < 0.5
+
+
+def test_horns_join_a_genre_without_horns_when_asked():
+    assert "horn_correlation" not in song.make(plan("rock"))[1]
+    assert song.make(plan("rock", horn_correlation=0.5))[1]["programs"]["high horn"] in pools.PROGRAMS["high horn"]["train"]
+
+
+def test_a_cappella_is_voice_and_beatbox():
+    sung, _ = song.make(plan())
+    alone, facts = song.make(plan(a_cappella=True))
+    assert facts["a_cappella"] and all(not alone[stem].any() for stem in ("drums", "bass", "other"))
+    spectrum = [np.abs(np.fft.rfft(s["vocals"].mean(axis=0))) ** 2 for s in (sung, alone)]
+    frequencies = np.fft.rfftfreq(sung["vocals"].shape[1], 1 / 44100)
+    low = [s[(frequencies > 40) & (frequencies < 95)].sum() / s.sum() for s in spectrum]
+    assert low[1] > 3 * low[0]  # the spoken kick drum lies below the singer's range
+
+
+def test_an_old_recording_is_mono_narrow_and_hisses():
+    new, _ = song.make(plan())
+    old, _ = song.make(plan(old_recording=1.0))
+    frequencies = np.fft.rfftfreq(new["drums"].shape[1], 1 / 44100)
+
+    def top(audio):
+        power = np.abs(np.fft.rfft(audio.mean(axis=0))) ** 2
+        return power[frequencies > 6000].sum() / power.sum()
+
+    assert np.array_equal(old["drums"][0], old["drums"][1]) and not np.array_equal(new["drums"][0], new["drums"][1])
+    assert top(old["drums"]) < 0.1 * top(new["drums"])
+    quiet = [np.abs(s["other"][:, :2000].astype(float)).mean() for s in (new, old)]
+    assert quiet[1] > 5
+
+
+@pytest.mark.parametrize("genre", genres.GENRES)
+def test_every_genre_keeps_the_balance_and_never_clips(genre):
+    for split in ("train", "test"):
+        audio, facts = song.make(plan(genre, seconds=4.0, split=split))
+        mixture = sum(audio[stem].astype(int) for stem in STEMS)
+        assert np.abs(mixture).max() < 32767
+        for stem in STEMS:
+            level = 20 * np.log10(mixing.active_rms(audio[stem] / 32767) / mixing.LEVELS[stem])
+            assert abs(level - facts["tones"][stem]["level"]) < 1.5
+            assert np.abs(audio[stem]).max() <= np.ceil(32767 * mixing.CEILINGS[stem])
+
+
+def test_the_ceilings_leave_room_for_every_mixture():
+    assert sum(mixing.CEILINGS.values()) < 1
+
+
+# ---- pieces --------------------------------------------------------------------------------------
+
+
+def test_the_limiter_leaves_quiet_samples_alone_and_bounds_the_rest():
+    ramp = np.linspace(-3, 3, 1001)
+    bent = mixing.limit(ramp, 0.5)
+    quiet = np.abs(ramp) < 0.35
+    assert np.array_equal(bent[quiet], ramp[quiet])
+    assert np.abs(bent).max() <= 0.5 and np.all(np.diff(bent) >= 0)
+
+
+def test_swing_moves_the_offbeat_to_the_triplet():
+    straight = composition.Grid("rock", "train", 8, 120.0, 0, "major", 0.0, "")
+    swung = composition.Grid("rock", "train", 8, 120.0, 0, "major", 1.0, "")
+    assert [straight.time(1, s) for s in (0, 2, 4, 6)] == pytest.approx([2, 2.25, 2.5, 2.75])
+    assert [swung.time(1, s) for s in (0, 2, 4, 6)] == pytest.approx([2, 2 + 1 / 3, 2.5, 2.5 + 1 / 3])
+
+
+@pytest.mark.parametrize(
+    "numeral, key, mode, classes",
+    [("I", 0, "major", (0, 4, 7)), ("vi", 0, "major", (9, 0, 4)), ("bVII", 2, "major", (0, 4, 7)), ("VI", 9, "minor", (5, 9, 0)),
+     ("ii7", 0, "major", (2, 5, 9, 0)), ("Imaj7", 5, "major", (5, 9, 0, 4)), ("V7", 9, "minor", (4, 8, 11, 2))],
+)
+def test_chords(numeral, key, mode, classes):
+    assert harmony.chord(numeral, key, mode).classes == classes
+
+
+def cents_off(wave, pitch):
+    """How far a note is from its pitch: the best comb of six harmonics within 1.2 semitones."""
+    part = wave[4000:26000].astype(float)
+    spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part)), 1 << 18))
+    floor, candidates = 1e-3 * spectrum.max(), np.arange(-120, 121, 2)
+    combs = plain.frequency(pitch) * 2 ** (candidates[:, None] / 1200) * np.arange(1, 7)
+    return candidates[np.argmax(np.log(spectrum[np.round(combs * (1 << 18) / 44100).astype(int)] + floor).sum(axis=1))]
+
+
+@pytest.mark.parametrize("pool", pools.PROGRAMS)
+def test_sampled_instruments_are_in_tune(pool):
+    if soundfont.font_path() is None:
+        pytest.skip("pretty_midi is not installed: no sampled instruments")
+    for program in (*pools.PROGRAMS[pool]["train"], *pools.PROGRAMS[pool]["test"]):
+        for pitch in (34.0,) if "bass" in pool else (52.0, 67.0):
+            wave = instruments.play([instruments.Event(0, 0.7, pitch)], program, 33000, np.random.default_rng(0), "sampled")
+            assert abs(cents_off(wave, pitch)) <= 20, (program, pitch)
+
+
+def test_plain_strings_are_in_tune():
+    for pitch in (40.0, 52.5, 64.0):
+        assert abs(cents_off(plain.pluck(pitch, 33000, np.random.default_rng(1)), pitch)) <= 10
+
+
+def test_a_looped_sample_lasts_as_long_as_its_note():
+    if soundfont.font_path() is None:
+        pytest.skip("pretty_midi is not installed: no sampled instruments")
+    wave = instruments.play([instruments.Event(0.5, 3.0, 60.0)], 48, 200000, np.random.default_rng(0), "sampled")
+    power = (wave[: 200000 // 2205 * 2205].reshape(-1, 2205) ** 2).mean(axis=1)  # 50 ms blocks
+    assert power[:9].max() == 0 and power[20:65].min() > 0.01 * power.max() and power[-8:].max() < 1e-4 * power.max()
