@@ -84,12 +84,13 @@ def separate(
     niter: Annotated[int, typer.Option(help="Iterations of the Wiener filter over all targets; 0 uses masks alone.", min=0)] = 1,
 ):
     """Split songs into their stems."""
-    from . import separation
     from .errors import SepkitError, unknown
 
     suffixes = ("wav", "flac", "mp3", "ogg")
     if ext.lstrip(".").lower() not in suffixes:
         raise unknown("format", ext, suffixes)
+    from . import separation
+
     separator = separation.get(model, device=device, niter=niter, residual=residual)
     failed = []
     for path in inputs:
@@ -125,12 +126,12 @@ def evaluate(
     as_json: Json = False,
 ):
     """Score estimated stems against the true ones, or a separator on a data set."""
-    from . import evaluation
-
     if separator and (reference or estimate):
         raise typer.BadParameter("give --separator, or --reference and --estimate, not both")
     if not separator and not (reference and estimate):
         raise typer.BadParameter("give --reference and --estimate, or --separator")
+    from . import evaluation
+
     metrics = tuple(metric)
     if separator:
         from . import datasets, separation

@@ -47,7 +47,7 @@ def describe(error):
         return f"{where}{error.strerror}{full}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "not enough memory; use shorter chunks, a smaller batch or --device cpu"
-    if isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ModuleNotFoundError) and not error.name.startswith("sepkit"):
         return f"{error.name} is not installed; run: pip install 'sepkit[all]'"
     text = " ".join(str(error).split())[:300]
     return f"unexpected {type(error).__name__}: {text}; run again with --debug to see where"

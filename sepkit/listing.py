@@ -25,8 +25,8 @@ def separators():
         about = (model_class(name).__doc__ or "").strip().splitlines()[0]
         rows.append({"name": name, "kind": "network", "targets": "one each", "what": f"{about} {_shipped(name)}"})
     for name, entry in manifest().items():
-        about = entry.get("what", "the authors' weights") if isinstance(entry, dict) else "the authors' weights"
-        rows.append({"name": name, "kind": "published weights", "targets": "vocals, drums, bass, other", "what": about})
+        about = f"the authors' weights of {entry['model']}, downloaded on first use; {entry['licence']}"
+        rows.append({"name": name, "kind": "published weights", "targets": ", ".join(entry["files"]), "what": about})
     for name, (kind, about) in UNTRAINED.items():
         rows.append({"name": name, "kind": kind, "targets": "those of the songs", "what": about})
     return rows

@@ -1,0 +1,125 @@
+"""The page of a batch, and what `make readme` and `make notebooks` write."""
+
+import json
+from html.parser import HTMLParser
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from sepkit.cli_reproduce import as_text
+from sepkit.errors import SepkitError
+from sepkit.metrics.scores import save_scores
+from sepkit.reproduce import ledger, readme, stored
+from sepkit.reproduce.batch import Chapter
+from sepkit.reproduce.report import write_report
+
+from .test_ledger import scores
+
+
+class Page(HTMLParser):
+    """Rows of all tables, links, and whether every element is closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.rows, self.links, self.loaded = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        self.links += [value for name, value in attributes if name == "href"]
+        self.loaded += [value for name, value in attributes if name == "src"]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+
+@pytest.fixture
+def out(tmp_path):
+    """What a batch leaves: one chapter done, with scores of two data sets, and one failed."""
+    common = {"profile": "smoke", "provenance": {"machine": "Linux, 2 cores"},
+              "parameters": {"weights": "shipped", "data": "band", "seed": 0, "device": "auto"}}  # fmt: skip
+    done = {"status": "done", "executed": "executed/02_masking.ipynb", "seconds": 151.0, "peak_mb": 1234, **common}
+    failed = {"status": "failed", "executed": "executed/04_x.failed.ipynb", "error": "cell 3 of 9: ValueError: <b> & co", **common}
+    manifest = {"chapters": {"02_masking": done, "04_x": failed}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    save_scores(tmp_path / "results" / "02_masking.json", scores("irm1", [8.0], "band") + scores("irm1", [8.6]))
+    return tmp_path
+
+
+def test_report_shows_outcomes_links_numbers_and_where_they_come_from(out):
+    text = write_report(out).read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.open == [] and page.loaded == [], "well-formed, and complete in itself"
+    assert ["02_masking", "done", "2.5 min", "1.2 GB", "smoke", "shipped", "band", "0"] in page.rows
+    assert any(row[:2] == ["04_x", "cell 3 of 9: ValueError: <b> & co"] for row in page.rows)
+    assert page.links == ["executed/02_masking.ipynb", "executed/04_x.failed.ipynb"], "links are relative"
+    assert ["Oracle IRM1", "8.00", "1", "chapter 02_masking"] in page.rows
+    assert any(row[:2] == ["Oracle IRM1", "8.60reported 8.52, +0.08"] for row in page.rows)
+    for said in ("cSDR on band (dB)", "cSDR on MUSDB18 (dB)", "BSSEval v4 images", "window 1.0 s", "profile smoke, seed 0, device cpu, commit"):
+        assert said in text
+
+
+def test_report_refuses_results_that_hold_no_scores(out):
+    (out / "results" / "09_x.json").write_text("{}")
+    with pytest.raises(SepkitError, match="09_x.json: not a file of sepkit scores"):
+        write_report(out)
+
+
+def test_printed_table_shows_reported_ours_difference_only_where_both_exist(out):
+    tables = ledger.tables(ledger.load_reported(), ledger.load_measured(out / "results"))
+    shown = {title: (columns, rows) for title, columns, rows in (as_text(table) for table in tables if table.measured)}
+    assert shown["cSDR on band (dB)"] == (("system", "vocals", "songs", "from"), [("Oracle IRM1", "8.00", 1, "chapter 02_masking")])
+    columns, rows = shown["cSDR on MUSDB18 (dB)"]
+    assert columns[:5] == ("system", "vocals reported", "vocals ours", "vocals difference", "drums")
+    assert rows[0][:5] == ("Oracle IRM1", "8.52", "8.60", "+0.08", "")
+
+
+def test_readme_table_from_notebooks_and_budgets(tmp_path):
+    notebook = tmp_path / "02_masking.ipynb"
+    heading = {"cell_type": "markdown", "source": ["# 02 · Masks, soft & binary\n", "text"]}
+    notebook.write_text(json.dumps({"cells": [heading]}))
+    entry = {"status": "done", "profile": "smoke", "seconds": 12.4, "peak_mb": 810,
+             "parameters": {"device": "cpu"}, "provenance": {"machine": "2 cores"}}  # fmt: skip
+    path = tmp_path / "budgets.json"
+    readme.update_budgets(path, {"chapters": {"02_masking": entry, "03_x": {**entry, "status": "failed"}}})
+    budgets = readme.update_budgets(path, {"chapters": {"02_masking": {**entry, "profile": "student", "seconds": 300}}})
+    assert budgets == json.loads(path.read_text()) and set(budgets) == {"02_masking"}
+    table = readme.chapter_table([Chapter("02_masking", notebook)], budgets, "some/repo").splitlines()[2]
+    assert "[02_masking](notebooks/02_masking.ipynb) | Masks, soft & binary | 12 s, 0.8 GB | 5 min, 0.8 GB |  |" in table
+    assert "https://colab.research.google.com/github/some/repo/blob/main/notebooks/02_masking.ipynb" in table
+
+    page = tmp_path / "README.md"
+    page.write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
+    readme.rewrite(page, "new")
+    assert page.read_text() == f"before\n{readme.BEGIN}\nnew\n{readme.END}\nafter\n"
+    page.write_text("no markers")
+    with pytest.raises(SepkitError, match="markers"):
+        readme.rewrite(page, "new")
+
+
+def test_storing_a_chapter_takes_audio_out_and_leaves_a_failing_one_alone(tmp_path):
+    html = '<audio src="data:audio/wav;base64,AAAA"></audio>'
+    notebook = new_notebook(cells=[new_code_cell("", outputs=[
+        new_output("display_data", {"text/html": html, "text/plain": "player"}),
+        new_output("display_data", {"text/html": "<table></table>"}),
+    ])])  # fmt: skip
+    assert stored.strip_audio(notebook) == 1
+    kept = [output["data"]["text/html"] for output in notebook.cells[0].outputs]
+    assert kept == ["<p><em>Run this cell to listen.</em></p>", "<table></table>"]
+
+    path = tmp_path / "05_x.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell("print(2 + 2)"), new_code_cell("1 / 0")]), path)
+    before = path.read_bytes()
+    with pytest.raises(SepkitError, match="05_x.ipynb: cell 2: ZeroDivisionError: division by zero"):
+        stored.store(Chapter("05_x", path))
+    assert path.read_bytes() == before

@@ -1,0 +1,252 @@
+"""The command line: what it answers to good and to bad requests, and what it does not import."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from sepkit import __version__, audio, cli
+from sepkit.errors import SepkitError
+
+COMMANDS = ("doctor", "models", "separate", "evaluate", "train", "reproduce", "data", "data band", "data list", "data musdb7s")
+
+
+def sepkit(*arguments, **environment):
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], env={"COLUMNS": "200", **environment})
+
+
+def in_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("module", ["sepkit", "sepkit.cli"])
+def test_importing_the_package_and_the_command_line_is_cheap(module):
+    heavy = ("torch", "torchaudio", "numpy", "librosa", "museval", "musdb", "papermill", "pandas", "matplotlib", "lightning_fabric")
+    loaded = in_python(f"import {module}, sys; print(sorted(set({heavy!r}) & set(sys.modules)))")
+    assert loaded == "[]"
+
+
+def test_python_m_sepkit_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "sepkit", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, f"sepkit {__version__}")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_defaults_and_an_example(command):
+    said = sepkit(*command.split(), "--help")
+    assert said.exit_code == 0
+    if command != "data":
+        assert "Example" in said.output and f"sepkit {command.split()[0]}" in said.output
+    if command in ("separate", "evaluate", "train", "reproduce", "data band"):
+        assert "default:" in said.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["separate"], ["separate", "x.wav", "--nonsense"], ["reproduce", "--seed", "many"], ["evaluate"],
+     ["evaluate", "--reference", "a"], ["evaluate", "--separator", "mixture", "--reference", "a"], ["data", "band", "--train", "-1"]],
+)  # fmt: skip
+def test_usage_errors_exit_with_2(arguments):
+    assert sepkit(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["separate", "x.wav", "--model", "nonsense"], "nonsense: "),
+        (["separate", "x.wav", "--ext", "aiff"], "unknown format 'aiff': choose from wav, flac, mp3, ogg"),
+        (["separate", "x.wav", "--model", "mixture", "--device", "tpu"], "unknown device 'tpu': choose from auto, cpu, cuda, mps"),
+        (["train", "--model", "nonsense"], "unknown model 'nonsense': choose from open-unmix"),
+        (["train", "--size", "huge"], "unknown size 'huge': choose from student, paper"),
+        (["train", "--data", "nowhere"], "nowhere: neither a folder nor one of the data sets band, musdb7s"),
+        (["train", "--recipe", "epoch=3"], "unknown part of the recipe 'epoch': choose from loss, batch"),
+        (["train", "--recipe", "lr"], "--recipe lr: expected NAME=VALUE"),
+        (["reproduce", "42"], "unknown chapter '42': choose from "),
+        (["reproduce", "--profile", "huge"], "unknown profile 'huge': choose from smoke, student, paper"),
+        (["reproduce", "--device", "tpu"], "unknown device 'tpu'"),
+        (["data", "band", "--genre", "polka"], "unknown genre 'polka': choose from "),
+        (["data", "band", "--knob", "tempo=5000"], "band knob tempo=5000: give a number from 50 to 200"),
+        (["data", "band", "--preset", "huge"], "unknown band preset 'huge': choose from smoke, student"),
+        (["evaluate", "--separator", "mixture", "--data", "nowhere"], "nowhere: neither a folder nor one of"),
+    ],
+)
+def test_mistakes_are_one_line_without_traceback(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    (folder / "01_x.ipynb").write_text('{"cells": []}')
+    if arguments[0] == "reproduce":
+        arguments = [*arguments, "--notebooks", folder]
+    said = sepkit(*arguments, SEPKIT_DATA=str(tmp_path / "data"))
+    assert said.exit_code == 1 and said.stdout == ""
+    assert said.stderr.startswith(f"sepkit: error: {message}") and said.stderr.count("\n") == 1, said.stderr
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    for arguments, environment in ((["--debug"], {}), ([], {"SEPKIT_DEBUG": "1"})):
+        said = sepkit(*arguments, "train", "--size", "huge", **environment)
+        assert isinstance(said.exception, SepkitError)
+        os.environ.pop("SEPKIT_DEBUG", None)
+
+
+def test_debug_is_understood_after_the_command(monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setenv("SEPKIT_DEBUG", "0")  # so that what main sets is undone
+    with pytest.raises(SepkitError, match="unknown size"):
+        cli.main(["train", "--size", "huge", "--debug"])
+
+
+def test_ctrl_c_says_one_line_and_exits_with_130(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sepkit.doctor.examine", interrupted)
+    said = sepkit("doctor")
+    assert (said.exit_code, said.stderr) == (130, "sepkit: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device", "out.wav"), "out.wav: No space left on device; free some space"),
+        (PermissionError(13, "Permission denied", "out"), "out: Permission denied"),
+        (MemoryError(), "not enough memory; use shorter chunks"),
+        (ModuleNotFoundError("No module named 'musdb'", name="musdb"), "musdb is not installed; run: pip install"),
+        (KeyError("oops"), "unexpected KeyError: 'oops'; run again with --debug"),
+    ],
+)
+def test_whatever_goes_wrong_is_said_in_one_line(monkeypatch, error, line):
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr("sepkit.doctor.examine", broken)
+    said = sepkit("doctor")
+    assert said.exit_code == 1 and said.stderr.startswith(f"sepkit: error: {line}") and said.stderr.count("\n") == 1
+
+
+def test_doctor_names_what_is_there_and_what_to_do_about_gaps(tmp_path, monkeypatch):
+    song = tmp_path / "musdb18hq" / "test" / "Ä song"
+    song.mkdir(parents=True)
+    monkeypatch.setenv("PATH", "")
+    checks = {check["topic"]: check for check in json.loads(sepkit("doctor", "--root", tmp_path, "--json").stdout)}
+    assert checks["sepkit"]["found"].startswith(__version__) and f"torch {torch.__version__.split('+')[0]}" in checks["packages"]["found"]
+    assert checks["data: musdb18hq"] == {
+        "topic": "data: musdb18hq", "found": f"1 test songs in {tmp_path / 'musdb18hq'}", "status": "ok", "remedy": "",
+    }  # fmt: skip
+    assert checks["data: band"]["status"] == "note" and checks["data: band"]["remedy"] == "run: sepkit data band"
+    assert checks["ffmpeg"]["status"] == "note" and "apt-get install ffmpeg" in checks["ffmpeg"]["remedy"]
+    assert checks["disk"]["found"].endswith(f"GB free at {tmp_path}")
+
+
+def test_doctor_notices_torch_and_torchaudio_that_do_not_fit():
+    from sepkit.doctor import _matched
+
+    assert _matched("2.11.0+cu130", "2.11.0") == ("ok", "")
+    status, remedy = _matched("2.12.0", "2.11.0")
+    assert status == "gap" and "pip install torchaudio==2.12.0" in remedy
+
+
+def test_data_list_counts_songs(tmp_path):
+    for place in ("band/smoke/train/a", "band/smoke/train/b", "band/smoke/test/c", "band/smoke/test/.half"):
+        (tmp_path / place).mkdir(parents=True)
+    found = {row["name"]: row for row in json.loads(sepkit("data", "list", "--root", tmp_path, "--json").stdout)}
+    assert found["band/smoke"]["songs"] == {"train": 2, "test": 1}
+    assert found["musdb7s"]["songs"] == {} and "sepkit data musdb7s" in found["musdb7s"]["remedy"]
+
+
+def test_data_musdb7s_without_ffmpeg_names_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    said = sepkit("data", "musdb7s", "--root", tmp_path)
+    assert said.exit_code == 1 and "need ffmpeg" in said.stderr and "apt-get install ffmpeg" in said.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_musdb7s_leaves_nothing_half_downloaded(tmp_path, monkeypatch):
+    from sepkit.datasets import musdb18
+
+    def download(folder):
+        (folder / "test").mkdir(parents=True)
+        (folder / "test" / "half.stem.mp4").write_bytes(b"half")
+        raise SepkitError("the network went away")
+
+    monkeypatch.setattr(musdb18, "ffmpeg_missing", lambda: None)
+    monkeypatch.setattr(musdb18, "download_excerpts", download)
+    said = sepkit("data", "musdb7s", "--root", tmp_path)
+    assert said.exit_code == 1 and "the network went away" in said.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_knobs_of_the_band_are_listed_with_their_ranges():
+    said = sepkit("data", "band", "--knobs").stdout.splitlines()
+    assert any(line.startswith("horn_correlation\tnumber\t0 ... 1\t") for line in said)
+
+
+def test_models_lists_networks_oracles_and_published_weights():
+    rows = {row["name"]: row for row in json.loads(sepkit("models", "--json").stdout)}
+    assert rows["open-unmix"]["kind"] == "network" and rows["irm1"]["kind"] == "oracle"
+    assert rows["umxhq"]["kind"] == "published weights" and "vocals" in rows["umxhq"]["targets"]
+
+
+@pytest.fixture
+def songs(tmp_path):
+    """A data set of two songs made of noises and a tone, 8 kHz."""
+    generator = torch.Generator().manual_seed(0)
+    for split, name in (("train", "a"), ("train", "b"), ("test", "c d")):
+        time = torch.arange(16000) / 8000
+        stems = {"vocals": torch.sin(2 * torch.pi * 440 * time).repeat(2, 1) * 0.3,
+                 "drums": torch.randn(2, 16000, generator=generator) * 0.05}  # fmt: skip
+        folder = tmp_path / "songs" / split / name
+        for stem, sound in {**stems, "mixture": sum(stems.values())}.items():
+            audio.write(folder / f"{stem}.wav", sound, 8000)
+    return tmp_path / "songs"
+
+
+def test_train_separate_evaluate_end_to_end(songs, tmp_path):
+    """A tiny network is trained, separates a song into two stems, and is scored, by commands alone."""
+    run, out = tmp_path / "run", tmp_path / "separated"
+    small = ("hidden=8", "n_fft=512", "hop=128", "sample_rate=8000", "bandwidth=4000", "layers=1")
+    settings = [part for setting in small for part in ("--setting", setting)]
+    trained = sepkit("train", "--data", songs, "--out", run, "--max-steps", 3, "--batch", 2, "--chunk-seconds", 0.5, "--device", "cpu", *settings)
+    assert trained.exit_code == 0, trained.stderr
+    checkpoint = run / "vocals.safetensors"
+    assert trained.stdout.strip() == str(checkpoint) and checkpoint.is_file()
+
+    song = songs / "test" / "c d" / "mixture.wav"
+    separated = sepkit("separate", song, tmp_path / "missing.wav", "--model", checkpoint, "--out", out, "--two-stems", "vocals", "--device", "cpu")
+    assert separated.exit_code == 1 and "missing.wav" in separated.stderr and separated.stderr.count("\n") == 1
+    written = sorted(separated.stdout.split("\n"))[1:]
+    assert len(written) == 2 and all(audio.info(path).samples == 16000 for path in written)
+
+    scores = tmp_path / "scores.json"
+    scored = sepkit("evaluate", "--separator", checkpoint, "--data", songs, "--out", scores, "--metric", "usdr", "--device", "cpu")
+    assert scored.exit_code == 0, scored.stderr
+    assert scores.is_file() and "uSDR on folder:songs (dB)" in scored.stdout
+
+
+def test_evaluate_folders_prints_json(songs, tmp_path):
+    said = sepkit("evaluate", "--reference", songs / "test", "--estimate", songs / "test", "--metric", "si_sdr", "--json")
+    assert said.exit_code == 0, said.stderr
+    assert {row["target"] for row in json.loads(said.stdout)} == {"vocals", "drums"}
+
+
+def test_reproduce_runs_reports_and_fails_with_the_failing_cell(songs, tmp_path):
+    import nbformat
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    parameters = "profile = weights = data = device = seed = out_dir = None"
+    notebooks = tmp_path / "notebooks"
+    notebooks.mkdir()
+    for name, cell in (("01_fine", "print(data)"), ("02_broken", "1 / 0")):
+        cells = [new_code_cell(parameters, metadata={"tags": ["parameters"]}), new_code_cell(cell)]
+        nbformat.write(new_notebook(cells=cells), notebooks / f"{name}.ipynb")
+    common = ("--notebooks", notebooks, "--data", songs, "--out", tmp_path / "out", "--profile", "smoke")
+    said = sepkit("reproduce", *common)
+    assert said.exit_code == 1 and (tmp_path / "out" / "report.html").is_file()
+    assert said.stdout.strip() == f"report: {tmp_path / 'out' / 'report.html'}"
+    assert said.stderr.splitlines()[-1].startswith("sepkit: error: 02_broken: cell 3 of 3: ZeroDivisionError: division by zero")
+    assert sepkit("reproduce", "01", *common).stderr == "01_fine  unchanged\n"
