@@ -25,13 +25,13 @@ _TRAIN_METAL = {
     "crash": [(0.8, "font", 0, 49), _metal(0.38, decay=0.8, cutoff=4500.0, tone=0.12)],
 }
 _TRAIN_TOMS = {"high tom": [(1.0, "font", 0, 48)], "low tom": [(1.0, "font", 0, 43)]}
-_TRAIN_REST = {"rim": [(1.0, "font", 0, 37)], "clap": [(1.0, "font", 0, 39)], **_TRAIN_METAL, **_TRAIN_TOMS}
+_TRAIN_REST = {"rim": [(1.00, "font", 0, 37)], "clap": [(1.00, "font", 0, 39)], **_TRAIN_METAL, **_TRAIN_TOMS}
 
 _MACHINE_A = {
-    "kick": [_plain(1.0, "kick", low=46.0, high=150.0, decay=0.28, click=0.2)],
-    "snare": [_plain(0.9, "snare", tone=180.0, buzz=0.12, balance=0.65)],
-    "rim": [_plain(0.8, "stick", base=1650.0)],
-    "clap": [_plain(0.9, "clap")],
+    "kick": [_plain(0.80, "kick", low=46.0, high=150.0, decay=0.28, click=0.2)],
+    "snare": [_plain(1.35, "snare", tone=180.0, buzz=0.12, balance=0.65)],
+    "rim": [_plain(1.04, "stick", base=1650.0)],
+    "clap": [_plain(1.17, "clap")],
     "hat": [_metal(0.28, decay=0.03, cutoff=8000.0, tone=0.5)],
     "pedal": [_metal(0.4, decay=0.02, cutoff=7500.0, tone=0.5)],
     "open": [_metal(0.28, decay=0.2, cutoff=8000.0, tone=0.5)],
@@ -49,45 +49,45 @@ _TEST_METAL = {
     "crash": [_metal(0.45, decay=1.1, cutoff=3600.0, tone=0.05)],
 }
 _TEST_REST = {
-    "rim": [_plain(0.9, "stick", base=2050.0, decay=0.009)],
-    "clap": [_plain(0.9, "clap", cutoff=1200.0, decay=0.12)],
+    "rim": [_plain(1.17, "stick", base=2050.0, decay=0.009)],
+    "clap": [_plain(1.17, "clap", cutoff=1200.0, decay=0.12)],
     "high tom": [_plain(0.9, "tom", base=205.0, decay=0.26)],
     "low tom": [_plain(0.9, "tom", base=120.0, decay=0.3)],
     **_TEST_METAL,
 }
 
 KITS = {
-    "standard": {"kick": [(1.4, "font", 0, 36)], "snare": [(1.0, "font", 0, 38)], **_TRAIN_REST},
+    "standard": {"kick": [(1.12, "font", 0, 36)], "snare": [(1.50, "font", 0, 38)], **_TRAIN_REST},
     "power": {
-        "kick": [(1.3, "font", 16, 36), _plain(0.4, "kick", low=52.0, decay=0.12, click=0.5)],
-        "snare": [(1.1, "font", 16, 38), _plain(0.25, "snare", tone=200.0, buzz=0.16)],
+        "kick": [(1.04, "font", 16, 36), _plain(0.32, "kick", low=52.0, decay=0.12, click=0.5)],
+        "snare": [(1.65, "font", 16, 38), _plain(0.38, "snare", tone=200.0, buzz=0.16)],
         **_TRAIN_REST,
     },
     "jazz": {
-        "kick": [(1.1, "font", 0, 35)],
-        "snare": [(0.9, "font", 0, 40), _plain(0.15, "snare", buzz=0.2, cutoff=2500.0, balance=0.9)],
+        "kick": [(0.88, "font", 0, 35)],
+        "snare": [(1.35, "font", 0, 40), _plain(0.22, "snare", buzz=0.2, cutoff=2500.0, balance=0.9)],
         **_TRAIN_REST,
     },
     "dry": {
-        "kick": [(1.2, "font", 0, 36), _plain(0.5, "kick", low=58.0, high=210.0, decay=0.1, click=0.6)],
-        "snare": [_plain(0.9, "snare", tone=215.0, ring=0.05, buzz=0.09, balance=0.55), (0.4, "font", 0, 40)],
+        "kick": [(0.96, "font", 0, 36), _plain(0.40, "kick", low=58.0, high=210.0, decay=0.1, click=0.6)],
+        "snare": [_plain(1.35, "snare", tone=215.0, ring=0.05, buzz=0.09, balance=0.55), (0.60, "font", 0, 40)],
         **_TRAIN_REST,
     },
     "machine": _MACHINE_A,
     # test only
     "garage": {
-        "kick": [_plain(1.0, "kick", low=64.0, high=260.0, sweep=0.02, decay=0.14, click=0.7)],
-        "snare": [(1.0, "font", 24, 38), _plain(0.4, "snare", tone=240.0, ring=0.11, buzz=0.2, cutoff=1400.0)],
+        "kick": [_plain(0.80, "kick", low=64.0, high=260.0, sweep=0.02, decay=0.14, click=0.7)],
+        "snare": [(1.50, "font", 24, 38), _plain(0.60, "snare", tone=240.0, ring=0.11, buzz=0.2, cutoff=1400.0)],
         **_TEST_REST,
     },
     "brush": {
-        "kick": [_plain(0.9, "kick", low=66.0, high=120.0, sweep=0.04, decay=0.16, click=0.1)],
-        "snare": [(1.1, "font", 40, 38), _plain(0.15, "snare", tone=260.0, buzz=0.25, cutoff=3000.0, balance=0.95)],
+        "kick": [_plain(0.72, "kick", low=66.0, high=120.0, sweep=0.04, decay=0.16, click=0.1)],
+        "snare": [(1.65, "font", 40, 38), _plain(0.22, "snare", tone=260.0, buzz=0.25, cutoff=3000.0, balance=0.95)],
         **_TEST_REST,
     },
     "eight-o-eight": {
-        "kick": [_plain(1.0, "kick", low=41.0, high=95.0, sweep=0.05, decay=0.42, click=0.05)],
-        "snare": [(1.2, "font", 25, 38)],
+        "kick": [_plain(0.80, "kick", low=41.0, high=95.0, sweep=0.05, decay=0.42, click=0.05)],
+        "snare": [(1.80, "font", 25, 38)],
         **_TEST_REST,
         "hat": [(1.0, "font", 25, 42), _metal(0.1, decay=0.06, cutoff=6800.0, tone=0.1, base=330.0)],
     },
