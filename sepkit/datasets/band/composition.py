@@ -118,7 +118,8 @@ def melody(rng, grid, centre):
     for bar in range(0, len(grid.bars), 2):
         steps = 32 if bar + 1 < len(grid.bars) and grid.bars[bar + 1].sings else 16
         last = steps - int(rng.integers(2, 5)) * 2
-        weights = np.array([1.0 if s % 8 == 0 else 0.75 if s % 4 == 0 else 0.55 if s % 2 == 0 else 0.05 for s in range(last)])
+        sixteenth = 0.05 if grid.tempo < 100 else 0.0  # a syllable needs its time
+        weights = np.array([1.0 if s % 8 == 0 else 0.75 if s % 4 == 0 else 0.55 if s % 2 == 0 else sixteenth for s in range(last)])
         count = min(int(round(wanted * steps / 16 * rng.uniform(0.75, 1.15))), int((weights > 0.1).sum()))
         starts = np.sort(rng.choice(last, size=count, replace=False, p=weights / weights.sum()))
         lengths = np.append(np.diff(starts), steps - 1 - starts[-1])
@@ -130,6 +131,7 @@ def melody(rng, grid, centre):
             leap = int(np.searchsorted([0.12, 0.42, 0.62, 0.9], move)) - 2
             aim = pitch + 2 * leap - (pitch > centre + 5) * 3 + (pitch < centre - 5) * 3
             strong = start % 8 == 0 or length >= 6
+            aim = np.clip(aim, centre - 8, centre + 8)
             pitch = nearest(int(aim), grid.bars[here].chord.classes if strong else classes)
             begin = grid.time(bar, float(start))
             duration = grid.time(bar, float(start + min(length, 10))) - begin
