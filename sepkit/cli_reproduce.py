@@ -44,7 +44,7 @@ def reproduce(
         if table.measured:
             print_table(*as_text(table))
     typer.echo(f"report: {page}")
-    failed = batch.failures(entries)
+    failed = batch.failures(entries, out)
     for line in failed:
         typer.echo(f"sepkit: error: {line}", err=True)
     if failed:

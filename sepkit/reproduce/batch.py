@@ -140,10 +140,10 @@ def run(
     return {chapter.name: batch.manifest["chapters"][chapter.name] for chapter in chapters}
 
 
-def failures(entries):
-    """One line for every chapter that failed."""
+def failures(entries, out=""):
+    """One line for every chapter that failed, with where its partial notebook lies."""
     return [
-        f"{name}: {entry['error']}; its cells as far as they ran: {entry['executed']}"
+        f"{name}: {entry['error']}" + (f"; see {Path(out) / entry['executed']}" if entry["executed"] else "")
         for name, entry in entries.items()
         if entry["status"] == "failed"
     ]

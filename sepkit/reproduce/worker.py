@@ -39,6 +39,7 @@ class Worker:
         results = self.out / "results" / f"{self.chapter.name}.json"
         for folder in (executed.parent, results.parent):
             folder.mkdir(parents=True, exist_ok=True)
+        results.unlink(missing_ok=True)  # so that no chapter takes an earlier run's numbers for this one's
         try:
             outcome = self._converse(partial, threads)
             if self._stopped:
