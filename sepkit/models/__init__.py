@@ -5,7 +5,7 @@
 >>> bundle = load("open-unmix")                                 # the shipped set   # doctest: +SKIP
 """
 
-from .checkpoints import fill, load, save
+from .checkpoints import fill, load, read_header, save
 from .registry import MODELS, build
 
-__all__ = ["MODELS", "build", "fill", "load", "save"]
+__all__ = ["MODELS", "build", "fill", "load", "read_header", "save"]
