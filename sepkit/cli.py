@@ -33,7 +33,10 @@ def _version(wanted):
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="SEPKIT_DEBUG")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+    ] = False,
 ):
     if debug:
         os.environ["SEPKIT_DEBUG"] = "1"
@@ -73,15 +76,33 @@ def models(as_json: Json = False):
 @app.command(epilog="Example: sepkit separate song.mp3 --two-stems vocals --out separated")
 @plainly
 def separate(
-    inputs: Annotated[list[Path], typer.Argument(help="Audio files: wav, flac, ogg, mp3.", metavar="IN...", show_default=False)],
-    model: Annotated[str, typer.Option(help="A model's name, an oracle-free method, a checkpoint or a folder of them.")] = "open-unmix",
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(help="Audio files: wav, flac, ogg, mp3.", metavar="IN...", show_default=False),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(help="A model's name, an oracle-free method, a checkpoint or a folder of them."),
+    ] = "open-unmix",
     out: Annotated[Path, typer.Option(help="Folder for the stems, one folder a song.")] = Path("separated"),
-    two_stems: Annotated[str | None, typer.Option(help="Only this target and the rest, such as vocals.", show_default="all targets")] = None,
+    two_stems: Annotated[
+        str | None,
+        typer.Option(help="Only this target and the rest, such as vocals.", show_default="all targets"),
+    ] = None,
     device: Device = "auto",
     ext: Annotated[str, typer.Option(help="wav (32-bit float), flac, mp3 or ogg.")] = "wav",
-    clip: Annotated[bool, typer.Option("--clip", help="Clip samples beyond full scale, where the format needs it.")] = False,
-    residual: Annotated[bool, typer.Option("--residual", help="Share what is left over, so that the stems sum to the mixture.")] = False,
-    niter: Annotated[int, typer.Option(help="Iterations of the Wiener filter over all targets; 0 uses masks alone.", min=0)] = 1,
+    clip: Annotated[
+        bool,
+        typer.Option("--clip", help="Clip samples beyond full scale, where the format needs it."),
+    ] = False,
+    residual: Annotated[
+        bool,
+        typer.Option("--residual", help="Share what is left over, so that the stems sum to the mixture."),
+    ] = False,
+    niter: Annotated[
+        int,
+        typer.Option(help="Iterations of the Wiener filter over all targets; 0 uses masks alone.", min=0),
+    ] = 1,
 ):
     """Split songs into their stems."""
     from .errors import SepkitError, unknown
@@ -113,13 +134,22 @@ def separate(
              "sepkit evaluate --separator open-unmix --data band")  # fmt: skip
 @plainly
 def evaluate(
-    reference: Annotated[Path | None, typer.Option(help="Folder of songs with their true stems.", show_default=False)] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="Folder of songs with their true stems.", show_default=False),
+    ] = None,
     estimate: Annotated[Path | None, typer.Option(help="Folder of songs with estimated stems.", show_default=False)] = None,
-    separator: Annotated[str | None, typer.Option(help="Or: separate --data with this, and score that.", show_default=False)] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option(help="Or: separate --data with this, and score that.", show_default=False),
+    ] = None,
     data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.")] = "band",
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
     preset: Annotated[str, typer.Option(help="Size of the band.")] = "student",
-    metric: Annotated[list[str], typer.Option(help="csdr, usdr, si_sdr, isr, sir, sar; may be repeated.")] = ("csdr", "usdr", "si_sdr"),
+    metric: Annotated[
+        list[str],
+        typer.Option(help="csdr, usdr, si_sdr, isr, sir, sar; may be repeated."),
+    ] = ("csdr", "usdr", "si_sdr"),
     out: Annotated[Path | None, typer.Option(help="Write the Scores here (JSON).", show_default="printed only")] = None,
     device: Device = "auto",
     workers: Annotated[int, typer.Option(help="Songs scored at a time.", min=1)] = 1,
@@ -166,8 +196,14 @@ def train(
     model: Annotated[str, typer.Option(help="A network, see: sepkit models.")] = "open-unmix",
     target: Annotated[str, typer.Option(help="The stem to estimate.")] = "vocals",
     data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.")] = "band",
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; again on the same folder resumes.", show_default="runs/MODEL-TARGET")] = None,
-    size: Annotated[str, typer.Option(help="student (minutes on a laptop) or paper (the authors' network and recipe).")] = "student",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run; again on the same folder resumes.", show_default="runs/MODEL-TARGET"),
+    ] = None,
+    size: Annotated[
+        str,
+        typer.Option(help="student (minutes on a laptop) or paper (the authors' network and recipe)."),
+    ] = "student",
     preset: Annotated[str, typer.Option(help="Size of the band.")] = "student",
     loss: Annotated[str | None, typer.Option(help="mse, l1, dual or nmse.", show_default="the recipe's")] = None,
     lr: Annotated[float | None, typer.Option(help="Step size.", show_default="1e-3; student 3e-3")] = None,
@@ -177,8 +213,14 @@ def train(
     max_steps: Annotated[int | None, typer.Option(help="At most so many steps.", show_default="none; student 4000")] = None,
     max_seconds: Annotated[float | None, typer.Option(help="At most so many seconds.", show_default="none")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that prepare examples.", show_default="0")] = None,
-    recipe: Annotated[list[str] | None, typer.Option(help="Any other part of the recipe, NAME=VALUE; may be repeated.", show_default="the recipe's")] = None,
-    setting: Annotated[list[str] | None, typer.Option(help="Setting of the network, such as hidden=256; may be repeated.", show_default="the size's")] = None,
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option(help="Any other part of the recipe, NAME=VALUE; may be repeated.", show_default="the recipe's"),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(help="Setting of the network, such as hidden=256; may be repeated.", show_default="the size's"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="For weights, examples and dropout.")] = 0,
     device: Device = "auto",
 ):

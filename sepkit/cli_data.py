@@ -36,11 +36,20 @@ def band(
     test: Annotated[int, typer.Option(help="Songs to test on, of other voices, kits and patterns.", min=0)] = 8,
     seconds: Annotated[float, typer.Option(help="Length of a song.")] = 20.0,
     seed: Annotated[int, typer.Option(help="Same seed, same songs.", min=0)] = 0,
-    genre: Annotated[list[str] | None, typer.Option(help="May be repeated; genres take turns.", show_default="all of them")] = None,
-    knob: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, may be repeated; see --knobs.", show_default="drawn for each song")] = None,
+    genre: Annotated[
+        list[str] | None,
+        typer.Option(help="May be repeated; genres take turns.", show_default="all of them"),
+    ] = None,
+    knob: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE, may be repeated; see --knobs.", show_default="drawn for each song"),
+    ] = None,
     voice: Annotated[str, typer.Option(help="espeak (words, needs the extra band), dsp, or auto.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Processes.", min=1, show_default="one a core")] = None,
-    preset: Annotated[str | None, typer.Option(help="smoke, student, paper or checkpoints: in place of the sizes above.", show_default=False)] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="smoke, student, paper or checkpoints: in place of the sizes above.", show_default=False),
+    ] = None,
     knobs: Annotated[bool, typer.Option("--knobs", help="List the knobs and their ranges.")] = False,
 ):
     """Render the embedded data set: songs with their stems, in MUSDB18-HQ layout.

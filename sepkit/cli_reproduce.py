@@ -11,8 +11,14 @@ EPILOG = "Examples: sepkit reproduce --profile smoke | sepkit reproduce 01 04_op
 
 
 def reproduce(
-    chapters: Annotated[list[str] | None, typer.Argument(help="Numbers (01) or names (01_stft).", metavar="[CHAPTER]...", show_default="all")] = None,
-    profile: Annotated[str, typer.Option(help="smoke (seconds a chapter), student (minutes) or paper (GPU hours).", envvar="SEPKIT_PROFILE")] = "student",
+    chapters: Annotated[
+        list[str] | None,
+        typer.Argument(help="Numbers (01) or names (01_stft).", metavar="[CHAPTER]...", show_default="all"),
+    ] = None,
+    profile: Annotated[
+        str,
+        typer.Option(help="smoke (seconds a chapter), student (minutes) or paper (GPU hours).", envvar="SEPKIT_PROFILE"),
+    ] = "student",
     out: Annotated[Path, typer.Option(help="Folder for executed notebooks, results and report.html.")] = Path("build"),
     data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder of songs.")] = "band",
     weights: Annotated[str, typer.Option(help="shipped, published or train.")] = "shipped",
@@ -21,7 +27,10 @@ def reproduce(
     workers: Annotated[int | None, typer.Option(help="Chapters at a time.", min=1, show_default="2")] = None,
     force: Annotated[bool, typer.Option("--force", help="Run chapters again that did not change.")] = False,
     notebooks: Annotated[Path | None, typer.Option(help="Folder of the chapters.", show_default="notebooks/")] = None,
-    parameter: Annotated[list[str] | None, typer.Option(help="Any other parameter of the chapters, NAME=VALUE; may be repeated.", show_default=False)] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(help="Any other parameter of the chapters, NAME=VALUE; may be repeated.", show_default=False),
+    ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds a cell may take.", show_default="by profile")] = None,
 ):
     """Run chapters in batch; report what they measured beside what was published.

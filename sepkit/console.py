@@ -28,6 +28,9 @@ def plainly(function):
             raise typer.Exit(130) from None
         except typer.Exit:
             raise
+        except BrokenPipeError:  # the reader, such as head, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
         except Exception as error:
             if os.environ.get("SEPKIT_DEBUG", "0") not in ("", "0") or type(error).__module__.startswith("typer"):
                 raise

@@ -211,7 +211,7 @@ def table(reported, measured, dataset, metric):
     wanted = [entry for entry in reported if (entry.dataset, entry.metric) == (dataset, metric)]
     found = tables(wanted, measured)
     if len(found) > 1:
-        raise SepkitError(f"{metric} on {dataset}: the scores follow {len(found)} different metric cards; make one table for each")
+        raise SepkitError(f"{metric} on {dataset}: the scores follow {len(found)} different metric cards; one table each")
     if not found:
         raise SepkitError(f"{metric} on {dataset}: neither reported nor measured numbers")
     return found[0]
@@ -282,14 +282,15 @@ def _tell_apart(rows):
 
 
 def _enter(rows, entry):
-    for row in rows:
-        if row.system == entry.system and (not row.source or (row.extra_training_data, row.source) == (entry.extra_training_data, entry.source)):
-            break
-    else:
+    """Put a published number into the row of its system: ours where there is one, else a new row."""
+    origin = (entry.extra_training_data, entry.source)
+    same = [row for row in rows if row.system == entry.system]
+    row = next((row for row in same if not row.source or (row.extra_training_data, row.source) == origin), None)
+    if row is None:
         row = Row(entry.system)
         rows.append(row)
     row.reported[entry.target] = entry.value
-    row.extra_training_data, row.source = entry.extra_training_data, entry.source
+    row.extra_training_data, row.source = origin
 
 
 def _as_published(card):

@@ -84,7 +84,7 @@ def _budget(measured):
     if not measured:
         return ""
     seconds, memory = measured["seconds"], measured["peak_mb"]
-    time = f"{max(1, round(seconds))} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.0f} h"
+    time = f"{max(1, round(seconds))} s" if seconds < 100 else f"{seconds / 60:.0f} min"
     return f"{time}, {memory / 1000:.1f} GB"
 
 

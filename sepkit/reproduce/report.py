@@ -20,9 +20,12 @@ p, .foot { color: var(--soft); max-width: 46rem; } a { color: var(--accent); }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--card); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .42rem .8rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--line); }
-thead th { border-top: 0; color: var(--soft); font-weight: 600; font-size: .84rem; } th:first-child, td:first-child, .left { text-align: left; }
-td small { color: var(--soft); margin-left: .35rem; } tr.ours td:first-child { font-weight: 600; }
-.done { color: var(--good); } .failed { color: var(--bad); white-space: normal; } .foot { font-size: .84rem; margin: .5rem .2rem; }
+thead th { border-top: 0; color: var(--soft); font-weight: 600; font-size: .84rem; } 
+th:first-child, td:first-child, .left { text-align: left; }
+td small { color: var(--soft); margin-left: .35rem; }
+tr.ours td:first-child { font-weight: 600; }
+.done { color: var(--good); } .failed { color: var(--bad); white-space: normal; }
+.foot { font-size: .84rem; margin: .5rem .2rem; }
 details { margin-top: 1rem; } summary { cursor: pointer; font-weight: 600; }
 """
 
@@ -75,7 +78,9 @@ def chapters_html(chapters):
     """The table of chapters: outcome, time, memory, and a link to the executed notebook."""
     rows = []
     for name, entry in sorted(chapters.items()):
-        link = f'<a href="{escape(entry["executed"], quote=True)}">{escape(name)}</a>' if entry.get("executed") else escape(name)
+        link = escape(name)
+        if entry.get("executed"):
+            link = f'<a href="{escape(entry["executed"], quote=True)}">{link}</a>'
         state = "done" if entry["status"] == "done" else escape(entry["error"])
         parameters = entry["parameters"]
         rows.append(
@@ -99,8 +104,8 @@ def table_html(table):
             origins.setdefault(provenance_text(row.provenance), []).append(row.system)
     foot += "".join(f"<br>{escape(', '.join(systems))}: {escape(text)}." for text, systems in origins.items())
     return (
-        f'<{heading}><div class="scroll"><table><thead><tr><th>system</th>{head}<th>songs</th><th class="left">source</th></tr></thead>'
-        f'<tbody>{rows}</tbody></table></div><p class="foot">{foot}</p>'
+        f'<{heading}><div class="scroll"><table><thead><tr><th>system</th>{head}<th>songs</th><th class="left">source</th>'
+        f'</tr></thead><tbody>{rows}</tbody></table></div><p class="foot">{foot}</p>'
     )
 
 

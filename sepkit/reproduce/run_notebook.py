@@ -75,9 +75,10 @@ def run(job, say):
     papermill_engines.register("sepkit", _Watched)
     _Watched.say = staticmethod(say)
     outcome, began = {"status": "done"}, time.monotonic()
+    path = job["notebook"].replace("{", "{{").replace("}", "}}")  # papermill fills in braces
     try:
         notebook = execute_notebook(
-            job["notebook"].replace("{", "{{").replace("}", "}}"), None, parameters=job["parameters"], engine_name="sepkit", kernel_name="python3", language="python",
+            path, None, parameters=job["parameters"], engine_name="sepkit", kernel_name="python3", language="python",
             request_save_on_cell_execute=False, progress_bar=False, cwd=job["cwd"],
             execution_timeout=job["timeout"], start_timeout=120,
         )  # fmt: skip

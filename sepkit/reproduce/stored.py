@@ -58,15 +58,16 @@ def store(chapter):
     """
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / chapter.path.name
-        job = {"notebook": str(chapter.path), "output": str(output), "cwd": str(chapter.path.parent), "parameters": {}, "timeout": None}
-        outcome = run(job, lambda **_: None)
+        where = {"notebook": str(chapter.path), "output": str(output), "cwd": str(chapter.path.parent)}
+        outcome = run({**where, "parameters": {}, "timeout": None}, lambda **_: None)
         if outcome["status"] != "done":
             raise SepkitError(f"{chapter.path.name}: cell {(outcome['cell'] or 0) + 1}: {outcome['error']}")
         notebook = nbformat.read(output, as_version=4)
     strip_audio(notebook)
     text = nbformat.writes(notebook)
     if len(text.encode()) > LIMIT:
-        raise SepkitError(f"{chapter.path.name}: {len(text.encode())} bytes with its outputs, at most {LIMIT}; use smaller figures")
+        size = len(text.encode())
+        raise SepkitError(f"{chapter.path.name}: {size} bytes with its outputs, at most {LIMIT}; use smaller figures")
     with atomic_path(chapter.path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     return outcome["seconds"]

@@ -130,10 +130,12 @@ def test_a_cell_that_takes_too_long_and_a_kernel_that_dies(tmp_path, course):
 @pytest.mark.slow
 def test_interrupting_leaves_no_process_and_no_fragment(tmp_path, course):
     """Ctrl-C ends the batch within seconds, with nothing of the chapter left running."""
-    notebook(course["notebooks"], "01_one", f"open({str(tmp_path / 'pid')!r}, 'w').write(str(__import__('os').getpid()))", "import time; time.sleep(600)")
-    arguments = {key: str(value) for key, value in course.items()}
-    process = subprocess.Popen([sys.executable, "-c", f"from sepkit.reproduce import batch; batch.run(['01'], **{arguments!r})"], stderr=subprocess.DEVNULL)
     pid = tmp_path / "pid"
+    note_pid = f"import os, pathlib; pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))"
+    notebook(course["notebooks"], "01_one", note_pid, "import time; time.sleep(600)")
+    arguments = {key: str(value) for key, value in course.items()}
+    code = f"from sepkit.reproduce import batch; batch.run(['01'], **{arguments!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     deadline = time.time() + 60
     while not (pid.exists() and pid.read_text()) and time.time() < deadline:
         time.sleep(0.1)
