@@ -1,0 +1,90 @@
+"""Train the checkpoints that come with sepkit: ``make checkpoints``.
+
+Renders the songs, trains one small Open-Unmix for each of the four targets,
+stores them in half precision, scores them together on test songs whose voices,
+kits and patterns were never trained on, and writes a manifest that says how.
+
+Run it again to go on where it was stopped.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from .. import evaluation, files, models, separation, training
+from ..datasets import open_tracks
+from ..metrics.scores import aggregate
+
+PRESET = "checkpoints"
+TARGETS = ("vocals", "drums", "bass", "other")
+SEED = 0
+
+
+def train_set(runs, out, steps, device="auto", threads=None):
+    """Train, store and score the four networks.
+
+    Parameters
+    ----------
+    runs : Path
+        Training runs, one folder a target; they can be deleted afterwards.
+    out : Path
+        Receives ``<target>.safetensors`` and ``manifest.json``.
+    steps : int
+        Training steps for each target.
+    device : str
+    threads : int, optional
+        CPU threads.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    recipe = training.STUDENT.but(max_steps=steps, seed=SEED)
+    songs = {split: open_tracks("band", split, preset=PRESET) for split in ("train", "valid", "test")}
+    seconds = {}
+    for target in TARGETS:
+        torch.manual_seed(SEED)
+        model = models.build("open-unmix", target=target, **training.STUDENT_MODEL)
+        best = training.train(model, songs["train"], songs["valid"], runs / target, recipe, device, target)
+        header = models.read_header(best)
+        seconds[target] = round(header["extra"]["seconds"])
+        models.save(out / f"{target}.safetensors", models.load(best), extra=header["extra"], half=True)
+    write_manifest(out, recipe, songs, seconds, device)
+
+
+def write_manifest(out, recipe, songs, seconds, device):
+    """Score the stored networks on the test songs and write down all that made them."""
+    separator = separation.get(out, device=device)
+    scores = evaluation.evaluate(separator, songs["test"])
+    table = {
+        target: {
+            metric: round(aggregate([s for s in scores if (s.target, s.metric) == (target, metric)], "mean"), 2)
+            for metric in sorted({s.metric for s in scores})
+        }
+        for target in TARGETS
+    }
+    files.write_json(out / "manifest.json", {
+        "size": "student",
+        "model": "open-unmix",
+        "settings": training.STUDENT_MODEL,
+        "recipe": recipe.__dict__,
+        "data": {"name": "band", "preset": PRESET, "seed": SEED, **{split: len(tracks) for split, tracks in songs.items()}},
+        "training seconds": seconds,
+        "test scores (mean over songs, dB)": table,
+        "files": {p.name: {"bytes": p.stat().st_size, "sha256": files.sha256(p)} for p in sorted(out.glob("*.safetensors"))},
+        "provenance": files.provenance(command="make checkpoints", seed=SEED, device=device),
+    })
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=Path("runs/checkpoints"))
+    parser.add_argument("--out", type=Path, default=files.shipped("checkpoints", "open-unmix-student"))
+    parser.add_argument("--steps", type=int, default=training.STUDENT.max_steps)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int)
+    arguments = parser.parse_args()
+    train_set(arguments.runs, arguments.out, arguments.steps, arguments.device, arguments.threads)
+
+
+if __name__ == "__main__":
+    main()
