@@ -11,7 +11,9 @@ from .errors import SepkitError
 
 EPS = 1e-10
 _SCALE = 10.0  # the mixture is scaled to this peak, if it is above
-_BLOCK_ELEMENTS = 1 << 14  # bins x frames worked on at a time: the working set stays in the cache
+# Elements of the estimates worked on at a time. On a CPU what torch does on one thread, in the cache:
+# threads that meet after every small step are slower as soon as anything else wants the cores.
+_BLOCK = {"cpu": 1 << 15, "other": 1 << 23}
 
 
 def wiener(magnitudes, mixture, niter=1, softmask=False, residual=False, frames_per_window=300):
@@ -97,12 +99,13 @@ def expectation_maximization(estimates, mixture, niter=1, frames_per_window=300)
     bins, frames = mixture.shape[-2:]
     double = torch.complex64 if mixture.device.type == "mps" else torch.complex128
     window = frames_per_window or max(1, frames)
+    elements = _BLOCK["cpu" if mixture.device.type == "cpu" else "other"]
+    step = max(1, elements // max(1, estimates[..., :1, :window].numel()))  # bins at a time
     out = torch.empty_like(estimates)
     for start in range(0, frames, window):
         now = slice(start, start + window)
         peak = mixture[..., now].abs().amax((-3, -2, -1), keepdim=True)
         scale = (peak / _SCALE).clamp(min=1).to(double)
-        step = max(1, _BLOCK_ELEMENTS // min(window, frames))
         for low in range(0, bins, step):
             block = (..., slice(low, low + step), now)
             x = mixture[block].to(double) / scale

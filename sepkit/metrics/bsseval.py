@@ -26,7 +26,7 @@ def bss_eval(references, estimates, sample_rate, window=1.0, hop=1.0):
 
     One set of 512-tap filters for the whole track; frames and silence by the rules
     of `framewise_sdr`. Where only SDR is wanted, `framewise_sdr` gives the same
-    values a hundred times faster, without ffmpeg.
+    values far faster, and without ffmpeg.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
 import builtins
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -57,6 +59,11 @@ def test_a_source_silent_throughout_is_nan_with_a_warning():
     with pytest.warns(UserWarning, match="reference 1 silent throughout"):
         ratios = bss_eval(references, noise(2, 2, 2500), RATE)
     assert all(r.shape == (2, 2) and np.isnan(r).all() for r in ratios)
+
+
+def test_importing_the_metrics_imports_neither_museval_nor_pandas():
+    code = "import sys, sepkit.metrics; print([m for m in ('museval', 'musdb', 'stempeg', 'pandas', 'librosa') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
 def test_without_ffmpeg_one_line_says_what_to_install(monkeypatch):
