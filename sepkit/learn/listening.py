@@ -1,0 +1,100 @@
+"""Music to listen to where no stems are needed: a recorded song, or one of the band's."""
+
+import logging
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from .. import audio
+from ..errors import SepkitError
+
+_SONG = "fishin"
+_TOLD = 'Karissa Hobbs, "Let\'s Go Fishin\'", recorded; licence CC BY 3.0, from librosa\'s example audio'
+_START = 28.0  # seconds: voice, guitar and fiddle together
+_TIMEOUT = 3.0  # seconds to wait for the server
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A few seconds of music.
+
+    Attributes
+    ----------
+    audio : Tensor
+        (1, samples), peak at most 0.9.
+    sample_rate : int
+    name : str
+        Of the song.
+    dataset : str
+        Where a score of it belongs.
+    told : str
+        What is heard, in a sentence for the reader.
+    """
+
+    audio: torch.Tensor
+    sample_rate: int
+    name: str
+    dataset: str
+    told: str
+
+
+def example_music(run, seconds, sample_rate, network):
+    """See `chapter.Run.example_music`."""
+    path = recorded(_SONG) if network else None
+    if path is not None:
+        whole = audio.info(path)
+        start = min(int(_START * whole.sample_rate), max(0, whole.samples - int(seconds * whole.sample_rate)))
+        frames = min(int(seconds * whole.sample_rate), whole.samples - start)
+        x, _ = audio.read(path, start, frames, sample_rate, channels=1)
+        return Excerpt(_level(x), sample_rate, "Let's Go Fishin'", "librosa-example", f"You hear {_TOLD}.")
+    track = run.tracks("test", sample_rate=sample_rate, channels=1)[0]
+    frames = min(int(seconds * sample_rate), track.samples)
+    x = track.mixture((track.samples - frames) // 2, frames)
+    origin = "rendered on this machine, no licence needed" if run.data == "band" else f"from {run.dataset}, under its licence"
+    return Excerpt(_level(x), sample_rate, track.name, run.dataset, f"You hear the song {track.name!r} of the data set {run.dataset}, {origin}.")
+
+
+def recorded(name):
+    """The path of one of librosa's example recordings, downloaded once; None where it cannot be had."""
+    import librosa
+
+    logging.getLogger("pooch").setLevel(logging.WARNING)  # its lines name folders of this machine
+    try:
+        if not _cached(name) and not _reachable("https://librosa.org/data/audio/"):
+            return None
+        return Path(librosa.ex(name, hq=True))
+    except Exception:  # a download may fail in any way; the band plays instead
+        return None
+
+
+def _cached(name):
+    import pooch
+
+    return bool(list(Path(pooch.os_cache("librosa")).glob(f"*{name.capitalize()}.hq.ogg")))
+
+
+def _reachable(url):
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=_TIMEOUT)
+    except urllib.error.HTTPError:
+        return True  # it answered
+    except OSError:
+        return False
+    return True
+
+
+def _level(x):
+    peak = float(x.abs().max())
+    if peak == 0:
+        raise SepkitError("example_music: the excerpt is silent; choose another data set")
+    return x * min(1.0, 0.9 / peak)
+
+
+def sweep(low, high, seconds, sample_rate):
+    """A tone that rises from `low` to `high` Hz at an even speed in Hz, (1, samples), peak 0.5 (chapter 01)."""
+    time = torch.arange(int(seconds * sample_rate), dtype=torch.float64) / sample_rate
+    phase = 2 * torch.pi * (low * time + (high - low) / (2 * seconds) * time**2)
+    return 0.5 * torch.sin(phase).float()[None]

@@ -1,0 +1,80 @@
+"""The six parameters of every chapter: their defaults, and what they may be."""
+
+import os
+from pathlib import Path
+
+from ..errors import SepkitError, unknown
+from ..files import repo_root
+
+PROFILES = ("smoke", "student", "paper")
+WEIGHTS = ("shipped", "published", "train")
+#: parameter -> (environment variable, value without it)
+_DEFAULTS = {
+    "profile": ("SEPKIT_PROFILE", "student"),
+    "weights": ("SEPKIT_WEIGHTS", "shipped"),
+    "data": ("SEPKIT_DATA_NAME", "band"),
+    "device": ("SEPKIT_DEVICE", "auto"),
+    "seed": ("SEPKIT_SEED", "0"),
+    "out_dir": ("SEPKIT_OUT", None),
+}
+
+
+def default(name):
+    """The value of a chapter's parameter, unless papermill or the reader changes it.
+
+    Parameters
+    ----------
+    name : str
+        ``profile``, ``weights``, ``data``, ``device``, ``seed`` or ``out_dir``.
+
+    Returns
+    -------
+    str, or int for ``seed``
+        ``$SEPKIT_PROFILE``, ``$SEPKIT_WEIGHTS``, ``$SEPKIT_DATA_NAME``,
+        ``$SEPKIT_DEVICE``, ``$SEPKIT_SEED`` or ``$SEPKIT_OUT`` where set. Without
+        it: student, shipped, band, auto, 0, and ``build`` of the checkout (or of
+        the working folder).
+
+    Raises
+    ------
+    SepkitError
+        For an unknown name, or a seed that is no whole number.
+    """
+    if name not in _DEFAULTS:
+        raise unknown("parameter", name, _DEFAULTS)
+    variable, otherwise = _DEFAULTS[name]
+    value = os.environ.get(variable) or otherwise
+    if name == "seed":
+        return _whole(variable, value)
+    if name == "out_dir" and value is None:
+        return str((repo_root() or Path()) / "build")
+    return value
+
+
+def check(profile, weights, data, seed):
+    """Refuse parameters that do not exist, listing those that do.
+
+    Raises
+    ------
+    SepkitError
+        For an unknown profile, weights or data set, or a seed that is no whole number.
+    """
+    from ..datasets import DATASETS
+
+    if profile not in PROFILES:
+        raise unknown("profile", profile, PROFILES)
+    if weights not in WEIGHTS:
+        raise unknown("weights", weights, WEIGHTS)
+    if str(data) not in DATASETS and not Path(data).is_dir():
+        raise SepkitError(f"data {str(data)!r}: neither a folder nor one of the data sets {', '.join(DATASETS)}")
+    _whole("seed", seed)
+
+
+def _whole(name, value):
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        number = -1
+    if isinstance(value, (bool, float)) or number < 0:
+        raise SepkitError(f"{name}={value!r}: expected a whole number, 0 or more")
+    return number

@@ -1,0 +1,249 @@
+"""Figures in one style: small, with units, and with a colour of its own for every stem.
+
+Each function draws into `ax` or makes a figure, and returns the axes; `show`
+displays the figure with its caption, small enough to be stored in a notebook.
+The colours are Okabe and Ito's, told apart by colour-blind readers too.
+"""
+
+import io
+import math
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from ..errors import SepkitError
+
+COLOURS = {
+    "mixture": "#4d4d4d", "vocals": "#D55E00", "drums": "#0072B2", "bass": "#009E73", "other": "#CC79A7",
+    "accompaniment": "#56B4E9", "speech": "#D55E00", "noise": "#56B4E9", "residual": "#E69F00",
+}  # fmt: skip
+#: For everything that is no stem, in turn.
+CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4d4d4d")
+STYLE = {
+    "figure.dpi": 100, "figure.facecolor": "white", "axes.facecolor": "white", "font.size": 9, "axes.titlesize": 9.5,
+    "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.labelsize": 9, "axes.spines.top": False,
+    "axes.spines.right": False, "axes.edgecolor": "#667085", "axes.labelcolor": "#344054", "xtick.color": "#667085",
+    "ytick.color": "#667085", "xtick.labelsize": 8, "ytick.labelsize": 8, "grid.color": "#e4e7ec", "grid.linewidth": 0.7,
+    "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 8, "lines.linewidth": 1.3,
+    "axes.prop_cycle": matplotlib.cycler(color=CYCLE), "figure.constrained_layout.use": True,
+}  # fmt: skip
+WIDTH, HEIGHT = 8.0, 2.5  # inches
+
+
+def colour(label):
+    """The colour of a stem; a label that begins with a stem's name has the stem's colour."""
+    first = str(label).lower().split()
+    return COLOURS.get(first[0] if first else "", "#7f7f7f")
+
+
+def figure(rows=1, columns=1, height=None, width=WIDTH, **options):
+    """A figure and its axes in the style of the course; `options` go to matplotlib's ``subplots``.
+
+    Returns
+    -------
+    Figure, Axes or array of Axes
+    """
+    with matplotlib.rc_context(STYLE):
+        fig = Figure(figsize=(width, height or HEIGHT * rows))
+        return fig, fig.subplots(rows, columns, **options)
+
+
+def show(fig, caption=""):
+    """Display a figure as a small PNG with its caption, which is also its text for screen readers.
+
+    Parameters
+    ----------
+    fig : Figure or Axes
+    caption : str
+        What the figure shows, in a sentence or two.
+    """
+    from IPython.display import Image, Markdown, display
+
+    display(Image(png(fig), format="png", alt=caption, metadata={"alt": caption}))
+    if caption:
+        display(Markdown(f"*{caption}*"))
+
+
+def png(fig, colours=160):
+    """The bytes of a figure as PNG with a palette of at most `colours` colours."""
+    from PIL import Image
+
+    fig = fig if isinstance(fig, Figure) else fig.figure
+    buffer, small = io.BytesIO(), io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        fig.savefig(buffer, format="png", dpi=STYLE["figure.dpi"])
+    image = Image.open(buffer).convert("RGB").quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    image.save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def decibels(magnitude, reference=None, floor=-80.0):
+    """20 log10(magnitude / reference), not below `floor`; the reference is the largest magnitude unless given."""
+    magnitude = np.abs(np.asarray(magnitude))
+    top = reference or float(magnitude.max()) or 1.0
+    return 20 * np.log10(np.maximum(magnitude / top, 10 ** (floor / 20)))
+
+
+def waveform(audio, sample_rate, label="", ax=None, start=0.0, dots=False):
+    """A waveform over time; long ones as the band between minimum and maximum.
+
+    Parameters
+    ----------
+    audio : Tensor or ndarray (1, samples) or (samples,)
+        Full scale 1.
+    sample_rate : int
+        In Hz.
+    label : str
+        Title; a stem's name chooses its colour.
+    start : float
+        Time of the first sample, in seconds.
+    dots : bool
+        Draw every sample as a dot on a thin line.
+    """
+    ax = ax if ax is not None else figure()[1]
+    x, tint = _mono(audio), colour(label) if label else CYCLE[0]
+    if dots:
+        time = (start + np.arange(len(x)) / sample_rate) * 1000
+        ax.plot(time, x, color=tint, linewidth=0.7, alpha=0.6)
+        ax.plot(time, x, ".", color=tint, markersize=3.5)
+    else:
+        step = max(1, len(x) // 1600)
+        blocks = x[: len(x) // step * step].reshape(-1, step)
+        time = start + np.arange(len(blocks)) * step / sample_rate
+        ax.fill_between(time, blocks.min(1), blocks.max(1), color=tint, linewidth=0.4)
+    ax.set(xlabel="time (ms)" if dots else "time (s)", ylabel="amplitude", title=label)
+    ax.margins(x=0)
+    return ax
+
+
+def spectrogram(spectrogram, sample_rate, hop, title="", ax=None, top=None, span=70.0, reference=None, colourbar=True, start=0.0):
+    """The magnitude of an STFT in dB, time in s and frequency in kHz.
+
+    Parameters
+    ----------
+    spectrogram : complex or magnitude Tensor (bins, frames) or (1, bins, frames)
+    sample_rate, hop : int
+        In Hz and in samples.
+    top : float, optional
+        Highest frequency to show, in Hz.
+    span : float
+        dB from the darkest to the brightest colour.
+    reference : float, optional
+        The magnitude of 0 dB; the largest one by default. Give panels the same to compare them.
+    """
+    magnitude = _flat(spectrogram).abs().numpy()
+    return _picture(
+        decibels(magnitude, reference, -span), sample_rate, hop, title, ax, top, "magma", (-span, 0.0), "dB" if colourbar else None, start
+    )
+
+
+def mask(values, sample_rate, hop, title="", ax=None, top=None, colourbar=True):
+    """A mask over time and frequency: 0 dark, 1 bright. A complex mask is shown by its magnitude."""
+    values = _flat(values)
+    values = values.abs() if values.is_complex() else values
+    return _picture(values.numpy(), sample_rate, hop, title, ax, top, "cividis", (0.0, 1.0), "mask" if colourbar else None, 0.0)
+
+
+def spectrum(magnitudes, sample_rate, ax=None, top=None, floor=-100.0, log=False, reference=None):
+    """One or more magnitude spectra in dB over frequency.
+
+    Parameters
+    ----------
+    magnitudes : dict of str to array (bins,)
+        Bins evenly spaced from 0 to half the sample rate.
+    log : bool
+        A logarithmic frequency axis, from 20 Hz.
+    """
+    ax = ax if ax is not None else figure()[1]
+    reference = reference or max(float(np.abs(np.asarray(m)).max()) for m in magnitudes.values())
+    for index, (label, magnitude) in enumerate(magnitudes.items()):
+        frequency = np.linspace(0, sample_rate / 2000, len(magnitude))
+        tint = colour(label) if label.split()[0].lower() in COLOURS else CYCLE[index % len(CYCLE)]
+        ax.plot(frequency, decibels(magnitude, reference, floor), label=label, color=tint, linewidth=1.1)
+    if log:
+        ax.set_xscale("log")
+        ax.set_xticks([0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20], ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10", "20"])
+        ax.minorticks_off()
+    ax.set(xlabel="frequency (kHz)", ylabel="level (dB)", xlim=(0.02 if log else 0, (top or sample_rate / 2) / 1000))
+    ax.grid(True)
+    if len(magnitudes) > 1:
+        ax.legend()
+    return ax
+
+
+def boxes(groups, ylabel="SDR (dB)", ax=None, title=""):
+    """Box plots side by side, every value drawn as a dot: one box a separator, coloured by target.
+
+    Parameters
+    ----------
+    groups : dict of str to dict of str to sequence of float
+        separator -> target -> values (one a song). NaN is left out.
+    """
+    ax = ax if ax is not None else figure(height=3.0)[1]
+    targets = list(dict.fromkeys(target for group in groups.values() for target in group))
+    width = 0.8 / max(1, len(targets))
+    for place, group in enumerate(groups.values()):
+        for index, target in enumerate(targets):
+            values = np.array([v for v in group.get(target, ()) if math.isfinite(v)])
+            if not len(values):
+                continue
+            x, tint = place + (index - (len(targets) - 1) / 2) * width, colour(target)
+            ax.boxplot(
+                values, positions=[x], widths=width * 0.75, showfliers=False, patch_artist=True, manage_ticks=False,
+                boxprops={"facecolor": tint, "alpha": 0.35, "edgecolor": tint}, medianprops={"color": tint, "linewidth": 2},
+                whiskerprops={"color": tint}, capprops={"color": tint},
+            )  # fmt: skip
+            ax.plot(x + np.linspace(-0.15, 0.15, len(values)) * width, values, ".", color=tint, markersize=3)
+    for target in targets:
+        ax.plot([], [], "s", color=colour(target), label=target)
+    ax.set_xticks(range(len(groups)), groups)
+    ax.set(ylabel=ylabel, title=title)
+    ax.grid(True, axis="y")
+    ax.legend(ncols=len(targets), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return ax
+
+
+def table(frame, caption="", digits=2):
+    """A pandas table with rounded numbers, for display."""
+    from IPython.display import Markdown, display
+
+    if caption:
+        display(Markdown(f"*{caption}*"))
+    return frame.astype(float).round(digits) if all(kind.kind in "fiu" for kind in frame.dtypes) else frame.round(digits)
+
+
+def _picture(values, sample_rate, hop, title, ax, top, cmap, limits, unit, start):
+    """An image of (bins, frames) with the axes of a spectrogram."""
+    ax = ax if ax is not None else figure()[1]
+    top = min(top or sample_rate / 2, sample_rate / 2)
+    spacing = sample_rate / 2 / (values.shape[0] - 1)  # Hz from bin to bin
+    values = values[: int(top / spacing) + 1]
+    frame = hop / sample_rate
+    extent = (start - frame / 2, start + (values.shape[1] - 0.5) * frame, -spacing / 2000, (values.shape[0] - 0.5) * spacing / 1000)
+    image = ax.imshow(
+        values, origin="lower", aspect="auto", extent=extent, cmap=cmap, vmin=limits[0], vmax=limits[1],
+        interpolation="antialiased", interpolation_stage="data",
+    )  # fmt: skip
+    ax.set(xlabel="time (s)", ylabel="frequency (kHz)", title=title, ylim=(0, top / 1000))
+    ax.spines[:].set_visible(False)
+    if unit:
+        ax.figure.colorbar(image, ax=ax, label=unit, pad=0.01, aspect=14)
+    return ax
+
+
+def _mono(audio):
+    x = np.asarray(torch.as_tensor(audio).detach().cpu().float())
+    x = x[0] if x.ndim == 2 and x.shape[0] == 1 else x
+    if x.ndim != 1:
+        raise SepkitError(f"a waveform plot shows one channel; got shape {x.shape}, pass audio.mean(0)")
+    return x
+
+
+def _flat(values):
+    x = torch.as_tensor(values).detach().cpu()
+    x = x[0] if x.ndim == 3 and x.shape[0] == 1 else x
+    if x.ndim != 2:
+        raise SepkitError(f"a spectrogram plot shows one channel, (bins, frames); got shape {tuple(x.shape)}, pass x[0]")
+    return x
