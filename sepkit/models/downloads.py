@@ -7,6 +7,7 @@ known, the start of their SHA-256, and their licence.
 import os
 import pickle
 import shutil
+import warnings
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -85,7 +86,9 @@ def read_weights(path):
         If the file holds code, is damaged, or is not a state dict.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle versions, on the way to a refusal
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).split("Please file")[0].strip().splitlines()[0][:100]
         raise SepkitError(f"{path}: refused, it holds more than weights or is damaged ({reason})") from None
