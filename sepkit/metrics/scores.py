@@ -92,7 +92,7 @@ def card_for(metric, targets, window=1.0, hop=1.0):
     raise unknown("metric", metric, METRICS)
 
 
-def score_track(references, estimates, sample_rate, metrics=DEFAULT_METRICS, window=1.0, hop=1.0):
+def score_track(references, estimates, sample_rate, metrics=DEFAULT_METRICS, window=1.0, hop=1.0, frames=None):
     """Score the estimates of one track against its references, paired by name.
 
     Parameters
@@ -106,6 +106,8 @@ def score_track(references, estimates, sample_rate, metrics=DEFAULT_METRICS, win
         From `METRICS`. ``isr``, ``sir`` and ``sar`` need museval and ffmpeg.
     window, hop : float
         Frames of the framewise metrics, in seconds.
+    frames : dict, optional
+        Receives {metric: tensor (targets, frames)}: what the medians were taken of.
 
     Returns
     -------
@@ -131,6 +133,8 @@ def score_track(references, estimates, sample_rate, metrics=DEFAULT_METRICS, win
             framewise["csdr"] = framewise_sdr(*stacked, sample_rate, window, hop)
         if set(metrics) & set(_FILTERED):
             framewise.update(zip(_FILTERED, map(torch.as_tensor, bss_eval(*stacked, sample_rate, window, hop)[1:])))
+    if frames is not None:
+        frames.update(framewise)
     rows = []
     for index, target in enumerate(targets):
         for metric in metrics:
@@ -180,10 +184,11 @@ def aggregate(scores, how="median"):
     return float(values[~values.isnan()].mean())
 
 
-def save_scores(path, scores):
+def save_scores(path, scores, extra=None):
     """Write scores as JSON, atomically; cards and provenances are stored once each.
 
-    NaN becomes null, infinity the string "inf".
+    NaN becomes null, infinity the string "inf". `extra` is a dict of further entries
+    for the file, which `load_scores` does not read.
 
     Raises
     ------
@@ -206,7 +211,7 @@ def save_scores(path, scores):
             "separator": score.separator, "dataset": score.dataset,
             "card": _place(cards, asdict(score.card)), "provenance": _place(provenances, dict(score.provenance)),
         })  # fmt: skip
-    write_json(path, {"format": _FORMAT, "cards": cards, "provenance": provenances, "scores": rows})
+    write_json(path, {**(extra or {}), "format": _FORMAT, "cards": cards, "provenance": provenances, "scores": rows})
 
 
 def load_scores(path):

@@ -1,0 +1,344 @@
+"""Separators: whatever turns a mixture into estimates of its stems.
+
+A trained network, an oracle mask and "the mixture itself" have the same shape,
+so that the same players, metrics and tables take any of them. Chapter 02 uses
+the oracles, chapter 04 the networks; `separate_file` takes files of any length.
+
+>>> separator = get("open-unmix")                        # doctest: +SKIP
+>>> separate_file("song.mp3", separator, "separated")    # doctest: +SKIP
+"""
+
+import hashlib
+import inspect
+from functools import cached_property, partial
+from pathlib import Path
+
+import torch
+
+from . import models
+from .device import resolve_device
+from .errors import SepkitError, unknown
+from .masks import KINDS, oracle_masks
+from .models.downloads import manifest
+from .separation_files import output_folders, separate_file, separate_files
+from .stft import STFT
+from .streaming import check, residual_option, separate_at, share_remainder, stream
+from .wiener import expectation_maximization, wiener
+
+__all__ = [
+    "ModelSeparator", "MixtureSeparator", "OracleSeparator", "Separator", "get", "known", "output_folders", "separate_at",
+    "separate_file", "separate_files", "stream",
+]  # fmt: skip
+
+STEMS = ("vocals", "drums", "bass", "other")
+#: Target sets that make up a whole mixture: nothing is left for an unnamed source.
+COMPLETE = (frozenset(STEMS), frozenset(("vocals", "accompaniment")), frozenset(("speech", "noise")))
+
+
+class Separator:
+    """The base of every separator; a kind of separator fills in `separate`.
+
+    Attributes
+    ----------
+    name : str
+        What tables call it.
+    targets : tuple of str or None
+        The stems it estimates; None for "those of the references".
+    sample_rate, channels : int or None
+        What `separate` takes; None for any.
+    residual : None, "spread" or "residual"
+        What becomes of the part of the mixture that no estimate has; see
+        `sepkit.streaming.share_remainder`.
+    uses_references : bool
+        Whether `separate` makes use of true stems, where there are any.
+    device : torch.device
+    """
+
+    uses_references = False
+
+    def __init__(self, name, targets=None, sample_rate=None, channels=None, residual=None):
+        self.name, self.targets = name, None if targets is None else tuple(targets)
+        self.sample_rate, self.channels = sample_rate, channels
+        self.residual = residual_option(residual)
+        self.device = torch.device("cpu")
+
+    def __repr__(self):
+        rate = f"{self.sample_rate} Hz" if self.sample_rate else "any rate"
+        return f"{type(self).__name__}({self.name!r}, {', '.join(self.targets or ['the references'])}, {rate})"
+
+    def separate(self, mixture, references=None):
+        """Estimate the stems of a mixture that has this separator's rate and channels.
+
+        Other rates and channels: `separate_at`. Long recordings: `stream`, `separate_file`.
+
+        Parameters
+        ----------
+        mixture : Tensor (channels, samples)
+        references : dict of str to Tensor (channels, samples), optional
+            The true stems. Only oracles read them; the mixture as an estimate takes
+            their names.
+
+        Returns
+        -------
+        dict of str to Tensor (channels, samples)
+
+        Raises
+        ------
+        SepkitError
+            If the mixture is empty, not finite or of another number of channels; if
+            an oracle gets no references, or they do not fit the mixture.
+        """
+        raise NotImplementedError
+
+    def describe(self):
+        """All that decides the estimates, as JSON can hold it: part of every score's provenance."""
+        return {"kind": type(self).__name__, "name": self.name, "residual": self.residual}
+
+    def _check(self, mixture):
+        check(mixture)
+        if self.channels not in (None, mixture.shape[0]):
+            raise SepkitError(
+                f"{self.name} takes {self.channels} channel(s), the mixture has {mixture.shape[0]}; use separation.separate_at"
+            )
+
+
+class MixtureSeparator(Separator):
+    """The mixture as the estimate of every stem: the floor that any method must beat.
+
+    Without references it claims the targets given here, by default the four of MUSDB18.
+    """
+
+    uses_references = True  # only their names
+
+    def __init__(self, targets=STEMS, name="mixture", residual=None):
+        super().__init__(name, targets, residual=residual)
+
+    def separate(self, mixture, references=None):
+        self._check(mixture)
+        estimates = {target: mixture.clone() for target in references or self.targets}
+        return share_remainder(mixture, estimates, self.residual)
+
+
+class OracleSeparator(Separator):
+    """Masks, or a Wiener filter, computed from the true stems: the ceiling of their kind.
+
+    Parameters
+    ----------
+    kind : str
+        One of `sepkit.masks.KINDS`; or ``"mwf"``, one round of the multichannel
+        Wiener filter over the true spectrograms, each source's place learnt from
+        all the audio given at once.
+    n_fft, hop : int
+        Hann window and hop. 2048 and 1024 are those of SiSEC 2018's oracles
+        (Stöter, Liutkus and Ito 2018); a hop of 512 gives slightly other ceilings.
+    name : str, optional
+        By default the kind.
+    residual : None, "spread" or "residual"
+    """
+
+    uses_references = True
+
+    def __init__(self, kind, n_fft=2048, hop=1024, name=None, residual=None):
+        if kind not in (*KINDS, "mwf"):
+            raise unknown("oracle", kind, (*KINDS, "mwf"))
+        super().__init__(name or kind, residual=residual)
+        self.kind, self.stft = kind, STFT(n_fft, hop)
+
+    @torch.no_grad()
+    def separate(self, mixture, references=None):
+        self._check(mixture)
+        if not references:
+            raise SepkitError(f"{self.name} is an oracle: it needs the true stems; use sepkit evaluate with a data set, or a trained model")
+        for target, reference in references.items():
+            if reference.shape != mixture.shape:
+                raise SepkitError(
+                    f"{self.name}: the reference {target!r} has shape {tuple(reference.shape)}, "
+                    f"the mixture {tuple(mixture.shape)}; they must be equal"
+                )
+        spectrum = self.stft(mixture)
+        sources = torch.stack([self.stft(reference.to(mixture)) for reference in references.values()])
+        if self.kind == "mwf":
+            separated = expectation_maximization(sources, spectrum, niter=1, frames_per_window=None)
+        else:
+            separated = oracle_masks(self.kind, sources, spectrum) * spectrum
+        estimates = dict(zip(references, self.stft.inverse(separated, mixture.shape[-1])))
+        return share_remainder(mixture, estimates, self.residual)
+
+    def describe(self):
+        return {**super().describe(), "oracle": self.kind, "n_fft": self.stft.n_fft, "hop": self.stft.hop}
+
+
+class ModelSeparator(Separator):
+    """Trained networks, one a target, joined by the multichannel Wiener filter.
+
+    Spectral networks (with ``stft`` and ``magnitude``) are joined: each estimates
+    a magnitude, and `sepkit.wiener.wiener` makes the complex spectrograms. Others
+    are simply run. If the targets do not make up a whole mixture (`COMPLETE`), or
+    a residual target is asked for, the filter gets one more source for the rest.
+
+    Parameters
+    ----------
+    models : Module or dict of str to Module
+        As `sepkit.models.load` returns them. All of one sample rate and channel count.
+    name : str, optional
+        By default the model's.
+    device : str or torch.device
+    niter : int, optional
+        Rounds of the filter. 0: magnitudes with the phase of the mixture. By default
+        1 where the targets make up a whole mixture, else 0.
+    softmask : bool
+        Start the filter from magnitude ratios instead; for complete targets only.
+    residual : None, "spread" or "residual"
+    frames_per_window : int or None
+        Of the filter.
+
+    Raises
+    ------
+    SepkitError
+        If the networks do not fit together, the device is missing, or an option
+        does not apply.
+    """
+
+    def __init__(self, models, name=None, device="auto", niter=None, softmask=False, residual=None, frames_per_window=300):
+        if isinstance(models, torch.nn.Module):
+            models = {"+".join(models.targets): models}
+        if not models:
+            raise SepkitError("ModelSeparator: no models; expected a network, or a dict of target to network")
+        nets = list(models.values())
+        for what in ("sample_rate", "channels"):
+            values = {target: getattr(net, what) for target, net in models.items()}
+            if len(set(values.values())) > 1:
+                told = ", ".join(f"{target}: {value}" for target, value in values.items())
+                raise SepkitError(f"models of different {what.replace('_', ' ')} cannot be joined ({told}); use one kind for all targets")
+        targets = tuple(target for net in nets for target in net.targets)
+        if len(set(targets)) < len(targets):
+            raise SepkitError(f"two models for one target among {', '.join(targets)}; give one a target")
+        targets = tuple(sorted(targets, key=lambda t: STEMS.index(t) if t in STEMS else len(STEMS)))
+        super().__init__(name or getattr(nets[0], "name", "model"), targets, nets[0].sample_rate, nets[0].channels, residual)
+        self.device = resolve_device(device)
+        self.nets = [net.to(self.device).eval() for net in nets]
+        self.spectral, self.complete = _joinable(self.nets), frozenset(targets) in COMPLETE
+        if niter is not None and (niter != int(niter) or niter < 0):
+            raise SepkitError(f"niter={niter}: expected a whole number of 0 or more")
+        self.niter = (1 if self.complete and self.spectral else 0) if niter is None else int(niter)
+        self.softmask, self.frames_per_window = softmask, frames_per_window
+        if softmask and not (self.spectral and self.complete):
+            raise SepkitError(f"softmask shares the mixture among all targets, but {self.name} has only {', '.join(targets)}; leave it out")
+
+    @torch.no_grad()
+    def separate(self, mixture, references=None):
+        self._check(mixture)
+        samples = mixture.shape[-1]
+        window = max((net.stft.n_fft for net in self.nets if hasattr(net, "stft")), default=1)
+        x = torch.nn.functional.pad(mixture.to(self.device, torch.float32), (0, max(0, window - samples)))
+        estimates = self._filtered(x) if self.spectral else self._direct(x)
+        estimates = {target: estimates[target][..., :samples].to(mixture) for target in self.targets}
+        return share_remainder(mixture, estimates, self.residual)
+
+    def _filtered(self, x):
+        stft = self.nets[0].stft
+        spectrum = stft(x)  # (C, F, N), complex
+        heard = spectrum.abs()[None]
+        magnitudes = torch.cat([net.magnitude(heard) for net in self.nets])  # (J, C, F, N)
+        rest = self.niter > 0 and (self.residual == "residual" or not self.complete)
+        separated = wiener(magnitudes, spectrum, self.niter, self.softmask, rest, self.frames_per_window)
+        names = [net.targets[0] for net in self.nets]
+        return {name: stft.inverse(y, x.shape[-1]) for name, y in zip(names, separated)}
+
+    def _direct(self, x):
+        estimates = {}
+        for net in self.nets:
+            out = net(x[None])
+            out = out if isinstance(out, dict) else {net.targets[0]: out}
+            estimates.update({target: y[0] for target, y in out.items()})
+        return estimates
+
+    @cached_property
+    def weights(self):
+        """The first 16 digits of the SHA-256 of all weights."""
+        digest = hashlib.sha256()
+        for net in self.nets:
+            for key, value in net.state_dict().items():
+                digest.update(f"{net.targets} {key}".encode())
+                digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def describe(self):
+        filtering = {"niter": self.niter, "softmask": self.softmask, "frames_per_window": self.frames_per_window}
+        return {
+            **super().describe(), "weights": self.weights, "targets": list(self.targets),
+            **(filtering if self.spectral else {}),
+        }  # fmt: skip
+
+
+def _joinable(nets):
+    """Whether all networks estimate one magnitude each, over one and the same STFT."""
+    if not all(callable(getattr(n, "magnitude", None)) and isinstance(getattr(n, "stft", None), STFT) for n in nets):
+        return False
+    layouts = {(n.stft.n_fft, n.stft.hop, n.stft.window, n.stft.center) for n in nets}
+    return len(layouts) == 1 and all(len(n.targets) == 1 for n in nets)
+
+
+#: name -> what makes it; chapters and blind methods add theirs
+METHODS = {
+    "mixture": MixtureSeparator,
+    **{kind: partial(OracleSeparator, kind) for kind in (*KINDS, "mwf")},
+}
+_FILTER_OPTIONS = ("niter", "softmask", "frames_per_window")
+
+
+def known():
+    """Every name that `get` takes."""
+    return [*METHODS, *models.MODELS, *manifest()]
+
+
+def get(name_or_path, device="auto", weights="shipped", **options):
+    """A separator by its name, or from its checkpoints.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        ``"mixture"``; an oracle (``"ibm"``, ``"irm1"``, ``"irm2"``, ``"psm"``,
+        ``"crm"``, ``"mwf"``); a model's name, such as ``"open-unmix"``, for its
+        checkpoints; a published set of weights, such as ``"umxhq"``; a
+        checkpoint file; or a folder of them, one a target.
+    device : str
+        For networks; ``"auto"`` takes the fastest there is.
+    weights : {"shipped", "published"}
+        Which checkpoints a model's name stands for.
+    **options
+        Of the separator's class: ``name``, ``residual``; for networks also ``niter``,
+        ``softmask`` and ``frames_per_window``, which the others ignore; for oracles
+        ``n_fft`` and ``hop``. A `residual` of True means ``"spread"``.
+
+    Returns
+    -------
+    Separator
+
+    Raises
+    ------
+    SepkitError
+        For unknown names and options, listing what exists; for checkpoints that
+        are missing or damaged.
+    """
+    name = str(name_or_path)
+    if name in METHODS:
+        make = METHODS[name]
+        options = {key: value for key, value in options.items() if key not in _FILTER_OPTIONS}
+    elif Path(name_or_path).exists() or name in models.MODELS or name in manifest():
+        given = name if not Path(name_or_path).exists() else _called(Path(name_or_path))
+        loaded = models.load(name_or_path, weights)
+        make, options = partial(ModelSeparator, loaded, device=device), {"name": given, **options}
+    else:
+        raise SepkitError(f"{unknown('separator', name, known())}; or give a checkpoint file or a folder of them")
+    allowed = [p for p in inspect.signature(make).parameters if p not in ("kind", "models", "device")]
+    for option in options:
+        if option not in allowed:
+            raise unknown(f"option of {name}", option, allowed)
+    return make(**options)
+
+
+def _called(path):
+    """What tables call a checkpoint: a folder's name, or folder/file without suffix."""
+    path = path.resolve()
+    return path.name if path.is_dir() else f"{path.parent.name}/{path.stem}"
