@@ -11,7 +11,7 @@ import typer
 from . import __version__
 from .cli_data import app as data_app
 from .cli_reproduce import EPILOG, reproduce
-from .console import assignments, on_terminal, plainly, print_json, print_table, progress
+from .console import assignments, complain, note, on_terminal, plainly, print_json, print_table, progress
 
 app = typer.Typer(
     help="Music source separation: separate, train, evaluate, and reproduce the field's tables.",
@@ -100,9 +100,9 @@ def separate(
         typer.Option("--residual", help="Share what is left over, so that the stems sum to the mixture."),
     ] = False,
     niter: Annotated[
-        int,
-        typer.Option(help="Iterations of the Wiener filter over all targets; 0 uses masks alone.", min=0),
-    ] = 1,
+        int | None,
+        typer.Option(help="Rounds of the Wiener filter; 0: the phase of the mixture.", min=0, show_default="1 with all targets, else 0"),
+    ] = None,
 ):
     """Split songs into their stems."""
     from .errors import SepkitError, unknown
@@ -111,21 +111,20 @@ def separate(
     if ext.lstrip(".").lower() not in suffixes:
         raise unknown("format", ext, suffixes)
     from . import separation
+    from .device import resolve_device
 
-    separator = separation.get(model, device=device, niter=niter, residual=residual)
-    failed = []
-    for path in inputs:
+    separator = separation.get(model, resolve_device(device), niter=niter, residual=residual)
+    options = {"two_stems": two_stems, "suffix": f".{ext.lstrip('.').lower()}", "clip": clip, "notice": note}
+    failed = False
+    for path in separation.output_folders(inputs, out):
         try:
             with progress(path.name) as update:
-                written = separation.separate_file(
-                    path, separator, out, two_stems=two_stems, suffix=f".{ext.lstrip('.').lower()}", clip=clip, progress=update
-                )
-        except SepkitError as error:
-            failed.append(str(error))
-            typer.echo(f"sepkit: error: {error}", err=True)
-            continue
-        for target in written.values():
-            typer.echo(str(target))
+                written = separation.separate_file(path, separator, out, progress=update, **options)
+        except SepkitError as error:  # the other songs go on
+            complain(error)
+            failed = True
+        else:
+            typer.echo("\n".join(map(str, written.values())))
     if failed:
         raise typer.Exit(1)
 
@@ -168,9 +167,12 @@ def evaluate(
 
         chosen = separation.get(separator, device=device)
         tracks = datasets.open_tracks(data, split, preset=preset)
-        scores = evaluation.evaluate(chosen, tracks, out=out, metrics=metrics, workers=workers)
+        about = {"dataset": datasets.data_set_name(data), **({"preset": preset} if data == "band" else {})}
+        with progress("scoring") as update:
+            scores = evaluation.evaluate(chosen, tracks, out, metrics, workers, progress=update, notice=note, **about)
     else:
-        scores = evaluation.evaluate_folders(reference, estimate, out, metrics=metrics)
+        with progress("scoring") as update:
+            scores = evaluation.evaluate_folders(reference, estimate, out, metrics, progress=update, notice=note)
     if as_json:
         from dataclasses import asdict
 

@@ -34,10 +34,20 @@ def plainly(function):
         except Exception as error:
             if os.environ.get("SEPKIT_DEBUG", "0") not in ("", "0") or type(error).__module__.startswith("typer"):
                 raise
-            typer.echo(f"sepkit: error: {describe(error)}", err=True)
+            complain(error)
             raise typer.Exit(1) from None
 
     return wrapped
+
+
+def complain(error):
+    """One line on stderr about what went wrong."""
+    typer.echo(f"sepkit: error: {describe(error)}", err=True)
+
+
+def note(message):
+    """One line on stderr about something that the user may want to know."""
+    typer.echo(f"sepkit: note: {' '.join(str(message).split())}", err=True)
 
 
 def describe(error):

@@ -2,8 +2,8 @@
 
 from .files import read_json, shipped
 
-#: Separators that need no training. Oracles read the true stems, so they only score.
-UNTRAINED = {
+#: What the separators that need no training are. Oracles read the true stems, so they only score.
+ABOUT = {
     "mixture": ("baseline", "the mixture itself as every estimate: the floor"),
     "ibm": ("oracle", "ideal binary mask, from the true stems"),
     "irm1": ("oracle", "ideal ratio mask of magnitudes"),
@@ -16,6 +16,7 @@ UNTRAINED = {
 
 def separators():
     """One dict (name, kind, targets, what) for every network, method and shipped checkpoint."""
+    from . import separation
     from .models import MODELS
     from .models.downloads import manifest
     from .models.registry import model_class
@@ -27,7 +28,8 @@ def separators():
     for name, entry in manifest().items():
         about = f"the authors' weights of {entry['model']}, downloaded on first use; {entry['licence']}"
         rows.append({"name": name, "kind": "published weights", "targets": ", ".join(entry["files"]), "what": about})
-    for name, (kind, about) in UNTRAINED.items():
+    for name in separation.METHODS:
+        kind, about = ABOUT.get(name, ("method", "needs no training"))
         rows.append({"name": name, "kind": kind, "targets": "those of the songs", "what": about})
     return rows
 

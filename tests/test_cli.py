@@ -58,7 +58,7 @@ def test_usage_errors_exit_with_2(arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["separate", "x.wav", "--model", "nonsense"], "nonsense: "),
+        (["separate", "x.wav", "--model", "nonsense"], "unknown separator 'nonsense': choose from mixture, "),
         (["separate", "x.wav", "--ext", "aiff"], "unknown format 'aiff': choose from wav, flac, mp3, ogg"),
         (["separate", "x.wav", "--model", "mixture", "--device", "tpu"], "unknown device 'tpu': choose from auto, cpu, cuda, mps"),
         (["train", "--model", "nonsense"], "unknown model 'nonsense': choose from open-unmix"),
