@@ -2,9 +2,7 @@
 
 import math
 
-import numpy as np
 import pytest
-import soundfile
 import torch
 
 from sepkit import audio
@@ -107,33 +105,12 @@ def test_formats_that_cannot_be_written(tmp_path, name, rate, expected):
         audio.write(tmp_path / name, noise(), rate)
 
 
-def spoil(kind, path):
-    """Write a file that is broken in the way `kind` says."""
-    good = noise(samples=8000).T.numpy()
-    if kind == "empty":
-        path.write_bytes(b"")
-    elif kind == "text":
-        path.write_text("this is no music\n" * 50)
-    elif kind == "folder":
-        path.mkdir()
-    elif kind == "zero length":
-        soundfile.write(path, np.zeros((0, 2)), 44100)
-    elif kind == "six channels":
-        soundfile.write(path, np.zeros((100, 6)), 44100)
-    elif kind in ("nan", "inf"):
-        good[4000, 1] = float(kind)
-        soundfile.write(path, good, 44100, subtype="FLOAT")
-    elif kind == "truncated":
-        soundfile.write(path, good, 44100, format="FLAC")
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
 @pytest.mark.parametrize("kind, expected", [
     ("missing", "no such file"), ("folder", "is a folder"), ("empty", "is empty"), ("text", "not readable as audio"),
     ("zero length", "zero length"), ("six channels", "6 channels"), ("nan", "NaN"), ("inf", "infinite"),
     ("truncated", "truncated|broken off"),
 ])
-def test_bad_files_are_refused_by_name(tmp_path, kind, expected):
+def test_bad_files_are_refused_by_name(tmp_path, spoil, kind, expected):
     path = tmp_path / ("a song, höher.flac" if kind == "truncated" else "a song, höher.wav")
     spoil(kind, path)
     with pytest.raises(SepkitError, match=expected) as error:
