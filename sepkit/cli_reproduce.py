@@ -49,10 +49,13 @@ def reproduce(
             assignments(parameter, "--parameter"), "profile" if timeout is None else timeout, notify,
         )  # fmt: skip
     page = write_report(out)
-    for table in ledger.tables(ledger.load_reported(), ledger.load_measured(Path(out) / "results")):
-        if table.measured:
+    measured = ledger.load_measured(Path(out) / "results")
+    tables = [table for table in ledger.tables(ledger.load_reported(), measured) if table.measured]
+    for table in tables:
+        if table.standard:
             print_table(*as_text(table))
-    typer.echo(f"report: {page}")
+    others = sum(not table.standard for table in tables)
+    typer.echo(f"report: {page}" + (f" (with {others} more tables, of the chapters' own metrics)" if others else ""))
     failed = batch.failures(entries, out)
     for line in failed:
         typer.echo(f"sepkit: error: {line}", err=True)

@@ -19,6 +19,8 @@ COLUMNS = ("system", "target", "value", "dataset", "metric", "extra_training_dat
 DATA_SETS = {"MUSDB18": "musdb18", "MUSDB18-HQ": "musdb18hq"}
 #: Metrics as published -> as measured here, and how songs are summarised.
 METRICS = {"cSDR": ("csdr", statistics.median), "uSDR": ("usdr", statistics.fmean), "siSDR": ("si_sdr", statistics.fmean)}
+#: BSSEval's other ratios, in dB like the above.
+FILTERED = ("isr", "sir", "sar")
 #: Separators here -> the row of the published tables that they repeat.
 SYSTEMS = {
     "mixture": "Mixture as estimate (MIX)",
@@ -80,7 +82,12 @@ class Table:
     @property
     def title(self):
         """For a heading, such as ``cSDR on band (dB)``."""
-        return f"{self.metric} on {self.dataset} (dB)"
+        return f"{self.metric} on {self.dataset}{' (dB)' if self.standard else ''}"
+
+    @property
+    def standard(self):
+        """Whether the metric is one of the field's, rather than a chapter's own."""
+        return self.metric in (*METRICS, *FILTERED)
 
     @property
     def measured(self):
@@ -170,7 +177,7 @@ def tables(reported, measured):
     Returns
     -------
     list of Table
-        Those with measured numbers first.
+        Those with measured numbers first, the field's metrics before the chapters' own.
 
     Raises
     ------
@@ -189,7 +196,7 @@ def tables(reported, measured):
     for dataset, metric in dict.fromkeys((entry.dataset, entry.metric) for entry in reported):
         if (dataset, metric) not in used:
             result.append(_table(dataset, METRICS[metric][0], (), {}, reported))
-    return sorted(result, key=lambda table: not table.measured)
+    return sorted(result, key=lambda table: (not table.measured, not table.standard))
 
 
 def table(reported, measured, dataset, metric):
