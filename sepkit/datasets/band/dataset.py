@@ -214,10 +214,8 @@ def _plans(settings, train, test):
 
 
 def _speech(root, settings):
-    try:
-        from .speech import render_speech
-    except ImportError:
-        return
+    from .speech import render_speech
+
     render_speech(root, seed=settings["seed"], **settings["speech"])
 
 
