@@ -5,7 +5,6 @@ anyone separated with anything. Both pair by name, and write one file a song tha
 museval's tools can read as well. Chapters 02, 04 and 11 use them.
 """
 
-import hashlib
 import math
 import os
 import pickle
@@ -21,13 +20,12 @@ import torch
 
 from . import __version__
 from .errors import SepkitError
+from .evaluation_files import Places, file_name, fingerprint, finished, write_song
 from .evaluation_folders import paired_songs
-from .files import provenance, read_json
-from .metrics.scores import DEFAULT_METRICS, METRICS, Score, load_scores, save_scores, score_track
+from .files import provenance
+from .metrics.scores import DEFAULT_METRICS, METRICS, Score, score_track
 from .streaming import CHUNK, OVERLAP, stream, warn
 
-#: museval's names of the framewise metrics
-_MUSEVAL = {"csdr": "SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
 _MEANS = ("usdr", "si_sdr")
 
 
@@ -83,7 +81,7 @@ def evaluate(
         "window": window, "hop": hop, "chunk": chunk, "overlap": overlap,
     }  # fmt: skip
     about = {"device": str(separator.device), "seed": None, "profile": None, **about, "separator": settings["separator"]}
-    places = _Places(out)
+    places = Places(out)
     jobs = [
         _Job(separator, track, places.song(track.name), settings, provenance(**about)) for track in tracks
     ]
@@ -137,7 +135,7 @@ def evaluate_folders(
     dataset = data_set_name(reference) if dataset is None else dataset
     separator = separator or Path(estimate).resolve().name
     facts = provenance(**{"device": "none", "seed": None, "profile": None, "estimates": separator, **about})
-    places, scores = _Places(out), []
+    places, scores = Places(out), []
     for done, song in enumerate(songs, start=1):
         with _naming(song.track.name):
             references, estimates = song.read(told)
@@ -146,7 +144,7 @@ def evaluate_folders(
         told += _silent(song.track.name, references, estimates)
         found = [Score(song.track.name, *row[:3], separator, dataset, row[3], facts) for row in rows]
         settings = {"estimates": str(separator), "metrics": list(metrics), "window": window, "hop": hop}
-        _write(places.song(song.track.name), found, frames, settings)
+        write_song(places.song(song.track.name), found, frames, settings)
         scores += found
         if progress:
             progress(done, len(songs), song.track.name)
@@ -188,8 +186,8 @@ class _Job:
     provenance: dict
 
     def run(self):
-        track, settings = self.track, {**self.settings, "audio": _fingerprint(self.track)}
-        if (scores := _finished(self.file, settings)) is not None:
+        track, settings = self.track, {**self.settings, "audio": fingerprint(self.track)}
+        if (scores := finished(self.file, settings)) is not None:
             return _Result(scores, [])
         with _naming(track.name):
             began = time.perf_counter()
@@ -200,7 +198,7 @@ class _Job:
             options = (settings["metrics"], settings["window"], settings["hop"], frames)
             rows = score_track(references, estimates, track.sample_rate, *options)
         scores = [Score(track.name, *row[:3], self.separator.name, settings["dataset"], row[3], facts) for row in rows]
-        _write(self.file, scores, frames, settings)
+        write_song(self.file, scores, frames, settings)
         return _Result(scores, _silent(track.name, references, estimates))
 
     def _separate(self):
@@ -256,77 +254,16 @@ def _inseparable(jobs):
     return None
 
 
-class _Places:
-    """Where results go: nowhere, into a folder, or into one file with the songs beside it."""
-
-    def __init__(self, out):
-        out = None if out is None else Path(out)
-        single = out is not None and out.suffix.lower() == ".json"
-        self.file = out if single else out and out / "scores.json"
-        self.folder = out.with_name(f"{out.stem}.tracks") if single else out
-        if out is not None and out.exists() and out.is_dir() == single:
-            raise SepkitError(f"{out}: is a {'folder' if single else 'file'}; name a new folder, or a file that ends in .json")
-
-    def song(self, name):
-        return None if self.folder is None else self.folder / f"{_file_name(name)}.json"
-
-    def finish(self, scores):
-        if self.file is not None:
-            save_scores(self.file, scores)
-        return scores
-
-
-def _file_name(name):
-    return f"{name.replace('/', '_').replace(os.sep, '_')}" if name != "scores" else "scores (song)"
-
-
 def _check(tracks, metrics):
     if not tracks:
         raise SepkitError("no tracks to evaluate; open some with datasets.open_tracks")
     for metric in metrics:
         if metric not in METRICS:
             raise SepkitError(f"unknown metric {metric!r}: choose from {', '.join(METRICS)}")
-    names = [_file_name(track.name) for track in tracks]
+    names = [file_name(track.name) for track in tracks]
     for name in names:
         if names.count(name) > 1:
             raise SepkitError(f"two songs are called {name!r}; scores are kept by name, so rename one")
-
-
-def _write(file, scores, frames, settings):
-    """One song's file: museval's schema, and sepkit's scores with their settings."""
-    if file is None:
-        return
-    targets = []
-    for row, target in enumerate(dict.fromkeys(score.target for score in scores)):
-        count = next(iter(frames.values())).shape[-1] if frames else 0
-        targets.append({"name": target, "frames": [
-            {"time": k * settings["hop"], "duration": settings["window"], "metrics": {
-                name: float(frames[metric][row, k]) if metric in frames else None for metric, name in _MUSEVAL.items()
-            }}
-            for k in range(count)
-        ]})  # fmt: skip
-    save_scores(file, scores, {"targets": targets, "settings": settings})
-
-
-def _finished(file, settings):
-    """The scores of an earlier run with the same settings, or None."""
-    if file is None or not file.is_file():
-        return None
-    try:
-        return load_scores(file) if read_json(file)["settings"] == settings else None
-    except (SepkitError, KeyError, TypeError):  # broken, or somebody else's: score again
-        return None
-
-
-def _fingerprint(track, places=4):
-    """A short hash of a track's audio: one second at a few places, of everything in it."""
-    digest = hashlib.sha256(f"{track.samples} {track.sample_rate} {track.channels} {track.stems}".encode())
-    frames = min(track.sample_rate, track.samples)
-    for place in range(places):
-        start = (track.samples - frames) * place // (places - 1)
-        for x in (track.mixture(start, frames), *track.references(start, frames).values()):
-            digest.update(x.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 @contextmanager

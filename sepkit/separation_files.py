@@ -116,6 +116,9 @@ def separate_files(paths, separator, out_dir, on_error=None, **options):
 def output_folders(paths, out_dir):
     """{path: folder of its stems}; a file given twice counts once.
 
+    The folder has the name of the file; ``SONG/mixture.wav``, as data sets have it,
+    goes into ``SONG``.
+
     Raises
     ------
     SepkitError
@@ -124,6 +127,8 @@ def output_folders(paths, out_dir):
     folders, taken = {}, {}
     for path in map(Path, paths):
         name = path.stem if path.stem.strip(".") else path.name
+        if name == "mixture":
+            name = path.resolve().parent.name or name
         key = unicodedata.normalize("NFC", name).casefold()  # what some file systems take for one name
         if key in taken and taken[key].resolve() != path.resolve():
             raise SepkitError(

@@ -1,0 +1,73 @@
+"""Where scores are kept: one file a song, which museval's tools can read as well, and one for all."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from .errors import SepkitError
+from .files import read_json
+from .metrics.scores import load_scores, save_scores
+
+#: museval's names of the framewise metrics
+_MUSEVAL = {"csdr": "SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
+
+
+class Places:
+    """Where results go: nowhere, into a folder, or into one file with the songs beside it."""
+
+    def __init__(self, out):
+        out = None if out is None else Path(out)
+        single = out is not None and out.suffix.lower() == ".json"
+        self.file = out if single else out and out / "scores.json"
+        self.folder = out.with_name(f"{out.stem}.tracks") if single else out
+        if out is not None and out.exists() and out.is_dir() == single:
+            raise SepkitError(f"{out}: is a {'folder' if single else 'file'}; name a new folder, or a file that ends in .json")
+
+    def song(self, name):
+        return None if self.folder is None else self.folder / f"{file_name(name)}.json"
+
+    def finish(self, scores):
+        if self.file is not None:
+            save_scores(self.file, scores)
+        return scores
+
+
+def file_name(name):
+    return f"{name.replace('/', '_').replace(os.sep, '_')}" if name != "scores" else "scores (song)"
+
+
+def write_song(file, scores, frames, settings):
+    """One song's file: museval's schema, and sepkit's scores with their settings."""
+    if file is None:
+        return
+    targets = []
+    for row, target in enumerate(dict.fromkeys(score.target for score in scores)):
+        count = next(iter(frames.values())).shape[-1] if frames else 0
+        targets.append({"name": target, "frames": [
+            {"time": k * settings["hop"], "duration": settings["window"], "metrics": {
+                name: float(frames[metric][row, k]) if metric in frames else None for metric, name in _MUSEVAL.items()
+            }}
+            for k in range(count)
+        ]})  # fmt: skip
+    save_scores(file, scores, {"targets": targets, "settings": settings})
+
+
+def finished(file, settings):
+    """The scores of an earlier run with the same settings, or None."""
+    if file is None or not file.is_file():
+        return None
+    try:
+        return load_scores(file) if read_json(file)["settings"] == settings else None
+    except (SepkitError, KeyError, TypeError):  # broken, or somebody else's: score again
+        return None
+
+
+def fingerprint(track, places=4):
+    """A short hash of a track's audio: one second at a few places, of everything in it."""
+    digest = hashlib.sha256(f"{track.samples} {track.sample_rate} {track.channels} {track.stems}".encode())
+    frames = min(track.sample_rate, track.samples)
+    for place in range(places):
+        start = (track.samples - frames) * place // (places - 1)
+        for x in (track.mixture(start, frames), *track.references(start, frames).values()):
+            digest.update(x.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
