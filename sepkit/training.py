@@ -145,7 +145,7 @@ def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto"
     target = target or model.targets[0]
     check_fit(model, train_tracks, valid_tracks, target)
     if recipe.loss:
-        model.settings["loss"] = recipe.loss
+        model.set_loss(recipe.loss)
     device = resolve_device(device)
     fabric = Fabric(accelerator=device.type, devices=1 if device.index is None else [device.index], precision=recipe.precision)
     run = Run(out, model, target, recipe, train_tracks, valid_tracks)

@@ -52,6 +52,7 @@ class Run:
             "train tracks": [track.name for track in train_tracks], "valid tracks": [track.name for track in valid_tracks],
         }
         self.about = json.loads(json.dumps(about))  # tuples become lists, as they will when read back
+        self._provenance = provenance()
         self._saved_at = 0.0
         self._bar = None
 
@@ -153,7 +154,7 @@ class Run:
         state.update(batch=0, loss_sum=0.0, examples=0, waiting=0.0)
         if valid_loss < state["best"]:
             state.update(best=valid_loss, best_epoch=state["epoch"])
-            save(self.best_path, self.model, {**self.about, **row, "provenance": provenance()})
+            save(self.best_path, self.model, {**self.about, **row, "provenance": self._provenance})
         self.save_last()
         self._write_log()
         if self._report:
@@ -168,7 +169,7 @@ class Run:
         )
 
     def _write_log(self):
-        write_json(self.out / "run.json", {**self.about, "provenance": provenance()})
+        write_json(self.out / "run.json", {**self.about, "provenance": self._provenance})
         with atomic_path(self.out / "log.csv") as temporary, open(temporary, "w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()

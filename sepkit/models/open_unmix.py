@@ -55,14 +55,13 @@ class OpenUnmix(nn.Module):
     def __init__(self, target="vocals", hidden=512, layers=3, n_fft=4096, hop=1024, sample_rate=44100,
                  channels=2, bandwidth=16000, unidirectional=False, dropout=0.4, loss="mse"):
         super().__init__()
-        if loss not in LOSSES:
-            raise unknown("loss", loss, LOSSES)
         if hidden < 2 or hidden % 2:
             raise SepkitError(f"hidden={hidden}: an even number of units was expected, half for each direction")
         self.settings = dict(
             target=target, hidden=hidden, layers=layers, n_fft=n_fft, hop=hop, sample_rate=sample_rate,
-            channels=channels, bandwidth=bandwidth, unidirectional=unidirectional, dropout=dropout, loss=loss,
+            channels=channels, bandwidth=bandwidth, unidirectional=unidirectional, dropout=dropout,
         )
+        self.set_loss(loss)
         self.sample_rate, self.channels, self.targets = sample_rate, channels, (target,)
         self.bins = n_fft // 2 + 1
         self.bins_seen = min(self.bins, int(bandwidth * n_fft / sample_rate) + 1)
@@ -85,6 +84,12 @@ class OpenUnmix(nn.Module):
         self.bn2 = nn.BatchNorm1d(hidden)
         self.fc3 = nn.Linear(hidden, self.bins * channels, bias=False)
         self.bn3 = nn.BatchNorm1d(self.bins * channels)
+
+    def set_loss(self, kind):
+        """Choose what training minimises, one of `LOSSES`."""
+        if kind not in LOSSES:
+            raise unknown("loss", kind, LOSSES)
+        self.settings["loss"] = kind
 
     def magnitude(self, mixture):
         """Estimate the target's magnitude.
