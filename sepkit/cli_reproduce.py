@@ -80,8 +80,8 @@ def as_text(table):
                 cells += [_number(row.reported.get(target)), ours, "" if difference is None else f"{difference:+.2f}"]
             else:
                 cells.append(ours)
-        rows.append((*cells, row.songs, f"chapter {row.provenance.get('chapter', '')}"))
-    return table.title, (*columns, "songs", "from"), rows
+        rows.append((*cells, row.songs, row.provenance.get("chapter", "")))
+    return table.title, (*columns, "songs", "chapter"), rows
 
 
 def _number(value):

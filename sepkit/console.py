@@ -87,7 +87,7 @@ def print_table(title, columns, rows):
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
         numeric = index and all(_is_number(row[index]) for row in rows)
-        table.add_column(str(column), justify="right" if numeric else "left")
+        table.add_column(str(column), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     Console().print(table)

@@ -5,21 +5,20 @@ enters a MUSDB18 column, MUSDB18 never a MUSDB18-HQ column, a mean never a
 column of medians; and a number without provenance is refused. Chapter 11.
 """
 
-import csv
 import statistics
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ..errors import SepkitError
-from ..files import shipped
+from ..files import read_json
+from .reported import METRICS, Reported, load_reported
+
+__all__ = ["METRICS", "Reported", "Row", "Table", "check", "load_measured", "load_reported", "summary", "table", "tables"]
 
 TARGETS = ("vocals", "drums", "bass", "other")
-COLUMNS = ("system", "target", "value", "dataset", "metric", "extra_training_data", "source")
 #: Names of data sets in the literature -> names in sepkit.
 DATA_SETS = {"MUSDB18": "musdb18", "MUSDB18-HQ": "musdb18hq"}
-#: Metrics as published -> as measured here, and how songs are summarised.
-METRICS = {"cSDR": ("csdr", statistics.median), "uSDR": ("usdr", statistics.fmean), "siSDR": ("si_sdr", statistics.fmean)}
-#: BSSEval's other ratios, in dB like the above.
+#: BSSEval's other ratios, in dB like those of `METRICS`.
 FILTERED = ("isr", "sir", "sar")
 #: Separators here -> the row of the published tables that they repeat.
 SYSTEMS = {
@@ -32,19 +31,6 @@ SYSTEMS = {
     "umxhq": "Open-Unmix UMXHQ",
     "umxl": "Open-Unmix UMXL",
 }
-
-
-@dataclass(frozen=True)
-class Reported:
-    """One published number: a row of a CSV file in data/reported."""
-
-    system: str
-    target: str
-    value: float
-    dataset: str
-    metric: str
-    extra_training_data: bool
-    source: str
 
 
 @dataclass
@@ -95,57 +81,6 @@ class Table:
         return any(row.ours for row in self.rows)
 
 
-def load_reported(path=None):
-    """Read published numbers.
-
-    Parameters
-    ----------
-    path : str or Path, optional
-        A CSV file with the columns `COLUMNS`; by default the one that sepkit ships.
-
-    Returns
-    -------
-    list of Reported
-
-    Raises
-    ------
-    SepkitError
-        For a missing file or column, a value that is no number, a row without its
-        source, or the same number stated twice. Names the line.
-    """
-    path = Path(path or shipped("reported", "scores.csv"))
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-    except OSError as error:
-        raise SepkitError(f"{path}: cannot be read ({error.strerror})") from None
-    missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
-    if missing:
-        raise SepkitError(f"{path}: column {missing[0]!r} is missing; expected {', '.join(COLUMNS)}")
-    found = {}
-    for line, row in enumerate(rows, start=2):
-        entry = _reported(row, f"{path}: line {line}")
-        key = (entry.system, entry.target, entry.dataset, entry.metric, entry.extra_training_data)
-        if key in found:
-            raise SepkitError(f"{path}: line {line}: {entry.system}, {entry.target} is stated twice for {entry.dataset}")
-        found[key] = entry
-    return list(found.values())
-
-
-def _reported(row, where):
-    if not (row["source"] or "").strip():
-        raise SepkitError(f"{where}: {row['system']} has no source; a number without provenance is refused")
-    if row["metric"] not in METRICS:
-        raise SepkitError(f"{where}: unknown metric {row['metric']!r}: choose from {', '.join(METRICS)}")
-    try:
-        value = float(row["value"])
-    except (TypeError, ValueError):
-        raise SepkitError(f"{where}: value {row['value']!r} is not a number") from None
-    fields = {key: row[key].strip() for key in ("system", "target", "dataset", "metric", "source")}
-    return Reported(**fields, value=value, extra_training_data=row["extra_training_data"].strip() == "yes")
-
-
 def load_measured(folder):
     """The Scores of every chapter in a results folder.
 
@@ -158,10 +93,25 @@ def load_measured(folder):
     -------
     dict
         Chapter name -> list of Score.
+
+    Raises
+    ------
+    SepkitError
+        If a file holds no scores, or a chapter that ran on the band claims MUSDB18 scores.
     """
     from ..metrics.scores import load_scores
 
-    return {path.stem: load_scores(path) for path in sorted(Path(folder).glob("*.json"))}
+    found = {path.stem: load_scores(path) for path in sorted(Path(folder).glob("*.json"))}
+    manifest = Path(folder).parent / "manifest.json"
+    ran = read_json(manifest)["chapters"] if manifest.is_file() else {}
+    for chapter, scores in found.items():
+        on_band = chapter in ran and ran[chapter]["parameters"]["data"] == "band"
+        for score in scores if on_band else ():
+            if score.dataset in DATA_SETS.values():
+                raise SepkitError(
+                    f"{chapter}: {score.separator}, {score.track} is labelled {score.dataset}, but the chapter ran on the band"
+                )
+    return found
 
 
 def tables(reported, measured):

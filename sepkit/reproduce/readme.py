@@ -64,8 +64,8 @@ def github_repo(root):
     return found.group(1) if found else PLACEHOLDER
 
 
-def rewrite(readme, table):
-    """Put the table between the two markers of the README.
+def rewrite(readme, table, repo=PLACEHOLDER):
+    """Put the table between the two markers of the README, and the repository's name wherever it is asked for.
 
     Raises
     ------
@@ -77,7 +77,8 @@ def rewrite(readme, table):
         raise SepkitError(f"{readme}: the markers {BEGIN} and {END} are missing; put them around the table")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     with atomic_path(readme) as temporary:
-        temporary.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+        page = f"{before}{BEGIN}\n{table}\n{END}{after}"
+        temporary.write_text(page.replace(PLACEHOLDER, repo), encoding="utf-8")
 
 
 def _budget(measured):
@@ -97,8 +98,8 @@ def main():
     try:
         manifest = load_manifest(arguments.budgets.parent) if arguments.budgets else {"chapters": {}}
         budgets = update_budgets(root / "data" / "budgets.json", manifest)
-        table = chapter_table(find_chapters(), budgets, arguments.repo or github_repo(root))
-        rewrite(root / "README.md", table)
+        repo = arguments.repo or github_repo(root)
+        rewrite(root / "README.md", chapter_table(find_chapters(), budgets, repo), repo)
     except SepkitError as error:
         sys.exit(f"sepkit: error: {error}")
 

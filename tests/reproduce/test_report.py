@@ -46,8 +46,9 @@ class Page(HTMLParser):
 @pytest.fixture
 def out(tmp_path):
     """What a batch leaves: one chapter done, with scores of two data sets, and one failed."""
+    # The run's data are MUSDB18's, so that scores of both data sets may come from it.
     common = {"profile": "smoke", "provenance": {"machine": "Linux, 2 cores"},
-              "parameters": {"weights": "shipped", "data": "band", "seed": 0, "device": "auto"}}  # fmt: skip
+              "parameters": {"weights": "shipped", "data": "musdb18", "seed": 0, "device": "auto"}}  # fmt: skip
     done = {"status": "done", "executed": "executed/02_masking.ipynb", "seconds": 151.0, "peak_mb": 1234, **common}
     failed = {"status": "failed", "executed": "executed/04_x.failed.ipynb", "error": "cell 3 of 9: ValueError: <b> & co", **common}
     manifest = {"chapters": {"02_masking": done, "04_x": failed}}
@@ -60,13 +61,21 @@ def test_report_shows_outcomes_links_numbers_and_where_they_come_from(out):
     text = write_report(out).read_text(encoding="utf-8")
     page = Page(text)
     assert page.open == [] and page.loaded == [], "well-formed, and complete in itself"
-    assert ["02_masking", "done", "2.5 min", "1.2 GB", "smoke", "shipped", "band", "0"] in page.rows
+    assert ["02_masking", "done", "2.5 min", "1.2 GB", "smoke", "shipped", "musdb18", "0"] in page.rows
     assert any(row[:2] == ["04_x", "cell 3 of 9: ValueError: <b> & co"] for row in page.rows)
     assert page.links == ["executed/02_masking.ipynb", "executed/04_x.failed.ipynb"], "links are relative"
     assert ["Oracle IRM1", "8.00", "1", "chapter 02_masking"] in page.rows
     assert any(row[:2] == ["Oracle IRM1", "8.60reported 8.52, +0.08"] for row in page.rows)
     for said in ("cSDR on band (dB)", "cSDR on MUSDB18 (dB)", "BSSEval v4 images", "window 1.0 s", "profile smoke, seed 0, device cpu, commit"):
         assert said in text
+
+
+def test_a_run_on_the_band_cannot_claim_musdb_scores(out):
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["chapters"]["02_masking"]["parameters"]["data"] = "band"
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(SepkitError, match="02_masking: irm1, song 0 is labelled musdb18, but the chapter ran on the band"):
+        write_report(out)
 
 
 def test_report_refuses_results_that_hold_no_scores(out):
@@ -78,7 +87,7 @@ def test_report_refuses_results_that_hold_no_scores(out):
 def test_printed_table_shows_reported_ours_difference_only_where_both_exist(out):
     tables = ledger.tables(ledger.load_reported(), ledger.load_measured(out / "results"))
     shown = {title: (columns, rows) for title, columns, rows in (as_text(table) for table in tables if table.measured)}
-    assert shown["cSDR on band (dB)"] == (("system", "vocals", "songs", "from"), [("Oracle IRM1", "8.00", 1, "chapter 02_masking")])
+    assert shown["cSDR on band (dB)"] == (("system", "vocals", "songs", "chapter"), [("Oracle IRM1", "8.00", 1, "02_masking")])
     columns, rows = shown["cSDR on MUSDB18 (dB)"]
     assert columns[:5] == ("system", "vocals reported", "vocals ours", "vocals difference", "drums")
     assert rows[0][:5] == ("Oracle IRM1", "8.52", "8.60", "+0.08", "")
@@ -99,9 +108,9 @@ def test_readme_table_from_notebooks_and_budgets(tmp_path):
     assert "https://colab.research.google.com/github/some/repo/blob/main/notebooks/02_masking.ipynb" in table
 
     page = tmp_path / "README.md"
-    page.write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
-    readme.rewrite(page, "new")
-    assert page.read_text() == f"before\n{readme.BEGIN}\nnew\n{readme.END}\nafter\n"
+    page.write_text(f"git clone ORG/REPO\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
+    readme.rewrite(page, "new", "some/repo")
+    assert page.read_text() == f"git clone some/repo\n{readme.BEGIN}\nnew\n{readme.END}\nafter\n"
     page.write_text("no markers")
     with pytest.raises(SepkitError, match="markers"):
         readme.rewrite(page, "new")
