@@ -49,7 +49,8 @@ class Run:
         settings = {k: v for k, v in dataclasses.asdict(recipe).items() if k not in FREE}
         about = {
             "model": model.name, "target": target, "settings": model.settings, "recipe": settings,
-            "train tracks": [track.name for track in train_tracks], "valid tracks": [track.name for track in valid_tracks],
+            "train tracks": [track.name for track in train_tracks],
+            "valid tracks": [track.name for track in valid_tracks],
         }
         self.about = json.loads(json.dumps(about))  # tuples become lists, as they will when read back
         self._provenance = provenance()
@@ -78,7 +79,8 @@ class Run:
         except SepkitError:
             raise
         except Exception as error:  # torch.load raises whatever a damaged file makes it stumble over
-            raise SepkitError(f"{self.last_path}: cannot be resumed from ({_line(error)}); delete the folder to start again") from None
+            reason = f"cannot be resumed from ({_line(error)}); delete the folder to start again"
+            raise SepkitError(f"{self.last_path}: {reason}") from None
         self._saved_at = self.state["seconds"]
         return True
 
@@ -94,7 +96,11 @@ class Run:
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
         with atomic_path(self.last_path) as temporary:
-            torch.save(saved, temporary)
+            try:
+                torch.save(saved, temporary)
+            except RuntimeError as error:  # torch's own name for a full disk
+                reason = f"cannot be written ({_line(error)}); is the disk full? The state saved before is kept"
+                raise SepkitError(f"{self.last_path}: {reason}") from None
         self._saved_at = self.state["seconds"]
 
     # --- the course of a run ----------------------------------------------------------------------------

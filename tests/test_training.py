@@ -276,6 +276,21 @@ def test_a_damaged_state_is_named(tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_a_full_disk_keeps_the_state_before(tmp_path, monkeypatch):
+    run(tmp_path, QUICK.but(epochs=1))
+    before = (tmp_path / "last.pt").read_bytes()
+
+    def full(saved, path):
+        path.write_bytes(b"half")
+        raise RuntimeError("PytorchStreamWriter failed writing file data/1: file write failed")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(SepkitError, match="last.pt: cannot be written .*is the disk full"):
+        run(tmp_path)
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
 # --- what goes wrong --------------------------------------------------------------------------------------
 
 

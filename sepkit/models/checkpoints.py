@@ -51,7 +51,10 @@ def save(path, model, extra=None, half=False):
         "targets": list(model.targets), "extra": extra or {},
     }
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={KEY: json.dumps(header)})
+        try:
+            save_file(state, temporary, metadata={KEY: json.dumps(header)})
+        except SafetensorError as error:  # its own name for a full disk
+            raise SepkitError(f"{path}: cannot be written ({error}); is the disk full?") from None
     return path
 
 

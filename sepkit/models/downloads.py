@@ -163,7 +163,7 @@ def _fault(path, file):
         return f"{size} bytes instead of {file['size']}"
     digest = sha256(path)
     if not digest.startswith(file["sha256"]):
-        return f"its SHA-256 starts with {digest[:8]} instead of {file['sha256']}, so it is damaged or another file ({size} bytes)"
+        return f"its SHA-256 starts with {digest[:8]} instead of {file['sha256']} (damaged, or another file; {size} bytes)"
     return None
 
 
