@@ -1,0 +1,345 @@
+"""Scores of separators and of folders: paired by name, resumable, and clear about what does not fit."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from sepkit import audio
+from sepkit.datasets import MemoryTrack, open_tracks
+from sepkit.errors import SepkitError
+from sepkit.evaluation import evaluate, evaluate_folders, to_table
+from sepkit.metrics import ffmpeg_available, load_scores, score_track
+from sepkit.separation import MixtureSeparator, OracleSeparator, Separator, get
+
+RATE = 4000
+QUIET = dict(notice=None)
+
+
+def noise(seed=0, samples=4 * RATE, channels=2):
+    return 0.1 * torch.randn(channels, samples, generator=torch.Generator().manual_seed(seed))
+
+
+def make_track(name="a song", seed=0, stems=("vocals", "drums")):
+    return MemoryTrack(name, {stem: noise(10 * seed + k) for k, stem in enumerate(stems)}, RATE)
+
+
+class Leak(Separator):
+    """Each stem plus a tenth of all the others: an SDR of 20 dB for two equally loud stems."""
+
+    uses_references = True
+
+    def __init__(self, leak=0.1, fail_on=None, **options):
+        super().__init__("leak", **options)
+        self.leak, self.fail_on, self.calls = leak, fail_on, 0
+
+    def separate(self, mixture, references=None):
+        self.calls += 1
+        if self.calls == self.fail_on:
+            raise KeyboardInterrupt
+        return {target: x + self.leak * (mixture - x) for target, x in references.items()}
+
+    def describe(self):
+        return {**super().describe(), "leak": self.leak}
+
+
+def values(scores):
+    return {(s.track, s.target, s.metric): s.value for s in scores}
+
+
+def test_scores_have_the_values_of_their_closed_form():
+    tracks = [make_track("one", 1), make_track("two", 2)]
+    scores = evaluate(Leak(), tracks, dataset="noise", seed=7, profile="smoke")
+    assert len(scores) == 2 * 2 * 3
+    for score in scores:
+        assert score.value == pytest.approx(20, abs=0.4)
+        assert (score.separator, score.dataset, score.provenance["seed"], score.provenance["device"]) == ("leak", "noise", 7, "cpu")
+    direct = score_track(tracks[0].references(), Leak().separate(tracks[0].mixture(), tracks[0].references()), RATE)
+    assert [(s.target, s.metric, s.value, s.card) for s in scores[:6]] == direct
+
+
+@pytest.mark.parametrize("chunk", [None, 1.0])
+def test_long_tracks_are_scored_in_chunks_and_at_any_rate(chunk):
+    tracks = [make_track()]
+    oracle = evaluate(OracleSeparator("crm"), tracks, metrics=["usdr"], chunk=chunk, overlap=0.5)
+    assert all(score.value > 55 for score in oracle)
+    stems = {stem: audio.resample(noise(k, 2 * RATE), RATE // 2, RATE) for k, stem in enumerate(("a", "b"))}  # nothing near 2 kHz
+    there_and_back = evaluate(Leak(sample_rate=8000), [MemoryTrack("x", stems, RATE)], chunk=chunk, overlap=0.5)
+    assert all(score.value == pytest.approx(20, abs=0.4) for score in there_and_back)
+
+
+def test_oracles_lie_above_the_mixture_on_any_stems():
+    tracks = [make_track(stems=("speech", "noise"))]
+    floor, ceiling = (values(evaluate(s, tracks, metrics=["usdr"])) for s in (MixtureSeparator(), get("irm1")))
+    assert list(floor) == [("a song", "speech", "usdr"), ("a song", "noise", "usdr")]
+    assert all(ceiling[key] > floor[key] + 3 for key in floor)
+
+
+def test_only_common_targets_are_scored_and_none_is_an_error():
+    class One(Separator):
+        def separate(self, mixture, references=None):
+            return dict.fromkeys(self.targets, mixture)
+
+    scores = evaluate(One("one", ("drums", "piano")), [make_track()], metrics=["usdr"])
+    assert [s.target for s in scores] == ["drums"]
+    with pytest.raises(SepkitError, match="a song: its stems are vocals, drums, but one estimates piano: none in common"):
+        evaluate(One("one", ("piano",)), [make_track()])
+
+
+def test_what_cannot_be_evaluated_is_refused(tmp_path):
+    with pytest.raises(SepkitError, match="no tracks"):
+        evaluate(Leak(), [])
+    with pytest.raises(SepkitError, match="two songs are called 'a song'"):
+        evaluate(Leak(), [make_track(), make_track(seed=1)])
+    with pytest.raises(SepkitError, match="unknown metric 'wer': choose from csdr"):
+        evaluate(Leak(), [make_track()], metrics=["wer"])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SepkitError, match="is a file; name a new folder"):
+        evaluate(Leak(), [make_track()], tmp_path / "file")
+    with pytest.raises(SepkitError, match="is a folder"):
+        (tmp_path / "x.json").mkdir()
+        evaluate(Leak(), [make_track()], tmp_path / "x.json")
+
+
+def test_estimates_with_nan_name_the_song():
+    class Diverged(Leak):
+        def separate(self, mixture, references=None):
+            return {target: x * float("nan") for target, x in references.items()}
+
+    with pytest.raises(SepkitError, match="a song: vocals: the estimate holds NaN"):
+        evaluate(Diverged(), [make_track()])
+
+
+# --- what is written
+
+
+def test_a_songs_file_has_museval_frames_behind_its_scores(tmp_path):
+    scores = evaluate(Leak(), [make_track()], tmp_path)
+    content = json.loads((tmp_path / "a song.json").read_text())
+    assert [target["name"] for target in content["targets"]] == ["vocals", "drums"]
+    frames = content["targets"][1]["frames"]
+    assert [(f["time"], f["duration"]) for f in frames] == [(0, 1), (1, 1), (2, 1), (3, 1)]
+    sdrs = sorted(f["metrics"]["SDR"] for f in frames)
+    assert (sdrs[1] + sdrs[2]) / 2 == pytest.approx(values(scores)["a song", "drums", "csdr"])
+    assert load_scores(tmp_path / "a song.json") == load_scores(tmp_path / "scores.json") == scores
+
+
+@pytest.mark.skipif(not ffmpeg_available(), reason="museval needs ffmpeg")
+def test_museval_reads_a_songs_file(tmp_path):
+    from museval.aggregate import json2df
+
+    evaluate(Leak(), [make_track()], tmp_path)
+    frame = json2df(json.loads((tmp_path / "a song.json").read_text()), "a song")
+    sdrs = frame[(frame.metric == "SDR") & (frame.target == "vocals")].score.astype(float)
+    assert len(sdrs) == 4 and sdrs.between(19, 21).all()
+
+
+def test_one_file_for_all_scores_keeps_the_songs_beside_it(tmp_path):
+    scores = evaluate(Leak(), [make_track()], tmp_path / "leak.json")
+    assert load_scores(tmp_path / "leak.json") == scores
+    assert [p.name for p in (tmp_path / "leak.tracks").iterdir()] == ["a song.json"]
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_was_stopped(tmp_path):
+    tracks = [make_track(name, k) for k, name in enumerate(("one", "two", "three"))]
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(Leak(fail_on=2), tracks, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["one.json"]
+    second = Leak()
+    scores = evaluate(second, tracks, tmp_path)
+    assert second.calls == 2
+    assert [s.value for s in scores] == [s.value for s in evaluate(Leak(), tracks)]
+    third = Leak()
+    assert evaluate(third, tracks, tmp_path) == scores and third.calls == 0
+
+
+@pytest.mark.parametrize("change", ["metrics", "separator", "audio", "window", "dataset", "broken file", "foreign file"])
+def test_a_song_is_scored_again_when_anything_has_changed(tmp_path, change):
+    evaluate(Leak(), [make_track()], tmp_path, dataset="x")
+    separator, track, options = Leak(), make_track(), {"dataset": "x"}
+    if change == "metrics":
+        options["metrics"] = ["usdr"]
+    elif change == "separator":
+        separator = Leak(0.2)
+    elif change == "audio":
+        track = make_track(seed=1)
+    elif change == "window":
+        options["window"] = 2.0
+    elif change == "dataset":
+        options["dataset"] = "y"
+    else:
+        text = (tmp_path / "a song.json").read_text()
+        (tmp_path / "a song.json").write_text(text[:-50] if change == "broken file" else '{"targets": []}')
+    scores = evaluate(separator, [track], tmp_path, **options)
+    assert separator.calls == 1
+    assert load_scores(tmp_path / "a song.json") == scores
+
+
+@pytest.mark.slow
+def test_several_processes_find_the_same_scores(tmp_path):
+    tracks = [make_track(name, k) for k, name in enumerate(("one", "two", "three"))]
+    told = []
+    separators = get("irm1"), get("irm1")
+    alone = evaluate(separators[0], tracks, tmp_path / "a")
+    together = evaluate(separators[1], tracks, tmp_path / "b", workers=2, progress=lambda *p: told.append(p))
+    assert values(together) == values(alone) and list(values(together)) == list(values(alone))
+    assert sorted(p[2] for p in told) == ["one", "three", "two"] and told[-1][:2] == (3, 3)
+
+
+def test_what_no_other_process_can_take_is_done_in_this_one():
+    track = make_track()
+    track.handle = (k for k in ())  # generators cannot be sent
+    told = []
+    scores = evaluate(Leak(), [track, make_track("other")], workers=2, metrics=["usdr"], notice=told.append)
+    assert len(scores) == 4 and "one song at a time, because separator or track cannot be handed" in told[0]
+
+
+def test_a_silent_stem_is_told_once_with_what_to_do():
+    tracks = [make_track(name, k) for k, name in enumerate(("one", "two"))]
+    for track in tracks:
+        track._audio["drums"] *= 0
+    told = []
+    scores = evaluate(Leak(), tracks, notice=told.append)
+    assert len(told) == 1 and "one: the reference 'drums' is silent" in told[0] and "leave this stem out" in told[0]
+    assert "(and 1 more like this)" in told[0]
+    assert all(math.isnan(s.value) for s in scores if s.metric == "csdr")
+
+
+def test_the_table_summarises_each_metric_as_its_authors_do():
+    tracks = [make_track(name, k) for k, name in enumerate("abc")]
+    scores = [s for leak in (0.1, 0.5) for s in evaluate(Leak(leak), tracks, dataset="noise")]
+    scores = [s if k < len(scores) / 2 else type(s)(**{**s.__dict__, "separator": "leakier"}) for k, s in enumerate(scores)]
+    lines = to_table(scores).splitlines()
+    assert lines[0].split() == ["csdr,", "dB", "vocals", "drums"] and lines[3] == "median over 3 songs of noise"
+    assert [line.split()[0] for line in lines[1:3]] == ["leak", "leakier"]
+    means = [s.value for s in scores if (s.separator, s.target, s.metric) == ("leakier", "drums", "usdr")]
+    assert lines[7].split()[-1] == f"{sum(means) / 3:.2f}" and lines[8] == "mean over 3 songs of noise"
+
+
+# --- folders
+
+
+def write_songs(root, songs, leak=0.0, stems=("vocals", "drums"), rate=RATE, suffix=".wav", samples=4 * RATE):
+    for k, name in enumerate(songs):
+        parts = {stem: noise(10 * k + j) for j, stem in enumerate(stems)}
+        mixture = sum(parts.values())
+        for stem, x in parts.items():
+            y = x + leak * (mixture - x)
+            audio.write(root / name / f"{stem}{suffix}", audio.resample(y, RATE, rate)[:, : samples * rate // RATE], rate)
+
+
+def test_song_folders_are_paired_by_name_whatever_their_order(tmp_path):
+    write_songs(tmp_path / "true", ("zebra", "ant"))
+    write_songs(tmp_path / "est", ("zebra", "ant"), leak=0.1, suffix=".flac")
+    told = []
+    scores = evaluate_folders(tmp_path / "true", tmp_path / "est", tmp_path / "scores.json", notice=told.append)
+    assert len(scores) == 12 and all(s.value == pytest.approx(20, abs=0.4) for s in scores) and not told
+    assert {(s.separator, s.dataset) for s in scores} == {("est", "folder:true")}
+    assert load_scores(tmp_path / "scores.json") == scores
+    direct = score_track(*(open_tracks(tmp_path / d / "ant")[0].references() for d in ("true", "est")), RATE)
+    assert [s.value for s in scores if s.track == "ant"] == [row[2] for row in direct]
+
+
+def test_two_folders_of_one_song_with_any_stems(tmp_path):
+    write_songs(tmp_path, ("true",), stems=("speech", "noise"))
+    write_songs(tmp_path, ("est",), leak=0.1, stems=("speech", "noise"))
+    audio.write(tmp_path / "est" / "mixture.wav", noise(), RATE)  # ignored
+    scores = evaluate_folders(tmp_path / "true", tmp_path / "est", metrics=["usdr"])
+    assert [(s.track, s.target) for s in scores] == [("true", "speech"), ("true", "noise")]
+    assert all(s.value == pytest.approx(20, abs=0.4) for s in scores)
+
+
+def test_estimates_lie_under_test_as_the_references_may(tmp_path):
+    write_songs(tmp_path / "true" / "test", ("song",))
+    write_songs(tmp_path / "est" / "test", ("song",), leak=0.1)
+    assert len(evaluate_folders(tmp_path / "true", tmp_path / "est")) == 6
+
+
+def test_what_does_not_fit_exactly_is_made_to_fit_and_told(tmp_path):
+    write_songs(tmp_path / "true", ("a", "b", "c"), stems=("vocals", "drums", "bass"))
+    write_songs(tmp_path / "est", ("a", "b", "extra"), leak=0.1, rate=8000, samples=3 * RATE)
+    for name in ("a", "b"):
+        audio.write(tmp_path / "est" / name / "piano.wav", noise(), RATE)
+        y = audio.read(tmp_path / "est" / name / "drums.wav", channels=1)[0]
+        audio.write(tmp_path / "est" / name / "drums.wav", torch.cat([y, y], -1), 8000)
+    told = []
+    scores = evaluate_folders(tmp_path / "true", tmp_path / "est", notice=told.append)
+    assert {(s.track, s.target) for s in scores} == {(t, s) for t in "ab" for s in ("vocals", "drums")}
+    found = "\n".join(told)
+    for text in (
+        "no estimates for 1 of 3 songs (c): scored without them",
+        "extra left out, having no reference of that name",
+        "piano.wav: left out, there is no reference 'piano' (there are vocals, drums, bass) (and 1 more like this)",
+        "no estimate of bass; scored without",
+        "vocals.wav: 8000 Hz, resampled to the references' 4000 Hz (and 3 more like this)",
+        "drums.wav: 1 channel(s), made 2 like the reference",
+        "vocals.wav: 12000 samples, but the reference has 16000: padded with silence at its end",
+    ):
+        assert text in found
+    assert "drums.wav: 24000 samples" not in found  # told once for each kind
+    assert len(told) == 7
+
+
+def test_an_estimate_at_another_rate_alone_is_not_called_too_long(tmp_path):
+    write_songs(tmp_path / "true", ("a",))
+    write_songs(tmp_path / "est", ("a",), leak=0.1, rate=11025)
+    told = []
+    scores = evaluate_folders(tmp_path / "true", tmp_path / "est", metrics=["usdr"], notice=told.append)
+    assert len(told) == 1 and "resampled" in told[0] and all(s.value > 9 for s in scores)  # what lies close to 2 kHz gets lost
+
+
+def test_scores_at_another_rate_on_request(tmp_path):
+    write_songs(tmp_path / "true", ("a",))
+    write_songs(tmp_path / "est", ("a",), leak=0.1)
+    scores = evaluate_folders(tmp_path / "true", tmp_path / "est", metrics=["usdr"], sample_rate=2000, notice=None)
+    assert all(s.value == pytest.approx(20, abs=0.4) for s in scores)
+
+
+def test_exchanged_stems_are_noticed_but_a_mixture_for_all_is_not(tmp_path):
+    write_songs(tmp_path / "true", ("a",))
+    write_songs(tmp_path / "est", ("a",), leak=0.1)
+    folder = tmp_path / "est" / "a"
+    (folder / "vocals.wav").rename(folder / "x.wav")
+    (folder / "drums.wav").rename(folder / "vocals.wav")
+    (folder / "x.wav").rename(folder / "drums.wav")
+    told = []
+    scores = evaluate_folders(tmp_path / "true", tmp_path / "est", metrics=["usdr"], notice=told.append)
+    assert len(told) == 1 and "a: the estimate 'vocals' resembles the reference 'drums' far more than its own" in told[0]
+    assert all(s.value < 0 for s in scores)  # scored by name all the same
+    told.clear()
+    for stem in ("vocals", "drums"):
+        audio.write(folder / f"{stem}.wav", noise(0) + 4 * noise(1), RATE)
+    evaluate_folders(tmp_path / "true", tmp_path / "est", metrics=["usdr"], notice=told.append)
+    assert told == []
+
+
+def test_folders_that_cannot_be_paired_say_why_and_what_to_do(tmp_path):
+    write_songs(tmp_path / "true", ("a", "b"))
+    write_songs(tmp_path / "one", ("a",))
+    write_songs(tmp_path / "others", ("x", "y"))
+    write_songs(tmp_path / "stems", ("a", "b"), stems=("voice", "kit"))
+    write_songs(tmp_path / "uneven", ("a", "b"))
+    (tmp_path / "uneven" / "b" / "drums.wav").unlink()
+    (tmp_path / "empty").mkdir()
+    for reference, estimate, expected in (
+        ("missing", "true", "neither a folder nor one of the data sets"),
+        ("true", "missing", "missing: no such folder"),
+        ("true", "empty", "empty: no audio files, and no folders with any"),
+        ("empty", "true", "no songs"),
+        ("true", "one/a", "one/a: holds stems, but .*true holds 2 song"),
+        ("true", "others", r"no song of .*others \(x, y\) has the name of one of .*true \(a, b\); songs are paired by"),
+        ("true", "stems", r"its files \(kit, voice\) and the references of a \(vocals, drums\) have no name in common.*rename"),
+        ("true", "uneven", "uneven/b: no estimate of drums, which other songs have; separate this song again"),
+    ):
+        with pytest.raises(SepkitError, match=expected):
+            evaluate_folders(tmp_path / reference, tmp_path / estimate, notice=None)
+
+
+def test_a_broken_estimate_is_named(tmp_path):
+    write_songs(tmp_path / "true", ("a",))
+    write_songs(tmp_path / "est", ("a",))
+    (tmp_path / "est" / "a" / "drums.wav").write_text("no audio")
+    with pytest.raises(SepkitError, match="drums.wav: not readable as audio"):
+        evaluate_folders(tmp_path / "true", tmp_path / "est", tmp_path / "out")
+    assert not (tmp_path / "out" / "scores.json").exists()
