@@ -1,0 +1,227 @@
+"""From notes and words to sung sounds: when each sounds, on which pitch, how loud.
+
+Both voice engines use this; they differ in how a sound is made.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .phonetics import LONGEST
+
+HOP = 0.005  # seconds
+#: gaps shorter than this are sung through
+LEGATO = 0.06
+#: consonants stand before the beat, by at most this much
+LEAD = 0.12
+RELEASE = 0.05
+
+
+@dataclass(frozen=True)
+class Span:
+    """One sound with its place in time (seconds).
+
+    `knots` maps time to the source: (times, source times), both ascending.
+    `level` is taken off its log power; `syllable` numbers the sung syllable.
+    """
+
+    segment: object
+    start: float
+    end: float
+    knots: tuple
+    level: float
+    syllable: int
+
+    def source(self, time):
+        """Where in the source the sound stands at these times."""
+        return np.interp(time, *self.knots)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A syllable on one or more notes that follow each other without a gap."""
+
+    syllable: object
+    start: float
+    end: float
+    joined: bool  # to the unit before, without a gap
+
+
+def tidy(notes, seconds):
+    """Notes as (start, end, pitch) rows, in order, one at a time, within the song.
+
+    Small gaps are closed: the singer sings through them.
+    """
+    rows = sorted((max(0.0, float(n.start)), float(n.start) + float(n.duration), float(n.pitch)) for n in notes)
+    kept = []
+    for index, (start, end, pitch) in enumerate(rows):
+        if index + 1 < len(rows):
+            following = rows[index + 1][0]
+            end = following if following - end < LEGATO else end
+        end = min(end, seconds)
+        if end - start > 0.03:
+            kept.append((start, end, pitch))
+    return kept
+
+
+def place_words(rows, words, syllables, rng):
+    """Lay the words on the notes: one syllable a note, some melismas, no word across a rest.
+
+    Parameters
+    ----------
+    rows : list of (start, end, pitch)
+    words : list of str
+        Used in order, again from the first when they run out.
+    syllables : dict of str to list of Syllable
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    list of Unit
+    """
+    usable = [word for word in words if syllables[word]]
+    units, cursor, index = [], 0, 0
+    while index < len(rows):
+        room = 1
+        while index + room < len(rows) and rows[index + room][0] - rows[index + room - 1][1] < 0.3:
+            room += 1
+        choice = next((k for k in range(12) if len(syllables[usable[(cursor + k) % len(usable)]]) <= room), 0)
+        word = usable[(cursor + choice) % len(usable)]
+        cursor += choice + 1
+        for syllable in syllables[word][:room]:
+            if index >= len(rows):
+                break
+            last = index
+            touches = last + 1 < len(rows) and rows[last + 1][0] - rows[last][1] < 1e-6
+            if touches and rng.random() < 0.08:
+                last += 1
+            joined = index > 0 and rows[index][0] - rows[index - 1][1] < 1e-6
+            units.append(Unit(syllable, rows[index][0], rows[last][1], joined))
+            index = last + 1
+    return units
+
+
+def schedule(units, level):
+    """Give every sound its time.
+
+    The vowel begins on the beat; the consonants before it take their time from
+    the gap or from the note before, those behind it from the note's own end.
+
+    Parameters
+    ----------
+    units : list of Unit
+    level : callable
+        Syllable -> log power to take off.
+
+    Returns
+    -------
+    list of Span
+    """
+    heads = []
+    for index, unit in enumerate(units):
+        room = min(unit.start, LEAD)
+        if index:
+            before = units[index - 1]
+            free = unit.start - before.end
+            room = min(room, free + 0.4 * (before.end - before.start) if unit.joined else max(0.0, free - 0.01))
+        wanted = sum(_sung(s) for s in unit.syllable.onset)
+        late = min(max(0.0, wanted - room), 0.3 * (unit.end - unit.start))
+        heads.append((unit.start - min(wanted, room), unit.start + late))
+    spans = []
+    for index, unit in enumerate(units):
+        begin, vowel = heads[index]
+        following = index + 1 < len(units) and units[index + 1].joined
+        end = min(unit.end, heads[index + 1][0]) if following else unit.end
+        syllable, loudness = unit.syllable, level(unit.syllable)
+        tail = min(sum(_sung(s) for s in syllable.coda), 0.16, 0.4 * (end - vowel))
+        spans += _row(syllable.onset, begin, vowel, loudness, index)
+        spans.append(_hold(syllable.nucleus, vowel, end - tail, loudness, index))
+        spans += _row(syllable.coda, end - tail, end, loudness, index)
+    return spans
+
+
+def _sung(segment):
+    return min(0.9 * segment.duration, LONGEST[segment.kind])
+
+
+def _row(segments, begin, end, loudness, number):
+    """Consonants one after the other, squeezed into [begin, end)."""
+    if not segments or end <= begin:
+        return []
+    lengths = np.array([_sung(s) for s in segments])
+    edges = begin + (end - begin) * np.concatenate([[0], np.cumsum(lengths) / lengths.sum()])
+    return [Span(s, a, b, ((a, b), (s.start, s.start + s.duration)), loudness, number) for s, a, b in zip(segments, edges, edges[1:])]
+
+
+def _hold(segment, begin, end, loudness, number):
+    """A vowel: its ends at spoken speed, its middle stretched; diphthongs glide late."""
+    ends = min(0.35 * segment.duration, (end - begin) / 3)
+    times = (begin, begin + ends, end - ends, end)
+    source = tuple(segment.start + part * segment.duration for part in (0.0, 0.3, 0.6, 1.0))
+    return Span(segment, begin, end, (times, source), loudness, number)
+
+
+def pitch_curve(rows, singer, frames, rng):
+    """The fundamental in Hz on the frames, defined everywhere.
+
+    Portamento between notes that touch, a scoop into the first note after a
+    rest, vibrato that sets in on held notes, a slow drift and a little jitter.
+    """
+    time = np.arange(frames) * HOP
+    curve = np.full(frames, rows[0][2] if rows else 60.0)
+    for index, (start, end, pitch) in enumerate(rows):
+        target = pitch + rng.normal(0, singer.intonation) / 100
+        joined = index > 0 and start - rows[index - 1][1] < 1e-6
+        first = np.searchsorted(time, start)
+        if joined:
+            glide = min(singer.portamento, 0.5 * (end - start), 0.5 * (start - rows[index - 1][0]))
+            first = max(0, np.searchsorted(time, start - 0.6 * glide))
+            progress = np.clip((time[first:] - (start - 0.6 * glide)) / max(glide, HOP), 0, 1)
+            curve[first:] = curve[first] + (target - curve[first]) * (1 - np.cos(np.pi * progress)) / 2
+        else:
+            first = max(0, np.searchsorted(time, start - LEAD - 0.02))
+            scoop = singer.scoop * rng.uniform(0.3, 1.0) / 100
+            curve[first:] = target - scoop * np.exp(-np.maximum(0, time[first:] - start) / 0.035)
+        curve[first:] += _vibrato(time[first:], start, end, singer, rng)
+    return 440.0 * 2 ** ((curve + _drift(frames, rng, singer.jitter / 100) - 69) / 12)
+
+
+def _vibrato(time, start, end, singer, rng):
+    """In semitones; short notes have none. It does not outlast its note."""
+    phase = rng.uniform(0, 2 * np.pi) * 0
+    rate = singer.vibrato_rate * rng.normal(1, 0.02)
+    depth = singer.vibrato_depth * rng.uniform(0.85, 1.15) / 100
+    delay = min(singer.vibrato_delay, 0.4 * (end - start))
+    if end - start < 0.35:
+        depth = 0.0
+    fade = np.clip((time - start - delay) / 0.2, 0, 1) * np.clip((end - time) / 0.04, 0, 1)
+    return depth * fade * np.sin(2 * np.pi * rate * (time - start - delay) + phase)
+
+
+def _drift(frames, rng, scale):
+    """Slow noise (about 4 Hz and below) of standard deviation `scale`, and a tenth of it frame by frame."""
+    from scipy.signal import lfilter
+
+    slow = lfilter([1.0], [1.0, -0.9], rng.standard_normal(frames + 100))[100:] * np.sqrt(1 - 0.9**2)
+    return scale * (slow + 0.1 * rng.standard_normal(frames))
+
+
+def gain_curve(units, frames, rng):
+    """Linear gain on the frames: accents, a swell on held notes, soft ends of phrases."""
+    time = np.arange(frames) * HOP
+    gain = np.zeros(frames)
+    for index, unit in enumerate(units):
+        last = index + 1 == len(units) or not units[index + 1].joined
+        first_of_phrase = not unit.joined
+        begin = unit.start - (LEAD + 0.03 if first_of_phrase else 0.0)
+        if index and first_of_phrase:
+            begin = max(begin, min(unit.start, units[index - 1].end + RELEASE / 2))
+        here = slice(np.searchsorted(time, begin), np.searchsorted(time, unit.end + (RELEASE if last else 0.0)))
+        accent = 10 ** (rng.normal(0, 1.3) / 20)
+        place = np.clip((time[here] - unit.start) / max(unit.end - unit.start, HOP), 0, 1)
+        shape = accent * (0.9 + 0.2 * np.sin(np.pi * np.minimum(place * 1.2, 1.0)))
+        if last:
+            shape = shape * np.clip((unit.end - 0.01 - time[here]) / RELEASE, 0, 1)
+        gain[here] = shape
+    kernel = np.hanning(9)[1:-1]
+    return np.convolve(gain, kernel / kernel.sum(), mode="same")
