@@ -24,8 +24,8 @@ def list_(root: Root = None, as_json: Annotated[bool, typer.Option("--json", hel
     found = found_data(root)
     if as_json:
         return print_json([dict(zip(("name", "folder", "songs", "remedy"), row)) for row in found])
-    rows = [(name, sum(songs.values()) or "-", folder, "" if songs else remedy) for name, folder, songs, remedy in found]
-    print_table("data sets", ("name", "songs", "folder", "how to get it"), rows)
+    rows = [(name, sum(songs.values()) or "-", folder, remedy) for name, folder, songs, remedy in found]
+    print_table("data sets", ("name", "songs", "folder", "what to do"), rows)
 
 
 @app.command(epilog="Example: sepkit data band --root ska --train 0 --test 6 --genre ska --knob horn_correlation=0.8")

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 
-from .files import commit, data_root, free_bytes, shipped
+from .files import commit, data_root, free_bytes, read_json, shipped
 
 PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "librosa", "soundfile", "lightning-fabric", "safetensors", "typer")
 EXTRAS = {
@@ -122,7 +122,7 @@ def _extras():
 def found_data(root=None):
     """What lies under the data root: a list of (name, folder, {split: songs}, remedy).
 
-    A data set that is not there has no songs, and a remedy.
+    A data set that is not there, or not complete, has a remedy.
     """
     from .datasets import DATASETS
 
@@ -131,12 +131,21 @@ def found_data(root=None):
     for name, (_, remedy) in DATASETS.items():
         if name == "band":
             presets = sorted(path for path in (base / "band").glob("*") if path.is_dir())
-            rows += [(f"band/{path.name}", path, _songs(path), "") for path in presets]
+            rows += [(f"band/{path.name}", path, _songs(path), _unfinished(path)) for path in presets]
             if not presets:
                 rows.append(("band", base / "band", {}, remedy))
         else:
-            rows.append((name, base / name, _songs(base / name), remedy))
+            songs = _songs(base / name)
+            rows.append((name, base / name, songs, "" if songs else remedy))
     return rows
+
+
+def _unfinished(folder):
+    """What to do about a rendered folder that says it is not complete, or does not say."""
+    manifest = folder / "band.json"
+    if manifest.is_file() and read_json(manifest).get("complete"):
+        return ""
+    return f"unfinished; go on with: sepkit data band --preset {folder.name}"
 
 
 def _songs(folder):
@@ -151,11 +160,9 @@ def _songs(folder):
 
 def _data(root):
     for name, folder, songs, remedy in found_data(root):
-        if songs:
-            text = ", ".join(f"{count} {split}" for split, count in songs.items())
-            yield Check(f"data: {name}", f"{text} songs in {folder}")
-        else:
-            yield Check(f"data: {name}", f"not in {folder}", "note", remedy or "unfinished; render it again")
+        text = ", ".join(f"{count} {split}" for split, count in songs.items())
+        found = f"{text} songs in {folder}" if songs else f"not in {folder}"
+        yield Check(f"data: {name}", found, "note" if remedy else "ok", remedy)
 
 
 def _checkpoints():

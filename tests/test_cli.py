@@ -156,6 +156,7 @@ def test_data_list_counts_songs(tmp_path):
         (tmp_path / place).mkdir(parents=True)
     found = {row["name"]: row for row in json.loads(sepkit("data", "list", "--root", tmp_path, "--json").stdout)}
     assert found["band/smoke"]["songs"] == {"train": 2, "test": 1}
+    assert found["band/smoke"]["remedy"] == "unfinished; go on with: sepkit data band --preset smoke"
     assert found["musdb7s"]["songs"] == {} and "sepkit data musdb7s" in found["musdb7s"]["remedy"]
 
 
