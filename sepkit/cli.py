@@ -208,7 +208,7 @@ def train(
     ] = "student",
     preset: Annotated[str, typer.Option(help="Size of the band.")] = "student",
     loss: Annotated[str | None, typer.Option(help="mse, l1, dual or nmse.", show_default="the recipe's")] = None,
-    lr: Annotated[float | None, typer.Option(help="Step size.", show_default="1e-3; student 3e-3")] = None,
+    lr: Annotated[float | None, typer.Option(help="Step size.", show_default="1e-3; student 5e-3")] = None,
     batch: Annotated[int | None, typer.Option(help="Examples a step.", show_default="16; student 8")] = None,
     chunk_seconds: Annotated[float | None, typer.Option(help="Seconds an example.", show_default="6; student 3")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most so many epochs.", show_default="1000")] = None,

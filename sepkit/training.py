@@ -101,7 +101,7 @@ class Recipe:
 #: For a small network on one CPU core in a quarter of an hour: small batches of short chunks,
 #: many steps, a large step size that falls to nothing, and a loss in which quiet passages count.
 STUDENT = Recipe(
-    loss="nmse", batch=8, chunk_seconds=3.0, samples_per_track=16, lr=3e-3, schedule="cosine", clip=1.0,
+    loss="nmse", batch=8, chunk_seconds=3.0, samples_per_track=16, lr=5e-3, schedule="cosine", clip=1.0,
     max_steps=4000, cache="memory",
 )
 #: The network that goes with it: 1.2 million parameters, 2.5 MB in half precision.
