@@ -106,16 +106,19 @@ def _complete(spoken, kind, singer):
     log = spoken[:, low] * (1 - weight) + spoken[:, low + 1] * weight
     octaves = np.log2(np.maximum(_FREQUENCY, 1.0) / 2000.0)
     decibel = np.log(10) / 10
-    # Beyond the spoken band: fricatives fall slowly, the rest follows its floor.
-    noisy = np.isin(kind, (FRICATIVE, STOP, VOICED_FRICATIVE))[:, None]
-    beyond = np.maximum(0, np.log2(np.maximum(_FREQUENCY, 1.0) / (_TOP * singer.formant)))
-    log -= beyond * np.where(noisy, 9.0, 24.0) * decibel
+    log -= np.maximum(0, np.log2(np.maximum(_FREQUENCY, 1.0) / (_TOP * singer.formant))) * 24.0 * decibel
     # The floor of what is voiced: 12 dB an octave down from 2 kHz, below the level under 1 kHz.
     base = np.log(np.mean(np.exp(log[:, 3:24]), axis=1))[:, None]
     depth = np.where(np.isin(kind, (VOWEL, SONORANT))[:, None], 22.0, 14.0) - singer.brightness
     floor = base - (depth + 12.0 * np.maximum(octaves, 0)) * decibel
     tilt = singer.brightness * 0.5 * np.clip(octaves, -1, 2) * decibel
-    return np.logaddexp(log, np.minimum(floor, base)) + tilt
+    # Fricatives keep their hiss: 9 dB an octave down from its level at 4 to 8 kHz.
+    noisy = np.isin(kind, (FRICATIVE, STOP, VOICED_FRICATIVE))
+    hiss = np.log(np.mean(np.exp(log[noisy, 93:186]), axis=1))[:, None] - 3 * decibel
+    high = np.where(_FREQUENCY > 5000.0, -9.0 * (octaves - np.log2(3.5)) * decibel, -40.0)
+    floor[noisy] = np.maximum(np.minimum(floor, base)[noisy], hiss + np.minimum(high, 0.0))
+    floor[~noisy] = np.minimum(floor, base)[~noisy]
+    return np.logaddexp(log, floor) + tilt
 
 
 def _noise_share(singer):
