@@ -149,20 +149,16 @@ class Run:
         return provenance(command, **given, **facts)
 
     def finish(self):
-        """Write the scores to ``<out_dir>/results/<chapter>.json`` and say so in one line.
-
-        Returns
-        -------
-        Path
-        """
+        """Write the scores to ``<out_dir>/results/<chapter>.json``, and say so in one line without the folder."""
         path = self.out_dir / "results" / f"{self.chapter}.json"
         save_scores(path, self.scores)
         print(f"{len(self.scores)} scores written to results/{path.name} (data: {self.dataset}, profile: {self.profile}, seed: {self.seed})")
-        return path
 
     def _score(self, row, track, separator, dataset, facts):
         if isinstance(row, Score):
-            return replace(row, provenance={**self.provenance(**facts), **row.provenance})
+            own = self.provenance(**facts)
+            given = {key: value for key, value in row.provenance.items() if value is not None and key != "command"}
+            return replace(row, provenance={**own, **given})
         if track is None or separator is None:
             raise SepkitError("run.score: (target, metric, value, card) rows need track=... and separator=...")
         target, metric, value, card = row

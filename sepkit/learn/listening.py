@@ -13,7 +13,7 @@ from ..errors import SepkitError
 
 _SONG = "fishin"
 _TOLD = 'Karissa Hobbs, "Let\'s Go Fishin\'", recorded; licence CC BY 3.0, from librosa\'s example audio'
-_START = 28.0  # seconds: voice, guitar and fiddle together
+_START = 28.0  # seconds: instruments, then the voice comes in
 _TIMEOUT = 3.0  # seconds to wait for the server
 
 

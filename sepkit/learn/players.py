@@ -22,7 +22,7 @@ from ..errors import SepkitError
 from .loudness import matching_gains
 
 _RATES = (44100, 22050)  # MP3 at the higher one unless that grows too large
-_LARGE = 1_500_000  # bytes of audio in one output
+_LARGE = 1_000_000  # bytes of audio in one output
 _ASSETS = Path(__file__).parent
 
 

@@ -2,7 +2,9 @@
 
 Each function draws into `ax` or makes a figure, and returns the axes; `show`
 displays the figure with its caption, small enough to be stored in a notebook.
-The colours are Okabe and Ito's, told apart by colour-blind readers too.
+The colours are Okabe and Ito's, told apart by colour-blind readers too. Importing
+this module sets matplotlib's defaults to `STYLE`, so that titles and legends
+added in a notebook look the same.
 """
 
 import io
@@ -11,6 +13,7 @@ import math
 import matplotlib
 import numpy as np
 import torch
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from ..errors import SepkitError
@@ -31,6 +34,8 @@ STYLE = {
 }  # fmt: skip
 WIDTH, HEIGHT = 8.0, 2.5  # inches
 
+matplotlib.rcParams.update(STYLE)
+
 
 def colour(label):
     """The colour of a stem; a label that begins with a stem's name has the stem's colour."""
@@ -45,9 +50,8 @@ def figure(rows=1, columns=1, height=None, width=WIDTH, **options):
     -------
     Figure, Axes or array of Axes
     """
-    with matplotlib.rc_context(STYLE):
-        fig = Figure(figsize=(width, height or HEIGHT * rows))
-        return fig, fig.subplots(rows, columns, **options)
+    fig = Figure(figsize=(width, height or HEIGHT * rows))
+    return fig, fig.subplots(rows, columns, **options)
 
 
 def show(fig, caption=""):
@@ -66,16 +70,23 @@ def show(fig, caption=""):
         display(Markdown(f"*{caption}*"))
 
 
-def png(fig, colours=160):
-    """The bytes of a figure as PNG with a palette of at most `colours` colours."""
+def png(fig, colours=56, dpi=90):
+    """The bytes of a figure as PNG with a small palette: the course's colours, and `colours` more."""
     from PIL import Image
 
     fig = fig if isinstance(fig, Figure) else fig.figure
     buffer, small = io.BytesIO(), io.BytesIO()
-    with matplotlib.rc_context(STYLE):
-        fig.savefig(buffer, format="png", dpi=STYLE["figure.dpi"])
-    image = Image.open(buffer).convert("RGB").quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    image.save(small, format="png", optimize=True)
+    fig.savefig(buffer, format="png", dpi=dpi)
+    image = Image.open(buffer).convert("RGB")
+    # Our own colours stay exact. The others come from every colour counted once, so that rare ones, such as peaks, are kept.
+    exact = np.array([[round(255 * c) for c in to_rgb(name)] for name in dict.fromkeys(("white", "black", *COLOURS.values(), *CYCLE))])
+    distinct = np.unique(np.asarray(image).reshape(-1, 3), axis=0)
+    drawn = Image.fromarray(distinct[None]).quantize(colours, method=Image.Quantize.MEDIANCUT).getpalette()[: 3 * colours]
+    drawn = np.array(drawn).reshape(-1, 3)
+    drawn = drawn[np.abs(drawn[:, None] - exact).max(-1).min(-1) > 6]  # near-doubles would tint the background
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.concatenate([exact, drawn]).flatten().tolist())
+    image.quantize(palette=palette, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
     return small.getvalue()
 
 
