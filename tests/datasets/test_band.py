@@ -133,6 +133,14 @@ def test_ensure_renders_once_and_keeps_it(tmp_path, monkeypatch):
     assert band.ensure("tiny", root=tmp_path, progress=False) == folder and not calls
 
 
+def test_speech_of_distinct_speakers_comes_along(tmp_path):
+    speech = {"speakers_train": 2, "speakers_test": 1, "utterances": 1, "seconds": 1.5, "workers": 1}
+    band.render(tmp_path, train=1, test=0, workers=1, genres=["rock"], **{**SHORT, "seconds": 2.0, "speech": speech})
+    files = sorted((tmp_path / "speech").rglob("*.wav"))
+    assert [path.parts[-3] for path in files] == ["test", "train", "train"]
+    assert all(np.std(soundfile.read(path)[0]) > 0.001 for path in files)
+
+
 # ---- mistakes ------------------------------------------------------------------------------------
 
 
@@ -152,6 +160,7 @@ def test_ensure_renders_once_and_keeps_it(tmp_path, monkeypatch):
         ({"train": -1}, "whole number"),
         ({"seconds": 0.5}, "from 2 to 600"),
         ({"voice": "choir"}, "unknown voice 'choir'"),
+        ({"speech": {"languages": 3}}, "unknown speech setting 'languages'"),
         ({"instruments": "kazoo"}, "unknown instruments 'kazoo'"),
         ({"seconds": 600.0, "train": 20000}, "GB are free"),
     ],

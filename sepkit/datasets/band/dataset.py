@@ -1,5 +1,6 @@
 """Rendering a whole data set: settings, presets, the manifest."""
 
+import inspect
 import os
 import sys
 from contextlib import contextmanager
@@ -11,10 +12,10 @@ from .genres import GENRES
 from .knobs import Knobs
 
 PRESETS = {
-    "smoke": {"train": 4, "test": 2, "seconds": 8.0},
+    "smoke": {"train": 4, "test": 2, "seconds": 8.0, "speech": {"speakers_train": 4, "speakers_test": 2, "utterances": 3}},
     "student": {"train": 24, "test": 8, "seconds": 20.0},
     "paper": {"train": 400, "test": 50, "seconds": 30.0},
-    "checkpoints": {"train": 300, "test": 12, "seconds": 20.0},
+    "checkpoints": {"train": 300, "test": 12, "seconds": 20.0, "speech": False},
 }
 VERSION = 1  # of the songs that a seed gives; goes up whenever they change
 MANIFEST = "band.json"
@@ -103,7 +104,7 @@ def render(root, train=24, test=8, seconds=20.0, seed=0, genres=None, workers=No
         _same_settings(root, settings)
         _render_missing(root, settings, plans, workers, progress)
         if settings["speech"] is not None:
-            _speech(root, settings)
+            _speech(root, settings, workers)
         _write_manifest(root, settings, plans, complete=True)
     return root
 
@@ -167,7 +168,7 @@ def _settings(train, test, seconds, seed, genres, voice, instruments, speech, kn
         "voice": _voice_engine(voice),
         "instruments": _chosen("instruments", instruments, choose(instruments), "dsp") if instruments == "auto" else choose(instruments),
         "knobs": {name: value for name, value in knobs.given().items() if name != "genre"},
-        "speech": None if speech is False else dict(speech or {}),
+        "speech": _speech_settings(speech),
     }
 
 
@@ -213,10 +214,23 @@ def _plans(settings, train, test):
     ]
 
 
-def _speech(root, settings):
+def _speech(root, settings, workers):
     from .speech import render_speech
 
-    render_speech(root, seed=settings["seed"], **settings["speech"])
+    render_speech(root, **{"seed": settings["seed"], "engine": settings["voice"], "workers": workers, **settings["speech"]})
+
+
+def _speech_settings(speech):
+    # Checked before the songs are rendered, not after.
+    from .speech import render_speech
+
+    if speech is False:
+        return None
+    known = set(inspect.signature(render_speech).parameters) - {"root"}
+    for name in speech or {}:
+        if name not in known:
+            raise unknown("speech setting", name, sorted(known))
+    return dict(speech or {})
 
 
 def _write_manifest(root, settings, plans, complete):
