@@ -1,8 +1,8 @@
 """Spoken words from espeak-ng: the raw material of the singing voice and of the speakers.
 
-espeak-ng keeps hidden state between utterances (an own random generator that
-is seeded from the clock, flutter and intonation phases), so that the same
-call gives different samples. Every utterance therefore runs in a fresh copy
+espeak-ng keeps hidden state between utterances (a random generator that is
+seeded from the clock, phases of flutter and intonation), so that the same call
+gives different samples. Every utterance therefore runs in a fresh copy
 of the shared library, with its generators seeded.
 """
 
@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -129,18 +130,31 @@ def speak(text, voice="en", rate=160, pitch=50, pitch_range=50, seed=0, fundamen
         If the extra is not installed, the voice does not exist or nothing was said.
     """
     library, data = _resources()
+    with _fresh(library) as loaded:
+        try:
+            return _speak(loaded, data, text, voice, rate, pitch, pitch_range, seed, fundamental)
+        except AttributeError as error:
+            raise SepkitError(f"espeak-ng: the library is too old ({error}); {REMEDY}, or use voice='dsp'") from None
+
+
+@contextmanager
+def _fresh(library):
+    """The library loaded from a copy of its own, so that it remembers nothing; unloaded and removed afterwards."""
     handle, copy = tempfile.mkstemp(prefix="sepkit-espeak-", suffix=Path(library).suffix)
     os.close(handle)
-    loaded = None
     try:
         shutil.copyfile(library, copy)
-        loaded = ctypes.CDLL(copy)
-        return _speak(loaded, data, text, voice, rate, pitch, pitch_range, seed, fundamental)
+        try:
+            loaded = ctypes.CDLL(copy)
+        except OSError:  # a temporary folder that runs no code: the library itself, unloaded after use, will do
+            loaded = ctypes.CDLL(library)
+        try:
+            yield loaded
+        finally:
+            _unload(loaded)
     except OSError as error:
         raise SepkitError(f"espeak-ng: the library does not load ({error}); {REMEDY}, or use voice='dsp'") from None
     finally:
-        if loaded is not None:
-            _unload(loaded)
         Path(copy).unlink(missing_ok=True)
 
 
