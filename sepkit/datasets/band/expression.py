@@ -188,14 +188,13 @@ def pitch_curve(rows, singer, frames, rng):
 
 def _vibrato(time, start, end, singer, rng):
     """In semitones; short notes have none. It does not outlast its note."""
-    phase = rng.uniform(0, 2 * np.pi) * 0
     rate = singer.vibrato_rate * rng.normal(1, 0.02)
     depth = singer.vibrato_depth * rng.uniform(0.85, 1.15) / 100
     delay = min(singer.vibrato_delay, 0.4 * (end - start))
     if end - start < 0.35:
-        depth = 0.0
+        depth = 0.0  # the draws above stay, so that a note's length moves no other note
     fade = np.clip((time - start - delay) / 0.2, 0, 1) * np.clip((end - time) / 0.04, 0, 1)
-    return depth * fade * np.sin(2 * np.pi * rate * (time - start - delay) + phase)
+    return depth * fade * np.sin(2 * np.pi * rate * (time - start - delay))
 
 
 def _drift(frames, rng, scale):

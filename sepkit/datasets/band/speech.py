@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import SepkitError, unknown
 from ...files import atomic_path, read_json, write_json
 from . import voice
+from .sentences import compose
 
 RATE = 16000
 #: RMS of every utterance
@@ -23,24 +24,6 @@ ENGINES = ("auto", *voice.ENGINES)
 # What a folder must share with a call that adds to it.
 _FIXED = ("version", "seed", "seconds", "engine")
 _VERSION = 1
-
-_OPENINGS = ("today", "later", "every evening", "on the way home", "in the morning", "before the rain", "as always", "after a while")
-_JOINTS = ("and then", "but", "while", "because", "so")
-# Nouns, verbs with their objects' preposition, and adjectives; those of test are not in train.
-_WORDS = {
-    "train": (
-        "teacher window letter river garden train station dog neighbour table kitchen boat bridge story market winter".split()
-        + "song bottle doorway farmer engine desert pocket ladder blanket forest mirror village".split(),
-        ("looks at", "waits for", "talks about", "walks past", "remembers", "finds", "carries", "paints", "listens to", "moves towards"),
-        "old quiet green heavy narrow bright little strange wooden friendly cold empty distant simple".split(),
-    ),
-    "test": (
-        "doctor chair camera bicycle ocean hotel bird museum office corner lantern captain valley cousin".split()
-        + "theatre basket harbour soldier ticket mountain piano sailor tower orchard newspaper".split(),
-        ("points to", "asks about", "runs into", "photographs", "forgets", "repairs", "borrows", "draws", "sings of", "leaves"),
-        "young noisy yellow gentle broad dark tiny famous golden angry warm crowded nearby careful".split(),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -93,49 +76,6 @@ def draw_speaker(seed, split, index):
     )
 
 
-def compose(rng, split, count):
-    """At least `count` words in sentences such as "In the morning, the old teacher waits for a bright train."
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    split : {"train", "test"}
-    count : int
-
-    Returns
-    -------
-    str
-    """
-    if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
-    nouns, verbs, adjectives = _WORDS[split]
-    text = []
-
-    def clause():
-        first, second = rng.choice(len(nouns), 2, replace=False)
-        articles = [("the", "a")[rng.integers(2)] for _ in range(2)]
-        one, two = (adjectives[rng.integers(len(adjectives))] + " " if rng.random() < 0.6 else "" for _ in range(2))
-        return f"{articles[0]} {one}{nouns[first]} {verbs[rng.integers(len(verbs))]} {articles[1]} {two}{nouns[second]}"
-
-    while len(" ".join(text).split()) < count:
-        sentence = clause()
-        if rng.random() < 0.4:
-            sentence = f"{_OPENINGS[rng.integers(len(_OPENINGS))]}, {sentence}"
-        if rng.random() < 0.3:
-            sentence += f", {_JOINTS[rng.integers(len(_JOINTS))]} {clause()}"
-        text.append(sentence[0].upper() + sentence[1:] + ".")
-    text = " ".join(text)
-    return _articles(text)
-
-
-def _articles(text):
-    words = text.split(" ")
-    for index, word in enumerate(words[:-1]):
-        if word in ("a", "A") and words[index + 1][0] in "aeiou":
-            words[index] = word + "n"
-    return " ".join(words)
-
-
 def say(speaker, seconds, rng, engine="espeak"):
     """One utterance.
 
@@ -171,11 +111,10 @@ def _spoken(speaker, text, seconds, rng):
     timbre = speaker.timbre
     said = espeak.speak(text, timbre.accent + timbre.variant, speaker.rate, speaker.pitch, speaker.melody, seed=int(rng.integers(1, 2**31)))
     played = said.sample_rate * speaker.scale  # faster playing: shorter vocal tract
-    limit = seconds * played
-    starts = [sample for _, sample in said.words if sample <= limit]
-    end = int(limit) if not starts or len(said.samples) > limit else len(said.samples)
-    if len(said.samples) > limit and len(starts) > 1:
-        end = starts[-1]
+    end = len(said.samples)
+    if end > seconds * played:
+        starts = [sample for _, sample in said.words if sample <= seconds * played]
+        end = starts[-1] if len(starts) > 1 else int(seconds * played)
     wave = soxr.resample(said.samples[:end], played, RATE)
     return _breathe(wave, timbre.breath, rng)
 
@@ -316,7 +255,7 @@ def _run(jobs, workers):
         for future in [pool.submit(_render_speaker, *job) for job in jobs]:
             future.result()
     except BrokenProcessPool:
-        raise SepkitError("a speech process was killed, perhaps for want of memory; run again with workers=1, finished files are kept") from None
+        raise SepkitError("a speech process was killed, for want of memory? Run again with workers=1; finished files are kept") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
