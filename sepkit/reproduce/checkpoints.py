@@ -21,8 +21,8 @@ TARGETS = ("vocals", "drums", "bass", "other")
 SEED = 0
 
 
-def train_set(runs, out, steps, device="auto", threads=None):
-    """Train, store and score the four networks.
+def train_set(runs, out, steps, device="auto", targets=TARGETS):
+    """Train and store networks; score them once all four are there.
 
     Parameters
     ----------
@@ -33,27 +33,24 @@ def train_set(runs, out, steps, device="auto", threads=None):
     steps : int
         Training steps for each target.
     device : str
-    threads : int, optional
-        CPU threads.
+    targets : sequence of str
+        With fewer than four, several machines can share the work.
     """
-    if threads:
-        torch.set_num_threads(threads)
     recipe = training.STUDENT.but(max_steps=steps, seed=SEED)
     songs = {split: open_tracks("band", split, preset=PRESET) for split in ("train", "valid", "test")}
-    seconds = {}
-    for target in TARGETS:
+    for target in targets:
         torch.manual_seed(SEED)
         model = models.build("open-unmix", target=target, **training.STUDENT_MODEL)
         best = training.train(model, songs["train"], songs["valid"], runs / target, recipe, device, target)
-        header = models.read_header(best)
-        seconds[target] = round(header["extra"]["seconds"])
-        models.save(out / f"{target}.safetensors", models.load(best), extra=header["extra"], half=True)
-    write_manifest(out, recipe, songs, seconds, device)
+        models.save(out / f"{target}.safetensors", models.load(best), extra=models.read_header(best)["extra"], half=True)
+    if all((out / f"{target}.safetensors").is_file() for target in TARGETS):
+        write_manifest(out, recipe, songs, device)
 
 
-def write_manifest(out, recipe, songs, seconds, device):
+def write_manifest(out, recipe, songs, device):
     """Score the stored networks on the test songs and write down all that made them."""
     separator = separation.get(out, device=device)
+    made = {target: models.read_header(out / f"{target}.safetensors")["extra"] for target in TARGETS}
     scores = evaluation.evaluate(separator, songs["test"])
     table = {
         target: {
@@ -68,7 +65,7 @@ def write_manifest(out, recipe, songs, seconds, device):
         "settings": training.STUDENT_MODEL,
         "recipe": recipe.__dict__,
         "data": {"name": "band", "preset": PRESET, "seed": SEED, **{split: len(tracks) for split, tracks in songs.items()}},
-        "training seconds": seconds,
+        "training": {t: {k: made[t][k] for k in ("epoch", "step", "seconds", "valid_loss")} for t in TARGETS},
         "test scores (mean over songs, dB)": table,
         "files": {p.name: {"bytes": p.stat().st_size, "sha256": files.sha256(p)} for p in sorted(out.glob("*.safetensors"))},
         "provenance": files.provenance(command="make checkpoints", seed=SEED, device=device),
@@ -81,9 +78,9 @@ def main():
     parser.add_argument("--out", type=Path, default=files.shipped("checkpoints", "open-unmix-student"))
     parser.add_argument("--steps", type=int, default=training.STUDENT.max_steps)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS)
     arguments = parser.parse_args()
-    train_set(arguments.runs, arguments.out, arguments.steps, arguments.device, arguments.threads)
+    train_set(arguments.runs, arguments.out, arguments.steps, arguments.device, arguments.targets)
 
 
 if __name__ == "__main__":
