@@ -30,10 +30,14 @@ class Separator:
         `sepkit.streaming.share_remainder`.
     uses_references : bool
         Whether `separate` makes use of true stems, where there are any.
+    steps : tuple of int
+        Samples after which its view of the audio repeats, the preferred first: chunks
+        that start there are framed as the whole would be.
     device : torch.device
     """
 
     uses_references = False
+    steps = ()
 
     def __init__(self, name, targets=None, sample_rate=None, channels=None, residual=None):
         self.name, self.targets = name, None if targets is None else tuple(targets)
@@ -121,7 +125,7 @@ class OracleSeparator(Separator):
         if kind not in (*KINDS, "mwf"):
             raise unknown("oracle", kind, (*KINDS, "mwf"))
         super().__init__(name or kind, residual=residual)
-        self.kind, self.stft = kind, STFT(n_fft, hop)
+        self.kind, self.stft, self.steps = kind, STFT(n_fft, hop), (hop,)
 
     @torch.no_grad()
     def separate(self, mixture, references=None):

@@ -1,5 +1,6 @@
 """Chunks, rates and channels: whatever the cut, the gain is one and nothing is lost."""
 
+import math
 import random
 
 import pytest
@@ -10,6 +11,7 @@ from sepkit.datasets import MemoryTrack
 from sepkit.errors import SepkitError
 from sepkit.metrics.sdr import sdr
 from sepkit.separation import MixtureSeparator, Separator
+from sepkit.stft import STFT
 from sepkit.streaming import Notice, join, plan, separate_at, share_remainder, stream
 
 RATE = 8000
@@ -92,6 +94,51 @@ def test_chunks_at_another_rate_equal_the_whole(rate):
         assert (chunked[target] - whole[target]).abs().max() < 1e-5
     inner = slice(500, -500)
     assert (chunked["b"] - 2 * track.mixture())[:, inner].abs().max() < 1e-4
+
+
+class Gate(Separator):
+    """Keeps the loud bins: an STFT that starts elsewhere keeps others."""
+
+    def __init__(self, sample_rate=None):
+        super().__init__("gate", ("a",), sample_rate)
+        self.stft, self.steps = STFT(256, 64), (64,)
+
+    def separate(self, mixture, references=None):
+        spectrum = self.stft(mixture)
+        return {"a": self.stft.inverse(spectrum * (spectrum.abs() > 1), mixture.shape[-1])}
+
+
+@pytest.mark.parametrize("rate, best", [(None, 120), (16000, 90), (12000, 70)])
+def test_chunks_are_framed_as_the_whole_is(rate, best):
+    track = MemoryTrack("song", {"a": noise(samples=5 * RATE)}, RATE)
+    whole = joined(stream(Gate(rate), track, chunk=None))["a"]
+    chunked = joined(stream(Gate(rate), track, chunk=2.0, overlap=0.5))["a"]
+    assert sdr(whole, chunked) > best
+    adrift = Gate(rate)
+    adrift.steps = (63,)
+    assert sdr(whole, joined(stream(adrift, track, chunk=2.0, overlap=0.5))["a"]) < 30
+
+
+def test_starts_fall_on_steps_at_both_rates_unless_that_makes_chunks_too_long():
+    for rate, own, steps, chunk, expected in (
+        (44100, 44100, (307200, 1024), 30.0, 307200),
+        (44100, 44100, (307200, 1024), 10.0, 1024),
+        (48000, 44100, (1024,), 30.0, 160 * 1024),  # 147 * 1024 of the separator's samples
+        (48000, 44100, (1024,), 10.0, 160),
+        (22050, 44100, (1024,), 10.0, 512),
+        (44100, None, (512,), 10.0, 512),
+    ):
+        starts = []
+
+        class Spy(MemoryTrack):
+            def mixture(self, start=0, frames=None):
+                starts.append(start)
+                return torch.zeros(1, frames)
+
+        separator = MixtureSeparator(("a",))
+        separator.sample_rate, separator.steps, separator.separate = own, steps, lambda x, references=None: {"a": x}
+        list(stream(separator, Spy("song", {"a": torch.zeros(1, 1).expand(1, 60 * rate)}, rate), chunk, 2.0))
+        assert math.gcd(*starts) % expected == 0 and len(starts) > 2
 
 
 def test_memory_of_a_stream_does_not_depend_on_the_length_and_progress_ends_at_it():
