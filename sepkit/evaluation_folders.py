@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from . import audio
-from .datasets import SPLITS, audio_files, is_song, open_tracks
+from .datasets import SPLITS, open_tracks
+from .datasets.folders import audio_files, is_song
 from .errors import SepkitError
 
 

@@ -105,7 +105,7 @@ def test_ctrl_c_says_one_line_and_exits_with_130(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sepkit.doctor.examine", interrupted)
+    monkeypatch.setattr("sepkit.cli.doctor.examine", interrupted)
     said = sepkit("doctor")
     assert (said.exit_code, said.stderr) == (130, "sepkit: interrupted\n")
 
@@ -124,7 +124,7 @@ def test_whatever_goes_wrong_is_said_in_one_line(monkeypatch, error, line):
     def broken(*_):
         raise error
 
-    monkeypatch.setattr("sepkit.doctor.examine", broken)
+    monkeypatch.setattr("sepkit.cli.doctor.examine", broken)
     said = sepkit("doctor")
     assert said.exit_code == 1 and said.stderr.startswith(f"sepkit: error: {line}") and said.stderr.count("\n") == 1
 
@@ -144,7 +144,7 @@ def test_doctor_names_what_is_there_and_what_to_do_about_gaps(tmp_path, monkeypa
 
 
 def test_doctor_notices_torch_and_torchaudio_that_do_not_fit():
-    from sepkit.doctor import _matched
+    from sepkit.cli.doctor import _matched
 
     assert _matched("2.11.0+cu130", "2.11.0") == ("ok", "")
     status, remedy = _matched("2.12.0", "2.11.0")

@@ -3,14 +3,22 @@
 >>> tracks = open_tracks("band", split="test", preset="smoke")   # doctest: +SKIP
 """
 
+from importlib import import_module
 from pathlib import Path
 
 from ..errors import SepkitError, unknown
 from ..files import data_root
-from .folders import FolderTrack, audio_files, is_song
-from .track import MemoryTrack, Track
 
 __all__ = ["DATASETS", "SPLITS", "FolderTrack", "MemoryTrack", "Track", "data_set_name", "open_tracks"]
+# Loaded when first used: they import torch, which the processes that render the band do without.
+_LAZY = {"FolderTrack": "folders", "MemoryTrack": "track", "Track": "track"}
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 #: name -> (what it is, how to get it)
 DATASETS = {
@@ -88,6 +96,8 @@ def _locate(data, root, preset):
 
 def _songs(folder):
     """{split folder name or "": [song paths]}."""
+    from .folders import is_song
+
     splits = [name for name in SPLITS if (folder / name).is_dir() and not is_song(folder / name)]
     if splits:
         return {name: _songs_in(folder / name) for name in splits}
@@ -95,6 +105,7 @@ def _songs(folder):
 
 
 def _songs_in(folder):
+    from .folders import is_song
     from .musdb18 import SUFFIX
 
     found = [path for path in folder.iterdir() if not path.name.startswith(".") and (path.name.endswith(SUFFIX) or is_song(path))]
@@ -121,8 +132,10 @@ def _validation(pool):
 
 
 def _open(path, sample_rate, channels):
+    from .folders import FolderTrack
+    from .musdb18 import StemTrack
+
     if path.is_dir():
         return FolderTrack(path, sample_rate, channels)
-    from .musdb18 import StemTrack
 
     return StemTrack(path, sample_rate, channels)

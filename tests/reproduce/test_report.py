@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from sepkit.cli_reproduce import as_text
+from sepkit.cli.reproduce import as_text
 from sepkit.errors import SepkitError
 from sepkit.metrics.scores import save_scores
 from sepkit.reproduce import ledger, readme, stored

@@ -56,8 +56,8 @@ def band(
 
     Run it again to go on after an interruption, or with more songs to add some.
     """
-    from .datasets import band as generator
-    from .files import data_root
+    from ..datasets import band as generator
+    from ..files import data_root
 
     if knobs:
         rows = [(name, kind, _range(kind, allowed), what) for name, (kind, allowed, what) in generator.KNOBS.items()]
@@ -74,9 +74,9 @@ def band(
 @plainly
 def musdb7s(root: Root = None):
     """Download MUSDB18's free 7-second excerpts (144 songs, 140 MB): the smallest real data set."""
-    from .datasets import musdb18
+    from ..datasets import musdb18
     from .doctor import FFMPEG, found_data
-    from .errors import SepkitError
+    from ..errors import SepkitError
 
     folder, songs = next((folder, songs) for name, folder, songs, _ in found_data(root) if name == "musdb7s")
     if not songs:
@@ -88,9 +88,9 @@ def musdb7s(root: Root = None):
 
 def download(folder):
     """Fetch the excerpts beside `folder`, then rename: half a download is never taken for the data set."""
-    from .datasets import musdb18
-    from .errors import SepkitError
-    from .files import free_bytes
+    from ..datasets import musdb18
+    from ..errors import SepkitError
+    from ..files import free_bytes
 
     if free_bytes(folder) < 1e9:
         raise SepkitError(f"{folder}: the excerpts need 1 GB while they are unpacked; free some space or pass --root DIR")

@@ -1,6 +1,6 @@
 """What can stand after ``--model`` and ``--separator``: ``sepkit models``."""
 
-from .files import read_json, shipped
+from ..files import read_json, shipped
 
 #: What the separators that need no training are. Oracles read the true stems, so they only score.
 ABOUT = {
@@ -16,10 +16,10 @@ ABOUT = {
 
 def separators():
     """One dict (name, kind, targets, what) for every network, method and shipped checkpoint."""
-    from . import separation
-    from .models import MODELS
-    from .models.downloads import manifest
-    from .models.registry import model_class
+    from .. import separation
+    from ..models import MODELS
+    from ..models.downloads import manifest
+    from ..models.registry import model_class
 
     rows = []
     for name in MODELS:

@@ -37,9 +37,9 @@ def reproduce(
 
     Chapters whose notebook, code, data and parameters are unchanged are not run again.
     """
-    from .device import resolve_device
-    from .reproduce import batch, ledger
-    from .reproduce.report import write_report
+    from ..device import resolve_device
+    from ..reproduce import batch, ledger
+    from ..reproduce.report import write_report
 
     if device != "auto":
         resolve_device(device)  # say now, not in every chapter, that it is missing

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from . import __version__
-from .cli_data import app as data_app
-from .cli_reproduce import EPILOG, reproduce
+from .. import __version__
+from .data import app as data_app
+from .reproduce import EPILOG, reproduce
 from .console import assignments, complain, note, on_terminal, plainly, print_json, print_table, progress
 
 app = typer.Typer(
@@ -105,13 +105,13 @@ def separate(
     ] = None,
 ):
     """Split songs into their stems."""
-    from .errors import SepkitError, unknown
+    from ..errors import SepkitError, unknown
 
     suffixes = ("wav", "flac", "mp3", "ogg")
     if ext.lstrip(".").lower() not in suffixes:
         raise unknown("format", ext, suffixes)
-    from . import separation
-    from .device import resolve_device
+    from .. import separation
+    from ..device import resolve_device
 
     separator = separation.get(model, resolve_device(device), niter=niter, residual=residual)
     options = {"two_stems": two_stems, "suffix": f".{ext.lstrip('.').lower()}", "clip": clip, "notice": note}
@@ -159,11 +159,11 @@ def evaluate(
         raise typer.BadParameter("give --separator, or --reference and --estimate, not both")
     if not separator and not (reference and estimate):
         raise typer.BadParameter("give --reference and --estimate, or --separator")
-    from . import evaluation
+    from .. import evaluation
 
     metrics = tuple(metric)
     if separator:
-        from . import datasets, separation
+        from .. import datasets, separation
 
         chosen = separation.get(separator, device=device)
         tracks = datasets.open_tracks(data, split, preset=preset)
@@ -181,7 +181,7 @@ def evaluate(
 
 
 def _print_scores(scores):
-    from .reproduce import ledger
+    from ..reproduce import ledger
 
     for table in ledger.tables([], scores):
         rows = [(row.system, *(_decibels(row.ours.get(t)) for t in table.targets), row.songs) for row in table.rows]
@@ -227,9 +227,9 @@ def train(
     device: Device = "auto",
 ):
     """Train a network for one target; Ctrl-C saves, and the same command goes on."""
-    from . import models, training
-    from .datasets import open_tracks
-    from .errors import unknown
+    from .. import models, training
+    from ..datasets import open_tracks
+    from ..errors import unknown
 
     sizes = {"student": (training.STUDENT, training.STUDENT_MODEL), "paper": (training.Recipe(), {})}
     if size not in sizes:

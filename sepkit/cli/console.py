@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import typer
 
-from .errors import SepkitError
+from ..errors import SepkitError
 
 
 def plainly(function):
@@ -68,7 +68,7 @@ def describe(error):
 
 def print_json(value):
     """JSON on stdout, NaN as null, for other programs to read."""
-    from .files import _finite
+    from ..files import _finite
 
     typer.echo(json.dumps(_finite(value), indent=1, ensure_ascii=False))
 

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 
-from .files import commit, data_root, free_bytes, read_json, shipped
+from ..files import commit, data_root, free_bytes, read_json, shipped
 
 PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "librosa", "soundfile", "lightning-fabric", "safetensors", "typer")
 EXTRAS = {
@@ -58,7 +58,7 @@ def examine(root=None):
 
 
 def _versions():
-    from . import __version__
+    from .. import __version__
 
     where = commit()
     yield Check("sepkit", f"{__version__}{f' at {where}' if where else ''}")
@@ -84,7 +84,7 @@ def _matched(torch, torchaudio):
 
 
 def _device():
-    from .device import resolve_device
+    from ..device import resolve_device
 
     try:
         import torch
@@ -124,7 +124,7 @@ def found_data(root=None):
 
     A data set that is not there, or not complete, has a remedy.
     """
-    from .datasets import DATASETS
+    from ..datasets import DATASETS
 
     base = data_root(root)
     rows = []
