@@ -102,7 +102,7 @@ class Recipe:
 #: many steps, a large step size that falls to nothing, and a loss in which quiet passages count.
 STUDENT = Recipe(
     loss="nmse", batch=8, chunk_seconds=3.0, samples_per_track=16, lr=5e-3, schedule="cosine", clip=1.0,
-    max_steps=4000, cache="memory",
+    max_steps=3000, cache="memory",
 )
 #: The network that goes with it: 1.2 million parameters, 2.5 MB in half precision.
 STUDENT_MODEL = dict(hidden=128, layers=3, dropout=0.1)

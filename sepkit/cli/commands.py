@@ -212,7 +212,7 @@ def train(
     batch: Annotated[int | None, typer.Option(help="Examples a step.", show_default="16; student 8")] = None,
     chunk_seconds: Annotated[float | None, typer.Option(help="Seconds an example.", show_default="6; student 3")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most so many epochs.", show_default="1000")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="At most so many steps.", show_default="none; student 4000")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="At most so many steps.", show_default="none; student 3000")] = None,
     max_seconds: Annotated[float | None, typer.Option(help="At most so many seconds.", show_default="none")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that prepare examples.", show_default="0")] = None,
     recipe: Annotated[
