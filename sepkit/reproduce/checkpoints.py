@@ -51,7 +51,7 @@ def write_manifest(out, recipe, songs, device):
     """Score the stored networks on the test songs and write down all that made them."""
     separator = separation.get(out, device=device)
     made = {target: models.read_header(out / f"{target}.safetensors")["extra"] for target in TARGETS}
-    scores = evaluation.evaluate(separator, songs["test"])
+    scores = evaluation.evaluate(separator, songs["test"], dataset="band", seed=SEED, profile="student")
     table = {
         target: {
             metric: round(aggregate([s for s in scores if (s.target, s.metric) == (target, metric)], "mean"), 2)

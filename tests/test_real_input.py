@@ -1,0 +1,43 @@
+"""The shipped networks on real recordings, where those are at hand."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+from sepkit import audio, evaluation, separation
+from sepkit.files import shipped
+
+spec = importlib.util.spec_from_file_location("real_multitrack", Path(__file__).with_name("real_multitrack.py"))
+real = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(real)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not real.available(), reason="the real recordings (../shared/samples) are not on this machine"),
+    pytest.mark.skipif(not shipped("checkpoints", "open-unmix-student").is_dir(), reason="no checkpoints are shipped"),
+]
+
+
+@pytest.mark.parametrize("residual", [None, "spread"])
+def test_four_stems_of_a_real_song_have_its_length_and_sum_to_it(tmp_path, residual):
+    song = real.SAMPLES / "mixes" / "Kevin_MacLeod_-_Vibe_Ace.hq.ogg"
+    separator = separation.get("open-unmix", device="cpu", residual=residual)
+    written = separation.separate_file(song, separator, tmp_path)
+    mixture, rate = audio.read(song)
+    stems = {target: audio.read(path) for target, path in written.items()}
+    assert set(stems) == {"vocals", "drums", "bass", "other"}
+    assert all(stem_rate == rate and stem.shape == mixture.shape for stem, stem_rate in stems.values())
+    rest = mixture - sum(stem for stem, _ in stems.values())
+    match = 10 * torch.log10(mixture.square().sum() / rest.square().sum())
+    assert match >= (60 if residual else 10)  # without it, the filter's regularisation leaves a little over
+
+
+def test_the_networks_lie_between_the_mixture_and_the_oracle():
+    track = real.real_multitrack()
+    vocals = {}
+    for name in ("mixture", "open-unmix", "irm1"):
+        scores = evaluation.evaluate(separation.get(name, device="cpu"), [track], metrics=("usdr",))
+        vocals[name] = next(s.value for s in scores if s.target == "vocals")
+    assert vocals["mixture"] + 1 < vocals["open-unmix"] < vocals["irm1"]
