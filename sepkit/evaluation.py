@@ -81,10 +81,8 @@ def evaluate(
         "window": window, "hop": hop, "chunk": chunk, "overlap": overlap,
     }  # fmt: skip
     about = {"device": str(separator.device), "seed": None, "profile": None, **about, "separator": settings["separator"]}
-    places = Places(out)
-    jobs = [
-        _Job(separator, track, places.song(track.name), settings, provenance(**about)) for track in tracks
-    ]
+    facts, places = provenance(**about), Places(out)
+    jobs = [_Job(separator, track, places.song(track.name), settings, facts) for track in tracks]
     results = {}
     for done, (index, result) in enumerate(_run(jobs, workers, notice), start=1):
         results[index] = result
