@@ -106,7 +106,7 @@ class Row:
         )  # fmt: skip
         return (
             f'<div class="row" role="group" aria-label="{safe}" style="--tint:{tint}"><span class="label">{safe}</span>{solo}'
-            f'<label class="gain">gain <input type="range" min="-30" max="6" step="1" value="0" aria-label="gain of {safe} in dB">'
+            f'<label class="gain">gain <input type="range" min="-30" max="0" step="1" value="0" aria-label="gain of {safe} in dB">'
             f'<output>0 dB</output></label><audio controls preload="none" src="{self._encoded[label]}"></audio></div>'
         )
 

@@ -1,0 +1,88 @@
+"""The chapters as files: their fixed order, short code, and exercises whose stubs and solutions are what the checks expect."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+CHAPTERS = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+PARAMETERS = ["profile", "weights", "data", "device", "seed", "out_dir"]
+
+
+def cells(path, kind=None):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if kind in (None, cell.cell_type)]
+
+
+def python(source):
+    """A cell's code without the lines that only IPython understands."""
+    return re.sub(r"^(\s*)%.*$", r"\1pass", source, flags=re.MULTILINE)
+
+
+def exercises(path):
+    """(method, the stub cell's source, the solution's source) of every exercise, in order."""
+    everything = cells(path)
+    for index, cell in enumerate(everything):
+        found = re.search(r"check\.(ex_\d\d_\d+)\(", cell.source) if cell.cell_type == "code" else None
+        if found:
+            details = re.search(r"<details>.*?```python\n(.*?)```.*?</details>", everything[index + 1].source, re.DOTALL)
+            assert details, f"{found.group(1)}: no collapsed solution right below its cell"
+            yield found.group(1), python(cell.source), details.group(1)
+
+
+def verdict(path, code):
+    """Run an exercise's code with what its chapter imports; what the check at its end says."""
+    imports = [node for cell in cells(path, "code") for node in ast.parse(python(cell.source)).body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    space = {}
+    exec(compile(ast.Module(imports, []), path.name, "exec"), space)
+    *before, last = ast.parse(code).body
+    exec(compile(ast.Module(before, []), path.name, "exec"), space)
+    return eval(compile(ast.Expression(last.value), path.name, "eval"), space)
+
+
+@CHAPTERS
+def test_every_exercise_has_a_stub_and_a_solution_that_its_check_accepts(path):
+    found = list(exercises(path))
+    assert len(found) >= 2
+    for name, stub, solution in found:
+        assert verdict(path, stub).status == "not attempted", name
+        said = verdict(path, f"{solution}\n{stub.strip().splitlines()[-1]}")
+        assert said.status == "right", f"{name}: {said}"
+
+
+@CHAPTERS
+def test_chapters_begin_and_end_alike(path):
+    text, code = cells(path, "markdown"), cells(path, "code")
+    first = cells(NOTEBOOKS[0], "code")
+    assert text[0].source.startswith(f"# {path.name[:2]} · ")
+    assert "**You will be able to**" in text[0].source and "**Before:**" in text[0].source
+    assert [cell.source for cell in code[:2]] == [cell.source for cell in first[:2]], "set-up and parameter cells are identical everywhere"
+    assert "parameters" in code[1].metadata.get("tags", [])
+    names = [node.targets[0].id for node in ast.parse(code[1].source).body]
+    assert names == PARAMETERS
+    assert f'chapter.begin("{path.stem}"' in "".join(cell.source for cell in code)
+    assert any("## Recap" in cell.source for cell in text)
+    assert "run.finish()" in code[-1].source
+
+
+@CHAPTERS
+def test_code_is_short_enough_to_be_read(path):
+    for cell in cells(path, "code"):
+        assert len(cell.source.splitlines()) <= 40, cell.source[:60]
+        for node in ast.walk(ast.parse(python(cell.source))):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                assert node.end_lineno - node.lineno + 1 <= 16, node.name
+
+
+@CHAPTERS
+def test_stored_outputs_are_whole_small_and_say_nothing_of_the_machine(path):
+    raw = path.read_text(encoding="utf-8")
+    assert len(raw.encode()) <= 700_000 and "data:audio" not in raw
+    assert not re.search(r"/(home|root|Users|tmp|work)/", raw)
+    code = cells(path, "code")
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert not [output for cell in code for output in cell.outputs if output.output_type == "error"]
+    figures = [output for cell in code for output in cell.outputs if "image/png" in output.get("data", {})]
+    assert len(figures) >= 3
