@@ -217,12 +217,12 @@ def boxes(groups, ylabel="SDR (dB)", ax=None, title=""):
 
 
 def table(frame, caption="", digits=2):
-    """A pandas table with rounded numbers, for display."""
+    """A pandas table for display, with a caption; numbers rounded, whole ones left whole."""
     from IPython.display import Markdown, display
 
     if caption:
         display(Markdown(f"*{caption}*"))
-    return frame.astype(float).round(digits) if all(kind.kind in "fiu" for kind in frame.dtypes) else frame.round(digits)
+    return frame.round(digits)
 
 
 def _picture(values, sample_rate, hop, title, ax, top, cmap, limits, unit, start):

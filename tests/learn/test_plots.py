@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -66,6 +67,11 @@ def test_boxes_show_every_value_and_leave_nan_out():
     dots = np.concatenate([line.get_ydata() for line in ax.lines if line.get_marker() == "."])
     assert sorted(dots) == [1, 2, 3]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["ibm", "irm1"]
+
+
+def test_tables_round_numbers_and_keep_whole_ones_whole():
+    shown = plots.table(pd.DataFrame({"songs": [8], "gain": [1.2345]}), digits=1)
+    assert shown.songs.tolist() == [8] and shown.songs.dtype.kind == "i" and shown.gain.tolist() == [1.2]
 
 
 def test_a_stored_figure_is_small_and_keeps_its_colours():
