@@ -1,11 +1,16 @@
-"""What all tests share: no settings of whoever runs them, and one thread, which small tensors prefer."""
+"""What all tests share: no settings of whoever runs them, one thread, which small tensors prefer, and broken files."""
 
 import os
+import signal
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 torch.set_num_threads(1)
+# A shell that runs tests in the background makes them ignore Ctrl-C, and their children too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +18,30 @@ def _no_user_settings(monkeypatch):
     """SEPKIT_... variables must not decide the outcome of a test."""
     for name in [name for name in os.environ if name.startswith("SEPKIT_")]:
         monkeypatch.delenv(name)
+
+
+def _spoil(kind, path):
+    """Write a file that is broken in the way `kind` says."""
+    good = 0.1 * np.random.default_rng(0).standard_normal((8000, 2))
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("this is no music\n" * 50)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "zero length":
+        soundfile.write(path, np.zeros((0, 2)), 44100)
+    elif kind == "six channels":
+        soundfile.write(path, np.zeros((100, 6)), 44100)
+    elif kind in ("nan", "inf"):
+        good[4000, 1] = float(kind)
+        soundfile.write(path, good, 44100, subtype="FLOAT")
+    elif kind == "truncated":
+        soundfile.write(path, good, 44100, format="FLAC")
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.fixture
+def spoil():
+    """``spoil(kind, path)`` writes a file that is broken in a named way."""
+    return _spoil

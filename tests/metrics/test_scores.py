@@ -27,10 +27,13 @@ def song(names=("vocals", "drums", "bass"), seconds=5):
     return references, estimates
 
 
+#: Once for all: it holds the second at which it was made.
+MADE = provenance("make it", device="cpu", seed=0, profile="smoke")
+
+
 def make(value=1.0, **changes):
     score = Score(
-        "a song", "vocals", "csdr", value, "irm1", "band", card_for("csdr", ["vocals", "drums"]),
-        provenance("make it", device="cpu", seed=0, profile="smoke"),
+        "a song", "vocals", "csdr", value, "irm1", "band", card_for("csdr", ["vocals", "drums"]), MADE,
     )  # fmt: skip
     return replace(score, **changes)
 
