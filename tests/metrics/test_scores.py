@@ -33,7 +33,7 @@ MADE = provenance("make it", device="cpu", seed=0, profile="smoke")
 
 def make(value=1.0, **changes):
     score = Score(
-        "a song", "vocals", "csdr", value, "irm1", "band", card_for("csdr", ["vocals", "drums"]), MADE,
+        "a song", "vocals", "csdr", value, "irm1", "band", card_for("csdr", ["vocals", "drums"]), dict(MADE),
     )  # fmt: skip
     return replace(score, **changes)
 
