@@ -6,6 +6,7 @@ refused elsewhere, unless the caller asks for clipping.
 Chapter 01 listens to what the sample rate does.
 """
 
+import functools
 import math
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -67,11 +68,37 @@ def info(path):
         header = soundfile.info(str(path))
     except (soundfile.LibsndfileError, RuntimeError, OSError):
         raise SepkitError(f"{path}: not readable as audio; expected WAV, FLAC, OGG or MP3") from None
-    if header.frames <= 0:
+    samples = header.frames
+    if header.format == "MP3" and not _states_its_length(path):
+        stat = path.stat()
+        samples = _decoded_samples(str(path), stat.st_mtime_ns, stat.st_size)
+    if samples <= 0:
         raise SepkitError(f"{path}: holds no samples (zero length); export it again")
     if header.channels > MAX_CHANNELS:
         raise SepkitError(f"{path}: has {header.channels} channels; mix it down to 1 or 2 first")
-    return AudioInfo(path, header.samplerate, header.frames, header.channels, header.subtype)
+    return AudioInfo(path, header.samplerate, samples, header.channels, header.subtype)
+
+
+def _states_its_length(path):
+    """Whether an MP3 file has a Xing, Info or VBRI header; without one, its length is only guessed from the bit rate."""
+    with open(path, "rb") as file:
+        start = file.read(10)
+        if start[:3] == b"ID3":  # a tag goes before; its size is written in 7 bits a byte
+            file.seek(10 + sum(byte << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0))))
+        else:
+            file.seek(0)
+        frame = file.read(2048)
+    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+@functools.lru_cache(maxsize=256)
+def _decoded_samples(path, changed, size):
+    """The samples of a file, counted by decoding it: once for each state of the file."""
+    total = 0
+    with soundfile.SoundFile(path) as file:
+        while read := len(file.read(BLOCK, dtype="float32")):
+            total += read
+    return total
 
 
 def read(path, start=0, frames=None, sample_rate=None, channels=None):
