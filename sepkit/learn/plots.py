@@ -78,9 +78,11 @@ def png(fig, colours=56, dpi=90):
     buffer, small = io.BytesIO(), io.BytesIO()
     fig.savefig(buffer, format="png", dpi=dpi)
     image = Image.open(buffer).convert("RGB")
-    # Our own colours stay exact. The others come from every colour counted once, so that rare ones, such as peaks, are kept.
+    # Our own colours stay exact, and those of large areas, such as a translucent bar. The others come from every colour
+    # counted once, so that rare ones, such as peaks, are kept.
     exact = np.array([[round(255 * c) for c in to_rgb(name)] for name in dict.fromkeys(("white", "black", *COLOURS.values(), *CYCLE))])
-    distinct = np.unique(np.asarray(image).reshape(-1, 3), axis=0)
+    distinct, count = np.unique(np.asarray(image).reshape(-1, 3), axis=0, return_counts=True)
+    exact = np.concatenate([exact, distinct[count > 0.01 * count.sum()]])
     drawn = Image.fromarray(distinct[None]).quantize(colours, method=Image.Quantize.MEDIANCUT).getpalette()[: 3 * colours]
     drawn = np.array(drawn).reshape(-1, 3)
     drawn = drawn[np.abs(drawn[:, None] - exact).max(-1).min(-1) > 6]  # near-doubles would tint the background
