@@ -4,7 +4,12 @@ Importing the package is cheap: submodules load when they are first used, so
 ``import sepkit`` pulls in neither torch nor librosa.
 """
 
+import os
 from importlib import import_module
+
+# Threads that wait for each other sleep instead of spinning. On a machine that has something else to do,
+# spinning made separation five times slower; OpenMP reads this once, when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 
