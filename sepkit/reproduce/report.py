@@ -123,8 +123,9 @@ def card_text(table):
 
 
 def provenance_text(provenance):
-    """Where a number of ours comes from, in one line."""
+    """Where a number of ours comes from, in one line; the day is enough, so that rows of one run share a line."""
     facts = {"chapter": provenance.get("chapter"), **{key: provenance.get(key) for key in FACTS}}
+    facts["date"] = facts["date"][:10] if facts["date"] else None
     return ", ".join(f"{key} {value}" for key, value in facts.items() if value is not None)
 
 
