@@ -138,7 +138,8 @@ class Run:
             As they were kept: with this run's provenance.
         """
         rows = [scores] if isinstance(scores, (Score, tuple)) else list(scores)
-        kept = [self._score(row, track, separator, dataset or self.dataset, facts) for row in rows]
+        own = self.provenance(**facts)  # once: it asks git
+        kept = [self._score(row, track, separator, dataset or self.dataset, own) for row in rows]
         self.scores += kept
         return kept
 
@@ -154,16 +155,15 @@ class Run:
         save_scores(path, self.scores)
         print(f"{len(self.scores)} scores written to results/{path.name} (data: {self.dataset}, profile: {self.profile}, seed: {self.seed})")
 
-    def _score(self, row, track, separator, dataset, facts):
+    def _score(self, row, track, separator, dataset, own):
         if isinstance(row, Score):
-            own = self.provenance(**facts)
             given = {key: value for key, value in row.provenance.items() if value is not None and key != "command"}
             return replace(row, provenance={**own, **given})
         if track is None or separator is None:
             raise SepkitError("run.score: (target, metric, value, card) rows need track=... and separator=...")
         target, metric, value, card = row
         card = MetricCard(metric, card) if isinstance(card, str) else card
-        return Score(track, target, metric, float(value), separator, dataset, card, self.provenance(**facts))
+        return Score(track, target, metric, float(value), separator, dataset, card, dict(own))
 
     def _told_data(self):
         return self.data if self.dataset == self.data else f"<{self.dataset}>"  # no paths of this machine

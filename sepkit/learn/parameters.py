@@ -5,9 +5,8 @@ from pathlib import Path
 
 from ..errors import SepkitError, unknown
 from ..files import repo_root
+from ..reproduce.batch import PROFILES, WEIGHTS
 
-PROFILES = ("smoke", "student", "paper")
-WEIGHTS = ("shipped", "published", "train")
 #: parameter -> (environment variable, value without it)
 _DEFAULTS = {
     "profile": ("SEPKIT_PROFILE", "student"),
