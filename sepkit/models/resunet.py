@@ -1,0 +1,370 @@
+"""ResUNet: a deep residual U-Net that estimates magnitude and phase apart.
+
+Kong, Cao, Liu, Choi and Wang, "Decoupling Magnitude and Phase Estimation with
+Deep ResUNet for Music Source Separation", ISMIR 2021 (arXiv 2109.05418). Three
+networks share the code: the paper's, one that first splits the audio into four
+bands (Liu, Xie, Wu and Yang, "Channel-wise Subband Input for Better Voice and
+Accompaniment Separation on High Resolution Music", Interspeech 2020), and one a
+three-hundredth of the size. Chapter 05 takes them apart.
+"""
+
+import torch
+from torch import nn
+
+from ..errors import SepkitError, unknown
+from ..stft import STFT
+from .pqmf import PQMF
+
+LOSSES = ("l1",)
+#: Maps that the network gives for each bin: mask, the two components of the phase shift, addition.
+MAPS = 4
+#: Least magnitude, 1e-10 squared: where the mixture is fainter, its phase means nothing.
+FAINT = 1e-5
+#: For one core and a quarter of an hour: see tests/bench/bench_resunet.py for its step time.
+STUDENT_MODEL = dict(widths=(16, 24, 32, 48, 48, 48))
+
+
+def decoupled(mixture, mask, shift, addition):
+    """An estimate from its magnitude and phase, each made from the mixture's.
+
+        |Y| = relu(|M| |X| + Q),    angle Y = angle X + angle M
+
+    (the paper's equations 8 to 11). A mask alone can neither leave the mixture's phase nor,
+    bounded by 1, exceed its magnitude: the phase shift and the addition do that.
+
+    Parameters
+    ----------
+    mixture : complex Tensor
+        X, any shape.
+    mask : Tensor
+        |M|, 0 to 1, of the same shape.
+    shift : complex Tensor
+        exp(i angle M): numbers of magnitude 1, of the same shape.
+    addition : Tensor
+        Q, of the same shape, in the units of |X|.
+
+    Returns
+    -------
+    complex Tensor
+        Y. With mask 1, shift 1 and addition 0 it is X. Silent where X is 0, which has no phase.
+    """
+    magnitude = _magnitude(mixture)
+    return torch.relu(magnitude * mask + addition) * (mixture / magnitude) * shift
+
+
+class ResUNet(nn.Module):
+    """What the three networks have in common; build one of those.
+
+    Parameters
+    ----------
+    target : str
+        The stem that the network estimates.
+    widths : sequence of int
+        Feature maps of the encoder's stages. The decoder mirrors them. Each stage but
+        the last halves frames and bins, the last only the bins.
+    bottleneck : int
+        Stages between encoder and decoder, as wide as the last.
+    n_fft, hop : int
+        STFT window and hop, in samples (of a band, where there are bands).
+    sample_rate, channels : int
+        The audio that the network is for.
+    momentum : float
+        Of the normalisation's running statistics.
+    bands : int
+        Bands that a `PQMF` makes of the audio; 1: none.
+    stage : callable
+        ``stage(inputs, outputs, momentum)`` makes the layers of one stage.
+    up : callable
+        ``up(inputs, outputs, factors)`` makes the layer that enlarges.
+    decoder_slope : float
+        For negative values before that layer.
+
+    Notes
+    -----
+    B, C, T: batch, channels, samples; K: bands; F, N: bins, frames; W: feature maps.
+    The network has BatchNorm: in training, examples of a batch influence each other,
+    in evaluation they do not.
+    """
+
+    def __init__(self, target, widths, bottleneck, n_fft, hop, sample_rate, channels, momentum, *, bands, stage, up, decoder_slope):
+        super().__init__()
+        widths = [int(width) for width in widths]
+        if not widths or min(widths) < 1 or bottleneck < 0:
+            raise SepkitError(f"widths={widths}, bottleneck={bottleneck}: expected one width of at least 1 for each stage")
+        if n_fft % 2 ** (len(widths) + 1):
+            raise SepkitError(f"n_fft={n_fft}: {len(widths)} stages halve the bins, so a multiple of {2 ** (len(widths) + 1)} was expected")
+        self.settings = dict(
+            target=target, widths=widths, bottleneck=bottleneck, n_fft=n_fft, hop=hop, sample_rate=sample_rate,
+            channels=channels, momentum=momentum,
+        )  # fmt: skip
+        self.set_loss("l1")
+        self.sample_rate, self.channels, self.targets = sample_rate, channels, (target,)
+        self.bands, self.window = bands, n_fft * bands
+        self.stft = STFT(n_fft, hop)
+        if bands > 1:
+            self.pqmf = PQMF(bands)
+
+        pools = [(2, 2)] * (len(widths) - 1) + [(1, 2)]  # (frames, bins)
+        self.frame_multiple = 2 ** (len(widths) - 1)
+        self.input_norm = nn.BatchNorm2d(self.stft.bins, momentum=momentum)
+        inputs = [channels * bands, *widths[:-1]]
+        self.encoder = nn.ModuleList(Encoder(stage(i, o, momentum), pool) for i, o, pool in zip(inputs, widths, pools))
+        self.bottleneck = nn.Sequential(*(stage(widths[-1], widths[-1], momentum) for _ in range(bottleneck)))
+        self.decoder = nn.ModuleList(
+            Decoder(nn.BatchNorm2d(i, momentum=momentum), decoder_slope, up(i, o, pool), stage(2 * o, o, momentum))
+            for i, o, pool in zip([widths[-1], *reversed(widths[1:])], reversed(widths), reversed(pools))
+        )
+        self.last = stage(widths[0], widths[0], momentum)
+        self.head = nn.Conv2d(widths[0], channels * MAPS * bands, 1)
+        self.apply(_initialise)
+
+    def set_loss(self, kind):
+        """Choose what training minimises; the paper has one loss only, ``"l1"``."""
+        if kind not in LOSSES:
+            raise unknown("loss", kind, LOSSES)
+
+    def forward(self, mixture):
+        """Separate.
+
+        Parameters
+        ----------
+        mixture : Tensor
+            (B, C, T), any T from 1 up.
+
+        Returns
+        -------
+        Tensor
+            The target, (B, C, T).
+
+        Raises
+        ------
+        SepkitError
+            If the mixture is empty, or has another number of channels.
+        """
+        spectrum, samples = self._spectrum(mixture)                       # (B, C, K, F, N)
+        estimate = self._estimate(spectrum, *self._maps(spectrum))        # (B, C, K, F, N)
+        parts = self.stft.inverse(estimate, samples)                      # (B, C, K, about T / K)
+        return self.pqmf.synthesis(parts, mixture.shape[-1]) if self.bands > 1 else parts.squeeze(2)
+
+    def loss(self, mixture, target):
+        """Mean absolute error of the waveform, the paper's section 3.5.
+
+        Parameters
+        ----------
+        mixture, target : Tensor
+            (B, C, T), with T at least one window.
+        """
+        if mixture.shape[-1] < self.window:
+            raise SepkitError(f"chunks of {mixture.shape[-1]} samples are shorter than one window of {self.window}; use longer chunks")
+        return (self(mixture) - target).abs().mean()
+
+    @torch.no_grad()
+    def maps(self, mixture):
+        """What the network decides for one mixture or several, for a look at it.
+
+        Parameters
+        ----------
+        mixture : Tensor
+            (B, C, T)
+
+        Returns
+        -------
+        dict of str to Tensor (B, C, K, F, N)
+            ``"mixture"``: X, complex. ``"mask"``: |M|. ``"phase"``: angle M, in radians, -pi to pi.
+            ``"addition"``: Q. ``"estimate"``: Y, complex. With bands, the odd ones run from
+            high to low frequencies (see `PQMF`).
+        """
+        spectrum, _ = self._spectrum(mixture)
+        mask, shift, addition = self._maps(spectrum)
+        return {
+            "mixture": spectrum, "mask": mask, "phase": shift.angle(), "addition": addition,
+            "estimate": self._estimate(spectrum, mask, shift, addition),
+        }  # fmt: skip
+
+    def load_published(self, state):
+        """Take over weights of the authors: a state dict, or the ``{"model": state dict}`` of their files.
+
+        Raises
+        ------
+        SepkitError
+            Naming what is missing, left over or of another shape.
+        """
+        from .checkpoints import fill  # it imports the registry, which imports this file
+        from .resunet_published import renamed
+
+        fill(self, renamed(state, self), "the published weights")
+
+    def _spectrum(self, mixture):
+        """The STFT of each band, (B, C, K, F, N), and how many samples a band has."""
+        if mixture.ndim != 3 or mixture.shape[1] != self.channels or mixture.numel() == 0:
+            raise SepkitError(
+                f"{self.name} was built for {self.channels} channel(s): got a mixture of shape {tuple(mixture.shape)}, "
+                f"expected (batch, {self.channels}, samples)"
+            )
+        parts = self.pqmf.analysis(mixture) if self.bands > 1 else mixture.unsqueeze(2)  # (B, C, K, about T / K)
+        return self.stft(parts), parts.shape[-1]
+
+    def _maps(self, spectrum):
+        """Mask, phase shift and addition, each (B, C, K, F, N)."""
+        frames = spectrum.shape[-1]
+        x = self._unet(_magnitude(spectrum).flatten(1, 2))                # (B, 4 C K, N', F - 1)
+        x = x[:, :, :frames].transpose(2, 3)                              # (B, 4 C K, F - 1, N)
+        x = nn.functional.pad(x, (0, 0, 0, 1))                            # the top bin gets 0 back, (B, 4 C K, F, N)
+        x = x.unflatten(1, (self.channels, MAPS, self.bands))             # (B, C, 4, K, F, N)
+        mask, cosine, sine, addition = x.unbind(2)                        # (B, C, K, F, N) each
+        cosine, sine = torch.tanh(cosine), torch.tanh(sine)
+        length = (cosine.square() + sine.square()).clamp_min(1e-20).sqrt()  # clamped first: sqrt has no slope at 0
+        shift = torch.complex(cosine / length, sine / length)
+        return torch.sigmoid(mask), shift, torch.tanh(addition) if self.bands > 1 else addition
+
+    def _estimate(self, spectrum, mask, shift, addition):
+        return decoupled(spectrum, mask, shift, addition)
+
+    def _unet(self, magnitude):
+        """(B, C K, F, N) to (B, 4 C K, N', F - 1), N' being N rounded up to what can be halved."""
+        x = self.input_norm(magnitude.transpose(1, 2))                    # each bin standardised, (B, F, C K, N)
+        x = x.permute(0, 2, 3, 1)[..., :-1]                               # without the top bin, (B, C K, N, F - 1)
+        x = nn.functional.pad(x, (0, 0, 0, -x.shape[2] % self.frame_multiple))  # (B, C K, N', F - 1)
+        skips = []
+        for stage in self.encoder:
+            x, skip = stage(x)                                            # (B, W, N' / 2, F / 2) and (B, W, N', F), and so on
+            skips.append(skip)
+        x = self.bottleneck(x)                                            # (B, W, N' / 32, F / 64)
+        for stage in self.decoder:
+            x = stage(x, skips.pop())                                     # (B, W, N' / 32, F / 32), and so on
+        return self.head(self.last(x))                                    # (B, 4 C K, N', F - 1)
+
+
+class ResUNetISMIR2021(ResUNet):
+    """The paper's network: 143 layers, 102.6 million parameters, all frequencies at once.
+
+    See `ResUNet` for the parameters; the defaults are the paper's.
+    """
+
+    name = "resunet-ismir2021"
+
+    def __init__(self, target="vocals", widths=(32, 64, 128, 256, 384, 384), bottleneck=4, n_fft=2048, hop=441,
+                 sample_rate=44100, channels=2, momentum=0.01):
+        super().__init__(target, widths, bottleneck, n_fft, hop, sample_rate, channels, momentum, bands=1,
+                         stage=residual_stage, up=transposed, decoder_slope=0.0)  # fmt: skip
+
+
+class ResUNetSubbandtime(ResUNet):
+    """As the paper's network, on four bands of a quarter of the sample rate: a fifth of the work.
+
+    See `ResUNet` for the parameters; the defaults are the authors'. The addition
+    is a tanh here.
+    """
+
+    name = "resunet-subbandtime"
+
+    def __init__(self, target="vocals", widths=(32, 64, 128, 256, 384, 384), bottleneck=4, n_fft=512, hop=110,
+                 sample_rate=44100, channels=2, momentum=0.01):
+        super().__init__(target, widths, bottleneck, n_fft, hop, sample_rate, channels, momentum, bands=4,
+                         stage=residual_stage, up=transposed, decoder_slope=0.0)  # fmt: skip
+
+
+class ResUNetMobileNet(ResUNet):
+    """Subbandtime with separable convolutions and few feature maps: 0.3 million parameters.
+
+    See `ResUNet` for the parameters; the defaults are the authors'. (Their code
+    mixes momenta of 0.1, in the stages, and 0.01.)
+    """
+
+    name = "resunet-mobilenet"
+
+    def __init__(self, target="vocals", widths=(32, 64, 64, 64, 64, 64), bottleneck=1, n_fft=512, hop=110,
+                 sample_rate=44100, channels=2, momentum=0.1):
+        super().__init__(target, widths, bottleneck, n_fft, hop, sample_rate, channels, momentum, bands=4,
+                         stage=separable_stage, up=nearest, decoder_slope=0.01)  # fmt: skip
+
+
+class PreActivated(nn.Module):
+    """Normalisation and leaky ReLU before a convolution without bias that keeps the size."""
+
+    def __init__(self, inputs, outputs, kernel, momentum, groups=1):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(inputs, momentum=momentum)
+        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
+
+    def forward(self, x):
+        return self.conv(nn.functional.leaky_relu(self.norm(x), 0.01, inplace=True))
+
+
+class Residual(nn.Module):
+    """Layers that add to their input, which a 1x1 convolution adapts where the widths differ."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+        inputs, outputs = layers[0].conv.in_channels, layers[-1].conv.out_channels
+        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x):
+        return self.shortcut(x) + self.layers(x)
+
+
+class Encoder(nn.Module):
+    """A stage, and its output averaged over `pool` (frames, bins)."""
+
+    def __init__(self, stage, pool):
+        super().__init__()
+        self.stage, self.pool = stage, pool
+
+    def forward(self, x):
+        x = self.stage(x)
+        return nn.functional.avg_pool2d(x, self.pool), x
+
+
+class Decoder(nn.Module):
+    """Enlarge, put the encoder's output beside it, and a stage."""
+
+    def __init__(self, norm, slope, up, stage):
+        super().__init__()
+        self.norm, self.slope, self.up, self.stage = norm, slope, up, stage
+
+    def forward(self, x, skip):
+        x = self.up(nn.functional.leaky_relu(self.norm(x), self.slope, inplace=True))
+        return self.stage(torch.cat([x, skip], 1))
+
+
+def residual_stage(inputs, outputs, momentum):
+    """Four blocks of two 3x3 convolutions."""
+    starts = (inputs, outputs, outputs, outputs)
+    return nn.Sequential(*(
+        Residual(PreActivated(i, outputs, 3, momentum), PreActivated(outputs, outputs, 3, momentum)) for i in starts
+    ))  # fmt: skip
+
+
+def separable_stage(inputs, outputs, momentum):
+    """Two blocks, in which a 3x3 convolution of each map alone stands between two that mix the maps."""
+    return nn.Sequential(*(
+        Residual(
+            PreActivated(i, outputs, 1, momentum),
+            PreActivated(outputs, outputs, 3, momentum, groups=outputs),
+            PreActivated(outputs, outputs, 1, momentum),
+        )
+        for i in (inputs, outputs)
+    ))  # fmt: skip
+
+
+def transposed(inputs, outputs, factors):
+    """Enlarge by learned patches that do not overlap."""
+    return nn.ConvTranspose2d(inputs, outputs, factors, stride=factors, bias=False)
+
+
+def nearest(inputs, outputs, factors):
+    """Mix the maps, then repeat each value; the authors' order is the other, with the same result."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.Upsample(scale_factor=factors))
+
+
+def _magnitude(spectrum):
+    return torch.view_as_real(spectrum).square().sum(-1).clamp_min(FAINT**2).sqrt()
+
+
+def _initialise(module):
+    """As the authors: Xavier's uniform weights and no bias; normalisations start as PyTorch's do."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
