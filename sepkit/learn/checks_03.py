@@ -53,7 +53,7 @@ def _left(angle):
 )
 def ex_03_2(answer):
     """It is zero for a Gaussian, negative for flat distributions such as the uniform one (-1.2), and large for speech."""
-    y = 0.5 + 2 * _signals()[1]
+    y = 3 + 2 * _signals()[1]
     got = float(attempt(answer, y))
     d = y - y.mean()
     right = float((d**4).mean() / (d**2).mean() ** 2 - 3)
