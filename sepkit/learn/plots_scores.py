@@ -1,0 +1,179 @@
+"""Figures about scores: what an SDR is made of, how it moves, and how sure it is (chapter 08).
+
+As in `plots`, each function draws into `ax` or makes a figure, and returns the axes.
+"""
+
+import numpy as np
+
+from ..errors import SepkitError
+from .plots import CYCLE, colour, figure
+
+#: One colour and line a measure, through the whole chapter.
+MEASURES = {
+    "SDR": ("#4d4d4d", "-"), "ISR": ("#0072B2", "--"), "SIR": ("#D55E00", "-."), "SAR": ("#009E73", ":"), "SI-SDR": ("#CC79A7", "-"),
+}  # fmt: skip
+#: part of an error -> its measure, its direction in a drawing of three axes, and where its label goes (points)
+_STEPS = {
+    "spatial": ("ISR", (1.0, 0.0), (0, -11)), "interference": ("SIR", (0.55, 0.38), (9, -6)), "artefacts": ("SAR", (0.0, 1.0), (7, 0)),
+}  # fmt: skip
+_TOP = 60.0  # dB: beyond it an error cannot be heard, and rounding decides
+
+
+def sweep(x, values, ax=None, title="", xlabel="", top=_TOP, bottom=-30.0):
+    """Measures over the size of an error, held between `bottom` and `top` dB.
+
+    Parameters
+    ----------
+    x : sequence of float
+    values : dict of str to sequence of float
+        A name of `MEASURES` -> dB. What lies outside is drawn on the border.
+    """
+    ax = ax if ax is not None else figure()[1]
+    for name, series in values.items():
+        tint, line = MEASURES[name]
+        ax.plot(x, np.clip(np.asarray(series, dtype=float), bottom, top), line, color=tint, label=name, marker=".", markersize=4)
+    ax.set(xlabel=xlabel, ylabel="dB", title=title, ylim=(bottom - 4, top + 4))
+    ax.grid(True)
+    return ax
+
+
+def staircase(energies, ax=None, title=""):
+    """How an estimate comes about: from the stem by three steps at right angles, drawn to scale.
+
+    The line stands for everything made of delayed copies of the stem, the floor for
+    everything made of delayed copies of all stems; what stands up from the floor is neither.
+
+    Parameters
+    ----------
+    energies : dict of str to float
+        ``"reference"``, ``"spatial"``, ``"interference"`` and ``"artefacts"``: the energy
+        of the stem and of the three parts of the error. Lengths are their square roots.
+    """
+    missing = [name for name in ("reference", *_STEPS) if name not in energies]
+    if missing:
+        raise SepkitError(f"staircase: no energy of {', '.join(missing)}; expected reference, {', '.join(_STEPS)}")
+    ax = ax if ax is not None else figure(height=2.6, width=6)[1]
+    scale = float(energies["reference"]) ** 0.5
+    stem = end = np.array([1.0, 0.0])
+    steps = []
+    for name, (_, direction, _) in _STEPS.items():
+        steps.append((name, end, end := end + float(energies[name]) ** 0.5 / scale * np.array(direction)))
+    across = 0.9 * np.array(_STEPS["interference"][1])
+    wide = np.array([max(1.5, steps[0][2][0] + 0.45), 0.0])
+    left = np.array([-0.08, 0.0])
+    ax.fill(*np.array([left, wide, wide + across, left + across]).T, color="#eef0f4", linewidth=0)
+    ax.plot(*np.array([left, wide]).T, color="#98a2b3", linewidth=0.8)
+    ax.annotate("delays of the stem", wide, xytext=(0, -23), textcoords="offset points", ha="right", fontsize=7.5, color="#667085")
+    ax.annotate("delays of all stems", wide + across, xytext=(0, 4), textcoords="offset points", ha="right", fontsize=7.5, color="#667085")
+    _arrow(ax, 0 * stem, stem, "#667085", "stem", (0, -11))
+    for name, begin, end in steps:
+        measure, _, offset = _STEPS[name]
+        _arrow(ax, begin, end, MEASURES[measure][0], f"{name} ({measure})", offset)
+    _arrow(ax, 0 * stem, end, "black", "estimate", (-14, 5))
+    ax.plot(*np.array([stem, end]).T, ":", color="#667085", linewidth=1)  # the whole error, which SDR counts
+    ax.set_title(title)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return ax
+
+
+def frames(values, ax=None, silent=None, hop=1.0, title="", ylabel="SDR (dB)"):
+    """Framewise scores as steps over time; frames without a score are shaded.
+
+    Parameters
+    ----------
+    values : dict of str to sequence of float (frames,)
+        NaN leaves a gap.
+    silent : sequence of bool (frames,), optional
+        What to shade; by default where every series is NaN.
+    hop : float
+        Seconds from frame to frame.
+    """
+    ax = ax if ax is not None else figure()[1]
+    series = {label: np.asarray(line, dtype=float) for label, line in values.items()}
+    count = len(next(iter(series.values())))
+    silent = np.all([np.isnan(line) for line in series.values()], axis=0) if silent is None else np.asarray(silent, dtype=bool)
+    for index in np.flatnonzero(silent):
+        ax.axvspan(index * hop, (index + 1) * hop, color="#e4e7ec", linewidth=0)
+    for index, (label, line) in enumerate(series.items()):
+        tint = colour(label) if colour(label) != "#7f7f7f" else CYCLE[index % len(CYCLE)]
+        ax.stairs(line, np.arange(count + 1) * hop, color=tint, label=label, baseline=None, linewidth=1.6)
+    ax.set(xlabel="time (s)", ylabel=ylabel, title=title, xlim=(0, count * hop))
+    ax.grid(True, axis="y")
+    if len(series) > 1:
+        ax.legend(ncols=len(series), loc="best")
+    return ax
+
+
+def ranks(table, ax=None, title=""):
+    """Who is first under which convention: a line a separator, 1 at the top.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row a separator, a column a convention; larger is better.
+    """
+    ax = ax if ax is not None else figure(height=2.8)[1]
+    place = table.rank(ascending=False)
+    columns = range(len(table.columns))
+    for index, (name, row) in enumerate(place.iterrows()):
+        tint = CYCLE[index % len(CYCLE)]
+        ax.plot(columns, row, "o-", color=tint, linewidth=2, markersize=7)
+        ax.annotate(name, (0, row.iloc[0]), xytext=(-10, 0), textcoords="offset points", ha="right", va="center", color=tint)
+        for column, value in zip(columns, table.loc[name]):
+            ax.annotate(f"{value:.1f}", (column, row.iloc[column]), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=7, color=tint)
+    ax.set_xticks(columns, table.columns)
+    ax.set_yticks(range(1, len(table) + 1))
+    ax.set(ylabel="place", title=title, ylim=(len(table) + 0.4, 0.4), xlim=(-0.9, len(table.columns) - 0.7))
+    ax.grid(True, axis="x")
+    return ax
+
+
+def intervals(comparisons, ax=None, title="", xlabel="difference in SDR (dB)"):
+    """Effects with their intervals, one line a comparison; grey where the interval holds 0.
+
+    Parameters
+    ----------
+    comparisons : dict of str to object
+        With ``effect``, ``low``, ``high``, ``wins`` and ``n``: `sepkit.metrics.statistics.Comparison`.
+    """
+    ax = ax if ax is not None else figure(height=0.5 + 0.38 * len(comparisons))[1]
+    for place, one in enumerate(comparisons.values()):
+        tint = "#667085" if one.low <= 0 <= one.high else CYCLE[0]
+        ax.plot([one.low, one.high], [place, place], color=tint, linewidth=3, solid_capstyle="round")
+        ax.plot(one.effect, place, "o", color=tint, markersize=7)
+        ax.annotate(f"{one.wins} of {one.n} songs", (one.high, place), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8, color=tint)
+    ax.axvline(0, color="#344054", linewidth=0.9)
+    ax.set_yticks(range(len(comparisons)), comparisons)
+    ax.set(xlabel=xlabel, title=title, ylim=(len(comparisons) - 0.5, -0.5))
+    ax.margins(x=0.2)
+    ax.grid(True, axis="x")
+    return ax
+
+
+def false_alarms(rates, ax=None, title="", nominal=0.05):
+    """How often a test cries "different!" where there is no difference, in percent, beside what it promises.
+
+    Parameters
+    ----------
+    rates : dict of str to float
+        Between 0 and 1.
+    """
+    ax = ax if ax is not None else figure(height=0.6 + 0.4 * len(rates))[1]
+    for place, rate in enumerate(rates.values()):
+        ax.barh(place, 100 * rate, height=0.6, color=CYCLE[1] if rate > 2 * nominal else CYCLE[2])
+        ax.annotate(f"{100 * rate:.1f} %", (100 * rate, place), xytext=(5, 0), textcoords="offset points", va="center")
+    ax.axvline(100 * nominal, color="black", linestyle="--", linewidth=1, label=f"promised: {100 * nominal:g} %")
+    ax.set_yticks(range(len(rates)), rates)
+    ax.set(xlabel="false alarms (%)", title=title, xlim=(0, 100), ylim=(len(rates) - 0.4, -0.6))
+    ax.legend(loc="lower right")
+    return ax
+
+
+def _arrow(ax, begin, end, tint, label, offset):
+    ax.plot(*np.array([begin, end]).T, alpha=0)  # the limits of the axes follow the arrows
+    if np.hypot(*(end - begin)) < 0.02:
+        return
+    ax.annotate("", end, begin, arrowprops={"arrowstyle": "-|>", "color": tint, "linewidth": 2, "shrinkA": 0, "shrinkB": 0})
+    side = "left" if offset[0] > 0 else "center"
+    ax.annotate(label, (begin + end) / 2, xytext=offset, textcoords="offset points", color=tint, fontsize=8, ha=side)
