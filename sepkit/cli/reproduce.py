@@ -64,11 +64,11 @@ def reproduce(
 
 
 def as_text(table):
-    """A table of the ledger as (title, columns, rows) of strings: reported | ours | difference where both exist."""
+    """A table of the ledger as (title, columns, rows) of strings: reported | ours | difference | verdict where both exist."""
     joined = [target for target in table.targets if any(row.difference(target) is not None for row in table.rows)]
     columns = ["system"]
     for target in table.targets:
-        columns += [f"{target} reported", f"{target} ours", f"{target} difference"] if target in joined else [target]
+        columns += [f"{target} reported", f"{target} ours", f"{target} difference", f"{target} verdict"] if target in joined else [target]
     rows = []
     for row in table.rows:
         if not row.ours:
@@ -77,7 +77,8 @@ def as_text(table):
         for target in table.targets:
             ours, difference = _number(row.ours.get(target)), row.difference(target)
             if target in joined:
-                cells += [_number(row.reported.get(target)), ours, "" if difference is None else f"{difference:+.2f}"]
+                told = "" if difference is None else f"{difference:+.2f}"
+                cells += [_number(row.reported.get(target)), ours, told, table.verdict(row, target)]
             else:
                 cells.append(ours)
         rows.append((*cells, row.songs, row.provenance.get("chapter", "")))

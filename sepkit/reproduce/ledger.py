@@ -2,24 +2,25 @@
 
 One table holds one data set and one metric card. A score of the band never
 enters a MUSDB18 column, MUSDB18 never a MUSDB18-HQ column, a mean never a
-column of medians; and a number without provenance is refused. Chapter 11.
+column of medians, an excerpt never a column of songs; and a number without
+provenance is refused. Where a number of ours repeats a published one, the
+difference has a verdict, with a tolerance that fits how it was repeated. Chapter 11.
 """
 
 import statistics
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import SepkitError
 from ..files import read_json
 from .reported import METRICS, Reported, load_reported
+from .tables import Row, Table
 
 __all__ = ["METRICS", "Reported", "Row", "Table", "check", "load_measured", "load_reported", "summary", "table", "tables"]
 
 TARGETS = ("vocals", "drums", "bass", "other")
 #: Names of data sets in the literature -> names in sepkit.
 DATA_SETS = {"MUSDB18": "musdb18", "MUSDB18-HQ": "musdb18hq"}
-#: BSSEval's other ratios, in dB like those of `METRICS`.
-FILTERED = ("isr", "sir", "sar")
 #: Separators here -> the row of the published tables that they repeat.
 SYSTEMS = {
     # "mixture" is not SiSEC's MIX: that is the mixture divided by the number of targets, 6 dB better (chapter 11).
@@ -31,54 +32,6 @@ SYSTEMS = {
     "umxhq": "Open-Unmix UMXHQ",
     "umxl": "Open-Unmix UMXL",
 }
-
-
-@dataclass
-class Row:
-    """One system of a table: published values, ours, or both.
-
-    `reported` and `ours` map target -> dB; `songs` counts those behind `ours`.
-    """
-
-    system: str
-    reported: dict = field(default_factory=dict)
-    ours: dict = field(default_factory=dict)
-    songs: int = 0
-    extra_training_data: bool = False
-    source: str = ""
-    provenance: dict = field(default_factory=dict)
-
-    def difference(self, target):
-        """Ours minus reported, or None where one is missing."""
-        if self.ours.get(target) is None or self.reported.get(target) is None:
-            return None
-        return self.ours[target] - self.reported[target]
-
-
-@dataclass
-class Table:
-    """One data set, one metric card, systems by targets."""
-
-    dataset: str
-    metric: str
-    card: dict
-    rows: list
-    targets: tuple
-
-    @property
-    def title(self):
-        """For a heading, such as ``cSDR on band (dB)``."""
-        return f"{self.metric} on {self.dataset}{' (dB)' if self.standard else ''}"
-
-    @property
-    def standard(self):
-        """Whether the metric is one of the field's, rather than a chapter's own."""
-        return self.metric in (*METRICS, *FILTERED)
-
-    @property
-    def measured(self):
-        """Whether any row holds a number of ours."""
-        return any(row.ours for row in self.rows)
 
 
 def load_measured(folder):
@@ -139,13 +92,15 @@ def tables(reported, measured):
     for chapter, scores in measured.items():
         for score in scores:
             check(score)
-            key = (_published_name(score.dataset), score.metric, tuple(sorted(asdict(score.card).items())))
+            card = tuple(sorted(asdict(score.card).items()))
+            key = (_published_name(score.dataset), score.metric, card, "excerpt" in score.provenance)
             groups.setdefault(key, {}).setdefault((score.separator, chapter), []).append(score)
     result = [_table(*key, systems, reported) for key, systems in groups.items()]
-    used = {(table.dataset, table.metric) for table in result}
-    for dataset, metric in dict.fromkeys((entry.dataset, entry.metric) for entry in reported):
-        if (dataset, metric) not in used:
-            result.append(_table(dataset, METRICS[metric][0], (), {}, reported))
+    used = {(table.dataset, table.metric, "") for table in result if any(row.reported for row in table.rows)}
+    for key in dict.fromkeys((entry.dataset, entry.metric, entry.aggregation) for entry in reported):
+        if key not in used:
+            dataset, metric, aggregation = key
+            result.append(_table(dataset, METRICS[metric][0], (), False, {}, reported, aggregation))
     return sorted(result, key=lambda table: (not table.measured, not table.standard))
 
 
@@ -167,8 +122,10 @@ def table(reported, measured, dataset, metric):
             raise SepkitError(f"{score.separator}, {score.track}: {score.metric} cannot enter a column of {metric}")
     wanted = [entry for entry in reported if (entry.dataset, entry.metric) == (dataset, metric)]
     found = tables(wanted, measured)
-    if len(found) > 1:
-        raise SepkitError(f"{metric} on {dataset}: the scores follow {len(found)} different metric cards; one table each")
+    measured_here = [one for one in found if one.measured]
+    if len(measured_here) > 1:
+        raise SepkitError(f"{metric} on {dataset}: the scores follow {len(measured_here)} different metric cards; one table each")
+    found = measured_here or found
     if not found:
         raise SepkitError(f"{metric} on {dataset}: neither reported nor measured numbers")
     return found[0]
@@ -198,29 +155,37 @@ def check(score):
         raise SepkitError(f"{where}: labelled {score.dataset}, but measured on {said}; a band score stays out of other columns")
 
 
-def _table(dataset, metric, card, systems, reported):
+def _table(dataset, metric, card, excerpts, systems, reported, aggregation=""):
     name = _published_metric(metric)
-    rows = [_row(separator, chapter, scores, name) for (separator, chapter), scores in systems.items()]
-    rows = _tell_apart(rows)
-    if not card or _as_published(dict(card)):
+    rows = _tell_apart([_row(separator, chapter, scores, name) for (separator, chapter), scores in systems.items()])
+    if not card or (_as_published(dict(card)) and not excerpts):
         for entry in reported:
-            if (entry.dataset, entry.metric) == (dataset, name):
+            if (entry.dataset, entry.metric, entry.aggregation) == (dataset, name, aggregation):
                 _enter(rows, entry)
     present = {target for row in rows for target in (*row.reported, *row.ours)}
     order = [*[t for t in TARGETS if t in present], *sorted(present - set(TARGETS))]
-    return Table(dataset, name, dict(card), rows, tuple(order))
+    return Table(dataset, name, dict(card), rows, tuple(order), excerpts, aggregation)
 
 
 def _row(separator, chapter, scores, metric):
-    how = summary(metric)
-    values = {}
+    how, values = summary(metric), {}
     for score in scores:
         if score.value is not None and score.value == score.value:  # NaN: silent, not scored
-            values.setdefault(score.target, {})[score.track] = score.value
-    ours = {target: how(list(songs.values())) for target, songs in values.items()}
-    songs = max((len(songs) for songs in values.values()), default=0)
-    provenance = {**scores[0].provenance, **({"chapter": chapter} if chapter else {})}
-    return Row(SYSTEMS.get(separator, separator), ours=ours, songs=songs, provenance=provenance)
+            values.setdefault(score.target, {}).setdefault(score.provenance["seed"], {})[score.track] = score.value
+    counts = {target: len(set().union(*seeds.values())) for target, seeds in values.items()}
+    by_seed = {target: [how(list(songs.values())) for songs in seeds.values()] for target, seeds in values.items()}
+    repeats = {score.provenance.get("repeats") for score in scores} - {None}
+    if len(repeats) > 1:
+        raise SepkitError(f"{separator}: its scores claim to repeat {' and '.join(sorted(repeats))}; one system each")
+    return Row(
+        repeats.pop() if repeats else SYSTEMS.get(separator, separator),
+        ours={target: statistics.fmean(found) for target, found in by_seed.items()},
+        counts=counts,
+        provenance={**scores[0].provenance, **({"chapter": chapter} if chapter else {})},
+        seeds=max(map(len, by_seed.values()), default=0),
+        spread={target: max(found) - min(found) for target, found in by_seed.items()},
+        retrained="repeats" in scores[0].provenance,
+    )
 
 
 def _tell_apart(rows):

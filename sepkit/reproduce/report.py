@@ -95,7 +95,7 @@ def chapters_html(chapters):
 def table_html(table):
     """One table of the ledger; ours beside the published number with the difference."""
     head = "".join(f"<th>{escape(target)}</th>" for target in table.targets)
-    rows = "".join(_row_html(row, table.targets) for row in table.rows)
+    rows = "".join(_row_html(row, table) for row in table.rows)
     heading = f"h2>{escape(table.title)}</h2" if table.measured else f"summary>{escape(table.title)}</summary"
     foot = f"Metric card: {escape(card_text(table))}." if table.card else ""
     origins = {}
@@ -119,7 +119,8 @@ def card_text(table):
         text = ", ".join(value) if isinstance(value, (tuple, list)) else str(value)
         parts.append(words.get(key, key.replace("_", " ") + ": {}").format(text))
     how = "median" if ledger.summary(table.metric) is ledger.statistics.median else "mean"
-    return "; ".join([*parts, f"{how} over songs"])
+    excerpts = ["excerpts of songs"] if table.excerpts else []
+    return "; ".join([*parts, *excerpts, f"{how} over songs"])
 
 
 def provenance_text(provenance):
@@ -129,16 +130,17 @@ def provenance_text(provenance):
     return ", ".join(f"{key} {value}" for key, value in facts.items() if value is not None)
 
 
-def _row_html(row, targets):
+def _row_html(row, table):
     cells = []
-    for target in targets:
+    for target in table.targets:
         ours, reported, difference = row.ours.get(target), row.reported.get(target), row.difference(target)
         if ours is None:
             cells.append(f"<td>{'' if reported is None else f'{reported:.2f}'}</td>")
         elif reported is None:
             cells.append(f"<td>{ours:.2f}</td>")
         else:
-            cells.append(f"<td>{ours:.2f}<small>reported {reported:.2f}, {difference:+.2f}</small></td>")
+            verdict = escape(table.verdict(row, target))
+            cells.append(f"<td>{ours:.2f}<small>reported {reported:.2f}, {difference:+.2f}: {verdict}</small></td>")
     source = row.source or f"chapter {row.provenance.get('chapter', '')}"
     extra = "<small>extra training data</small>" if row.extra_training_data else ""
     hint = escape(provenance_text(row.provenance) if row.ours else row.source, quote=True)

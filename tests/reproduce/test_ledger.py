@@ -28,7 +28,7 @@ def test_the_shipped_numbers_are_complete_and_exact():
     assert reported["Oracle IRM1", "bass", "MUSDB18", "cSDR", False] == 6.181
     assert reported["BSRNN", "vocals", "MUSDB18-HQ", "uSDR", False] == 10.04
     assert reported["BSRNN (thesis, + validation data)", "vocals", "MUSDB18-HQ", "cSDR", False] == 7.94
-    assert len(reported) == len(ledger.load_reported()) == 153
+    assert len(reported) == len(ledger.load_reported()) == 161
 
 
 @pytest.mark.parametrize(
@@ -103,3 +103,64 @@ def test_chapters_that_disagree_keep_a_row_each():
     assert [(row.system, row.ours["vocals"]) for row in table.rows] == [
         ("mixture (01_a)", 1.0), ("mixture (03_c)", 2.0),
     ]  # fmt: skip
+
+
+def irm1(values, seed=0, **said):
+    """Scores of the oracle on 50 songs: `values` shifts the published median."""
+    card, origin = card_for("csdr", FOUR), provenance(device="cpu", seed=seed, profile="smoke", **said)
+    values = [8.516 + values + (i % 2 - 0.5) * 1e-3 for i in range(50)]
+    return [Score(f"song {i}", "vocals", "csdr", value, "irm1", "musdb18", card, origin) for i, value in enumerate(values)]
+
+
+def verdict(measured, system="Oracle IRM1"):
+    table = ledger.table(ledger.load_reported(), measured, "MUSDB18", "cSDR")
+    (row,) = [row for row in table.rows if row.ours]
+    assert row.system == system
+    return table.verdict(row, "vocals")
+
+
+def test_inference_holds_within_a_tenth_of_a_decibel_on_all_songs():
+    assert verdict(irm1(0.09)) == "holds" and verdict(irm1(-0.09)) == "holds"
+    assert verdict(irm1(0.11)) == "fails" and verdict(irm1(-0.11)) == "fails"
+    assert verdict(irm1(0.0)[:49]) == "undecided: 49 of 50 songs"
+
+
+def test_a_retraining_is_judged_by_its_own_spread_over_seeds():
+    def trained(*shifts):
+        return [score for seed, shift in enumerate(shifts) for score in irm1(shift, seed, repeats="Open-Unmix UMX")]
+
+    gap = 6.32 - 8.516  # what brings the scores to UMX's published vocals
+    assert verdict(trained(gap), "Open-Unmix UMX") == "undecided: 1 of 3 seeds"
+    assert verdict(trained(gap, gap), "Open-Unmix UMX") == "undecided: 2 of 3 seeds"
+    assert verdict(trained(gap, gap + 0.2, gap + 0.4), "Open-Unmix UMX") == "holds", "mean 0.2 dB off, spread 0.4 dB"
+    assert verdict(trained(gap + 0.5, gap + 0.6, gap + 0.7), "Open-Unmix UMX") == "fails", "mean 0.6 dB off, spread 0.2 dB"
+    table = ledger.table(ledger.load_reported(), trained(gap, gap + 0.2, gap + 0.4), "MUSDB18", "cSDR")
+    (row,) = [row for row in table.rows if row.ours]
+    assert row.ours["vocals"] == pytest.approx(6.52) and row.spread["vocals"] == pytest.approx(0.4) and (row.seeds, row.songs) == (3, 50)
+
+
+def test_two_published_systems_cannot_be_repeated_at_once():
+    with pytest.raises(SepkitError, match="irm1: its scores claim to repeat A and B"):
+        ledger.tables([], irm1(0, repeats="A") + irm1(0, repeats="B"))
+
+
+def test_excerpts_keep_a_table_of_their_own_without_published_numbers():
+    joined = ledger.tables(ledger.load_reported(), irm1(0.0) + irm1(1.0, excerpt="8 s from the middle"))
+    whole, parts = sorted((table for table in joined if table.measured), key=lambda table: table.excerpts)
+    assert parts.title == "cSDR on MUSDB18 (dB), excerpts" and not any(row.reported for row in parts.rows)
+    assert any(row.difference("vocals") is not None for row in whole.rows)
+
+
+def test_a_mean_over_chunks_never_enters_a_column_of_medians():
+    tables = [table for table in ledger.tables(ledger.load_reported(), []) if (table.dataset, table.metric) == ("MUSDB18-HQ", "cSDR")]
+    assert sorted(table.aggregation for table in tables) == ["", "mean over 2772 overlapping chunks of 6 s"]
+    (chunks,) = [table for table in tables if table.aggregation]
+    assert all("thesis" in row.system for row in chunks.rows) and len(chunks.rows) == 4
+    assert not any("thesis" in row.system for table in tables if not table.aggregation for row in table.rows)
+    assert chunks.title == "cSDR on MUSDB18-HQ (dB), mean over 2772 overlapping chunks of 6 s"
+
+
+def test_published_numbers_stay_visible_when_ours_follow_another_card():
+    two = scores("irm1", [9.0], targets=("vocals", "accompaniment"))
+    published = [table for table in ledger.tables(ledger.load_reported(), two) if not table.measured]
+    assert any((table.dataset, table.metric) == ("MUSDB18", "cSDR") for table in published)

@@ -65,7 +65,7 @@ def test_report_shows_outcomes_links_numbers_and_where_they_come_from(out):
     assert any(row[:2] == ["04_x", "cell 3 of 9: ValueError: <b> & co"] for row in page.rows)
     assert page.links == ["executed/02_masking.ipynb", "executed/04_x.failed.ipynb"], "links are relative"
     assert ["Oracle IRM1", "8.00", "1", "chapter 02_masking"] in page.rows
-    assert any(row[:2] == ["Oracle IRM1", "8.60reported 8.52, +0.08"] for row in page.rows)
+    assert any(row[:2] == ["Oracle IRM1", "8.60reported 8.52, +0.08: undecided: 1 of 50 songs"] for row in page.rows)
     for said in ("cSDR on band (dB)", "cSDR on MUSDB18 (dB)", "BSSEval v4 images", "window 1.0 s", "profile smoke, seed 0, device cpu, commit"):
         assert said in text
 
@@ -84,13 +84,13 @@ def test_report_refuses_results_that_hold_no_scores(out):
         write_report(out)
 
 
-def test_printed_table_shows_reported_ours_difference_only_where_both_exist(out):
+def test_printed_table_shows_reported_ours_difference_and_verdict_only_where_both_exist(out):
     tables = ledger.tables(ledger.load_reported(), ledger.load_measured(out / "results"))
     shown = {title: (columns, rows) for title, columns, rows in (as_text(table) for table in tables if table.measured)}
     assert shown["cSDR on band (dB)"] == (("system", "vocals", "songs", "chapter"), [("Oracle IRM1", "8.00", 1, "02_masking")])
     columns, rows = shown["cSDR on MUSDB18 (dB)"]
-    assert columns[:5] == ("system", "vocals reported", "vocals ours", "vocals difference", "drums")
-    assert rows[0][:5] == ("Oracle IRM1", "8.52", "8.60", "+0.08", "")
+    assert columns[:6] == ("system", "vocals reported", "vocals ours", "vocals difference", "vocals verdict", "drums")
+    assert rows[0][:6] == ("Oracle IRM1", "8.52", "8.60", "+0.08", "undecided: 1 of 50 songs", "")
 
 
 def test_readme_table_from_notebooks_and_budgets(tmp_path):
