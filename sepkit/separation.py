@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from . import models
+from . import blind, models
 from .device import resolve_device
 from .errors import SepkitError, unknown
 from .masks import KINDS
@@ -149,10 +149,11 @@ def _joinable(nets):
     return len(layouts) == 1 and all(len(n.targets) == 1 for n in nets)
 
 
-#: name -> what makes it; chapters and blind methods add theirs
+#: name -> what makes it
 METHODS = {
     "mixture": MixtureSeparator,
     **{kind: partial(OracleSeparator, kind) for kind in (*KINDS, "mwf")},
+    **blind.METHODS,
 }
 _FILTER_OPTIONS = ("niter", "softmask", "frames_per_window")
 
@@ -169,9 +170,9 @@ def get(name_or_path, device="auto", weights="shipped", **options):
     ----------
     name_or_path : str or Path
         ``"mixture"``; an oracle (``"ibm"``, ``"irm1"``, ``"irm2"``, ``"psm"``,
-        ``"crm"``, ``"mwf"``); a model's name, such as ``"open-unmix"``, for its
-        checkpoints; a published set of weights, such as ``"umxhq"``; a
-        checkpoint file; or a folder of them, one a target.
+        ``"crm"``, ``"mwf"``); a method of `sepkit.blind`, such as ``"ica"``; a model's
+        name, such as ``"open-unmix"``, for its checkpoints; a published set of weights,
+        such as ``"umxhq"``; a checkpoint file; or a folder of them, one a target.
     device : str
         For networks; ``"auto"`` takes the fastest there is.
     weights : {"shipped", "published"}
@@ -179,7 +180,7 @@ def get(name_or_path, device="auto", weights="shipped", **options):
     **options
         Of the separator's class: ``name``, ``residual``; for networks also ``niter``,
         ``softmask`` and ``frames_per_window``, which the others ignore; for oracles
-        ``n_fft`` and ``hop``. A `residual` of True means ``"spread"``.
+        ``n_fft`` and ``hop``; for blind methods those of their classes. A `residual` of True means ``"spread"``.
 
     Returns
     -------
