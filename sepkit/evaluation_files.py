@@ -2,14 +2,14 @@
 
 import hashlib
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from .errors import SepkitError
 from .files import read_json
+from .metrics.findings import Finding
+from .metrics.museval_files import NAMES
 from .metrics.scores import load_scores, save_scores
-
-#: museval's names of the framewise metrics
-_MUSEVAL = {"csdr": "SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
 
 
 class Places:
@@ -26,9 +26,9 @@ class Places:
     def song(self, name):
         return None if self.folder is None else self.folder / f"{file_name(name)}.json"
 
-    def finish(self, scores):
+    def finish(self, scores, findings):
         if self.file is not None:
-            save_scores(self.file, scores)
+            save_scores(self.file, scores, {"findings": [asdict(finding) for finding in findings]})
         return scores
 
 
@@ -36,8 +36,8 @@ def file_name(name):
     return f"{name.replace('/', '_').replace(os.sep, '_')}" if name != "scores" else "scores (song)"
 
 
-def write_song(file, scores, frames, settings):
-    """One song's file: museval's schema, and sepkit's scores with their settings."""
+def write_song(file, scores, findings, frames, settings):
+    """One song's file: museval's schema, with null where it has NaN, and sepkit's scores with cards, settings and findings."""
     if file is None:
         return
     targets = []
@@ -45,19 +45,22 @@ def write_song(file, scores, frames, settings):
         count = next(iter(frames.values())).shape[-1] if frames else 0
         targets.append({"name": target, "frames": [
             {"time": k * settings["hop"], "duration": settings["window"], "metrics": {
-                name: float(frames[metric][row, k]) if metric in frames else None for metric, name in _MUSEVAL.items()
+                name: float(frames[metric][row, k]) if metric in frames else None for metric, name in NAMES.items()
             }}
             for k in range(count)
         ]})  # fmt: skip
-    save_scores(file, scores, {"targets": targets, "settings": settings})
+    save_scores(file, scores, {"targets": targets, "settings": settings, "findings": [asdict(f) for f in findings]})
 
 
 def finished(file, settings):
-    """The scores of an earlier run with the same settings, or None."""
+    """Scores and Findings of an earlier run with the same settings, or None."""
     if file is None or not file.is_file():
         return None
     try:
-        return load_scores(file) if read_json(file)["settings"] == settings else None
+        content = read_json(file)
+        if content["settings"] != settings:
+            return None
+        return load_scores(file), [Finding(**{**entry, "stems": tuple(entry["stems"])}) for entry in content["findings"]]
     except (SepkitError, KeyError, TypeError):  # broken, or somebody else's: score again
         return None
 

@@ -9,41 +9,52 @@ from . import audio
 from .datasets import SPLITS, open_tracks
 from .datasets.folders import audio_files, is_song
 from .errors import SepkitError
+from .evaluation_files import fingerprint
+from .evaluation_jobs import reference_audio, references_for
+from .files import sha256
+from .metrics.findings import Finding
 
 
 @dataclass
 class Song:
-    """A track and the files with its estimates: {target: path}."""
+    """A track and the files with its estimates."""
 
     track: object
-    files: dict
+    files: dict  # {target: path}
+    parts: dict  # {target: stems whose sum is its reference}
+    name: str  # what tables call the estimates
 
-    def read(self, told):
-        """References and estimates {target: (channels, samples)}, made to fit; what had to be done is added to `told`."""
-        references = {target: self.track.stem(target) for target in self.files}
-        estimates = {target: self._fitted(path, references[target], told) for target, path in self.files.items()}
-        told += mixed_up(self.track.name, references, estimates)
-        return references, estimates
+    def fingerprint(self):
+        return " ".join([fingerprint(self.track), *(f"{target} {sha256(path)[:16]}" for target, path in self.files.items())])
 
-    def _fitted(self, path, reference, told):
+    def read(self):
+        """References, estimates, findings and provenance: what does not fit exactly is made to fit, and told."""
+        findings, references = [], reference_audio(self.track, self.parts)
+        estimates = {target: self._fitted(target, path, references[target], findings) for target, path in self.files.items()}
+        return references, estimates, findings, {}
+
+    def _fitted(self, target, path, reference, findings):
+        def tell(kind, text):
+            findings.append(Finding(kind, "", (target,), f"{path}: {text}"))
+
         rate, (channels, samples) = self.track.sample_rate, reference.shape
         header = audio.info(path)
         if header.sample_rate != rate:
-            told.append(("rate", f"{path}: {header.sample_rate} Hz, resampled to the references' {rate} Hz"))
+            tell("rate", f"{header.sample_rate} Hz, resampled to the references' {rate} Hz")
         if header.channels != channels:
-            told.append(("channels", f"{path}: {header.channels} channel(s), made {channels} like the reference"))
+            tell("channels", f"{header.channels} channel(s), made {channels} like the reference")
         estimate = audio.read(path, sample_rate=rate, channels=channels)[0]
         missing = samples - estimate.shape[-1]
         if abs(missing) > (header.sample_rate != rate):  # resampling may round up one sample
             done = "padded with silence at its end" if missing > 0 else "cut at its end"
-            told.append(("length", (
-                f"{path}: {estimate.shape[-1]} samples, but the reference has {samples}: {done}; "
-                "if the two do not start together, the scores mean nothing: separate the song again"
-            )))  # fmt: skip
+            tell("length", (
+                f"{estimate.shape[-1] / rate:.3f} s, but the reference has {samples / rate:.3f} s ({abs(missing)} samples "
+                f"{'missing' if missing > 0 else 'more'}): {done}; if the two do not start together, the scores mean nothing"
+            ))  # fmt: skip
         return torch.nn.functional.pad(estimate, (0, max(0, missing)))[..., :samples]
 
 
-def paired_songs(reference, estimate, sample_rate=None):
+def paired_songs(reference, estimate, name, sample_rate=None):
     """Pair songs and stems by name.
 
     Parameters
@@ -51,12 +62,14 @@ def paired_songs(reference, estimate, sample_rate=None):
     reference, estimate : str or Path
         Two song folders, or two folders of songs; `estimate` may also hold them
         under ``test/`` and the like, as the reference may.
+    name : str
+        What tables call the estimates.
     sample_rate : int, optional
 
     Returns
     -------
     songs : list of Song
-    told : list of (kind, text)
+    findings : list of Finding
         What was left out, and why.
 
     Raises
@@ -68,7 +81,7 @@ def paired_songs(reference, estimate, sample_rate=None):
         raise SepkitError(f"{estimate}: no such folder; a folder with estimated stems was expected")
     tracks = open_tracks(reference, sample_rate=sample_rate)
     folders = _song_folders(Path(estimate))
-    told = []
+    findings = []
     if is_song(estimate) and Path(reference).is_dir() and is_song(reference):
         pairs = [(tracks[0], Path(estimate))]  # one song each: their folders may have any names
     elif is_song(estimate):
@@ -78,10 +91,10 @@ def paired_songs(reference, estimate, sample_rate=None):
         )
     else:
         pairs = [(track, folders[track.name]) for track in tracks if track.name in folders]
-        _check_songs(reference, estimate, tracks, folders, pairs, told)
-    songs = [_pair_stems(track, folder, told) for track, folder in pairs]
+        _check_songs(reference, estimate, tracks, folders, pairs, findings)
+    songs = [_pair_stems(track, folder, name, findings) for track, folder in pairs]
     _check_alike(songs)
-    return songs, told
+    return songs, findings
 
 
 def _song_folders(folder):
@@ -93,7 +106,7 @@ def _song_folders(folder):
     }  # fmt: skip
 
 
-def _check_songs(reference, estimate, tracks, folders, pairs, told):
+def _check_songs(reference, estimate, tracks, folders, pairs, findings):
     if not folders:
         raise SepkitError(f"{estimate}: no audio files, and no folders with any; expected SONG/vocals.wav, ...")
     if not pairs:
@@ -103,58 +116,41 @@ def _check_songs(reference, estimate, tracks, folders, pairs, told):
         )
     paired = {track.name for track, _ in pairs}
     if missing := [track.name for track in tracks if track.name not in paired]:
-        told.append(("songs", f"{estimate}: no estimates for {len(missing)} of {len(tracks)} songs ({_some(missing)}): scored without them"))
+        text = f"{estimate}: no estimates for {len(missing)} of {len(tracks)} songs ({_some(missing)}): scored without them"
+        findings.append(Finding("songs", "", (), text))
     if extra := [name for name in folders if name not in paired]:
-        told.append(("extra songs", f"{estimate}: {_some(extra)} left out, having no reference of that name"))
+        findings.append(Finding("extra songs", "", (), f"{estimate}: {_some(extra)} left out, having no reference of that name"))
 
 
-def _pair_stems(track, folder, told):
+def _pair_stems(track, folder, called, findings):
     files = {name: path for name, path in audio_files(folder).items() if name != "mixture"}
-    shared = {target: files[target] for target in track.stems if target in files}
-    if not shared:
+    parts, sums = references_for(track.stems, files, track.name)
+    if not parts:
         raise SepkitError(
             f"{folder}: its files ({_some(files)}) and the references of {track.name} ({', '.join(track.stems)}) have no name in common; "
             "stems are paired by name: rename the files"
         )
+    findings += sums
     for name in files:
-        if name not in track.stems:
-            told.append(("extra stems", f"{files[name]}: left out, there is no reference {name!r} (there are {', '.join(track.stems)})"))
-    if missing := [target for target in track.stems if target not in files]:
-        told.append(("missing stems", f"{folder}: no estimate of {', '.join(missing)}; scored without, which can change the frames that count for csdr"))
-    return Song(track, shared)
+        if name not in parts:
+            text = f"{files[name]}: left out, there is no reference {name!r} (there are {', '.join(track.stems)})"
+            findings.append(Finding("extra stems", "", (name,), text))
+    heard = {stem for stems in parts.values() for stem in stems}
+    if missing := tuple(stem for stem in track.stems if stem not in heard):
+        text = f"{folder}: no estimate of {', '.join(missing)}; scored without, which can change the frames that count for csdr"
+        findings.append(Finding("missing stems", "", missing, text))
+    return Song(track, {target: files[target] for target in parts}, parts, called)
 
 
 def _check_alike(songs):
     """A stem that only some songs lack is a mistake, and their scores could not be summarised together."""
-    found = {target for song in songs for target in song.files}
-    for song in songs:
-        for target in song.track.stems:
-            if target in found and target not in song.files:
+    for target in dict.fromkeys(target for song in songs for target in song.files):
+        for song in songs:
+            if target not in song.files and (target in song.track.stems or target not in {s for other in songs for s in other.track.stems}):
                 folder = next(iter(song.files.values())).parent
                 raise SepkitError(
                     f"{folder}: no estimate of {target}, which other songs have; separate this song again, or take it out of the folder"
                 )
-
-
-def mixed_up(track, references, estimates):
-    """A notice where each estimate resembles the reference of another one: files under wrong names.
-
-    Only a true exchange counts: a mixture that stands for all stems resembles the loudest.
-    """
-    names = [name for name in references if references[name].any() and estimates[name].any()]
-    if len(names) < 2:
-        return []
-    rows = [torch.stack([audios[name].flatten() for name in names]) for audios in (estimates, references)]
-    estimate, reference = (torch.nn.functional.normalize(x.double(), dim=1) for x in rows)
-    likeness = (estimate @ reference.T).square()  # squared correlation
-    best = likeness.argmax(1).tolist()
-    moved = [k for k in range(len(names)) if best[k] != k]
-    if sorted(best) != list(range(len(names))) or not all(likeness[k, best[k]] > 4 * likeness[k, k] for k in moved):
-        return []
-    return [
-        ("mixed up", f"{track}: the estimate {names[k]!r} resembles the reference {names[best[k]]!r} far more than its own; are the files named right?")
-        for k in moved
-    ]  # fmt: skip
 
 
 def _some(names, at_most=3):

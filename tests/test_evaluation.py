@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ import torch
 from sepkit import audio
 from sepkit.datasets import MemoryTrack, open_tracks
 from sepkit.errors import SepkitError
-from sepkit.evaluation import evaluate, evaluate_folders, to_table
+from sepkit.evaluation import evaluate, evaluate_folders, tables, to_table
 from sepkit.metrics import ffmpeg_available, load_scores, score_track
+from sepkit.metrics.statistics import bootstrap_interval
 from sepkit.separation import MixtureSeparator, OracleSeparator, Separator, get
 
 RATE = 4000
@@ -206,15 +208,43 @@ def test_a_silent_stem_is_told_once_with_what_to_do():
     assert all(math.isnan(s.value) for s in scores if s.metric == "csdr")
 
 
+def rescored(scores, **changes):
+    return [replace(score, **changes) for score in scores]
+
+
 def test_the_table_summarises_each_metric_as_its_authors_do():
     tracks = [make_track(name, k) for k, name in enumerate("abc")]
-    scores = [s for leak in (0.1, 0.5) for s in evaluate(Leak(leak), tracks, dataset="noise")]
-    scores = [s if k < len(scores) / 2 else type(s)(**{**s.__dict__, "separator": "leakier"}) for k, s in enumerate(scores)]
+    scores = evaluate(Leak(), tracks, dataset="noise") + rescored(evaluate(Leak(0.5), tracks, dataset="noise"), separator="leakier")
     lines = to_table(scores).splitlines()
-    assert lines[0].split() == ["csdr,", "dB", "vocals", "drums"] and lines[3] == "median over 3 songs of noise"
-    assert [line.split()[0] for line in lines[1:3]] == ["leak", "leakier"]
+    assert lines[0] == "cSDR on noise (dB): BSSEval v4 images, median over frames of 1 s, median over songs"
+    assert lines[1].split() == ["system", "vocals", "drums", "songs"]
+    assert [line.split()[0] for line in lines[2:4]] == ["leak", "leakier"]
+    mine = [s.value for s in scores if (s.separator, s.target, s.metric) == ("leakier", "drums", "csdr")]
+    assert lines[3].split()[-2:] == [f"{sorted(mine)[1]:.2f}", "3"]
     means = [s.value for s in scores if (s.separator, s.target, s.metric) == ("leakier", "drums", "usdr")]
-    assert lines[7].split()[-1] == f"{sum(means) / 3:.2f}" and lines[8] == "mean over 3 songs of noise"
+    assert lines[5].endswith("mean over songs") and lines[8].split()[-2] == f"{sum(means) / 3:.2f}"
+
+
+def test_the_table_never_mixes_cards_and_shows_what_is_undefined():
+    tracks = [make_track(name, k) for k, name in enumerate("ab")]
+    scores = evaluate(Leak(), tracks, metrics=["csdr"])
+    wide = evaluate(Leak(), tracks, metrics=["csdr"], window=2.0, hop=1.0)
+    alone = [replace(s, card=replace(s.card, target_set=("drums",))) for s in scores if s.target == "drums"]
+    titles = [table.title for table in tables(scores + wide + [replace(s, card=replace(s.card, target_set=("bass", "drums"))) for s in alone])]
+    assert [("of 2 s every 1 s" in t, "scored together with bass" in t) for t in titles] == [(False, False), (True, False), (False, True)]
+    one = tables([replace(scores[0], value=math.nan), *scores[1:]])[0]
+    assert one.rows[0][1].endswith("(of 1)") and one.rows[0][-1] == "2"
+    assert tables([replace(s, value=math.nan) for s in scores])[0].rows == [("leak", "nan", "nan", "2")]
+    assert tables([replace(s, value=math.inf) for s in scores])[0].rows == [("leak", "inf", "inf", "2")]
+
+
+def test_the_table_shows_songs_and_intervals():
+    (score,) = evaluate(Leak(), [make_track(stems=("x",))], metrics=["usdr"], notice=None)
+    scores = [replace(score, track=str(k), value=float(k)) for k in range(10)]
+    assert [row[1:] for row in tables(scores, songs=True)[0].rows] == [(str(k), f"{k:.2f}") for k in range(10)]
+    low, high = bootstrap_interval(range(10), statistic="mean")
+    assert low < 4.5 < high and tables(scores, interval=True)[0].rows == [("leak", f"4.50 [{low:.2f}, {high:.2f}]", "10")]
+    assert tables(scores[:4], interval=True)[0].rows == [("leak", "1.50", "4")]  # too few to say
 
 
 # --- folders
@@ -274,11 +304,12 @@ def test_what_does_not_fit_exactly_is_made_to_fit_and_told(tmp_path):
         "no estimate of bass; scored without",
         "vocals.wav: 8000 Hz, resampled to the references' 4000 Hz (and 3 more like this)",
         "drums.wav: 1 channel(s), made 2 like the reference",
-        "vocals.wav: 12000 samples, but the reference has 16000: padded with silence at its end",
+        "vocals.wav: 3.000 s, but the reference has 4.000 s (4000 samples missing): padded with silence at its end",
+        "a: 1 of 4 frames left out of csdr, isr, sir, sar: the estimate 'vocals' is silent in 1 (BSSEval's rule",
     ):
         assert text in found
-    assert "drums.wav: 24000 samples" not in found  # told once for each kind
-    assert len(told) == 7
+    assert "drums.wav: 6.000 s" not in found  # told once for each kind
+    assert len(told) == 8
 
 
 def test_an_estimate_at_another_rate_alone_is_not_called_too_long(tmp_path):
@@ -311,7 +342,9 @@ def test_exchanged_stems_are_noticed_but_a_mixture_for_all_is_not(tmp_path):
     for stem in ("vocals", "drums"):
         audio.write(folder / f"{stem}.wav", noise(0) + 4 * noise(1), RATE)
     evaluate_folders(tmp_path / "true", tmp_path / "est", metrics=["usdr"], notice=told.append)
-    assert told == []
+    assert [text.split(";")[0] for text in told] == [
+        "a: the estimate 'drums' would score 22.3 dB more when multiplied by 0.235"
+    ]  # four times too loud; and no exchange
 
 
 def test_folders_that_cannot_be_paired_say_why_and_what_to_do(tmp_path):

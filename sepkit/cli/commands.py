@@ -10,6 +10,7 @@ import typer
 
 from .. import __version__
 from .data import app as data_app
+from .evaluate import EXAMPLES, evaluate
 from .reproduce import EPILOG, reproduce
 from .console import assignments, complain, note, on_terminal, plainly, print_json, print_table, progress
 
@@ -129,67 +130,7 @@ def separate(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Examples: sepkit evaluate --reference songs --estimate separated --out scores.json | "
-             "sepkit evaluate --separator open-unmix --data band")  # fmt: skip
-@plainly
-def evaluate(
-    reference: Annotated[
-        Path | None,
-        typer.Option(help="Folder of songs with their true stems.", show_default=False),
-    ] = None,
-    estimate: Annotated[Path | None, typer.Option(help="Folder of songs with estimated stems.", show_default=False)] = None,
-    separator: Annotated[
-        str | None,
-        typer.Option(help="Or: separate --data with this, and score that.", show_default=False),
-    ] = None,
-    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.")] = "band",
-    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
-    preset: Annotated[str, typer.Option(help="Size of the band.")] = "student",
-    metric: Annotated[
-        list[str],
-        typer.Option(help="csdr, usdr, si_sdr, isr, sir, sar; may be repeated."),
-    ] = ("csdr", "usdr", "si_sdr"),
-    out: Annotated[Path | None, typer.Option(help="Write the Scores here (JSON).", show_default="printed only")] = None,
-    device: Device = "auto",
-    workers: Annotated[int, typer.Option(help="Songs scored at a time.", min=1)] = 1,
-    as_json: Json = False,
-):
-    """Score estimated stems against the true ones, or a separator on a data set."""
-    if separator and (reference or estimate):
-        raise typer.BadParameter("give --separator, or --reference and --estimate, not both")
-    if not separator and not (reference and estimate):
-        raise typer.BadParameter("give --reference and --estimate, or --separator")
-    from .. import evaluation
-
-    metrics = tuple(metric)
-    if separator:
-        from .. import datasets, separation
-
-        chosen = separation.get(separator, device=device)
-        tracks = datasets.open_tracks(data, split, preset=preset)
-        about = {"dataset": datasets.data_set_name(data), **({"preset": preset} if data == "band" else {})}
-        with progress("scoring") as update:
-            scores = evaluation.evaluate(chosen, tracks, out, metrics, workers, progress=update, notice=note, **about)
-    else:
-        with progress("scoring") as update:
-            scores = evaluation.evaluate_folders(reference, estimate, out, metrics, progress=update, notice=note)
-    if as_json:
-        from dataclasses import asdict
-
-        return print_json([asdict(score) for score in scores])
-    _print_scores(scores)
-
-
-def _print_scores(scores):
-    from ..reproduce import ledger
-
-    for table in ledger.tables([], scores):
-        rows = [(row.system, *(_decibels(row.ours.get(t)) for t in table.targets), row.songs) for row in table.rows]
-        print_table(table.title, ("system", *table.targets, "songs"), rows)
-
-
-def _decibels(value):
-    return "" if value is None else f"{value:.2f}"
+app.command(epilog=EXAMPLES)(plainly(evaluate))
 
 
 @app.command(epilog="Example: sepkit train --model open-unmix --target vocals --data band --size student --out runs/vocals")

@@ -62,7 +62,7 @@ class StemTrack(Track):
 
     def __init__(self, path, sample_rate=None, channels=None):
         self.path = Path(path)
-        self._stempeg = _stempeg()
+        _stempeg()  # complains now; a module cannot be kept, for a track must travel to other processes
         self.name, self.stems = self.path.name.removesuffix(SUFFIX), STEMS
         self.file_rate = SAMPLE_RATE
         self.sample_rate, self.channels = int(sample_rate or SAMPLE_RATE), channels or 2
@@ -82,8 +82,9 @@ class StemTrack(Track):
         return part[..., :frames]
 
     def _decode(self, name, seconds=None, duration=None):
+        stempeg = _stempeg()
         try:
-            data, _ = self._stempeg.read_stems(
+            data, _ = stempeg.read_stems(
                 str(self.path), start=seconds, duration=duration, stem_id=STREAMS.index(name), dtype="float32"
             )
         except Exception as error:  # stempeg passes on whatever ffmpeg and numpy say

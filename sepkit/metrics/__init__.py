@@ -1,6 +1,8 @@
 """How good a separation is: ratios in dB, and the Scores that carry them."""
 
 from .bsseval import bss_eval, ffmpeg_available
+from .findings import Finding, examine
+from .museval_files import load_museval, museval_frames
 from .scores import (
     DEFAULT_METRICS,
     METRICS,
@@ -8,14 +10,16 @@ from .scores import (
     Score,
     aggregate,
     card_for,
+    comparable,
     load_scores,
     save_scores,
-    score_track,
     to_frame,
 )
-from .sdr import framewise_sdr, sdr, si_sdr, usdr
+from .scoring import score_track
+from .sdr import framewise_sdr, sdr, si_sdr, silent_frames, usdr
 
 __all__ = [
-    "DEFAULT_METRICS", "METRICS", "MetricCard", "Score", "aggregate", "bss_eval", "card_for", "ffmpeg_available",
-    "framewise_sdr", "load_scores", "save_scores", "score_track", "sdr", "si_sdr", "to_frame", "usdr",
+    "DEFAULT_METRICS", "METRICS", "Finding", "MetricCard", "Score", "aggregate", "bss_eval", "card_for", "comparable", "examine",
+    "ffmpeg_available", "framewise_sdr", "load_museval", "load_scores", "museval_frames", "save_scores", "score_track", "sdr", "si_sdr",
+    "silent_frames", "to_frame", "usdr",
 ]  # fmt: skip

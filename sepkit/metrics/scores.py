@@ -6,19 +6,18 @@ it again. Every chapter writes Scores; the ledger and the tables read them.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 import torch
 
 from ..errors import SepkitError, unknown
 from ..files import read_json, write_json
-from .bsseval import TAPS, bss_eval
-from .sdr import USDR_DELTA, framewise_sdr, pair, si_sdr, usdr
+from .bsseval import TAPS
+from .sdr import USDR_DELTA
 
 METRICS = ("csdr", "usdr", "si_sdr", "isr", "sir", "sar")
 DEFAULT_METRICS = METRICS[:3]
-_FILTERED = ("isr", "sir", "sar")
+FILTERED = ("isr", "sir", "sar")
 REQUIRED_PROVENANCE = ("sepkit", "commit", "command", "device", "seed", "profile")
 _FORMAT = "sepkit scores 1"
 
@@ -78,9 +77,9 @@ class Score:
 
 
 def card_for(metric, targets, window=1.0, hop=1.0):
-    """The card of a metric as `score_track` computes it, for a set of targets."""
+    """The card of a metric as `sepkit.metrics.score_track` computes it, for a set of targets."""
     targets = tuple(sorted(targets))
-    if metric == "csdr" or metric in _FILTERED:
+    if metric == "csdr" or metric in FILTERED:
         return MetricCard(
             metric, "BSSEval v4 images", float(window), float(hop), None if metric == "csdr" else TAPS, "median over frames",
             targets, "left out for all targets when any reference or estimate is silent", 0.0,
@@ -90,60 +89,6 @@ def card_for(metric, targets, window=1.0, hop=1.0):
     if metric == "si_sdr":
         return MetricCard(metric, "joint over channels, mean kept", silent_frames="NaN for a silent track", delta=0.0)
     raise unknown("metric", metric, METRICS)
-
-
-def score_track(references, estimates, sample_rate, metrics=DEFAULT_METRICS, window=1.0, hop=1.0, frames=None):
-    """Score the estimates of one track against its references, paired by name.
-
-    Parameters
-    ----------
-    references, estimates : dict of name to (channels, samples)
-        Every estimate needs the reference of its name; references without an
-        estimate are left out. Estimates are cut or continued by zeros.
-    sample_rate : int
-        In Hz.
-    metrics : sequence of str
-        From `METRICS`. ``isr``, ``sir`` and ``sar`` need museval and ffmpeg.
-    window, hop : float
-        Frames of the framewise metrics, in seconds.
-    frames : dict, optional
-        Receives {metric: tensor (targets, frames)}: what the medians were taken of.
-
-    Returns
-    -------
-    list of (target, metric, value, MetricCard)
-        In the order of the references. A framewise metric is the median over
-        frames, NaN left out: NaN if there is no frame in which all sources sound.
-
-    Raises
-    ------
-    SepkitError
-        For an estimate without reference, signals that do not fit together (naming
-        the target), unknown metrics, and as the metrics raise.
-    """
-    for metric in metrics:
-        if metric not in METRICS:
-            raise unknown("metric", metric, METRICS)
-    targets = _paired(references, estimates)
-    pairs = {name: (references[name], estimates[name]) for name in targets}
-    framewise = {}
-    if set(metrics) & {"csdr", *_FILTERED}:
-        stacked = _stack(pairs)
-        if "csdr" in metrics:
-            framewise["csdr"] = framewise_sdr(*stacked, sample_rate, window, hop)
-        if set(metrics) & set(_FILTERED):
-            framewise.update(zip(_FILTERED, map(torch.as_tensor, bss_eval(*stacked, sample_rate, window, hop)[1:])))
-    if frames is not None:
-        frames.update(framewise)
-    rows = []
-    for index, target in enumerate(targets):
-        for metric in metrics:
-            if metric in framewise:
-                value = _median(framewise[metric][index])
-            else:
-                value = float(_named(target, usdr if metric == "usdr" else si_sdr, *pairs[target]))
-            rows.append((target, metric, value, card_for(metric, targets, window, hop)))
-    return rows
 
 
 def aggregate(scores, how="median"):
@@ -172,16 +117,61 @@ def aggregate(scores, how="median"):
         raise unknown("aggregation", how, ("median", "mean"))
     if not scores:
         raise SepkitError("aggregate: there are no scores")
-    differ = {f"card.{f.name}": {getattr(s.card, f.name) for s in scores} for f in fields(MetricCard)}
-    differ |= {name: {getattr(s, name) for s in scores} for name in ("metric", "dataset", "separator")}
-    differ = {name: sorted(map(str, values)) for name, values in differ.items() if len(values) > 1}
-    if differ:
-        told = "; ".join(f"{name}: {' | '.join(values)}" for name, values in differ.items())
+    if told := differences(scores):
         raise SepkitError(f"aggregate: these scores do not measure the same, they differ in {told}; select one kind first")
     values = torch.tensor([s.value for s in scores], dtype=torch.float64)
     if how == "median":
-        return _median(values)
+        return median(values)
     return float(values[~values.isnan()].mean())
+
+
+def differences(scores, fields_too=("metric", "dataset", "separator")):
+    """What keeps scores from being averaged or compared, in words; empty if nothing does.
+
+    Parameters
+    ----------
+    scores : sequence of Score
+    fields_too : sequence of str
+        Attributes of Score that must agree, besides the whole card.
+    """
+    found = {f"card.{f.name}": {getattr(s.card, f.name) for s in scores} for f in fields(MetricCard)}
+    found |= {name: {getattr(s, name) for s in scores} for name in fields_too}
+    return "; ".join(f"{name}: {' | '.join(sorted(map(str, values)))}" for name, values in found.items() if len(values) > 1)
+
+
+def comparable(a, b):
+    """Two lists of Scores as two dicts of track to value, if they may be compared.
+
+    What `sepkit.metrics.statistics.compare` takes: one metric card, data set and
+    target, one score a track in each list.
+
+    Parameters
+    ----------
+    a, b : sequence of Score
+        Such as those of two separators for the vocals.
+
+    Returns
+    -------
+    values_a, values_b : dict of str to float
+        {track: dB}, NaN included; tracks of only one of them included too.
+
+    Raises
+    ------
+    SepkitError
+        If either list is empty, the scores do not measure the same (it says what
+        differs), or a list holds two scores of one track.
+    """
+    a, b = list(a), list(b)
+    for name, scores in (("first", a), ("second", b)):
+        if not scores:
+            raise SepkitError(f"comparable: the {name} list holds no scores; select another separator, metric or target")
+    if told := differences([*a, *b], ("metric", "dataset", "target")):
+        raise SepkitError(f"these scores cannot be compared, they differ in {told}; score both in the same way")
+    for scores in (a, b):
+        tracks = [score.track for score in scores]
+        if twice := [track for track in dict.fromkeys(tracks) if tracks.count(track) > 1]:
+            raise SepkitError(f"comparable: {twice[0]!r} has {tracks.count(twice[0])} scores in one list; select one separator")
+    return tuple({score.track: score.value for score in scores} for scores in (a, b))
 
 
 def save_scores(path, scores, extra=None):
@@ -258,38 +248,7 @@ def to_frame(scores):
     return pd.DataFrame(rows, columns=None if rows else plain)
 
 
-def _paired(references, estimates):
-    """The targets to score, in the order of the references."""
-    if not isinstance(references, Mapping) or not isinstance(estimates, Mapping) or not estimates:
-        raise SepkitError("score_track: expected dicts of name to audio, with at least one estimate")
-    extra = [name for name in estimates if name not in references]
-    if extra:
-        raise SepkitError(f"no reference for the estimate {', '.join(map(repr, extra))}; there are {', '.join(references)}")
-    return [name for name in references if name in estimates]
-
-
-def _stack(pairs):
-    """References and estimates, each (sources, channels, samples), of the references' length."""
-    checked = {name: _named(name, pair, *both, double=False) for name, both in pairs.items()}
-    first, (reference, _) = next(iter(checked.items()))
-    for name, (other, _) in checked.items():
-        if other.shape != reference.shape:
-            raise SepkitError(
-                f"the references {first!r} and {name!r} differ in shape: {tuple(reference.shape)} and {tuple(other.shape)}; "
-                "the stems of a track need one length and channel count"
-            )
-    return tuple(torch.stack([both[which] for both in checked.values()]) for which in (0, 1))
-
-
-def _named(target, function, *arguments, **options):
-    """Call, and put the target's name before what goes wrong."""
-    try:
-        return function(*arguments, **options)
-    except SepkitError as error:
-        raise SepkitError(f"{target}: {error}") from None
-
-
-def _median(values):
+def median(values):
     """Median without NaN, the mean of the middle two for an even count; torch's own takes the lower."""
     values = values[~values.isnan()].sort().values
     if not len(values):

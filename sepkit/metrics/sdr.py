@@ -110,13 +110,15 @@ def framewise_sdr(references, estimates, sample_rate, window=1.0, hop=1.0):
       which the right channel is minus the left counts as silent.
     - A perfect frame is inf.
 
-    museval refuses a source that is silent throughout; here all frames are NaN.
+    museval refuses a source that is silent throughout; here all frames are NaN. It
+    also writes inf as NaN into its files, so that it leaves perfect frames out of medians.
     The median over frames, NaN left out, is the track's cSDR.
 
     Parameters
     ----------
-    references, estimates : (sources, channels, samples)
-        In the same order.
+    references, estimates : (..., sources, channels, samples)
+        In the same order. What is before the sources is a batch: silence in one
+        example leaves no frame of another out.
     sample_rate : int
         In Hz.
     window, hop : float
@@ -124,7 +126,7 @@ def framewise_sdr(references, estimates, sample_rate, window=1.0, hop=1.0):
 
     Returns
     -------
-    float64 tensor (sources, frames)
+    float64 tensor (..., sources, frames)
 
     Raises
     ------
@@ -132,18 +134,45 @@ def framewise_sdr(references, estimates, sample_rate, window=1.0, hop=1.0):
         As for `sdr`; or if window or hop is shorter than one sample.
     """
     references, estimates = pair(references, estimates, double=False)
-    if references.ndim != 3:
-        raise SepkitError(f"framewise_sdr: expected (sources, channels, samples), got shape {tuple(references.shape)}")
+    if references.ndim < 3:
+        raise SepkitError(f"framewise_sdr: expected (..., sources, channels, samples), got shape {tuple(references.shape)}")
+    values = []
+    for reference, estimate in zip(_frames(references, sample_rate, window, hop), _frames(estimates, sample_rate, window, hop)):
+        signal = reference.square().sum((-3, -1))  # (..., sources, a few frames)
+        values.append(10 * torch.log10(signal / (reference - estimate).square().sum((-3, -1))))
+    silent = silent_frames(references, sample_rate, window, hop) | silent_frames(estimates, sample_rate, window, hop)
+    return torch.cat(values, -1).masked_fill(silent.any(-2, keepdim=True), float("nan"))
+
+
+def silent_frames(audio, sample_rate, window=1.0, hop=1.0):
+    """Which frames of which source are silent by the rule of `framewise_sdr`.
+
+    Parameters
+    ----------
+    audio : float tensor (..., sources, channels, samples)
+    sample_rate : int
+        In Hz.
+    window, hop : float
+        In seconds.
+
+    Returns
+    -------
+    bool tensor (..., sources, frames)
+
+    Raises
+    ------
+    SepkitError
+        If window or hop is shorter than one sample.
+    """
+    return torch.cat([(frames.sum(-3) == 0).all(-1) for frames in _frames(audio.detach(), sample_rate, window, hop)], -1)
+
+
+def _frames(audio, sample_rate, window, hop):
+    """(..., channels, a few frames, window) in float64, block after block; shorter audio is one frame."""
     size, step = frame_samples(sample_rate, window, hop)
-    size = min(size, references.shape[-1])  # shorter audio is one frame
-    values, silent = [], []
-    framed = references.unfold(-1, size, step), estimates.unfold(-1, size, step)  # views (S, C, frames, size)
-    for start in range(0, framed[0].shape[-2], _FRAMES_AT_ONCE):
-        reference, estimate = (_double(f[..., start : start + _FRAMES_AT_ONCE, :]) for f in framed)
-        signal = reference.square().sum((1, 3))
-        values.append(10 * torch.log10(signal / (reference - estimate).square().sum((1, 3))))
-        silent.append(((reference.sum(1) == 0).all(-1) | (estimate.sum(1) == 0).all(-1)).any(0))
-    return torch.cat(values, -1).masked_fill(torch.cat(silent), float("nan"))
+    framed = audio.unfold(-1, min(size, audio.shape[-1]), step)  # a view
+    for start in range(0, framed.shape[-2], _FRAMES_AT_ONCE):
+        yield _double(framed[..., start : start + _FRAMES_AT_ONCE, :])
 
 
 def frame_samples(sample_rate, window, hop):

@@ -8,10 +8,11 @@ import torch
 
 from sepkit.errors import SepkitError
 from sepkit.files import provenance
-from sepkit.metrics import scores as module
 from sepkit.metrics.scores import (
-    REQUIRED_PROVENANCE, MetricCard, Score, aggregate, card_for, load_scores, save_scores, score_track, to_frame,
+    REQUIRED_PROVENANCE, MetricCard, Score, aggregate, card_for, comparable, load_scores, save_scores, to_frame,
 )  # fmt: skip
+from sepkit.metrics import scoring as module
+from sepkit.metrics.scoring import score_track
 from sepkit.metrics.sdr import framewise_sdr, si_sdr, usdr
 
 RATE = 1000

@@ -6,7 +6,7 @@ import torch
 
 from sepkit.errors import SepkitError
 from sepkit.metrics.bsseval import ffmpeg_available
-from sepkit.metrics.sdr import SI_SDR_MODES, framewise_sdr, sdr, si_sdr, usdr
+from sepkit.metrics.sdr import SI_SDR_MODES, framewise_sdr, sdr, si_sdr, silent_frames, usdr
 
 RATE = 1000
 
@@ -153,10 +153,30 @@ def test_bad_input_is_told(metric, reference, estimate, message):
         metric(reference, estimate)
 
 
+def test_framewise_takes_batches_and_silence_stays_in_its_example():
+    references, estimates = noise(2, 3, 2, 2, 3500), noise(2, 3, 2, 2, 3500, seed=1)
+    references[1, 2, 0, :, 1000:2000] = 0
+    together = framewise_sdr(references, estimates, RATE)
+    assert together.shape == (2, 3, 2, 3) and together.isnan().sum() == 2 and together[1, 2, :, 1].isnan().all()
+    for place in ((0, 0), (1, 2)):
+        np.testing.assert_allclose(together[place].numpy(), museval_sdr(references[place], estimates[place]), atol=1e-9, rtol=0)
+    leaf = estimates[0, :1].float().requires_grad_()  # for training curves, and as a loss
+    framewise_sdr(references[0, :1].float(), leaf, RATE).sum().backward()
+    assert leaf.grad.isfinite().all() and leaf.grad[..., 3000:].abs().sum() == 0 and leaf.grad[..., :3000].abs().min() > 0
+
+
+def test_silent_frames_by_hand():
+    audio = noise(2, 2, 3500).float()
+    audio[0, :, 1000:2000] = 0
+    audio[1, 1, 2000:3000] = -audio[1, 0, 2000:3000]
+    assert silent_frames(audio, RATE).tolist() == [[False, True, False], [False, False, True]]
+    assert silent_frames(audio[:1], RATE, 0.5, 0.25)[0].nonzero().flatten().tolist() == [4, 5, 6]
+
+
 def test_bad_options_are_told():
     with pytest.raises(SepkitError, match="si_sdr mode 'stereo': choose from joint, per_channel, mono"):
         si_sdr(noise(1, 9), noise(1, 9), "stereo")
     with pytest.raises(SepkitError, match="hop 0.0 s at 1000 Hz: expected at least one sample"):
         framewise_sdr(noise(1, 1, 9), noise(1, 1, 9), RATE, 1.0, 0.0)
-    with pytest.raises(SepkitError, match=r"expected \(sources, channels, samples\)"):
+    with pytest.raises(SepkitError, match=r"expected \(..., sources, channels, samples\)"):
         framewise_sdr(noise(1, 9), noise(1, 9), RATE)

@@ -1,0 +1,85 @@
+"""``sepkit evaluate``: score two folders, a separator on a data set, or show scores that were kept."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import note, print_json, print_table, progress
+
+EXAMPLES = (
+    "Examples: sepkit evaluate --reference songs --estimate separated --out scores.json | "
+    "sepkit evaluate --separator open-unmix --data band --workers 2 --out build/open-unmix | "
+    "sepkit evaluate --scores sisec18/TAK1"
+)
+_WAYS = "give --reference and --estimate, or --separator, or --scores"
+
+
+def evaluate(
+    reference: Annotated[
+        str | None,
+        typer.Option(help="Folder of songs with their true stems (or of one song), or a data set's name.", show_default=False),
+    ] = None,
+    estimate: Annotated[Path | None, typer.Option(help="Folder of songs with estimated stems, named alike.", show_default=False)] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option(help="Or: separate --data with this, and score that.", show_default=False),
+    ] = None,
+    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.")] = "band",
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    preset: Annotated[str, typer.Option(help="Size of the band.")] = "student",
+    scores: Annotated[
+        list[Path] | None,
+        typer.Option(help="Or: show these; files of sepkit or museval, or folders of them. May be repeated.", show_default=False),
+    ] = None,
+    metrics: Annotated[
+        list[str],
+        typer.Option("--metrics", "--metric", help="csdr, usdr, si_sdr, isr, sir, sar: with commas, or repeated."),
+    ] = ("csdr,usdr,si_sdr",),
+    window: Annotated[float, typer.Option(help="Frames of csdr, isr, sir and sar, in seconds.", min=0.001)] = 1.0,
+    hop: Annotated[float, typer.Option(help="From frame to frame, in seconds.", min=0.001)] = 1.0,
+    songs: Annotated[bool, typer.Option("--songs", help="Show every song.")] = False,
+    interval: Annotated[bool, typer.Option("--interval", help="Show 95 % intervals, by resampling songs.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Keep the scores: a folder, or a .json file. The same call goes on after a stop.", show_default="printed only"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")] = "auto",
+    workers: Annotated[int, typer.Option(help="Songs at a time, each in a process of its own.", min=1)] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+):
+    """Score estimated stems against the true ones, or a separator on a data set.
+
+    Songs and stems are paired by name. What is unusual about them (silent or
+    collinear stems, estimates that are the mixture, too short, too late, ...) is told.
+    """
+    folders = reference or estimate
+    if sum(map(bool, (folders, separator, scores))) != 1 or (folders and not (reference and estimate)):
+        raise typer.BadParameter(_WAYS)
+    from .. import evaluation
+
+    if scores:
+        found = [score for path in scores for score in evaluation.load(path)]
+    else:
+        chosen = tuple(name for part in metrics for name in part.replace(" ", "").split(",") if name)
+        options = {"out": out, "metrics": chosen, "workers": workers, "window": window, "hop": hop, "notice": note}
+        with progress("scoring") as update:
+            if separator:
+                found = _separate(separator, data, split, preset, device, progress=update, **options)
+            else:
+                found = evaluation.evaluate_folders(reference, estimate, progress=update, **options)
+    if as_json:
+        from dataclasses import asdict
+
+        return print_json([asdict(score) for score in found])
+    for table in evaluation.tables(found, songs, interval):
+        print_table(table.title, table.columns, table.rows)
+
+
+def _separate(name, data, split, preset, device, **options):
+    from .. import datasets, evaluation, separation
+
+    chosen = separation.get(name, device=device)
+    tracks = datasets.open_tracks(data, split, preset=preset)
+    about = {"dataset": datasets.data_set_name(data), **({"preset": preset} if data == "band" else {})}
+    return evaluation.evaluate(chosen, tracks, **options, **about)

@@ -1,0 +1,209 @@
+"""One song's evaluation as a job that any process can do, and many of them side by side."""
+
+import os
+import pickle
+import signal
+import threading
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from .errors import SepkitError
+from .evaluation_files import finished, fingerprint, write_song
+from .metrics.findings import Finding, examine
+from .metrics.scores import Score
+from .metrics.scoring import score_track
+from .streaming import stream
+
+#: Names for all stems but one, beside ``no_<stem>``, which `sepkit.separation.separate_file` writes.
+_ALL_BUT = {"accompaniment": "vocals", "instrumental": "vocals"}
+
+
+@dataclass
+class Result:
+    """What came of a song: Scores and Findings; `kept` where they are those of an earlier run."""
+
+    scores: list
+    findings: list
+    kept: bool = False
+
+
+@dataclass
+class Job:
+    """One song: all that a process needs to score it.
+
+    `source` has a `track`, a `name` (what tables call the estimates), a
+    `fingerprint()` of all audio that it scores, and ``read()``: references,
+    estimates, findings and further provenance.
+    """
+
+    source: object
+    file: Path | None
+    settings: dict
+    provenance: dict
+
+    def run(self):
+        track, settings = self.source.track, {**self.settings, "audio": self.source.fingerprint()}
+        if (earlier := finished(self.file, settings)) is not None:
+            return Result(*earlier, kept=True)
+        window, hop, frames = settings["window"], settings["hop"], {}
+        with naming(track.name):
+            references, estimates, findings, facts = self.source.read()
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="bss_eval")  # `examine` tells the same, with names
+                rows = score_track(references, estimates, track.sample_rate, settings["metrics"], window, hop, frames)
+            unusual = examine(references, estimates, track.sample_rate, track.mixture(), track.name, frames, window, hop)
+        facts = {**self.provenance, **facts}
+        scores = [Score(track.name, *row[:3], self.source.name, settings["dataset"], row[3], facts) for row in rows]
+        findings += [f for f in unusual if not (f.kind == "mixture" and self.source.name == "mixture")]  # it is meant to be that
+        write_song(self.file, scores, findings, frames, settings)
+        return Result(scores, findings)
+
+
+@dataclass
+class Separated:
+    """A track that is separated now."""
+
+    separator: object
+    track: object
+    chunk: float | None
+    overlap: float
+
+    @property
+    def name(self):
+        return self.separator.name
+
+    def fingerprint(self):
+        return fingerprint(self.track)
+
+    def read(self):
+        began, parts = time.perf_counter(), {}
+        for block in stream(self.separator, self.track, self.chunk, self.overlap):
+            targets, _ = references_for(self.track.stems, block)
+            for target in targets:
+                parts.setdefault(target, []).append(block[target])
+            if not parts:
+                raise SepkitError(
+                    f"its stems are {', '.join(self.track.stems)}, but {self.separator.name} estimates {', '.join(block)}: "
+                    "none in common; choose another separator or other data"
+                )
+        seconds = round(time.perf_counter() - began, 3)
+        estimates = {target: torch.cat(parts.pop(target), -1) for target in list(parts)}
+        targets, findings = references_for(self.track.stems, estimates, self.track.name)
+        return reference_audio(self.track, targets), estimates, findings, {"seconds": seconds}
+
+
+def references_for(stems, names, track=""):
+    """Which stems make up the reference of each estimate, by name.
+
+    A stem is its own reference. ``no_vocals``, ``accompaniment`` and ``instrumental``
+    stand for the sum of all stems but the vocals, unless the parts are estimated too.
+
+    Parameters
+    ----------
+    stems : sequence of str
+        What the track has.
+    names : collection of str
+        What is estimated.
+    track : str
+        For the findings.
+
+    Returns
+    -------
+    parts : dict of str to tuple of str
+        {target: stems to add}, in the order of the stems; others are left out.
+    findings : list of Finding
+    """
+    parts, findings = {stem: (stem,) for stem in stems if stem in names}, []
+    for name in names:
+        kept = _ALL_BUT.get(name, name.removeprefix("no_") if name.startswith("no_") else None)
+        rest = tuple(stem for stem in stems if stem != kept)
+        if name in stems or kept not in stems or not rest or all(stem in names for stem in rest):
+            continue
+        parts[name] = rest
+        findings.append(Finding("sum", track, (name,), f"the reference of {name!r} is the sum of {', '.join(rest)}"))
+    return parts, findings
+
+
+def reference_audio(track, parts):
+    """{target: (channels, samples)}: the sum of the stems that stand for each target."""
+    return {target: sum(track.stem(stem) for stem in stems) for target, stems in parts.items()}
+
+
+def run_all(jobs, workers, notice):
+    """(index, Result) of every job, as they are finished; `workers` songs at a time.
+
+    Raises
+    ------
+    SepkitError
+        As the first song that fails; or if a process is killed. Songs that run in
+        other processes are given up, finished ones are kept.
+    """
+    workers = min(workers, len(jobs))
+    if workers > 1 and (why := _inseparable(jobs[0].source)):
+        workers = 1
+        if notice:
+            notice(f"one song at a time, because {why}")
+    if workers <= 1:
+        yield from ((index, job.run()) for index, job in enumerate(jobs))
+        return
+    # Forking a process that has used torch's threads can hang: the workers start afresh.
+    context = get_context("spawn")
+    reader, lifeline = context.Pipe(duplex=False)
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(threads, reader))
+    try:
+        futures = {pool.submit(job.run): index for index, job in enumerate(jobs)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+        pool.shutdown()
+    except BrokenProcessPool:
+        raise SepkitError(
+            f"one of {workers} workers was killed, most likely for want of memory; use fewer workers. Songs that were finished are kept "
+            "where results are written to a file, and the same call goes on"
+        ) from None
+    finally:
+        lifeline.close()  # whoever still works leaves
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker(threads, lifeline):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for us
+    torch.set_num_threads(threads)
+    threading.Thread(target=_leave_with, args=(lifeline,), daemon=True).start()
+
+
+def _leave_with(lifeline):
+    """End this process when its parent ends, however that happens: no orphan goes on computing."""
+    try:
+        lifeline.recv()
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _inseparable(source):
+    """Why this work cannot be handed to other processes, or None."""
+    device = getattr(getattr(source, "separator", None), "device", torch.device("cpu"))
+    if device.type != "cpu":
+        return f"the separator is on {device}"
+    try:
+        pickle.dumps(source)
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        return f"separator or track cannot be handed to another process ({error})"
+    return None
+
+
+@contextmanager
+def naming(track):
+    """Put the song's name before what goes wrong with it."""
+    try:
+        yield
+    except SepkitError as error:
+        raise SepkitError(str(error) if track in str(error) else f"{track}: {error}") from None

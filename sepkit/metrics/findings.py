@@ -1,0 +1,286 @@
+"""What a score cannot say about itself: signals that make it meaningless, each named with its remedy.
+
+A ratio in dB comes out of any two files. `examine` looks at the signals behind
+it: silent stems and frames, references that repeat each other, an estimate that
+is the reference, the mixture, another stem, another song, or starts too late.
+Chapter 08 takes the cases apart.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from .sdr import silent_frames
+
+#: Below these shares of the energy a remainder counts as nothing: 16-bit rounding for
+#: references, and for mixtures an MP3 encoder.
+SAME_REFERENCE, SAME_MIXTURE = 1e-5, 1e-4
+#: Searched for delays: up to this much, in the loudest stretch of about so many samples.
+LONGEST_DELAY, STRETCH = 0.5, 1 << 20
+_BLOCK = 1 << 16  # samples in float64 at a time
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about one track that whoever reads its scores should know.
+
+    Attributes
+    ----------
+    kind : str
+        Such as ``"collinear"``, ``"perfect"``, ``"silent frames"``: one for each check.
+    track : str
+        Empty where it concerns all of them.
+    stems : tuple of str
+        Those concerned.
+    text : str
+        One sentence: what is the case, what it does to the scores, what to do.
+    """
+
+    kind: str
+    track: str
+    stems: tuple
+    text: str
+
+    def __str__(self):
+        return f"{self.track}: {self.text}" if self.track else self.text
+
+
+def examine(references, estimates, sample_rate, mixture=None, track="", frames=None, window=1.0, hop=1.0):
+    """Look for what makes the scores of a track meaningless.
+
+    All comes from one pass over the signals (their inner products); only where an
+    estimate does not resemble its reference, a cross-correlation follows.
+
+    Parameters
+    ----------
+    references, estimates : dict of str to float tensor (channels, samples)
+        With the same names and shapes.
+    sample_rate : int
+        In Hz.
+    mixture : tensor (channels, samples), optional
+        By default the sum of the references.
+    track : str
+        Its name, for the findings.
+    frames : dict, optional
+        What `score_track` put into its `frames`: empty where no metric looks at frames.
+    window, hop : float
+        Frames, in seconds.
+
+    Returns
+    -------
+    list of Finding
+        Empty if nothing is unusual. Kinds: ``silent``, ``silent frames``,
+        ``perfect``, ``collinear``, ``mixture``, ``mixed up``, ``shifted``,
+        ``unrelated``, ``level``.
+    """
+    products = _Products(references, estimates, mixture)
+    found = [*_silent(products)]
+    if frames:
+        stacks = (torch.stack([*audios.values()]) for audios in (references, estimates))
+        found += _frames_left_out(list(references), *(silent_frames(x, sample_rate, window, hop) for x in stacks))
+        found += _perfect_frames(products, frames)
+    found += [*_perfect(products), *_collinear(products)]
+    told = {stem for kind, stems, _ in found if kind in ("perfect", "silent") for stem in stems}
+    for check in (_mixture, _mixed_up, _elsewhere(sample_rate), _level):
+        new = [finding for finding in check(products, mixture) if not told & set(finding[1])]
+        found += new
+        told |= {stem for _, stems, _ in new for stem in stems}  # one reason is enough
+    return [Finding(kind, track, tuple(stems), text) for kind, stems, text in found]
+
+
+class _Products:
+    """Inner products between all channels of references, estimates and mixture, and what follows from them."""
+
+    def __init__(self, references, estimates, mixture):
+        self.names, self.references, self.estimates = list(references), references, estimates
+        self.channels = next(iter(references.values())).shape[0]
+        rows = [*references.values(), *estimates.values()]
+        samples = rows[0].shape[-1]
+        self.gram = 0  # (2 J C + C) square: references, estimates, mixture
+        for start in range(0, samples, _BLOCK):
+            parts = [x[..., start : start + _BLOCK].detach().cpu().double() for x in rows]
+            whole = sum(parts[: len(references)]) if mixture is None else mixture[..., start : start + _BLOCK].detach().cpu().double()
+            part = torch.cat([*parts, whole])
+            self.gram = self.gram + part @ part.T
+        count, c = len(self.names), self.channels
+        blocks = self.gram.unflatten(0, (-1, c)).unflatten(-1, (-1, c))  # (signal, channel, signal, channel)
+        joint = torch.einsum("icjc->ij", blocks)  # inner products over channels and time
+        self.energy = joint.diagonal()
+        scale = self.energy.clamp_min(1e-300).sqrt()
+        self.alike = joint / scale[:, None] / scale  # correlations, -1 to 1
+        self.s, self.e, self.m = range(count), range(count, 2 * count), 2 * count
+        self.joint = joint
+
+    def same(self, a, b):
+        """The share of a's energy that the best multiple of b leaves."""
+        return 1 - float(self.alike[a, b]) ** 2
+
+    def sounding(self):
+        """(name, reference, estimate) of the pairs in which neither is silent."""
+        return [(n, s, e) for n, s, e in zip(self.names, self.s, self.e) if self.energy[s] > 0 and self.energy[e] > 0]
+
+
+def _silent(products):
+    for what, rows in (("reference", products.s), ("estimate", products.e)):
+        for name, row in zip(products.names, rows):
+            if products.energy[row] == 0:
+                yield "silent", (name,), (
+                    f"the {what} {name!r} is silent throughout, so no frame of this song counts for csdr, isr, sir, sar "
+                    "(BSSEval's rule), and its usdr means little; leave this stem out to score the others"
+                )  # fmt: skip
+
+
+def _frames_left_out(names, reference, estimate):
+    """`reference` and `estimate`: (stems, frames), true where silent."""
+    left_out = (reference | estimate).any(0)
+    count, total = int(left_out.sum()), left_out.numel()
+    causes = [
+        (name, f"the {what} {name!r} is silent in {int(silent[row].sum())}")
+        for what, silent in (("reference", reference), ("estimate", estimate))
+        for row, name in enumerate(names)
+        if silent[row].any() and not silent[row].all()  # those silent throughout are told by themselves
+    ]
+    if count and causes:
+        rest = "no frame is left: csdr, isr, sir, sar are NaN" if count == total else "BSSEval's rule, for all stems at once"
+        yield "silent frames", tuple(dict.fromkeys(name for name, _ in causes)), (
+            f"{count} of {total} frames left out of csdr, isr, sir, sar: {', '.join(cause for _, cause in causes)} ({rest})"
+        )  # fmt: skip
+
+
+def _perfect_frames(products, frames):
+    for row, name in enumerate(products.names):
+        values = frames["csdr"][row] if "csdr" in frames else torch.zeros(0)
+        count = int(values.isposinf().sum())
+        if 0 < count < int((~values.isnan()).sum()):
+            yield "perfect frames", (name,), (
+                f"the estimate {name!r} equals its reference in {count} of {len(values)} frames, whose SDR is infinite; they count "
+                "in the median here, while museval writes them as NaN and leaves them out"
+            )  # fmt: skip
+
+
+def _perfect(products):
+    for name, row, _ in products.sounding():
+        if torch.equal(products.references[name], products.estimates[name]):
+            yield "perfect", (name,), (
+                f"the estimate {name!r} is its reference, sample for sample: its scores are infinite (museval prints nan); "
+                "was the true stem handed in as the estimate?"
+            )  # fmt: skip
+
+
+def _collinear(products):
+    """References that are sums of the others, so that nothing can tell which of them is heard."""
+    groups, c = {}, products.channels
+    for name, row in zip(products.names, products.s):
+        others = [k for k in products.s if k != row and products.energy[k] > 0]
+        if products.energy[row] == 0 or not others:
+            continue
+        own, rest = _channels(range(row, row + 1), c), _channels(others, c)
+        level = products.gram.diagonal()[rest].clamp_min(1e-300).sqrt()
+        gram = products.gram[rest][:, rest] / level[:, None] / level
+        cross = products.gram[rest][:, own] / level[:, None]
+        gains = torch.linalg.pinv(gram, hermitian=True, rtol=1e-9) @ cross  # (channels of the others, own channels)
+        if float(products.energy[row] - (gains * cross).sum()) < SAME_REFERENCE * float(products.energy[row]):
+            heard = gains.square().unflatten(0, (-1, c)).sum((1, 2)) > SAME_REFERENCE * products.energy[row]
+            parts = [products.names[k] for k, yes in zip(others, heard.tolist()) if yes]
+            groups.setdefault(frozenset((name, *parts)), (name, row))
+    for group, (name, row) in groups.items():
+        stems = tuple(n for n in products.names if n in group)
+        yield "collinear", stems, (
+            f"{_multiple(products, stems)}: sir and sar cannot tell collinear references apart (beyond about 100 dB they show rounding), "
+            "and only csdr, usdr and si_sdr of each mean something; give references that are different recordings"
+        )  # fmt: skip
+
+
+def _multiple(products, stems):
+    if len(stems) > 2:
+        return f"the references {', '.join(map(repr, stems))} depend on each other (one is a sum of the rest)"
+    first, second = (products.names.index(name) for name in stems)
+    gain = float(products.joint[first, second] / products.energy[first])
+    return f"the reference {stems[1]!r} is {gain:.3g} x the reference {stems[0]!r}" if products.same(first, second) < 1e-3 else (
+        f"the references {stems[0]!r} and {stems[1]!r} are made of the same channels")  # fmt: skip
+
+
+def _channels(rows, c):
+    return [row * c + channel for row in rows for channel in range(c)]
+
+
+def _mixture(products, mixture):
+    for name, s, e in products.sounding():
+        if products.same(e, products.m) < SAME_MIXTURE and products.same(s, products.m) > 10 * SAME_MIXTURE:
+            gain = float(products.joint[e, products.m] / products.energy[products.m])
+            times = "" if abs(gain - 1) < 0.01 else f" times {gain:.3g}"
+            rest = 10 * math.log10(products.energy[s] / float(products.energy[s] + products.energy[products.m] - 2 * products.joint[s, products.m]))
+            yield "mixture", (name,), (
+                f"the estimate {name!r} is the mixture itself{times}: nothing was separated, its SDR is only how much louder the stem is "
+                f"than the rest ({rest:+.2f} dB over the whole track); hand in the separator's output"
+            )  # fmt: skip
+
+
+def _mixed_up(products, mixture):
+    """Estimates that each resemble the reference of another one; only a true exchange counts."""
+    pairs = products.sounding()
+    if len(pairs) < 2:
+        return
+    likeness = products.alike[[e for *_, e in pairs]][:, [s for _, s, _ in pairs]].square()
+    best = likeness.argmax(1).tolist()
+    moved = [k for k in range(len(pairs)) if best[k] != k]
+    if sorted(best) != list(range(len(pairs))) or not all(likeness[k, best[k]] > 4 * likeness[k, k] for k in moved):
+        return
+    for k in moved:
+        yield "mixed up", (pairs[k][0],), (
+            f"the estimate {pairs[k][0]!r} resembles the reference {pairs[best[k]][0]!r} far more than its own; are the files named right?"
+        )  # fmt: skip
+
+
+def _elsewhere(sample_rate):
+    """The check for estimates that start too late or early, or belong to another song."""
+
+    def check(products, mixture):
+        for name, s, e in products.sounding():
+            here = float(products.alike[s, e]) ** 2
+            if here > 0.5:
+                continue
+            delay, there = _delay(products.references[name], products.estimates[name], sample_rate)
+            if there > max(0.5, 2 * here):
+                late = "late" if delay > 0 else "early"
+                yield "shifted", (name,), (
+                    f"the estimate {name!r} starts {abs(delay)} samples ({1000 * abs(delay) / sample_rate:.1f} ms) too {late}, which spoils "
+                    "every score; cut or pad its beginning (MP3 encoders add such delays)"
+                )  # fmt: skip
+            elif max(here, there) < 0.05 and float(products.alike[e, products.m]) ** 2 < 0.05:
+                whole = sum(products.references.values()) if mixture is None else mixture
+                if _delay(whole, products.estimates[name], sample_rate)[1] < 0.05:
+                    yield "unrelated", (name,), (
+                        f"the estimate {name!r} resembles neither its reference nor the mixture; is it of another song?"
+                    )  # fmt: skip
+
+    return check
+
+
+def _delay(reference, estimate, sample_rate):
+    """(delay of the estimate in samples, squared correlation there), over the loudest stretch."""
+    longest, size = int(LONGEST_DELAY * sample_rate), min(STRETCH, reference.shape[-1])
+    loud = reference.square().sum(0).unfold(-1, size, max(1, size // 2)).sum(-1)
+    start = int(loud.argmax()) * max(1, size // 2)
+    s, e = (x[..., start : start + size].detach().cpu().float() for x in (reference, estimate))
+    n = 2 * size
+    cross = torch.fft.irfft((torch.fft.rfft(e, n) * torch.fft.rfft(s, n).conj()).sum(0), n)  # at lag k: sum e[t + k] s[t]
+    lags = torch.cat([cross[: longest + 1], cross[-longest:]]) if size > longest else cross
+    best = int(lags.square().argmax())
+    energy = float(s.square().sum() * e.square().sum())
+    delay = best if best <= min(longest, size) else best - len(lags)
+    return delay, float(lags[best]) ** 2 / energy if energy else 0.0
+
+
+def _level(products, mixture):
+    for name, s, e in products.sounding():
+        gain = float(products.joint[s, e] / products.energy[e])
+        scaled = -10 * math.log10(max(products.same(s, e), 1e-12))
+        error = float(products.energy[s] - 2 * products.joint[s, e] + products.energy[e])
+        plain = 10 * math.log10(products.energy[s] / max(error, 1e-12 * float(products.energy[s])))
+        if scaled > 6 and scaled - plain > 3:
+            yield "level", (name,), (
+                f"the estimate {name!r} would score {scaled - plain:.1f} dB more when multiplied by {gain:.3g}; "
+                "was it normalised or inverted? (si_sdr does not mind, the others do)"
+            )  # fmt: skip
