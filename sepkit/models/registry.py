@@ -8,6 +8,11 @@ from ..errors import SepkitError, unknown
 #: name -> "file.Class" in this folder
 MODELS = {
     "open-unmix": "open_unmix.OpenUnmix",
+    "bsrnn": "bsrnn.BSRNN",
+    "tfc-tdf": "tfc_tdf.TFCTDF",
+    "resunet-ismir2021": "resunet.ResUNetISMIR2021",
+    "resunet-subbandtime": "resunet.ResUNetSubbandtime",
+    "resunet-mobilenet": "resunet.ResUNetMobileNet",
 }
 
 
