@@ -114,15 +114,18 @@ def rounding_range(function, *printed):
     return [(min(values), max(values)) for values in zip(*corners)]
 
 
-def _corners(printed):
-    if not isinstance(printed, str):
-        return (printed,)
+def as_printed(text):
+    """The interval (low, high) of numbers that round to `text`, such as ``"6.67"``; raises SepkitError if it is no number."""
     try:
-        value = float(printed)
+        value = float(text)
     except ValueError:
-        raise SepkitError(f"rounding_range: {printed!r} is not a number; give it as printed, such as '6.67'") from None
-    half = 0.5 * 10.0 ** -len(printed.partition(".")[2])
+        raise SepkitError(f"{text!r} is not a number as printed, such as '6.67'") from None
+    half = 0.5 * 10.0 ** -len(text.partition(".")[2])
     return value - half, value + half
+
+
+def _corners(printed):
+    return as_printed(printed) if isinstance(printed, str) else (printed,)
 
 
 def _check(**numbers):

@@ -13,12 +13,13 @@ import numpy as np
 from scipy import stats
 
 from ..errors import SepkitError, unknown
-from .published_tests import FIVE_TIMES, PublishedTest, one_sample_z, rounding_range, two_sample_t
+from .false_positives import SISEC_2018, Spread, false_positives, songs_like, spread
+from .published_tests import FIVE_TIMES, PublishedTest, as_printed, one_sample_z, rounding_range, two_sample_t
 
 __all__ = [
-    "AGGREGATIONS", "ALTERNATIVES", "FIVE_TIMES", "Comparison", "PublishedTest", "Test", "aggregate", "bootstrap_interval",
-    "compare", "friedman", "holm", "one_sample_z", "paired", "rounding_range", "sign_flip", "two_sample_t", "verdict",
-    "wilcoxon",
+    "AGGREGATIONS", "ALTERNATIVES", "FIVE_TIMES", "SISEC_2018", "Comparison", "PublishedTest", "Spread", "Test", "aggregate",
+    "as_printed", "bootstrap_interval", "compare", "false_positives", "friedman", "holm", "one_sample_z", "paired", "rounding_range",
+    "sign_flip", "songs_like", "spread", "two_sample_t", "verdict", "wilcoxon",
 ]  # fmt: skip
 
 AGGREGATIONS = ("median of medians", "mean of medians", "median of means", "mean of means", "pooled median", "pooled mean")
