@@ -94,6 +94,8 @@ def read_weights(path):
         raise SepkitError(f"{path}: refused, it holds more than weights or is damaged ({reason})") from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise SepkitError(f"{path}: cannot be read ({str(error).splitlines()[0][:100]})") from None
+    if isinstance(state, dict) and isinstance(state.get("model"), dict):
+        state = state["model"]  # the layout of many training scripts
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise SepkitError(f"{path}: a state dict (names and tensors) was expected")
     return state

@@ -29,7 +29,7 @@ def decoupled(mixture, mask, shift, addition):
 
         |Y| = relu(|M| |X| + Q),    angle Y = angle X + angle M
 
-    (the paper's equations 8 to 11). A mask alone can neither leave the mixture's phase nor,
+    (the paper's section 3). A mask alone can neither leave the mixture's phase nor,
     bounded by 1, exceed its magnitude: the phase shift and the addition do that.
 
     Parameters
@@ -62,6 +62,8 @@ class ResUNet(nn.Module):
     widths : sequence of int
         Feature maps of the encoder's stages. The decoder mirrors them. Each stage but
         the last halves frames and bins, the last only the bins.
+    blocks : int
+        Residual blocks of a stage.
     bottleneck : int
         Stages between encoder and decoder, as wide as the last.
     n_fft, hop : int
@@ -72,8 +74,8 @@ class ResUNet(nn.Module):
         Of the normalisation's running statistics.
     bands : int
         Bands that a `PQMF` makes of the audio; 1: none.
-    stage : callable
-        ``stage(inputs, outputs, momentum)`` makes the layers of one stage.
+    block : callable
+        ``block(inputs, outputs, momentum)`` makes a residual block.
     up : callable
         ``up(inputs, outputs, factors)`` makes the layer that enlarges.
     decoder_slope : float
@@ -86,15 +88,15 @@ class ResUNet(nn.Module):
     in evaluation they do not.
     """
 
-    def __init__(self, target, widths, bottleneck, n_fft, hop, sample_rate, channels, momentum, *, bands, stage, up, decoder_slope):
+    def __init__(self, target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, *, bands, block, up, decoder_slope):
         super().__init__()
         widths = [int(width) for width in widths]
-        if not widths or min(widths) < 1 or bottleneck < 0:
-            raise SepkitError(f"widths={widths}, bottleneck={bottleneck}: expected one width of at least 1 for each stage")
+        if not widths or min(widths) < 1 or blocks < 1:
+            raise SepkitError(f"widths={widths}, blocks={blocks}: expected at least one width and block, each of 1 or more")
         if n_fft % 2 ** (len(widths) + 1):
             raise SepkitError(f"n_fft={n_fft}: {len(widths)} stages halve the bins, so a multiple of {2 ** (len(widths) + 1)} was expected")
         self.settings = dict(
-            target=target, widths=widths, bottleneck=bottleneck, n_fft=n_fft, hop=hop, sample_rate=sample_rate,
+            target=target, widths=widths, blocks=blocks, bottleneck=bottleneck, n_fft=n_fft, hop=hop, sample_rate=sample_rate,
             channels=channels, momentum=momentum,
         )  # fmt: skip
         self.set_loss("l1")
@@ -104,17 +106,20 @@ class ResUNet(nn.Module):
         if bands > 1:
             self.pqmf = PQMF(bands)
 
+        def stage(inputs, outputs):
+            return nn.Sequential(*(block(i, outputs, momentum) for i in [inputs] + [outputs] * (blocks - 1)))
+
         pools = [(2, 2)] * (len(widths) - 1) + [(1, 2)]  # (frames, bins)
         self.frame_multiple = 2 ** (len(widths) - 1)
         self.input_norm = nn.BatchNorm2d(self.stft.bins, momentum=momentum)
         inputs = [channels * bands, *widths[:-1]]
-        self.encoder = nn.ModuleList(Encoder(stage(i, o, momentum), pool) for i, o, pool in zip(inputs, widths, pools))
-        self.bottleneck = nn.Sequential(*(stage(widths[-1], widths[-1], momentum) for _ in range(bottleneck)))
+        self.encoder = nn.ModuleList(Encoder(stage(i, o), pool) for i, o, pool in zip(inputs, widths, pools))
+        self.bottleneck = nn.Sequential(*(stage(widths[-1], widths[-1]) for _ in range(bottleneck)))
         self.decoder = nn.ModuleList(
-            Decoder(nn.BatchNorm2d(i, momentum=momentum), decoder_slope, up(i, o, pool), stage(2 * o, o, momentum))
+            Decoder(nn.BatchNorm2d(i, momentum=momentum), decoder_slope, up(i, o, pool), stage(2 * o, o))
             for i, o, pool in zip([widths[-1], *reversed(widths[1:])], reversed(widths), reversed(pools))
         )
-        self.last = stage(widths[0], widths[0], momentum)
+        self.last = stage(widths[0], widths[0])
         self.head = nn.Conv2d(widths[0], channels * MAPS * bands, 1)
         self.apply(_initialise)
 
@@ -141,13 +146,13 @@ class ResUNet(nn.Module):
         SepkitError
             If the mixture is empty, or has another number of channels.
         """
-        spectrum, samples = self._spectrum(mixture)                       # (B, C, K, F, N)
-        estimate = self._estimate(spectrum, *self._maps(spectrum))        # (B, C, K, F, N)
-        parts = self.stft.inverse(estimate, samples)                      # (B, C, K, about T / K)
+        spectrum, samples = self._spectrum(mixture)                       # (B, C, K, N, F)
+        estimate = self._estimate(spectrum, *self._maps(spectrum))        # (B, C, K, N, F)
+        parts = self.stft.inverse(estimate.transpose(-1, -2), samples)    # (B, C, K, about T / K)
         return self.pqmf.synthesis(parts, mixture.shape[-1]) if self.bands > 1 else parts.squeeze(2)
 
     def loss(self, mixture, target):
-        """Mean absolute error of the waveform, the paper's section 3.5.
+        """Mean absolute error of the waveform, as in the paper.
 
         Parameters
         ----------
@@ -169,17 +174,16 @@ class ResUNet(nn.Module):
 
         Returns
         -------
-        dict of str to Tensor (B, C, K, F, N)
-            ``"mixture"``: X, complex. ``"mask"``: |M|. ``"phase"``: angle M, in radians, -pi to pi.
+        dict of str to Tensor (B, C, K, F - 1, N)
+            Without the top bin, which is always silent in the estimate. ``"mixture"``: X, complex. ``"mask"``: |M|. ``"phase"``: angle M, in radians, -pi to pi.
             ``"addition"``: Q. ``"estimate"``: Y, complex. With bands, the odd ones run from
             high to low frequencies (see `PQMF`).
         """
-        spectrum, _ = self._spectrum(mixture)
-        mask, shift, addition = self._maps(spectrum)
-        return {
-            "mixture": spectrum, "mask": mask, "phase": shift.angle(), "addition": addition,
-            "estimate": self._estimate(spectrum, mask, shift, addition),
-        }  # fmt: skip
+        spectrum, _ = self._spectrum(mixture)                             # (B, C, K, N, F)
+        mask, shift, addition = self._maps(spectrum)                      # (B, C, K, N, F - 1) each
+        estimate = self._estimate(spectrum, mask, shift, addition)        # (B, C, K, N, F)
+        maps = {"mixture": spectrum, "mask": mask, "phase": shift.angle(), "addition": addition, "estimate": estimate}
+        return {name: values[..., : mask.shape[-1]].transpose(-1, -2) for name, values in maps.items()}
 
     def load_published(self, state):
         """Take over weights of the authors: a state dict, or the ``{"model": state dict}`` of their files.
@@ -195,35 +199,34 @@ class ResUNet(nn.Module):
         fill(self, renamed(state, self), "the published weights")
 
     def _spectrum(self, mixture):
-        """The STFT of each band, (B, C, K, F, N), and how many samples a band has."""
+        """The STFT of each band, (B, C, K, N, F), and how many samples a band has."""
         if mixture.ndim != 3 or mixture.shape[1] != self.channels or mixture.numel() == 0:
             raise SepkitError(
                 f"{self.name} was built for {self.channels} channel(s): got a mixture of shape {tuple(mixture.shape)}, "
                 f"expected (batch, {self.channels}, samples)"
             )
         parts = self.pqmf.analysis(mixture) if self.bands > 1 else mixture.unsqueeze(2)  # (B, C, K, about T / K)
-        return self.stft(parts), parts.shape[-1]
+        return self.stft(parts).transpose(-1, -2), parts.shape[-1]
 
     def _maps(self, spectrum):
-        """Mask, phase shift and addition, each (B, C, K, F, N)."""
-        frames = spectrum.shape[-1]
-        x = self._unet(_magnitude(spectrum).flatten(1, 2))                # (B, 4 C K, N', F - 1)
-        x = x[:, :, :frames].transpose(2, 3)                              # (B, 4 C K, F - 1, N)
-        x = nn.functional.pad(x, (0, 0, 0, 1))                            # the top bin gets 0 back, (B, 4 C K, F, N)
-        x = x.unflatten(1, (self.channels, MAPS, self.bands))             # (B, C, 4, K, F, N)
-        mask, cosine, sine, addition = x.unbind(2)                        # (B, C, K, F, N) each
+        """Mask, phase shift and addition, each (B, C, K, N, F - 1)."""
+        frames = spectrum.shape[-2]
+        x = self._unet(_magnitude(spectrum).flatten(1, 2))[:, :, :frames]  # (B, 4 C K, N, F - 1)
+        x = x.unflatten(1, (self.channels, MAPS, self.bands))             # (B, C, 4, K, N, F - 1)
+        mask, cosine, sine, addition = x.unbind(2)                        # (B, C, K, N, F - 1) each
         cosine, sine = torch.tanh(cosine), torch.tanh(sine)
-        length = (cosine.square() + sine.square()).clamp_min(1e-20).sqrt()  # clamped first: sqrt has no slope at 0
+        length = (cosine * cosine + sine * sine).clamp_min(1e-20).sqrt()  # clamped first: sqrt has no slope at 0
         shift = torch.complex(cosine / length, sine / length)
         return torch.sigmoid(mask), shift, torch.tanh(addition) if self.bands > 1 else addition
 
     def _estimate(self, spectrum, mask, shift, addition):
-        return decoupled(spectrum, mask, shift, addition)
+        """(B, C, K, N, F): the top bin, of which the network knows nothing, is silent."""
+        return nn.functional.pad(decoupled(spectrum[..., :-1], mask, shift, addition), (0, 1))
 
     def _unet(self, magnitude):
-        """(B, C K, F, N) to (B, 4 C K, N', F - 1), N' being N rounded up to what can be halved."""
-        x = self.input_norm(magnitude.transpose(1, 2))                    # each bin standardised, (B, F, C K, N)
-        x = x.permute(0, 2, 3, 1)[..., :-1]                               # without the top bin, (B, C K, N, F - 1)
+        """(B, C K, N, F) to (B, 4 C K, N', F - 1), N' being N rounded up to what can be halved."""
+        x = self.input_norm(magnitude.transpose(1, 3))                    # each bin standardised, (B, F, N, C K)
+        x = x.transpose(1, 3)[..., :-1]                                   # without the top bin, (B, C K, N, F - 1)
         x = nn.functional.pad(x, (0, 0, 0, -x.shape[2] % self.frame_multiple))  # (B, C K, N', F - 1)
         skips = []
         for stage in self.encoder:
@@ -243,10 +246,10 @@ class ResUNetISMIR2021(ResUNet):
 
     name = "resunet-ismir2021"
 
-    def __init__(self, target="vocals", widths=(32, 64, 128, 256, 384, 384), bottleneck=4, n_fft=2048, hop=441,
+    def __init__(self, target="vocals", widths=(32, 64, 128, 256, 384, 384), blocks=4, bottleneck=4, n_fft=2048, hop=441,
                  sample_rate=44100, channels=2, momentum=0.01):
-        super().__init__(target, widths, bottleneck, n_fft, hop, sample_rate, channels, momentum, bands=1,
-                         stage=residual_stage, up=transposed, decoder_slope=0.0)  # fmt: skip
+        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, bands=1,
+                         block=residual, up=transposed, decoder_slope=0.0)  # fmt: skip
 
 
 class ResUNetSubbandtime(ResUNet):
@@ -258,10 +261,10 @@ class ResUNetSubbandtime(ResUNet):
 
     name = "resunet-subbandtime"
 
-    def __init__(self, target="vocals", widths=(32, 64, 128, 256, 384, 384), bottleneck=4, n_fft=512, hop=110,
+    def __init__(self, target="vocals", widths=(32, 64, 128, 256, 384, 384), blocks=4, bottleneck=4, n_fft=512, hop=110,
                  sample_rate=44100, channels=2, momentum=0.01):
-        super().__init__(target, widths, bottleneck, n_fft, hop, sample_rate, channels, momentum, bands=4,
-                         stage=residual_stage, up=transposed, decoder_slope=0.0)  # fmt: skip
+        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, bands=4,
+                         block=residual, up=transposed, decoder_slope=0.0)  # fmt: skip
 
 
 class ResUNetMobileNet(ResUNet):
@@ -273,10 +276,10 @@ class ResUNetMobileNet(ResUNet):
 
     name = "resunet-mobilenet"
 
-    def __init__(self, target="vocals", widths=(32, 64, 64, 64, 64, 64), bottleneck=1, n_fft=512, hop=110,
+    def __init__(self, target="vocals", widths=(32, 64, 64, 64, 64, 64), blocks=2, bottleneck=1, n_fft=512, hop=110,
                  sample_rate=44100, channels=2, momentum=0.1):
-        super().__init__(target, widths, bottleneck, n_fft, hop, sample_rate, channels, momentum, bands=4,
-                         stage=separable_stage, up=nearest, decoder_slope=0.01)  # fmt: skip
+        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, bands=4,
+                         block=separable, up=nearest, decoder_slope=0.01)  # fmt: skip
 
 
 class PreActivated(nn.Module):
@@ -328,24 +331,18 @@ class Decoder(nn.Module):
         return self.stage(torch.cat([x, skip], 1))
 
 
-def residual_stage(inputs, outputs, momentum):
-    """Four blocks of two 3x3 convolutions."""
-    starts = (inputs, outputs, outputs, outputs)
-    return nn.Sequential(*(
-        Residual(PreActivated(i, outputs, 3, momentum), PreActivated(outputs, outputs, 3, momentum)) for i in starts
-    ))  # fmt: skip
+def residual(inputs, outputs, momentum):
+    """Two 3x3 convolutions."""
+    return Residual(PreActivated(inputs, outputs, 3, momentum), PreActivated(outputs, outputs, 3, momentum))
 
 
-def separable_stage(inputs, outputs, momentum):
-    """Two blocks, in which a 3x3 convolution of each map alone stands between two that mix the maps."""
-    return nn.Sequential(*(
-        Residual(
-            PreActivated(i, outputs, 1, momentum),
-            PreActivated(outputs, outputs, 3, momentum, groups=outputs),
-            PreActivated(outputs, outputs, 1, momentum),
-        )
-        for i in (inputs, outputs)
-    ))  # fmt: skip
+def separable(inputs, outputs, momentum):
+    """A 3x3 convolution of each map alone, between two that mix the maps."""
+    return Residual(
+        PreActivated(inputs, outputs, 1, momentum),
+        PreActivated(outputs, outputs, 3, momentum, groups=outputs),
+        PreActivated(outputs, outputs, 1, momentum),
+    )
 
 
 def transposed(inputs, outputs, factors):
@@ -359,7 +356,8 @@ def nearest(inputs, outputs, factors):
 
 
 def _magnitude(spectrum):
-    return torch.view_as_real(spectrum).square().sum(-1).clamp_min(FAINT**2).sqrt()
+    real, imaginary = spectrum.real, spectrum.imag
+    return (real * real + imaginary * imaginary).clamp_min(FAINT**2).sqrt()
 
 
 def _initialise(module):
