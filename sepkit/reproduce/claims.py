@@ -1,0 +1,221 @@
+"""What the documents claim, and whether it holds: each claim written down before its numbers are seen.
+
+data/reported/claims.csv says for every finding of the five documents which of two arms
+should score higher, in which metric. `evaluate` looks the arms up among the Scores that
+the chapters wrote, compares them song by song, and gives a verdict. Chapter 11.
+"""
+
+import re
+import statistics
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..errors import SepkitError
+from ..files import shipped
+from ..metrics import statistics as songwise
+from .ledger import check
+from .reported import DOCUMENTS, METRICS, _number, _rows
+from .tables import FILTERED
+
+COLUMNS = (
+    "id", "document", "line", "words", "statement", "how", "chapter", "metric", "target", "higher", "lower", "direction", "least",
+)  # fmt: skip
+DIRECTIONS = ("greater", "same")
+NOT_RUN = "not run"
+_DECIBELS = (*FILTERED, *(ours for ours, _ in METRICS.values()))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One row of claims.csv.
+
+    Attributes
+    ----------
+    id, document, line, words : str, str, int, str
+        Which finding, of which of `DOCUMENTS`, and the words of that line which state it.
+    statement, how : str
+        The finding and its test in the kit's words.
+    chapter : str
+        Numbers of the chapters whose Scores count, such as ``"03 04"``; all when empty.
+    metric, target : str
+        Of the Scores. Without a target, a song's score is the mean over those that both arms have.
+    higher, lower : str
+        Names of separators. A ``*`` stands for the same text in both. Without `lower`, the
+        scores of `higher` are themselves the differences. Without `higher`, no chapter measures
+        the claim yet.
+    direction : str
+        ``"greater"``: `higher` exceeds `lower` by more than `least`. ``"same"``: they differ by
+        no more than `least`.
+    least : float
+        In the unit of the metric.
+    """
+
+    id: str
+    document: str
+    line: int
+    words: str
+    statement: str
+    how: str
+    chapter: str
+    metric: str
+    target: str
+    higher: str
+    lower: str
+    direction: str
+    least: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A claim on one data set: `comparison` is None where nothing could be compared.
+
+    `p` is adjusted by Holm's method for all comparisons of the same call, `seeds` counts the
+    trainings behind an arm, `verdict` is "holds", "fails", "undecided", "undecided: why" or "not run".
+    """
+
+    claim: Claim
+    verdict: str
+    dataset: str = ""
+    where: str = ""
+    comparison: songwise.Comparison | None = None
+    p: float | None = None
+    seeds: int = 0
+
+    def row(self):
+        """As a table shows it: strings, empty where there is nothing."""
+        told = dict.fromkeys(("measured on", "effect", "95 % interval", "p (Holm)", "songs", "seeds"), "")
+        if self.comparison:
+            unit = " dB" if self.claim.metric in _DECIBELS else ""
+            effect, low, high, *_ = self.comparison
+            told |= {"effect": f"{effect:+.2f}{unit}", "95 % interval": f"{low:+.2f} to {high:+.2f}", "p (Holm)": f"{self.p:.3f}"}
+            told |= {"songs": str(self.comparison.n), "seeds": str(self.seeds)}
+        told["measured on"] = ", ".join(part for part in (self.dataset, self.where) if part)
+        return {"claim": self.claim.id, "statement": self.claim.statement, **told, "verdict": self.verdict}
+
+
+def load_claims(path=None):
+    """Read the claims, in the order of the documents.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        A CSV file with the columns `COLUMNS`; by default the one that sepkit ships.
+
+    Returns
+    -------
+    list of Claim
+
+    Raises
+    ------
+    SepkitError
+        For a missing column, an id stated twice, an unknown document or direction, or an arm
+        without its metric. Names the line.
+    """
+    found = {}
+    for where, row in _rows(Path(path or shipped("reported", "claims.csv")), COLUMNS):
+        if row["document"] not in DOCUMENTS:
+            raise SepkitError(f"{where}: unknown document {row['document']!r}: choose from {', '.join(DOCUMENTS)}")
+        if row["direction"] not in DIRECTIONS:
+            raise SepkitError(f"{where}: unknown direction {row['direction']!r}: choose from {', '.join(DIRECTIONS)}")
+        if row["id"] in found:
+            raise SepkitError(f"{where}: {row['id']} is stated twice")
+        if row["higher"] and not row["metric"]:
+            raise SepkitError(f"{where}: {row['id']} names separators but no metric")
+        numbers = {"line": int(_number(row["line"], where)), "least": _number(row["least"], where)}
+        found[row["id"]] = Claim(**{**{key: row[key] for key in COLUMNS}, **numbers})
+    return list(found.values())
+
+
+def evaluate(claims, measured, seed=0):
+    """Test the claims on the Scores of the chapters.
+
+    Both arms come from one data set and one metric card, and from whole songs or from excerpts,
+    never from both. A claim that was measured in several such ways has an outcome for each.
+
+    Parameters
+    ----------
+    claims : list of Claim
+    measured : dict
+        Chapter name -> list of Score, as `ledger.load_measured` returns it.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of the claims; p adjusted over all comparisons.
+
+    Raises
+    ------
+    SepkitError
+        If a Score lacks provenance.
+    """
+    found = [outcome for claim in claims for outcome in _outcomes(claim, measured, seed)]
+    adjusted = iter(songwise.holm([outcome.comparison.p for outcome in found if outcome.comparison]))
+    return [_judge(outcome, next(adjusted)) if outcome.comparison else outcome for outcome in found]
+
+
+def _outcomes(claim, measured, seed):
+    arms = {side: _arm(claim, pattern, measured) for side, pattern in (("higher", claim.higher), ("lower", claim.lower)) if pattern}
+    if not arms:
+        return [Outcome(claim, NOT_RUN)]
+    outcomes = []
+    for key, scores in arms["higher"].items():
+        others = arms["lower"].get(key) or arms["lower"].get((key[0], ())) if claim.lower else ()
+        if others is not None:
+            outcomes.append(_compare(claim, scores, others, seed))
+    return outcomes or [Outcome(claim, NOT_RUN)]
+
+
+def _arm(claim, pattern, measured):
+    """The Scores of an arm: {((dataset, card, excerpts), what the stars stand for): [(chapter, Score)]}."""
+    expression, found = re.compile(re.escape(pattern).replace(r"\*", "(.*)")), {}
+    for chapter, scores in measured.items():
+        if claim.chapter and chapter[:2] not in claim.chapter.split():
+            continue
+        for score in scores:
+            match = expression.fullmatch(score.separator)
+            if match and score.metric == claim.metric and claim.target in ("", score.target):
+                check(score)
+                kind = (score.dataset, tuple(sorted(asdict(score.card).items())), "excerpt" in score.provenance)
+                found.setdefault((kind, match.groups()), []).append((chapter, score))
+    return found
+
+
+def _compare(claim, scores, others, seed):
+    targets = {score.target for _, score in scores}
+    if others:
+        targets &= {score.target for _, score in others}
+    a, b = _by_song(scores, targets), _by_song(others, targets)
+    b = b if claim.lower else dict.fromkeys(a, 0.0)
+    chapters = sorted({chapter[:2] for chapter, _ in [*scores, *others] if chapter})
+    excerpts = ["excerpts"] if "excerpt" in scores[0][1].provenance else []
+    where = ", ".join([*[f"chapter {number}" for number in chapters], *excerpts])
+    facts = {"dataset": scores[0][1].dataset, "where": where, "seeds": len({score.provenance["seed"] for _, score in scores})}
+    try:
+        return Outcome(claim, "", comparison=songwise.compare(a, b, seed), **facts)
+    except SepkitError as error:  # too few songs in common, or infinite scores
+        return Outcome(claim, f"undecided: {str(error).partition(': ')[2].partition(';')[0]}", **facts)
+
+
+def _by_song(scores, targets):
+    """{track: mean over its targets, each the mean over seeds}; NaN where a target has none."""
+    values = {}
+    for _, score in scores:
+        if score.target in targets:
+            values.setdefault(score.track, {}).setdefault(score.target, []).append(score.value)
+    return {
+        track: statistics.fmean(statistics.fmean(found[target]) if target in found else float("nan") for target in targets)
+        for track, found in values.items()
+    }
+
+
+def _judge(outcome, p):
+    comparison, claim = outcome.comparison._replace(p=p), outcome.claim
+    if claim.direction == "same":
+        inside = -claim.least <= comparison.low and comparison.high <= claim.least
+        outside = comparison.low > claim.least or comparison.high < -claim.least
+        verdict = "holds" if inside else "fails" if outside else "undecided"
+    else:
+        verdict = songwise.verdict(comparison, least=claim.least)
+    return Outcome(**{**vars(outcome), "p": p, "verdict": verdict})
