@@ -51,7 +51,10 @@ def test_rounding_range_covers_all_that_prints_the_same():
             assert low <= value <= high
 
 
-@pytest.mark.parametrize(("text", "interval"), [("6.67", (6.665, 6.675)), (".33", (0.325, 0.335)), ("0.", (-0.5, 0.5)), ("-12.8", (-12.85, -12.75)), ("+19", (18.5, 19.5))])
+@pytest.mark.parametrize(
+    ("text", "interval"),
+    [("6.67", (6.665, 6.675)), (".33", (0.325, 0.335)), ("0.", (-0.5, 0.5)), ("-12.8", (-12.85, -12.75)), ("+19", (18.5, 19.5))],
+)
 def test_as_printed(text, interval):
     assert as_printed(text) == pytest.approx(interval)
 
