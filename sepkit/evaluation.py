@@ -116,7 +116,8 @@ def evaluate_folders(
         If a folder is missing or holds no song, no song or stem has a partner, or a
         stem that other songs have is missing in one; the message says what to do.
     """
-    separator = separator or Path(estimate).resolve().name
+    folder = Path(estimate).resolve()  # of songs, or METHOD/SONG beside DATA/SONG
+    separator = separator or (folder.parent if folder.name == Path(reference).resolve().name else folder).name
     songs, before = paired_songs(reference, estimate, separator, sample_rate)
     _check([song.track for song in songs], metrics)
     from .datasets import data_set_name

@@ -86,8 +86,8 @@ def paired_songs(reference, estimate, name, sample_rate=None):
         pairs = [(tracks[0], Path(estimate))]  # one song each: their folders may have any names
     elif is_song(estimate):
         raise SepkitError(
-            f"{estimate}: holds stems, but {reference} holds {len(tracks)} song(s): give the folder of that song as the reference, "
-            "or put the stems into a folder named after it"
+            f"{estimate}: holds audio files itself, but {reference} holds {len(tracks)} song(s), each in a folder: give the folder of one song "
+            f"as the reference, or put the files into folders named after the songs, such as {Path(estimate).name}/{tracks[0].name}/{tracks[0].stems[0]}.wav"
         )
     else:
         pairs = [(track, folders[track.name]) for track in tracks if track.name in folders]

@@ -70,16 +70,16 @@ def examine(references, estimates, sample_rate, mixture=None, track="", frames=N
     Returns
     -------
     list of Finding
-        Empty if nothing is unusual. Kinds: ``silent``, ``silent frames``,
-        ``perfect``, ``collinear``, ``mixture``, ``mixed up``, ``shifted``,
-        ``unrelated``, ``level``.
+        Empty if nothing is unusual. Kinds: ``silent``, ``silent frames``, ``perfect``,
+        ``perfect frames``, ``alone``, ``collinear``, ``mixture``, ``mixed up``,
+        ``shifted``, ``unrelated``, ``level``.
     """
     products = _Products(references, estimates, mixture)
     found = [*_silent(products)]
     if frames:
         stacks = (torch.stack([*audios.values()]) for audios in (references, estimates))
         found += _frames_left_out(list(references), *(silent_frames(x, sample_rate, window, hop) for x in stacks))
-        found += _perfect_frames(products, frames)
+        found += [*_perfect_frames(products, frames), *_alone(products, frames)]
     found += [*_perfect(products), *_collinear(products)]
     told = {stem for kind, stems, _ in found if kind in ("perfect", "silent") for stem in stems}
     for check in (_mixture, _mixed_up, _elsewhere(sample_rate), _level):
@@ -159,6 +159,14 @@ def _perfect_frames(products, frames):
             )  # fmt: skip
 
 
+def _alone(products, frames):
+    if "sir" in frames and len(products.names) == 1:
+        yield "alone", tuple(products.names), (
+            f"{products.names[0]!r} is scored by itself, so that nothing can interfere: its sir is infinite, and its sar holds all errors; "
+            "give references and estimates of the other stems too"
+        )  # fmt: skip
+
+
 def _perfect(products):
     for name, row, _ in products.sounding():
         if torch.equal(products.references[name], products.estimates[name]):
@@ -225,7 +233,7 @@ def _mixed_up(products, mixture):
     likeness = products.alike[[e for *_, e in pairs]][:, [s for _, s, _ in pairs]].square()
     best = likeness.argmax(1).tolist()
     moved = [k for k in range(len(pairs)) if best[k] != k]
-    if sorted(best) != list(range(len(pairs))) or not all(likeness[k, best[k]] > 4 * likeness[k, k] for k in moved):
+    if sorted(best) != list(range(len(pairs))) or not all(likeness[k, best[k]] > max(0.05, 4 * likeness[k, k]) for k in moved):
         return
     for k in moved:
         yield "mixed up", (pairs[k][0],), (

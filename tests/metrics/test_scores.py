@@ -181,3 +181,32 @@ def test_frame_is_tidy():
     assert frame["card.silent_frames"].str.startswith("left out").all() and (frame["provenance.seed"] == 0).all()
     assert frame.groupby("target")["value"].median()["vocals"] == 1.5
     assert list(to_frame([]).columns) == ["track", "target", "metric", "value", "separator", "dataset"]
+
+
+def test_comparable_pairs_by_track_and_keeps_what_only_one_has():
+    a = [make(v, track=t) for t, v in (("one", 1.0), ("two", math.nan))]
+    b = [make(v, track=t, separator="mixture") for t, v in (("two", 3.0), ("one", 2.0), ("three", 4.0))]
+    values_a, values_b = comparable(a, b)
+    assert repr(values_a) == "{'one': 1.0, 'two': nan}" and values_b == {"two": 3.0, "one": 2.0, "three": 4.0}
+
+
+@pytest.mark.parametrize(
+    "other, told",
+    [
+        (dict(card=card_for("csdr", ["vocals"])), r"card.target_set: \('drums', 'vocals'\) \| \('vocals',\)"),
+        (dict(card=replace(card_for("csdr", ["vocals", "drums"]), version="BSSEval v3 images")), "card.version: BSSEval v3"),
+        (dict(metric="usdr", card=card_for("usdr", [])), "card.metric: csdr | usdr"),
+        (dict(dataset="musdb18"), r"dataset: band \| musdb18"),
+        (dict(target="drums"), r"target: drums \| vocals"),
+    ],
+)
+def test_comparable_refuses_what_does_not_measure_the_same(other, told):
+    with pytest.raises(SepkitError, match=f"these scores cannot be compared, they differ in .*{told}.*; score both in the same way"):
+        comparable([make()], [make(separator="mixture", **other)])
+
+
+def test_comparable_refuses_nothing_and_two_scores_of_a_track():
+    with pytest.raises(SepkitError, match="the second list holds no scores"):
+        comparable([make()], [])
+    with pytest.raises(SepkitError, match="'a song' has 2 scores in one list; select one separator"):
+        comparable([make(), make(separator="mixture")], [make()])
