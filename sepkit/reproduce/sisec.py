@@ -23,6 +23,7 @@ import pandas as pd
 
 from ..errors import SepkitError, unknown
 from ..files import atomic_path, data_root, shipped
+from .ledger import check
 
 SOURCE = "SiSEC 2018 published scores"
 COMMIT = "62fb479"
@@ -223,3 +224,28 @@ def song_medians(content, method, split, track):
         sounding = {metric: [value for value in series if not math.isnan(value)] for metric, series in values.items()}
         medians = [statistics.median(series) if series else math.nan for series in sounding.values()]
         yield method, split, track, target["name"], len(sounding["SDR"]), *medians
+
+
+def comparable(scores):
+    """Scores of the kit that may stand beside SiSEC's: {separator: {target: {track: dB}}}.
+
+    Only those of MUSDB18 (not of the uncompressed version, and not of the band), of whole songs,
+    cSDR with all four targets; none is an empty result, not an error.
+
+    Parameters
+    ----------
+    scores : list of Score
+
+    Raises
+    ------
+    SepkitError
+        If a Score lacks provenance, or its provenance contradicts its data set.
+    """
+    found = {}
+    for score in scores:
+        if (score.dataset, score.metric) != ("musdb18", "csdr") or "excerpt" in score.provenance:
+            continue
+        check(score)
+        if set(score.card.target_set) == set(TARGETS) and score.value == score.value:
+            found.setdefault(score.separator, {}).setdefault(score.target, {})[score.track] = score.value
+    return found
