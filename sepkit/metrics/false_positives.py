@@ -168,7 +168,8 @@ def _trial_p_values(a, b, flips):
         found["unpaired z", "chunk", overlap, n] = 2 * stats.norm.sf(np.abs(unpaired))
         found["paired z", "chunk", overlap, n] = 2 * stats.norm.sf(np.abs(d.mean(1) / (d.std(1, ddof=1) / np.sqrt(n))))
     d = (a - b).mean(2)  # (trials, songs): one difference a song
-    as_extreme = np.abs(d @ flips.T) >= np.abs(d.sum(1, keepdims=True))  # (trials, flips)
+    slack = 1e-12 * np.abs(d).sum(1, keepdims=True)  # the same sum in another order is as extreme
+    as_extreme = np.abs(d @ flips.T) >= np.abs(d.sum(1, keepdims=True)) - slack  # (trials, flips)
     found["sign flip", "song", np.nan, d.shape[1]] = (1 + as_extreme.sum(1)) / (1 + len(flips))
     found["Wilcoxon", "song", np.nan, d.shape[1]] = stats.wilcoxon(d, axis=1).pvalue
     return found

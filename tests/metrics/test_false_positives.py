@@ -71,9 +71,25 @@ def test_rows_say_what_was_counted():
     pd.testing.assert_frame_equal(found, again)
 
 
+def test_better_methods_are_made_equal_first():
+    table = songs_like(Spread(2.0, 1.0), songs=21, methods=3)
+    moved = false_positives(table + [0.0, 5.0, -9.0], chunks=5, trials=200)
+    pd.testing.assert_frame_equal(moved, false_positives(table, chunks=5, trials=200))
+
+
+@pytest.mark.parametrize("songs", [4, 14])
+def test_sign_flips_in_the_simulation_are_never_surer_than_they_can_be(songs):
+    """999 flips and the observed one: p is at least 0.001, and at least 2 / 2^songs but for the draw."""
+    table = songs_like(Spread(2.0, 1.0), songs=songs, methods=3)
+    alpha = {4: 0.08, 14: 0.0009}[songs]
+    assert rates(table, chunks=3, trials=5000, alpha=alpha)["sign flip", "song", None].rate == 0
+
+
 def test_spread_finds_the_components_it_was_drawn_from():
     found = spread(songs_like(Spread(3.0, 0.7), songs=2000, methods=6, seed=1))
     assert found.song == pytest.approx(3.0, rel=0.05) and found.interaction == pytest.approx(0.7, rel=0.03)
+    found = spread(songs_like(Spread(0.5, 2.0), songs=5000, methods=4, seed=2))
+    assert found.song == pytest.approx(0.5, rel=0.15), "what the interaction adds to a song's mean is taken out"
     table = songs_like(Spread(3.0, 0.7), songs=30)
     assert spread(table + np.arange(7)) == pytest.approx(spread(table)), "better methods are no interaction"
     assert spread(2 * table) == pytest.approx(Spread(*(2 * value for value in spread(table))))
