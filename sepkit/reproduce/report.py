@@ -4,7 +4,7 @@ from html import escape
 from pathlib import Path
 
 from ..files import atomic_path, provenance
-from . import batch, ledger
+from . import batch, claims, ledger, reported as published
 
 #: What a number's tooltip and the foot of its table say about it.
 FACTS = ("profile", "seed", "device", "commit", "sepkit", "torch", "machine", "date", "command")
@@ -51,7 +51,8 @@ def write_report(out, reported=None):
     """
     out = Path(out)
     chapters = batch.load_manifest(out)["chapters"]
-    tables = ledger.tables(ledger.load_reported() if reported is None else reported, ledger.load_measured(out / "results"))
+    measured = ledger.load_measured(out / "results")
+    tables = ledger.tables(ledger.load_reported() if reported is None else reported, measured)
     facts = provenance()
     ours = [table_html(table) for table in tables if table.measured]
     theirs = [table_html(table) for table in tables if not table.measured]
@@ -63,10 +64,15 @@ def write_report(out, reported=None):
 <h2>Chapters</h2>
 {chapters_html(chapters)}
 {"".join(ours) or "<h2>Scores</h2><p>No chapter has written Scores yet.</p>"}
+<h2>Claims</h2>
+{claims_html(claims.evaluate(claims.load_claims(), measured))}
 <h2>Published numbers</h2>
 <p>As their sources state them; nothing here was measured in this run. They are shown beside our numbers
 above only where data set and metric are the same.</p>
 {"".join(f"<details>{part}</details>" for part in theirs)}
+<h2>The five documents</h2>
+<p>Every number that they print in a table, and those of their findings, with the line of the document's text.</p>
+{documents_html(published.load_documents())}
 </body></html>
 """
     with atomic_path(out / "report.html") as temporary:
@@ -107,6 +113,35 @@ def table_html(table):
         f'<{heading}><div class="scroll"><table><thead><tr><th>system</th>{head}<th>songs</th><th class="left">source</th>'
         f'</tr></thead><tbody>{rows}</tbody></table></div><p class="foot">{foot}</p>'
     )
+
+
+def claims_html(outcomes):
+    """The claims that were tested, with their verdicts; those without Scores in a list to unfold."""
+    run = [outcome.row() for outcome in outcomes if outcome.verdict != claims.NOT_RUN]
+    idle = [outcome.claim for outcome in outcomes if outcome.verdict == claims.NOT_RUN]
+    compared = sum(outcome.comparison is not None for outcome in outcomes)
+    return (
+        f"<p>Mean paired differences over songs with 95 % bootstrap intervals; p from the sign-flip test, adjusted by Holm's method "
+        f"for the {compared} comparison{'s' * (compared != 1)} of this table. Undecided is not the same as no difference.</p>"
+        f"{_text_table(run[0], [row.values() for row in run]) if run else ''}"
+        f"<details><summary>{len(idle)} claims without Scores in this run</summary><ul>"
+        f"{''.join(f'<li>{escape(claim.id)}: {escape(claim.statement)} ({escape(claim.how)})</li>' for claim in idle)}</ul></details>"
+    )
+
+
+def documents_html(rows):
+    """What the documents print, a table each to unfold."""
+    names, parts = ("table", "item", "quantity", "metric", "printed", "line", "claim"), []
+    for number, title in published.DOCUMENTS.items():
+        own = [[getattr(row, name) for name in names] for row in rows if row.document == number]
+        parts.append(f"<details><summary>{escape(title)}: {len(own)} numbers</summary>{_text_table(names, own)}</details>")
+    return "".join(parts)
+
+
+def _text_table(names, rows):
+    head = "".join(f'<th class="left">{escape(name)}</th>' for name in names)
+    body = "".join("<tr>" + "".join(f'<td class="left">{escape(str(text))}</td>' for text in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def card_text(table):

@@ -1,9 +1,11 @@
 """The page of a batch, and what `make readme` and `make notebooks` write."""
 
 import json
+import re
 from html.parser import HTMLParser
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
@@ -12,7 +14,9 @@ from sepkit.errors import SepkitError
 from sepkit.metrics.scores import save_scores
 from sepkit.reproduce import ledger, readme, stored
 from sepkit.reproduce.batch import Chapter
+from sepkit.reproduce.claims import load_claims
 from sepkit.reproduce.report import write_report
+from sepkit.reproduce.reported import load_documents
 
 from .test_ledger import scores
 
@@ -68,6 +72,22 @@ def test_report_shows_outcomes_links_numbers_and_where_they_come_from(out):
     assert any(row[:2] == ["Oracle IRM1", "8.60reported 8.52, +0.08: undecided: 1 of 50 songs"] for row in page.rows)
     for said in ("cSDR on band (dB)", "cSDR on MUSDB18 (dB)", "BSSEval v4 images", "window 1.0 s", "profile smoke, seed 0, device cpu, commit"):
         assert said in text
+
+
+def test_report_shows_claims_with_verdicts_and_every_printed_number(out):
+    rng = np.random.default_rng(0)
+    binary = rng.normal(6, 1, 8)
+    arms = scores("hpss binary", binary, "band", target="drums") + scores("hpss soft", binary + rng.uniform(1, 2, 8), "band", target="drums")
+    save_scores(out / "results" / "02_masking.json", arms)
+    text = write_report(out).read_text(encoding="utf-8")
+    page = Page(text)
+    (row,) = [row for row in page.rows if row and row[0] == "S3.8 estimated, SDR"]
+    assert row[2] == "band, chapter 02" and row[3].startswith("+1.") and row[3].endswith(" dB") and row[6:] == ["8", "1", "holds"]
+    assert row[5] == "0.008", "the smallest p that 8 songs allow, 2 / 2^8, and one comparison only"
+    assert "for the 1 comparison of this table" in text and f"{len(load_claims()) - 1} claims without Scores" in text
+    shown = [row for row in page.rows if len(row) == 7 and re.fullmatch(r"S\d\.\d+", row[-1])]
+    assert len(shown) == len(load_documents())
+    assert ["Table 5.3", "remix, 400 epochs, 5200 samples", "t", "siSDR", "-12.8", "771", "S4.5"] in shown
 
 
 def test_a_run_on_the_band_cannot_claim_musdb_scores(out):
