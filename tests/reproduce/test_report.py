@@ -81,7 +81,7 @@ def test_report_shows_claims_with_verdicts_and_every_printed_number(out):
     save_scores(out / "results" / "02_masking.json", arms)
     text = write_report(out).read_text(encoding="utf-8")
     page = Page(text)
-    (row,) = [row for row in page.rows if row and row[0] == "S3.8 estimated, SDR"]
+    (row,) = [row for row in page.rows if row and row[0] == "S3.8c"]
     assert row[2] == "band, chapter 02" and row[3].startswith("+1.") and row[3].endswith(" dB") and row[6:] == ["8", "1", "holds"]
     assert row[5] == "0.008", "the smallest p that 8 songs allow, 2 / 2^8, and one comparison only"
     assert "for the 1 comparison of this table" in text and f"{len(load_claims()) - 1} claims without Scores" in text
