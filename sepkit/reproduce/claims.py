@@ -19,8 +19,10 @@ from .tables import FILTERED
 
 COLUMNS = (
     "id", "document", "line", "words", "statement", "how", "chapter", "metric", "target", "higher", "lower", "direction", "least",
+    "extent",
 )  # fmt: skip
 DIRECTIONS = ("greater", "same")
+EXTENTS = ("songs", "excerpts")
 NOT_RUN = "not run"
 _DECIBELS = (*FILTERED, *(ours for ours, _ in METRICS.values()))
 
@@ -32,7 +34,8 @@ class Claim:
     Attributes
     ----------
     id, document, line, words : str, str, int, str
-        Which finding, of which of `DOCUMENTS`, and the words of that line which state it.
+        Which finding, of which of `DOCUMENTS`, and the words of that line which state it. A letter
+        at the end of the id tells the parts of one finding.
     statement, how : str
         The finding and its test in the kit's words.
     chapter : str
@@ -48,6 +51,8 @@ class Claim:
         no more than `least`.
     least : float
         In the unit of the metric.
+    extent : str
+        Whether whole ``"songs"`` were scored, or ``"excerpts"`` of them.
     """
 
     id: str
@@ -63,13 +68,19 @@ class Claim:
     lower: str
     direction: str
     least: float
+    extent: str = "songs"
+
+    @property
+    def finding(self):
+        """The id without the letter of its part."""
+        return re.sub(r"(?<=\d)[a-z]$", "", self.id)
 
 
 @dataclass(frozen=True)
 class Outcome:
     """A claim on one data set: `comparison` is None where nothing could be compared.
 
-    `p` is adjusted by Holm's method for all comparisons of the same call, `seeds` counts the
+    `p` is adjusted by Holm's method for all comparisons of the same finding, `seeds` counts the
     trainings behind an arm, `verdict` is "holds", "fails", "undecided", "undecided: why" or "not run".
     """
 
@@ -108,15 +119,16 @@ def load_claims(path=None):
     Raises
     ------
     SepkitError
-        For a missing column, an id stated twice, an unknown document or direction, or an arm
-        without its metric. Names the line.
+        For a missing column, an id stated twice, an unknown document, direction or
+        extent, or an arm without its metric. Names the line.
     """
     found = {}
     for where, row in _rows(Path(path or shipped("reported", "claims.csv")), COLUMNS):
         if row["document"] not in DOCUMENTS:
             raise SepkitError(f"{where}: unknown document {row['document']!r}: choose from {', '.join(DOCUMENTS)}")
-        if row["direction"] not in DIRECTIONS:
-            raise SepkitError(f"{where}: unknown direction {row['direction']!r}: choose from {', '.join(DIRECTIONS)}")
+        for column, known in (("direction", DIRECTIONS), ("extent", EXTENTS)):
+            if row[column] not in known:
+                raise SepkitError(f"{where}: unknown {column} {row[column]!r}: choose from {', '.join(known)}")
         if row["id"] in found:
             raise SepkitError(f"{where}: {row['id']} is stated twice")
         if row["higher"] and not row["metric"]:
@@ -129,8 +141,8 @@ def load_claims(path=None):
 def evaluate(claims, measured, seed=0):
     """Test the claims on the Scores of the chapters.
 
-    Both arms come from one data set and one metric card, and from whole songs or from excerpts,
-    never from both. A claim that was measured in several such ways has an outcome for each.
+    Both arms come from one data set and one metric card. A claim that was measured on several,
+    or whose star fits several networks, has an outcome for each.
 
     Parameters
     ----------
@@ -143,7 +155,8 @@ def evaluate(claims, measured, seed=0):
     Returns
     -------
     list of Outcome
-        In the order of the claims; p adjusted over all comparisons.
+        In the order of the claims; p adjusted over all comparisons of a finding, that is
+        over its parts, data sets and networks.
 
     Raises
     ------
@@ -151,8 +164,12 @@ def evaluate(claims, measured, seed=0):
         If a Score lacks provenance.
     """
     found = [outcome for claim in claims for outcome in _outcomes(claim, measured, seed)]
-    adjusted = iter(songwise.holm([outcome.comparison.p for outcome in found if outcome.comparison]))
-    return [_judge(outcome, next(adjusted)) if outcome.comparison else outcome for outcome in found]
+    families = {}
+    for place, outcome in enumerate(found):
+        if outcome.comparison:
+            families.setdefault(outcome.claim.finding, {})[place] = outcome.comparison.p
+    adjusted = {place: p for family in families.values() for place, p in songwise.holm(family).items()}
+    return [_judge(outcome, adjusted[place]) if place in adjusted else outcome for place, outcome in enumerate(found)]
 
 
 def _outcomes(claim, measured, seed):
@@ -168,16 +185,17 @@ def _outcomes(claim, measured, seed):
 
 
 def _arm(claim, pattern, measured):
-    """The Scores of an arm: {((dataset, card, excerpts), what the stars stand for): [(chapter, Score)]}."""
+    """The Scores of an arm: {((dataset, card), what the stars stand for): [(chapter, Score)]}."""
     expression, found = re.compile(re.escape(pattern).replace(r"\*", "(.*)")), {}
     for chapter, scores in measured.items():
         if claim.chapter and chapter[:2] not in claim.chapter.split():
             continue
         for score in scores:
             match = expression.fullmatch(score.separator)
-            if match and score.metric == claim.metric and claim.target in ("", score.target):
+            extent = "excerpts" if "excerpt" in score.provenance else "songs"
+            if match and (score.metric, extent) == (claim.metric, claim.extent) and claim.target in ("", score.target):
                 check(score)
-                kind = (score.dataset, tuple(sorted(asdict(score.card).items())), "excerpt" in score.provenance)
+                kind = (score.dataset, tuple(sorted(asdict(score.card).items())))
                 found.setdefault((kind, match.groups()), []).append((chapter, score))
     return found
 
@@ -189,7 +207,7 @@ def _compare(claim, scores, others, seed):
     a, b = _by_song(scores, targets), _by_song(others, targets)
     b = b if claim.lower else dict.fromkeys(a, 0.0)
     chapters = sorted({chapter[:2] for chapter, _ in [*scores, *others] if chapter})
-    excerpts = ["excerpts"] if "excerpt" in scores[0][1].provenance else []
+    excerpts = ["excerpts"] if claim.extent == "excerpts" else []
     where = ", ".join([*[f"chapter {number}" for number in chapters], *excerpts])
     facts = {"dataset": scores[0][1].dataset, "where": where, "seeds": len({score.provenance["seed"] for _, score in scores})}
     try:

@@ -121,8 +121,8 @@ def claims_html(outcomes):
     idle = [outcome.claim for outcome in outcomes if outcome.verdict == claims.NOT_RUN]
     compared = sum(outcome.comparison is not None for outcome in outcomes)
     return (
-        f"<p>Mean paired differences over songs with 95 % bootstrap intervals; p from the sign-flip test, adjusted by Holm's method "
-        f"for the {compared} comparison{'s' * (compared != 1)} of this table. Undecided is not the same as no difference.</p>"
+        f"<p>{compared} comparison{'s' * (compared != 1)}: mean paired differences over songs with 95 % bootstrap intervals; p from the "
+        "sign-flip test, adjusted by Holm's method for all comparisons of the same finding. Undecided is not the same as no difference.</p>"
         f"{_text_table(run[0], [row.values() for row in run]) if run else ''}"
         f"<details><summary>{len(idle)} claims without Scores in this run</summary><ul>"
         f"{''.join(f'<li>{escape(claim.id)}: {escape(claim.statement)} ({escape(claim.how)})</li>' for claim in idle)}</ul></details>"

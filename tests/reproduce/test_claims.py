@@ -49,13 +49,14 @@ def test_the_p_value_is_the_sign_flip_of_all_songs():
     assert outcome.comparison.p == pytest.approx(np.mean(np.array(means) >= abs(UNSURE.sum()) - 1e-9))
 
 
-def test_holm_counts_every_comparison_of_the_call():
+def test_holm_counts_every_comparison_of_a_finding():
     measured = {"": scores("a", NOISE + UNSURE) + scores("b", NOISE)}
     (alone,) = evaluate([claim()], measured)
-    five = evaluate([claim(id=f"S{i}") for i in range(5)] + [claim("absent", id="S6")], measured)
+    five = evaluate([claim(id=f"S9{part}") for part in "abcde"] + [claim("absent", id="S9f"), claim(id="S8a")], measured)
     assert alone.p == alone.comparison.p and alone.verdict == "holds"
     assert [outcome.p for outcome in five[:5]] == pytest.approx([5 * alone.p] * 5)
-    assert [outcome.verdict for outcome in five] == ["undecided"] * 5 + ["not run"], "significant alone, not among five"
+    assert [outcome.verdict for outcome in five[:6]] == ["undecided"] * 5 + ["not run"], "significant alone, not among five"
+    assert five[6].p == alone.p and five[6].verdict == "holds", "another finding is another question"
 
 
 def test_noise_is_undecided():
@@ -99,8 +100,9 @@ def test_data_sets_cards_and_excerpts_are_never_mixed():
         assert verdicts([claim()], {"": a + scores("b", NOISE, **other)}) == ["not run"]
     ours, theirs = scores("a", NOISE, "csdr"), scores("b", NOISE - 1, "csdr", targets=("vocals", "accompaniment"))
     assert verdicts([claim(metric="csdr")], {"": ours + theirs}) == ["not run"]
-    both = {"04_x": a + scores("b", NOISE) + scores("a", NOISE + 1, excerpt="8 s") + scores("b", NOISE, excerpt="8 s")}
-    assert [outcome.row()["measured on"] for outcome in evaluate([claim()], both)] == ["band, chapter 04", "band, chapter 04, excerpts"]
+    both = {"04_x": a + scores("b", NOISE) + scores("a", NOISE - 1, excerpt="8 s") + scores("b", NOISE, excerpt="8 s")}
+    found = evaluate([claim(), claim(extent="excerpts")], both)
+    assert [(one.row()["measured on"], one.verdict) for one in found] == [("band, chapter 04", "holds"), ("band, chapter 04, excerpts", "fails")]
 
 
 def test_only_the_chapters_of_the_claim_count():
@@ -150,6 +152,7 @@ def test_every_claim_quotes_the_line_that_it_names():
 @pytest.mark.parametrize("change, says", [
     ({"document": "9"}, "line 2: unknown document '9'"),
     ({"direction": "up"}, "line 2: unknown direction 'up': choose from greater, same"),
+    ({"extent": "bars"}, "line 2: unknown extent 'bars': choose from songs, excerpts"),
     ({"metric": ""}, "line 2: S9 names separators but no metric"),
     ({"least": "much"}, "line 2: value 'much' is not a number"),
 ])

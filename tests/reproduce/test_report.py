@@ -77,14 +77,15 @@ def test_report_shows_outcomes_links_numbers_and_where_they_come_from(out):
 def test_report_shows_claims_with_verdicts_and_every_printed_number(out):
     rng = np.random.default_rng(0)
     binary = rng.normal(6, 1, 8)
-    arms = scores("hpss binary", binary, "band", target="drums") + scores("hpss soft", binary + rng.uniform(1, 2, 8), "band", target="drums")
+    about = {"dataset": "band", "target": "drums", "excerpt": "8 s"}
+    arms = scores("hpss binary", binary, **about) + scores("hpss soft", binary + rng.uniform(1, 2, 8), **about)
     save_scores(out / "results" / "02_masking.json", arms)
     text = write_report(out).read_text(encoding="utf-8")
     page = Page(text)
     (row,) = [row for row in page.rows if row and row[0] == "S3.8c"]
-    assert row[2] == "band, chapter 02" and row[3].startswith("+1.") and row[3].endswith(" dB") and row[6:] == ["8", "1", "holds"]
+    assert row[2] == "band, chapter 02, excerpts" and row[3].startswith("+1.") and row[3].endswith(" dB") and row[6:] == ["8", "1", "holds"]
     assert row[5] == "0.008", "the smallest p that 8 songs allow, 2 / 2^8, and one comparison only"
-    assert "for the 1 comparison of this table" in text and f"{len(load_claims()) - 1} claims without Scores" in text
+    assert "<p>1 comparison: " in text and f"{len(load_claims()) - 1} claims without Scores" in text
     shown = [row for row in page.rows if len(row) == 7 and re.fullmatch(r"S\d\.\d+", row[-1])]
     assert len(shown) == len(load_documents())
     assert ["Table 5.3", "remix, 400 epochs, 5200 samples", "t", "siSDR", "-12.8", "771", "S4.5"] in shown
