@@ -68,7 +68,8 @@ class BlindTest:
         sounds = {**self.reference, **{letter: self.questions[number][label] for letter, label in order.items()}}
         gains = matching_gains(sounds, self.sample_rate)  # applied here: the gains that a player shows would give the answer away
         sounds = {label: sound * 10 ** (gains[label] / 20) for label, sound in sounds.items()}
-        return players(sounds, self.sample_rate, title=f"Question {number}: which is nearer to {', '.join(self.reference)}?", colours={"A": "#0072B2", "B": "#E69F00"})
+        title = f"Question {number}: which is nearer to {', '.join(self.reference)}?"
+        return players(sounds, self.sample_rate, title=title, colours={"A": "#0072B2", "B": "#E69F00"})
 
     def answer(self, number, choice=...):
         """Keep an answer, and tell what A and B were.
@@ -142,4 +143,5 @@ class BlindTest:
             found = {row["question"]: {"pair": list(row["pair"]), "nearer": row["nearer"]} for row in content["answers"]}
         except (KeyError, TypeError) as error:
             raise SepkitError(f"{self.path}: not a file of listening answers ({error}); remove it to begin again") from None
-        return {number: kept for number, kept in found.items() if number in self._order and kept["pair"] == sorted(self._order[number].values())}
+        asked = {number: sorted(order.values()) for number, order in self._order.items()}
+        return {number: kept for number, kept in found.items() if kept["pair"] == asked.get(number)}

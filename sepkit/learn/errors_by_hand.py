@@ -137,12 +137,36 @@ def at_level(x, reference, level_db):
     """`x` scaled so that its energy lies `level_db` dB above that of the reference."""
     energy, wanted = x.double().square().sum(), reference.double().square().sum()
     if energy == 0 or wanted == 0:
-        raise SepkitError("an error of known size needs sound: the reference, or what is to be added, is silent here; choose another excerpt")
+        raise SepkitError("an error of known size needs sound, but the reference or what is to be added is silent; choose another excerpt")
     return x * float((wanted / energy).sqrt() * 10 ** (level_db / 20))
+
+
+def error_energies(sdr, isr, sir, sar):
+    """The energies of the parts of an error, from BSSEval's four ratios over one frame.
+
+    The three parts stand at right angles (Vincent, Gribonval and Févotte 2006): with the
+    projections P_s and P, ``|P_s|^2 = x`` and ``|P|^2 = x + |P - P_s|^2``, and the parts add
+    up to the whole error. That is one equation for x.
+
+    Parameters
+    ----------
+    sdr, isr, sir, sar : float
+        In dB, of a single frame as long as the signals.
+
+    Returns
+    -------
+    dict of str to float
+        ``reference`` (1), ``spatial``, ``interference`` and ``artefacts``.
+    """
+    whole, spatial, interference, artefacts = (10 ** (-value / 10) for value in (sdr, isr, sir, sar))
+    per_x = interference + (1 + interference) * artefacts
+    x = max(0.0, whole - spatial) / per_x if per_x else 0.0
+    return {"reference": 1.0, "spatial": spatial, "interference": x * interference, "artefacts": x * (1 + interference) * artefacts}
 
 
 def _check(reference, others):
     if reference.ndim != 2 or reference.shape != others.shape:
         raise SepkitError(
-            f"the reference has shape {tuple(reference.shape)}, the other stems {tuple(others.shape)}; expected one shape (channels, samples)"
+            f"the reference has shape {tuple(reference.shape)}, the other stems {tuple(others.shape)}; "
+            "expected one shape (channels, samples)"
         )

@@ -16,6 +16,7 @@ MEASURES = {
 _STEPS = {
     "spatial": ("ISR", (1.0, 0.0), (0, -11)), "interference": ("SIR", (0.55, 0.38), (9, -6)), "artefacts": ("SAR", (0.0, 1.0), (7, 0)),
 }  # fmt: skip
+_LINES = (*CYCLE, "#882255", "#999933")
 _TOP = 60.0  # dB: beyond it an error cannot be heard, and rounding decides
 
 
@@ -37,7 +38,7 @@ def sweep(x, values, ax=None, title="", xlabel="", top=_TOP, bottom=-30.0):
     return ax
 
 
-def staircase(energies, ax=None, title=""):
+def staircase(energies, ax=None, title="", labels=True):
     """How an estimate comes about: from the stem by three steps at right angles, drawn to scale.
 
     The line stands for everything made of delayed copies of the stem, the floor for
@@ -48,6 +49,13 @@ def staircase(energies, ax=None, title=""):
     energies : dict of str to float
         ``"reference"``, ``"spatial"``, ``"interference"`` and ``"artefacts"``: the energy
         of the stem and of the three parts of the error. Lengths are their square roots.
+    labels : bool
+        Name the arrows.
+
+    Raises
+    ------
+    SepkitError
+        If an energy is missing.
     """
     missing = [name for name in ("reference", *_STEPS) if name not in energies]
     if missing:
@@ -63,16 +71,18 @@ def staircase(energies, ax=None, title=""):
     left = np.array([-0.08, 0.0])
     ax.fill(*np.array([left, wide, wide + across, left + across]).T, color="#eef0f4", linewidth=0)
     ax.plot(*np.array([left, wide]).T, color="#98a2b3", linewidth=0.8)
-    ax.annotate("delays of the stem", wide, xytext=(0, -23), textcoords="offset points", ha="right", fontsize=7.5, color="#667085")
-    ax.annotate("delays of all stems", wide + across, xytext=(0, 4), textcoords="offset points", ha="right", fontsize=7.5, color="#667085")
-    _arrow(ax, 0 * stem, stem, "#667085", "stem", (0, -11))
+    if labels:
+        told = {"textcoords": "offset points", "ha": "right", "fontsize": 7.5, "color": "#667085"}
+        ax.annotate("delays of the stem", wide, xytext=(0, -23), **told)
+        ax.annotate("delays of all stems", wide + across, xytext=(0, 4), **told)
+    _arrow(ax, 0 * stem, stem, "#667085", "stem" * labels, (0, -11))
     for name, begin, end in steps:
         measure, _, offset = _STEPS[name]
-        _arrow(ax, begin, end, MEASURES[measure][0], f"{name} ({measure})", offset)
-    _arrow(ax, 0 * stem, end, "black", "estimate", (-14, 5))
+        _arrow(ax, begin, end, MEASURES[measure][0], f"{name} ({measure})" * labels, offset)
+    _arrow(ax, 0 * stem, end, "black", "estimate" * labels, (-14, 5))
     ax.plot(*np.array([stem, end]).T, ":", color="#667085", linewidth=1)  # the whole error, which SDR counts
     ax.set_title(title)
-    ax.set_aspect("equal")
+    ax.set_aspect("equal", adjustable="datalim")
     ax.set_axis_off()
     return ax
 
@@ -106,7 +116,7 @@ def frames(values, ax=None, silent=None, hop=1.0, title="", ylabel="SDR (dB)"):
 
 
 def ranks(table, ax=None, title=""):
-    """Who is first under which convention: a line a separator, 1 at the top.
+    """Who is first under which convention: a line a separator, the best at the top, with its score.
 
     Parameters
     ----------
@@ -114,17 +124,19 @@ def ranks(table, ax=None, title=""):
         A row a separator, a column a convention; larger is better.
     """
     ax = ax if ax is not None else figure(height=2.8)[1]
-    place = table.rank(ascending=False)
+    place = table.round(2).rank(ascending=False)  # what cannot be told apart shares a place
     columns = range(len(table.columns))
-    for index, (name, row) in enumerate(place.iterrows()):
-        tint = CYCLE[index % len(CYCLE)]
-        ax.plot(columns, row, "o-", color=tint, linewidth=2, markersize=7)
-        ax.annotate(name, (0, row.iloc[0]), xytext=(-10, 0), textcoords="offset points", ha="right", va="center", color=tint)
+    tints = {name: _LINES[index % len(_LINES)] for index, name in enumerate(place.index)}
+    for name, row in place.iterrows():
+        ax.plot(columns, row, "o-", color=tints[name], linewidth=2, markersize=7)
         for column, value in zip(columns, table.loc[name]):
-            ax.annotate(f"{value:.1f}", (column, row.iloc[column]), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=7, color=tint)
+            at = (column, row.iloc[column])
+            ax.annotate(f"{value:.1f}", at, xytext=(0, 7), textcoords="offset points", ha="center", fontsize=7, color=tints[name])
     ax.set_xticks(columns, table.columns)
-    ax.set_yticks(range(1, len(table) + 1))
-    ax.set(ylabel="place", title=title, ylim=(len(table) + 0.4, 0.4), xlim=(-0.9, len(table.columns) - 0.7))
+    ax.set_yticks(place.iloc[:, 0], place.index)
+    for label, name in zip(ax.get_yticklabels(), place.index):
+        label.set(color=tints[name], fontsize=8.5)
+    ax.set(title=title, ylim=(len(table) + 0.4, 0.4), xlim=(-0.3, len(table.columns) - 0.7))
     ax.grid(True, axis="x")
     return ax
 
@@ -142,7 +154,8 @@ def intervals(comparisons, ax=None, title="", xlabel="difference in SDR (dB)"):
         tint = "#667085" if one.low <= 0 <= one.high else CYCLE[0]
         ax.plot([one.low, one.high], [place, place], color=tint, linewidth=3, solid_capstyle="round")
         ax.plot(one.effect, place, "o", color=tint, markersize=7)
-        ax.annotate(f"{one.wins} of {one.n} songs", (one.high, place), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8, color=tint)
+        told = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 8, "color": tint}
+        ax.annotate(f"{one.wins} of {one.n} songs", (one.high, place), **told)
     ax.axvline(0, color="#344054", linewidth=0.9)
     ax.set_yticks(range(len(comparisons)), comparisons)
     ax.set(xlabel=xlabel, title=title, ylim=(len(comparisons) - 0.5, -0.5))
@@ -163,10 +176,10 @@ def false_alarms(rates, ax=None, title="", nominal=0.05):
     for place, rate in enumerate(rates.values()):
         ax.barh(place, 100 * rate, height=0.6, color=CYCLE[1] if rate > 2 * nominal else CYCLE[2])
         ax.annotate(f"{100 * rate:.1f} %", (100 * rate, place), xytext=(5, 0), textcoords="offset points", va="center")
-    ax.axvline(100 * nominal, color="black", linestyle="--", linewidth=1, label=f"promised: {100 * nominal:g} %")
+    ax.axvline(100 * nominal, color="black", linestyle="--", linewidth=1)
     ax.set_yticks(range(len(rates)), rates)
-    ax.set(xlabel="false alarms (%)", title=title, xlim=(0, 100), ylim=(len(rates) - 0.4, -0.6))
-    ax.legend(loc="lower right")
+    ax.set(xlabel="false alarms (%)", title=title, xlim=(0, 115), ylim=(len(rates) - 0.4, -0.6))
+    ax.set_xticks([0, 50, 100])
     return ax
 
 

@@ -23,7 +23,7 @@ SILENT = "Run this cell to listen."
 
 
 def strip_audio(notebook):
-    """Replace outputs that hold audio by a line that says so, in place; returns how many.
+    """Replace outputs that hold audio by a line that says so, in place, and drop live widgets; returns how many held audio.
 
     Parameters
     ----------
@@ -36,6 +36,8 @@ def strip_audio(notebook):
                 output["data"] = {"text/html": f"<p><em>{SILENT}</em></p>", "text/plain": SILENT}
                 output["metadata"] = {}
                 replaced += 1
+            # Without its kernel a widget is an error message; what it says of itself as text stays.
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     return replaced
 
 

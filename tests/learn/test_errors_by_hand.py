@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sepkit.errors import SepkitError
-from sepkit.learn.errors_by_hand import KINDS, distort, flicker, late, spoil
+from sepkit.learn.errors_by_hand import KINDS, distort, error_energies, flicker, late, spoil
 from sepkit.metrics import bss_eval, sdr, si_sdr
 
 RATE = 8000
@@ -77,6 +77,31 @@ def test_flicker_follows_the_loudness_of_the_stem_and_is_unlike_it(stems):
     assert abs(float((noise * voice).sum() / (noise.norm() * voice.norm()))) < 1e-4
     assert float(noise.norm() / voice.norm()) == pytest.approx(0.5, abs=0.1)
     assert not noise[:, RATE + 2048 :].any()  # silent where the stem is
+
+
+def test_energies_of_the_parts_are_those_of_the_projections():
+    """Least squares on 512 delays, written out, gives the parts; the four ratios lead back to their energies."""
+    generator = torch.Generator().manual_seed(5)
+    stem, rest, noise = torch.randn(3, 1500, dtype=torch.float64, generator=generator)
+    guess = 0.8 * stem + 0.3 * rest + 0.2 * noise
+
+    def delays(x):
+        return torch.nn.functional.pad(x, (511, 511)).unfold(0, 512, 1).flip(1)
+
+    def project(y, columns):
+        return columns @ torch.linalg.lstsq(columns, y[:, None]).solution[:, 0]
+
+    padded, target = (torch.nn.functional.pad(x, (0, 511)) for x in (guess, stem))
+    own, both = project(padded, delays(stem)), project(padded, torch.cat([delays(stem), delays(rest)], 1))
+    ratios = bss_eval(torch.stack([stem, rest])[:, None], torch.stack([guess, rest])[:, None], 1500)
+    found = error_energies(*(float(value[0, 0]) for value in ratios))
+    for name, part in {"spatial": own - target, "interference": both - own, "artefacts": padded - both}.items():
+        assert found[name] == pytest.approx(float(part.square().sum() / stem.square().sum()), rel=1e-6)
+
+
+def test_an_error_without_interference_and_artefacts_is_spatial():
+    found = error_energies(6.0, 6.0, math.inf, math.inf)
+    assert found == {"reference": 1.0, "spatial": pytest.approx(10**-0.6), "interference": 0.0, "artefacts": 0.0}
 
 
 @pytest.mark.parametrize("call, says", [

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgba
 
 from sepkit.errors import SepkitError
 from sepkit.learn import plots, plots_scores
@@ -33,7 +34,8 @@ def test_the_staircase_is_drawn_to_scale():
 
 def test_frames_without_a_score_are_shaded():
     ax = plots_scores.frames({"vocals": [1.0, np.nan, 3.0], "drums": [2.0, np.nan, np.nan]}, hop=2.0)
-    shaded = [patch.get_extents().transformed(ax.transData.inverted()).bounds[0] for patch in ax.patches if patch.get_facecolor()[:3] == (0xE4 / 255, 0xE7 / 255, 0xEC / 255)]
+    grey = [patch for patch in ax.patches if patch.get_facecolor() == to_rgba("#e4e7ec")]
+    shaded = [patch.get_extents().transformed(ax.transData.inverted()).bounds[0] for patch in grey]
     assert shaded == pytest.approx([2.0])
     assert ax.get_xlim() == (0, 6)
 
@@ -42,6 +44,9 @@ def test_ranks_put_the_best_first():
     table = pd.DataFrame({"uSDR": [5.0, 7.0], "SI-SDR": [6.0, 4.0]}, index=["one", "two"])
     ax = plots_scores.ranks(table)
     assert [list(line.get_ydata()) for line in ax.lines] == [[2, 1], [1, 2]]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"] and list(ax.get_yticks()) == [2, 1]
+    tied = plots_scores.ranks(pd.DataFrame({"SI-SDR": [1.001, 1.0, 2.0]}, index=list("abc")))
+    assert [line.get_ydata()[0] for line in tied.lines] == [2.5, 2.5, 1]
     assert {"5.0", "7.0", "6.0", "4.0"} <= {text.get_text() for text in ax.texts}
 
 

@@ -3,10 +3,12 @@
 import io
 
 import numpy as np
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
 from sepkit.learn import plots
 from sepkit.learn.sliders import TOLD, sliders
+from sepkit.reproduce.stored import strip_audio
 
 
 def draw(height, line, kind):
@@ -40,3 +42,9 @@ def test_what_is_stored_says_how_to_use_it():
 def test_whole_numbers_stay_whole():
     panel = sliders(lambda a, b: plots.figure()[0], a=(0, 4, 1, 1), b=(0, 4, 0.5, 1))
     assert isinstance(panel.values["a"], int) and isinstance(panel.values["b"], float)
+
+
+def test_a_stored_notebook_keeps_the_words_and_not_the_widget():
+    output = new_output("execute_result", data=sliders(draw, height=(0, 10, 1, 2), line=False, kind=["blue"])._repr_mimebundle_())
+    strip_audio(new_notebook(cells=[new_code_cell("sliders(draw)", outputs=[output])]))
+    assert output.data == {"text/plain": TOLD}
