@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .errors import SepkitError
-from .files import read_json
+from .files import read_json, sha256
 from .metrics.findings import Finding
 from .metrics.museval_files import NAMES
 from .metrics.scores import load_scores, save_scores
@@ -66,8 +66,11 @@ def finished(file, settings):
 
 
 def fingerprint(track, places=4):
-    """A short hash of a track's audio: one second at a few places, of everything in it."""
+    """A short hash of a track's audio: one second at a few places, of everything in it; or of its one file, where decoding is slow."""
     digest = hashlib.sha256(f"{track.samples} {track.sample_rate} {track.channels} {track.stems}".encode())
+    if hasattr(track, "path"):
+        digest.update(sha256(track.path).encode())
+        return digest.hexdigest()[:16]
     frames = min(track.sample_rate, track.samples)
     for place in range(places):
         start = (track.samples - frames) * place // (places - 1)

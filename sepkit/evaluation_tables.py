@@ -15,9 +15,10 @@ LEAST_SONGS = 5
 
 @dataclass
 class Table:
-    """What a table shows: a title that names metric, data and card, column names, rows of text."""
+    """What a table shows: metric and data, the card in words, column names, rows of text."""
 
     title: str
+    card: str
     columns: tuple
     rows: list
 
@@ -52,7 +53,7 @@ def to_table(scores, songs=False, interval=False):
         rows = [table.columns, *table.rows]
         widths = [max(len(row[k]) for row in rows) for k in range(len(table.columns))]
         lines = ["  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]) for row in rows]
-        blocks.append("\n".join([table.title, *lines]))
+        blocks.append("\n".join([f"{table.title}: {table.card}", *lines]))
     return "\n\n".join(blocks)
 
 
@@ -65,7 +66,7 @@ def _table(metric, dataset, card, scores, songs, interval):
         card.version, frames, f"scored together with {', '.join(t for t in card.target_set if t not in targets)}" if together else "",
         "" if songs else f"{how} over songs",
     ]  # fmt: skip
-    title = f"{LABELS.get(metric, metric)}{f' on {dataset}' if dataset else ''} (dB): {', '.join(d for d in details if d)}"
+    title = f"{LABELS.get(metric, metric)}{f' on {dataset}' if dataset else ''} (dB)"
     names = dict.fromkeys((s.separator, s.track) if songs else (s.separator,) for s in scores)
     values = {}
     for score in scores:
@@ -75,7 +76,7 @@ def _table(metric, dataset, card, scores, songs, interval):
         count = max(len(values.get((name, target), ())) for target in targets)
         cells = [_cell(values.get((name, target), []), how, interval and not songs, count) for target in targets]
         rows.append((*name, *cells) if songs else (*name, *cells, str(count)))
-    return Table(title, ("system", "song", *targets) if songs else ("system", *targets, "songs"), rows)
+    return Table(title, ", ".join(detail for detail in details if detail), ("system", "song", *targets) if songs else ("system", *targets, "songs"), rows)
 
 
 def _cell(values, how, interval, count):

@@ -49,7 +49,8 @@ def test_help_shows_defaults_and_an_example(command):
 @pytest.mark.parametrize(
     "arguments",
     [["nonsense"], ["separate"], ["separate", "x.wav", "--nonsense"], ["reproduce", "--seed", "many"], ["evaluate"],
-     ["evaluate", "--reference", "a"], ["evaluate", "--separator", "mixture", "--reference", "a"], ["data", "band", "--train", "-1"]],
+     ["evaluate", "--reference", "a"], ["evaluate", "--separator", "mixture", "--reference", "a"], ["evaluate", "--scores", "a", "--separator", "mixture"],
+     ["evaluate", "--reference", "a", "--estimate", "b", "--workers", "0"], ["data", "band", "--train", "-1"]],
 )  # fmt: skip
 def test_usage_errors_exit_with_2(arguments):
     assert sepkit(*arguments).exit_code == 2
@@ -73,6 +74,8 @@ def test_usage_errors_exit_with_2(arguments):
         (["data", "band", "--knob", "tempo=5000"], "band knob tempo=5000: give a number from 50 to 200"),
         (["data", "band", "--preset", "huge"], "unknown band preset 'huge': choose from smoke, student"),
         (["evaluate", "--separator", "mixture", "--data", "nowhere"], "nowhere: neither a folder nor one of"),
+        (["evaluate", "--reference", ".", "--estimate", "nowhere"], "nowhere: no such folder; a folder with estimated stems was expected"),
+        (["evaluate", "--scores", "nowhere"], "nowhere: no such file"),
     ],
 )
 def test_mistakes_are_one_line_without_traceback(tmp_path, monkeypatch, arguments, message):
@@ -233,6 +236,35 @@ def test_evaluate_folders_prints_json(songs, tmp_path):
     said = sepkit("evaluate", "--reference", songs / "test", "--estimate", songs / "test", "--metric", "si_sdr", "--json")
     assert said.exit_code == 0, said.stderr
     assert {row["target"] for row in json.loads(said.stdout)} == {"vocals", "drums"}
+
+
+def test_evaluate_prints_one_table_a_metric_and_shows_kept_scores_again(songs, tmp_path):
+    options = ("--reference", songs / "test", "--estimate", songs / "test", "--out", tmp_path / "kept")
+    said = sepkit("evaluate", *options, "--metrics", "usdr,isr", "--metric", "sar", "--window", 0.5, "--hop", 0.5)
+    assert said.exit_code == 0, said.stderr
+    titles = [line for line in said.stdout.splitlines() if line.startswith("#")]
+    assert [title.split()[1] for title in titles] == ["uSDR", "ISR", "SAR"] and "frames of 0.5 s" in titles[1]
+    assert said.stderr.splitlines()[0].startswith("sepkit: note: c d: the estimate 'vocals' is its reference, sample for sample")
+    again = sepkit("evaluate", "--scores", tmp_path / "kept")
+    assert (again.exit_code, again.stdout, again.stderr) == (0, said.stdout, "")
+    by_song = sepkit("evaluate", "--scores", tmp_path / "kept" / "scores.json", "--songs")
+    assert by_song.stdout.splitlines()[1].split("\t") == ["system", "song", "vocals", "drums"]
+    assert by_song.stdout.splitlines()[2].split("\t")[1] == "c d"
+
+
+def test_evaluate_shows_files_of_museval(tmp_path):
+    for method, value in (("A", "1.5"), ("B", "NaN")):
+        folder = tmp_path / method / "test"
+        folder.mkdir(parents=True)
+        frames = f'[{{"time": 0, "duration": 1, "metrics": {{"SDR": {value}, "SIR": 2}}}}]'
+        (folder / "song.json").write_text(f'{{"targets": [{{"name": "vocals", "frames": {frames}}}]}}')
+    said = sepkit("evaluate", "--scores", tmp_path / "A", "--scores", tmp_path / "B")
+    lines = said.stdout.splitlines()
+    assert said.exit_code == 0 and lines[0].startswith("# cSDR (dB): BSSEval v4 images, median over frames of 1 s")
+    assert lines[1:4] == ["system\tvocals\tsongs", "A\t1.50\t1", "B\tnan\t1"] and lines[4].startswith("# SIR")
+    (tmp_path / "A" / "test" / "song.json").write_text("{}")
+    said = sepkit("evaluate", "--scores", tmp_path)
+    assert said.exit_code == 1 and "song.json: not a file of museval's scores" in said.stderr
 
 
 def test_reproduce_runs_reports_and_fails_with_the_failing_cell(songs, tmp_path):

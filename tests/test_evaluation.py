@@ -230,7 +230,7 @@ def test_the_table_never_mixes_cards_and_shows_what_is_undefined():
     scores = evaluate(Leak(), tracks, metrics=["csdr"])
     wide = evaluate(Leak(), tracks, metrics=["csdr"], window=2.0, hop=1.0)
     alone = [replace(s, card=replace(s.card, target_set=("drums",))) for s in scores if s.target == "drums"]
-    titles = [table.title for table in tables(scores + wide + [replace(s, card=replace(s.card, target_set=("bass", "drums"))) for s in alone])]
+    titles = [table.card for table in tables(scores + wide + [replace(s, card=replace(s.card, target_set=("bass", "drums"))) for s in alone])]
     assert [("of 2 s every 1 s" in t, "scored together with bass" in t) for t in titles] == [(False, False), (True, False), (False, True)]
     one = tables([replace(scores[0], value=math.nan), *scores[1:]])[0]
     assert one.rows[0][1].endswith("(of 1)") and one.rows[0][-1] == "2"
@@ -360,7 +360,7 @@ def test_folders_that_cannot_be_paired_say_why_and_what_to_do(tmp_path):
         ("true", "missing", "missing: no such folder"),
         ("true", "empty", "empty: no audio files, and no folders with any"),
         ("empty", "true", "no songs"),
-        ("true", "one/a", "one/a: holds stems, but .*true holds 2 song"),
+        ("true", "one/a", "one/a: holds audio files itself, but .*true holds 2 song.*put the files into folders named after the songs, such as a/a/vocals.wav"),
         ("true", "others", r"no song of .*others \(x, y\) has the name of one of .*true \(a, b\); songs are paired by"),
         ("true", "stems", r"its files \(kit, voice\) and the references of a \(vocals, drums\) have no name in common.*rename"),
         ("true", "uneven", "uneven/b: no estimate of drums, which other songs have; separate this song again"),

@@ -1,5 +1,6 @@
 """``sepkit evaluate``: score two folders, a separator on a data set, or show scores that were kept."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -62,18 +63,24 @@ def evaluate(
         found = [score for path in scores for score in evaluation.load(path)]
     else:
         chosen = tuple(name for part in metrics for name in part.replace(" ", "").split(",") if name)
-        options = {"out": out, "metrics": chosen, "workers": workers, "window": window, "hop": hop, "notice": note}
+        notes = []  # told when the progress bar has gone
+        options = {"out": out, "metrics": chosen, "workers": workers, "window": window, "hop": hop, "notice": notes.append}
         with progress("scoring") as update:
             if separator:
                 found = _separate(separator, data, split, preset, device, progress=update, **options)
             else:
                 found = evaluation.evaluate_folders(reference, estimate, progress=update, **options)
+        for text in notes:
+            note(text)
     if as_json:
         from dataclasses import asdict
 
         return print_json([asdict(score) for score in found])
     for table in evaluation.tables(found, songs, interval):
-        print_table(table.title, table.columns, table.rows)
+        drawn = sys.stdout.isatty()
+        print_table(table.title if drawn else f"{table.title}: {table.card}", table.columns, table.rows)
+        if drawn:
+            typer.echo(f"{table.card}\n")
 
 
 def _separate(name, data, split, preset, device, **options):

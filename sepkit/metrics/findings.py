@@ -77,8 +77,9 @@ def examine(references, estimates, sample_rate, mixture=None, track="", frames=N
     products = _Products(references, estimates, mixture)
     found = [*_silent(products)]
     if frames:
-        stacks = (torch.stack([*audios.values()]) for audios in (references, estimates))
-        found += _frames_left_out(list(references), *(silent_frames(x, sample_rate, window, hop) for x in stacks))
+        settings = sample_rate, window, hop
+        silent = (torch.cat([silent_frames(x[None], *settings) for x in audios.values()]) for audios in (references, estimates))
+        found += _frames_left_out(list(references), *silent)
         found += [*_perfect_frames(products, frames), *_alone(products, frames)]
     found += [*_perfect(products), *_collinear(products)]
     told = {stem for kind, stems, _ in found if kind in ("perfect", "silent") for stem in stems}

@@ -226,3 +226,16 @@ def test_museval_prints_what_the_report_shows():
         quiet.filter(RuntimeWarning)
         lines = repr(store).splitlines()
     assert "SDR:     nan" in lines[0] and "SDR:   3.522" in lines[1] and (sirs > 120).all() and (sars > 120).all()
+
+
+def test_the_readme_quotes_what_is_said():
+    from pathlib import Path
+
+    vocals, other = noise(0), noise(1)
+    said = [
+        *kinds({"vocals": vocals, "accompaniment": 3 * vocals}, {"vocals": vocals, "accompaniment": vocals.clone()}).values(),
+        *kinds({"vocals": vocals, "drums": other}, {"vocals": vocals + other, "drums": other + 0.1 * vocals}).values(),
+    ]
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    quotes = [part for part in readme.split("## Score any two folders")[1].split("## ")[0].split("`") if part.startswith(("the estimate", "the reference"))]
+    assert len(quotes) == 3 and all(any(text.startswith(quote) for text in said) for quote in quotes)
