@@ -1,4 +1,4 @@
-"""Exercises of chapter 11: one column or two, median and mean, the mixture divided by four."""
+"""Exercises of chapter 11: one column or two, median and mean, the mixture divided by four, verdicts on claims."""
 
 from math import isclose, log10
 
@@ -62,3 +62,26 @@ def ex_11_3(answer):
     need(not is_(-1.25), "turn the ratio round: energy of the stem over energy of the error")
     need(not is_(0.75), "that is the energy of the error; the SDR is 10 log10 of its inverse")
     need(is_(-10 * log10(0.75)), f"{answer:g} dB is not it; write down the error s1 - x/4, stem by stem")
+
+
+#: (verdict, why) of the four comparisons of exercise 4.
+_VERDICTS = (
+    ("holds", "the whole interval lies above 0 and p is below 5 %"),
+    ("undecided", "the interval contains 0: the data allow a loss as well as a gain"),
+    ("fails", "the whole interval lies below 0: A is worse, which is more than not better"),
+    ("undecided", "five songs that all agree have p = 2/2^5 = 0.06, above 5 %: too few songs, whatever they say"),
+)
+
+
+@exercises.add(
+    'Two conditions for "holds": the whole interval above 0, and p at most 0.05. One for "fails": the whole interval below 0. '
+    'All else is "undecided".',
+    "Look where 0 lies: below, inside or above the interval. Then look at p.",
+)
+def ex_11_4(answer):
+    """Undecided is a verdict too: it asks for more songs, and says nothing about equality."""
+    need(len(answer) == len(_VERDICTS), f"four verdicts were expected, not {len(answer)}")
+    known = {verdict for verdict, _ in _VERDICTS}
+    for number, (given, (right, because)) in enumerate(zip(answer, _VERDICTS), start=1):
+        need(given in known, f"comparison {number}: {given!r} is no verdict; choose from {', '.join(sorted(known))}")
+        need(given == right, f"comparison {number}: {because}")

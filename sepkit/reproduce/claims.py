@@ -1,4 +1,4 @@
-"""What the documents claim, and whether it holds: each claim written down before its numbers are seen.
+"""What the documents claim, and whether it holds: the direction is the document's, not one that the numbers suggest.
 
 data/reported/claims.csv says for every finding of the five documents which of two arms
 should score higher, in which metric. `evaluate` looks the arms up among the Scores that

@@ -8,11 +8,12 @@ import torch
 
 from sepkit.learn.checks_11 import check, hint
 from sepkit.metrics import sdr
+from sepkit.metrics.statistics import Comparison, sign_flip, verdict
 
 
 def test_stubs_count_as_not_attempted():
-    for verdict in (check.ex_11_1(...), check.ex_11_2((..., ...)), check.ex_11_3(...), check.ex_11_3(None)):
-        assert verdict.status == "not attempted"
+    for said in (check.ex_11_1(...), check.ex_11_2((..., ...)), check.ex_11_3(...), check.ex_11_3(None), check.ex_11_4((...,) * 4)):
+        assert said.status == "not attempted"
 
 
 def test_solutions_are_right():
@@ -36,8 +37,8 @@ def test_a_quarter_of_the_mixture_has_the_sdr_that_is_asked_for():
     ((True, False), "five answers"),
 ])
 def test_wrong_columns(answer, says):
-    verdict = check.ex_11_1(answer)
-    assert verdict.status == "wrong" and says in verdict.text
+    found = check.ex_11_1(answer)
+    assert found.status == "wrong" and says in found.text
 
 
 @pytest.mark.parametrize("answer, says", [
@@ -49,8 +50,8 @@ def test_wrong_columns(answer, says):
     ((5.9, 5.0), "21.2"),
 ])
 def test_wrong_averages(answer, says):
-    verdict = check.ex_11_2(answer)
-    assert verdict.status == "wrong" and says in verdict.text
+    found = check.ex_11_2(answer)
+    assert found.status == "wrong" and says in found.text
 
 
 @pytest.mark.parametrize("answer, says", [
@@ -64,9 +65,33 @@ def test_wrong_averages(answer, says):
     ("one", "could not be used"),
 ])
 def test_wrong_quarters(answer, says):
-    verdict = check.ex_11_3(answer)
-    assert verdict.status == "wrong" and says in verdict.text
+    found = check.ex_11_3(answer)
+    assert found.status == "wrong" and says in found.text
+
+
+#: (effect, low, high, p, songs) of exercise 4, as the chapter prints them.
+COMPARISONS = ((0.4, 0.1, 0.7, 0.02, 20), (0.4, -0.1, 0.9, 0.12, 20), (-0.6, -1.0, -0.2, 0.004, 20), (1.2, 0.8, 1.6, 0.0625, 5))
+
+
+def test_verdicts_are_those_of_the_package():
+    found = [verdict(Comparison(effect, low, high, p, n, 0, p)) for effect, low, high, p, n in COMPARISONS]
+    assert found == ["holds", "undecided", "fails", "undecided"]
+    assert check.ex_11_4(found)
+    assert sign_flip([0.8, 0.9, 1.2, 1.5, 1.6]).p == 2 / 2**5, "five songs that agree"
+
+
+@pytest.mark.parametrize("answer, says", [
+    (("holds", "holds", "fails", "undecided"), "comparison 2: the interval contains 0"),
+    (("holds", "fails", "fails", "undecided"), "comparison 2: the interval contains 0"),
+    (("holds", "undecided", "undecided", "undecided"), "comparison 3: the whole interval lies below 0"),
+    (("holds", "undecided", "fails", "holds"), "comparison 4: five songs"),
+    (("yes", "undecided", "fails", "undecided"), "'yes' is no verdict"),
+    (("holds", "undecided"), "four verdicts"),
+])
+def test_wrong_verdicts(answer, says):
+    found = check.ex_11_4(answer)
+    assert found.status == "wrong" and says in found.text
 
 
 def test_every_exercise_has_hints():
-    assert all(str(hint(number, 2)) for number in (1, 2, 3))
+    assert all(str(hint(number, 2)) for number in (1, 2, 3, 4))
