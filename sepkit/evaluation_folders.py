@@ -87,7 +87,8 @@ def paired_songs(reference, estimate, name, sample_rate=None):
     elif is_song(estimate):
         raise SepkitError(
             f"{estimate}: holds audio files itself, but {reference} holds {len(tracks)} song(s), each in a folder: give the folder of one song "
-            f"as the reference, or put the files into folders named after the songs, such as {Path(estimate).name}/{tracks[0].name}/{tracks[0].stems[0]}.wav"
+            "as the reference, or put the files into folders named after the songs, such as "
+            f"{Path(estimate).name}/{tracks[0].name}/{tracks[0].stems[0]}.wav"
         )
     else:
         pairs = [(track, folders[track.name]) for track in tracks if track.name in folders]

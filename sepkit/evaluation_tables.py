@@ -59,24 +59,31 @@ def to_table(scores, songs=False, interval=False):
 
 def _table(metric, dataset, card, scores, songs, interval):
     targets = list(dict.fromkeys(score.target for score in scores))
-    together = set(card.target_set) not in (set(), set(targets))
     how = "mean" if metric in MEANS else "median"
-    frames = "" if card.window is None else f"median over frames of {card.window:g} s" + (f" every {card.hop:g} s" if card.hop != card.window else "")
-    details = [
-        card.version, frames, f"scored together with {', '.join(t for t in card.target_set if t not in targets)}" if together else "",
-        "" if songs else f"{how} over songs",
-    ]  # fmt: skip
-    title = f"{LABELS.get(metric, metric)}{f' on {dataset}' if dataset else ''} (dB)"
-    names = dict.fromkeys((s.separator, s.track) if songs else (s.separator,) for s in scores)
-    values = {}
+    values = {}  # {(separator,) or (separator, track): {target: [dB]}}
     for score in scores:
-        values.setdefault(((score.separator, score.track) if songs else (score.separator,), score.target), []).append(score.value)
+        name = (score.separator, score.track) if songs else (score.separator,)
+        values.setdefault(name, {}).setdefault(score.target, []).append(score.value)
     rows = []
-    for name in names:
-        count = max(len(values.get((name, target), ())) for target in targets)
-        cells = [_cell(values.get((name, target), []), how, interval and not songs, count) for target in targets]
+    for name, found in values.items():
+        count = max(map(len, found.values()))
+        cells = [_cell(found.get(target, []), how, interval and not songs, count) for target in targets]
         rows.append((*name, *cells) if songs else (*name, *cells, str(count)))
-    return Table(title, ", ".join(detail for detail in details if detail), ("system", "song", *targets) if songs else ("system", *targets, "songs"), rows)
+    title = f"{LABELS.get(metric, metric)}{f' on {dataset}' if dataset else ''} (dB)"
+    columns = ("system", "song", *targets) if songs else ("system", *targets, "songs")
+    return Table(title, _in_words(card, targets) + ("" if songs else f", {how} over songs"), columns, rows)
+
+
+def _in_words(card, targets):
+    """What a reader has to know of a card beside the columns of the table."""
+    words = [card.version]
+    if card.window is not None:
+        words.append(f"median over frames of {card.window:g} s" + (f" every {card.hop:g} s" if card.hop != card.window else ""))
+    if others := [target for target in card.target_set if target not in targets]:
+        words.append(f"scored together with {', '.join(others)}")
+    elif card.target_set and set(card.target_set) != set(targets):
+        words.append(f"scored together: {', '.join(card.target_set)}")
+    return ", ".join(words)
 
 
 def _cell(values, how, interval, count):

@@ -219,7 +219,8 @@ def _mixture(products, mixture):
         if products.same(e, products.m) < SAME_MIXTURE and products.same(s, products.m) > 10 * SAME_MIXTURE:
             gain = float(products.joint[e, products.m] / products.energy[products.m])
             times = "" if abs(gain - 1) < 0.01 else f" times {gain:.3g}"
-            rest = 10 * math.log10(products.energy[s] / float(products.energy[s] + products.energy[products.m] - 2 * products.joint[s, products.m]))
+            others = products.energy[s] + products.energy[products.m] - 2 * products.joint[s, products.m]
+            rest = 10 * math.log10(products.energy[s] / others)
             yield "mixture", (name,), (
                 f"the estimate {name!r} is the mixture itself{times}: nothing was separated, its SDR is only how much louder the stem is "
                 f"than the rest ({rest:+.2f} dB over the whole track); hand in the separator's output"
