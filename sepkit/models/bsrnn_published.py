@@ -24,7 +24,7 @@ ENDS = {
 }
 #: Layer {i}, with {j} = 0 over time and 1 over bands, and its parts.
 LAYER, LAYER_PARTS = "bandsequence.bsrnn.{i}.{j}", {"norm": "groupnorm", "rnn": "rnn", "fc": "fc"}
-SOURCE = "the published weights"
+SOURCE, REMEDY = "the published weights", "are they of another target or split?"
 
 
 def load(model, state):
@@ -47,14 +47,15 @@ def load(model, state):
     known = {name for some in names.values() for name in some}
     for what, keys in (("lack", known - state.keys()), ("hold an unexpected", state.keys() - known)):
         if keys:
-            raise SepkitError(f"{SOURCE} {what} {', '.join(sorted(keys)[:3])}{' ...' * (len(keys) > 3)}; are they of another target or split?")
+            raise SepkitError(f"{SOURCE} {what} {', '.join(sorted(keys)[:3])}{' ...' * (len(keys) > 3)}; {REMEDY}")
     wanted, weights = model.state_dict(), {}
     for key, some in names.items():
         if key.startswith("layers."):
             weights[key] = state[some[0]]
         else:
-            order = _order(model, key)
-            weights[key] = torch.stack([_arrange(state[name], name, key, wanted[key].shape[-2:], order) for name in some]).view(wanted[key].shape)
+            order, shape = _order(model, key), wanted[key].shape
+            bands = [_arrange(state[name], name, key, shape[-2:], order) for name in some]
+            weights[key] = torch.stack(bands).view(shape)
     fill(model, weights, SOURCE)
 
 
@@ -86,7 +87,7 @@ def _arrange(x, name, key, shape, order):
     if x.ndim == 2 and not (part == "decoder.norms" and x.shape == shape):  # that one lies as ours, (frames, features)
         x = x.T
     if x.shape[-2:] != shape and x.shape != shape[-1:]:
-        raise SepkitError(f"{SOURCE}: {name} is for {tuple(x.shape)} values, {tuple(shape)} were expected; are they of another target or split?")
+        raise SepkitError(f"{SOURCE}: {name} is for {tuple(x.shape)} values, {tuple(shape)} were expected; {REMEDY}")
     x = x.view(shape) if x.ndim == 1 else x
     if "in" in axes and shape[0] > 1:
         x = x[order]

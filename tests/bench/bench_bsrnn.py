@@ -76,7 +76,8 @@ def inference(options):
         "mask estimation, band by band": lambda: plain.decode(theirs, 2),
     }
     for end in ("band split", "mask estimation"):
-        table(f"{end}, {options.seconds:g} s", turns({k: v for k, v in kinds.items() if k.startswith(end)}, 3 * options.repeats, options.device))
+        runs = {name: run for name, run in kinds.items() if name.startswith(end)}
+        table(f"{end}, {options.seconds:g} s", turns(runs, 3 * options.repeats, options.device))
     left, right = torch.randn(4096, 384, device=options.device), torch.randn(384, 1024, device=options.device)
     work = {"sepkit": (lambda: model.mask(spectrum), operations(model, spectrum)),
             "band by band": (lambda: plain(spectrum), operations(model, spectrum)),
@@ -123,8 +124,8 @@ def training(options):
                 model.loss(mixture, mixture).backward()
                 optimiser.step()
 
-            parameters = sum(p.numel() for p in model.parameters())
-            table(f"training step, student ({parameters / 1e6:.2f} M parameters), 4 x 3 s", turns({"sepkit": step}, options.repeats, options.device))
+            size = sum(p.numel() for p in model.parameters()) / 1e6
+            table(f"training step, student ({size:.2f} M parameters), 4 x 3 s", turns({"sepkit": step}, options.repeats, options.device))
 
 
 @torch.no_grad()

@@ -29,7 +29,9 @@ def test_v7_is_the_known_list_of_widths():
     assert np.diff(band_edges("V7")).tolist() == V7
 
 
-@pytest.mark.parametrize("split, sample_rate, n_fft", [("V7", 44100, 2048), ("drums", 48000, 2048), ("V4", 16000, 1024), ("bass", 22050, 2048)])
+@pytest.mark.parametrize(
+    "split, sample_rate, n_fft", [("V7", 44100, 2048), ("drums", 48000, 2048), ("V4", 16000, 1024), ("bass", 22050, 2048)]
+)
 def test_every_bin_lies_in_the_band_of_its_frequency(split, sample_rate, n_fft):
     limits = [0]
     for upper, width in SPLITS[split]:
