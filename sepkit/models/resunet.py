@@ -14,14 +14,17 @@ from torch import nn
 from ..errors import SepkitError, unknown
 from ..stft import STFT
 from .pqmf import PQMF
+from .resunet_layers import Decoder, Encoder, initialise, nearest, residual, separable, transposed
 
 LOSSES = ("l1",)
 #: Maps that the network gives for each bin: mask, the two components of the phase shift, addition.
 MAPS = 4
-#: Least magnitude, 1e-10 squared: where the mixture is fainter, its phase means nothing.
+#: Least magnitude, whose square is the authors' 1e-10: where the mixture is fainter, its phase means nothing.
 FAINT = 1e-5
-#: For one core and a quarter of an hour: see tests/bench/bench_resunet.py for its step time.
-STUDENT_MODEL = dict(widths=(16, 24, 32, 48, 48, 48))
+#: Settings of resunet-subbandtime for training on one CPU core in 20 minutes: 0.7 million parameters; a step of two
+#: chunks of 3 s takes 0.4 s there (tests/bench/bench_resunet.py), nearly half of what the authors' hop would take.
+#: Adam at 3e-3 silences it for good, as relu(|M| |X| + Q) has no slope below 0; 5e-4 does not.
+STUDENT_MODEL = dict(widths=(16, 24, 32, 48, 64, 64), blocks=1, bottleneck=1, hop=220, momentum=0.1)
 
 
 def decoupled(mixture, mask, shift, addition):
@@ -72,6 +75,9 @@ class ResUNet(nn.Module):
         The audio that the network is for.
     momentum : float
         Of the normalisation's running statistics.
+    phase, addition : bool
+        False leaves the mixture's phase, or adds nothing to the magnitude: the paper's
+        steps on the way to all three, for comparison. The head's maps stay, unused.
     bands : int
         Bands that a `PQMF` makes of the audio; 1: none.
     block : callable
@@ -88,7 +94,8 @@ class ResUNet(nn.Module):
     in evaluation they do not.
     """
 
-    def __init__(self, target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, *, bands, block, up, decoder_slope):
+    def __init__(self, target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, *,
+                 bands, block, up, decoder_slope):
         super().__init__()
         widths = [int(width) for width in widths]
         if not widths or min(widths) < 1 or blocks < 1:
@@ -97,7 +104,7 @@ class ResUNet(nn.Module):
             raise SepkitError(f"n_fft={n_fft}: {len(widths)} stages halve the bins, so a multiple of {2 ** (len(widths) + 1)} was expected")
         self.settings = dict(
             target=target, widths=widths, blocks=blocks, bottleneck=bottleneck, n_fft=n_fft, hop=hop, sample_rate=sample_rate,
-            channels=channels, momentum=momentum,
+            channels=channels, momentum=momentum, phase=phase, addition=addition,
         )  # fmt: skip
         self.set_loss("l1")
         self.sample_rate, self.channels, self.targets = sample_rate, channels, (target,)
@@ -121,7 +128,7 @@ class ResUNet(nn.Module):
         )
         self.last = stage(widths[0], widths[0])
         self.head = nn.Conv2d(widths[0], channels * MAPS * bands, 1)
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def set_loss(self, kind):
         """Choose what training minimises; the paper has one loss only, ``"l1"``."""
@@ -175,9 +182,10 @@ class ResUNet(nn.Module):
         Returns
         -------
         dict of str to Tensor (B, C, K, F - 1, N)
-            Without the top bin, which is always silent in the estimate. ``"mixture"``: X, complex. ``"mask"``: |M|. ``"phase"``: angle M, in radians, -pi to pi.
-            ``"addition"``: Q. ``"estimate"``: Y, complex. With bands, the odd ones run from
-            high to low frequencies (see `PQMF`).
+            ``"mixture"``: X, complex. ``"mask"``: |M|. ``"phase"``: angle M, in radians,
+            -pi to pi. ``"addition"``: Q. ``"estimate"``: Y, complex. Without the top bin, which
+            is always silent in the estimate. With bands, the odd ones run from high to low
+            frequencies (see `PQMF`).
         """
         spectrum, _ = self._spectrum(mixture)                             # (B, C, K, N, F)
         mask, shift, addition = self._maps(spectrum)                      # (B, C, K, N, F - 1) each
@@ -214,10 +222,16 @@ class ResUNet(nn.Module):
         x = self._unet(_magnitude(spectrum).flatten(1, 2))[:, :, :frames]  # (B, 4 C K, N, F - 1)
         x = x.unflatten(1, (self.channels, MAPS, self.bands))             # (B, C, 4, K, N, F - 1)
         mask, cosine, sine, addition = x.unbind(2)                        # (B, C, K, N, F - 1) each
+        addition = torch.tanh(addition) if self.bands > 1 else addition
+        return torch.sigmoid(mask), self._shift(cosine, sine), addition if self.settings["addition"] else 0 * addition
+
+    def _shift(self, cosine, sine):
+        """Numbers of magnitude 1 in the direction of tanh(cosine) + i tanh(sine)."""
+        if not self.settings["phase"]:
+            return torch.ones_like(cosine) + 0j
         cosine, sine = torch.tanh(cosine), torch.tanh(sine)
         length = (cosine * cosine + sine * sine).clamp_min(1e-20).sqrt()  # clamped first: sqrt has no slope at 0
-        shift = torch.complex(cosine / length, sine / length)
-        return torch.sigmoid(mask), shift, torch.tanh(addition) if self.bands > 1 else addition
+        return torch.complex(cosine / length, sine / length)
 
     def _estimate(self, spectrum, mask, shift, addition):
         """(B, C, K, N, F): the top bin, of which the network knows nothing, is silent."""
@@ -247,8 +261,8 @@ class ResUNetISMIR2021(ResUNet):
     name = "resunet-ismir2021"
 
     def __init__(self, target="vocals", widths=(32, 64, 128, 256, 384, 384), blocks=4, bottleneck=4, n_fft=2048, hop=441,
-                 sample_rate=44100, channels=2, momentum=0.01):
-        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, bands=1,
+                 sample_rate=44100, channels=2, momentum=0.01, phase=True, addition=True):
+        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, bands=1,
                          block=residual, up=transposed, decoder_slope=0.0)  # fmt: skip
 
 
@@ -262,8 +276,8 @@ class ResUNetSubbandtime(ResUNet):
     name = "resunet-subbandtime"
 
     def __init__(self, target="vocals", widths=(32, 64, 128, 256, 384, 384), blocks=4, bottleneck=4, n_fft=512, hop=110,
-                 sample_rate=44100, channels=2, momentum=0.01):
-        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, bands=4,
+                 sample_rate=44100, channels=2, momentum=0.01, phase=True, addition=True):
+        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, bands=4,
                          block=residual, up=transposed, decoder_slope=0.0)  # fmt: skip
 
 
@@ -277,92 +291,11 @@ class ResUNetMobileNet(ResUNet):
     name = "resunet-mobilenet"
 
     def __init__(self, target="vocals", widths=(32, 64, 64, 64, 64, 64), blocks=2, bottleneck=1, n_fft=512, hop=110,
-                 sample_rate=44100, channels=2, momentum=0.1):
-        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, bands=4,
+                 sample_rate=44100, channels=2, momentum=0.1, phase=True, addition=True):
+        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, bands=4,
                          block=separable, up=nearest, decoder_slope=0.01)  # fmt: skip
-
-
-class PreActivated(nn.Module):
-    """Normalisation and leaky ReLU before a convolution without bias that keeps the size."""
-
-    def __init__(self, inputs, outputs, kernel, momentum, groups=1):
-        super().__init__()
-        self.norm = nn.BatchNorm2d(inputs, momentum=momentum)
-        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
-
-    def forward(self, x):
-        return self.conv(nn.functional.leaky_relu(self.norm(x), 0.01, inplace=True))
-
-
-class Residual(nn.Module):
-    """Layers that add to their input, which a 1x1 convolution adapts where the widths differ."""
-
-    def __init__(self, *layers):
-        super().__init__()
-        self.layers = nn.Sequential(*layers)
-        inputs, outputs = layers[0].conv.in_channels, layers[-1].conv.out_channels
-        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
-
-    def forward(self, x):
-        return self.shortcut(x) + self.layers(x)
-
-
-class Encoder(nn.Module):
-    """A stage, and its output averaged over `pool` (frames, bins)."""
-
-    def __init__(self, stage, pool):
-        super().__init__()
-        self.stage, self.pool = stage, pool
-
-    def forward(self, x):
-        x = self.stage(x)
-        return nn.functional.avg_pool2d(x, self.pool), x
-
-
-class Decoder(nn.Module):
-    """Enlarge, put the encoder's output beside it, and a stage."""
-
-    def __init__(self, norm, slope, up, stage):
-        super().__init__()
-        self.norm, self.slope, self.up, self.stage = norm, slope, up, stage
-
-    def forward(self, x, skip):
-        x = self.up(nn.functional.leaky_relu(self.norm(x), self.slope, inplace=True))
-        return self.stage(torch.cat([x, skip], 1))
-
-
-def residual(inputs, outputs, momentum):
-    """Two 3x3 convolutions."""
-    return Residual(PreActivated(inputs, outputs, 3, momentum), PreActivated(outputs, outputs, 3, momentum))
-
-
-def separable(inputs, outputs, momentum):
-    """A 3x3 convolution of each map alone, between two that mix the maps."""
-    return Residual(
-        PreActivated(inputs, outputs, 1, momentum),
-        PreActivated(outputs, outputs, 3, momentum, groups=outputs),
-        PreActivated(outputs, outputs, 1, momentum),
-    )
-
-
-def transposed(inputs, outputs, factors):
-    """Enlarge by learned patches that do not overlap."""
-    return nn.ConvTranspose2d(inputs, outputs, factors, stride=factors, bias=False)
-
-
-def nearest(inputs, outputs, factors):
-    """Mix the maps, then repeat each value; the authors' order is the other, with the same result."""
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.Upsample(scale_factor=factors))
 
 
 def _magnitude(spectrum):
     real, imaginary = spectrum.real, spectrum.imag
     return (real * real + imaginary * imaginary).clamp_min(FAINT**2).sqrt()
-
-
-def _initialise(module):
-    """As the authors: Xavier's uniform weights and no bias; normalisations start as PyTorch's do."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.xavier_uniform_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
