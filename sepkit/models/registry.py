@@ -13,6 +13,9 @@ MODELS = {
     "resunet-ismir2021": "resunet.ResUNetISMIR2021",
     "resunet-subbandtime": "resunet.ResUNetSubbandtime",
     "resunet-mobilenet": "resunet.ResUNetMobileNet",
+    "wave-u-net": "wave_u_net.WaveUNet",
+    "conv-tasnet": "conv_tasnet.ConvTasNet",
+    "hybrid-demucs": "hybrid_demucs.HybridDemucs",
 }
 
 
