@@ -170,14 +170,11 @@ def train(
     """Train a network for one target; Ctrl-C saves, and the same command goes on."""
     from .. import models, training
     from ..datasets import open_tracks
-    from ..errors import unknown
+    from ..recipes import recipe_for
 
-    sizes = {"student": (training.STUDENT, training.STUDENT_MODEL), "paper": (training.Recipe(), {})}
-    if size not in sizes:
-        raise unknown("size", size, sizes)
     import torch
 
-    base, settings = sizes[size]
+    base, settings = recipe_for(model, size)
     given = {"loss": loss, "lr": lr, "batch": batch, "chunk_seconds": chunk_seconds, "epochs": epochs, "max_steps": max_steps,
              "max_seconds": max_seconds, "workers": workers}  # fmt: skip
     chosen = {name: value for name, value in given.items() if value is not None}
