@@ -12,13 +12,14 @@ from .components import ICASeparator, PCASeparator, fast_ica, non_gaussianity, r
 from .factorisation import NMFSeparator, SupervisedNMFSeparator, activations, factorise, learn_dictionaries
 from .iva import IVASeparator, iva
 from .masking import CentreSeparator, HPSSSeparator, MaskSeparator, centre_mask, hpss_masks, loudness, wiener_masks
-from .repetition import REPETSeparator, REPETSIMSeparator, beat_spectrum, repeating_period, repet_mask, repet_sim_mask
+from .repetition import REPETSeparator, REPETSIMSeparator, beat_spectrum, repeating_period, repet_mask, repet_sim_mask, similar_frames
 
 __all__ = [
     "METHODS", "CentreSeparator", "ComponentSeparator", "HPSSSeparator", "ICASeparator", "IVASeparator", "MaskSeparator",
     "NMFSeparator", "PCASeparator", "REPETSIMSeparator", "REPETSeparator", "SupervisedNMFSeparator", "activations", "assign",
     "beat_spectrum", "centre_mask", "factorise", "fast_ica", "hpss_masks", "iva", "learn_dictionaries", "loudness",
-    "non_gaussianity", "project_back", "repeating_period", "repet_mask", "repet_sim_mask", "rotate", "whiten", "wiener_masks",
+    "non_gaussianity", "project_back", "repeating_period", "repet_mask", "repet_sim_mask", "rotate", "similar_frames", "whiten",
+    "wiener_masks",
 ]  # fmt: skip
 
 #: name -> class, part of `sepkit.separation.METHODS`

@@ -87,8 +87,8 @@ def non_gaussianity(y, measure="negentropy"):
     y : Tensor (..., samples)
     measure : str
         ``"negentropy"``: ``(E[log cosh y] - E[log cosh v])^2`` with v Gaussian, the
-        approximation of H&O equations 25 and 26 that FastICA maximises. ``"kurtosis"``:
-        ``|E[y^4] - 3|``, H&O equation 13, which single loud samples can decide.
+        approximation of H&O section 4.2.3 that FastICA maximises. ``"kurtosis"``:
+        ``|E[y^4] - 3|``, H&O section 4.2.1, which single loud samples can decide.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def non_gaussianity(y, measure="negentropy"):
     return (log_cosh.mean(-1) - _LOG_COSH).square()
 
 
-def fast_ica(x, sources=None, seed=0, iterations=200, tolerance=1e-5):
+def fast_ica(x, sources=None, seed=0, iterations=200, tolerance=1e-5, name="fast_ica"):
     """Independent components of an instantaneous mixture: scikit-learn's FastICA on whitened channels.
 
     Symmetric FastICA with the log cosh contrast (H&O, section 6). Order, sign and
@@ -125,6 +125,8 @@ def fast_ica(x, sources=None, seed=0, iterations=200, tolerance=1e-5):
         Of the first guess.
     iterations, tolerance
         Rounds at most, and the change of direction below which it stops.
+    name : str
+        Who asks, for messages.
 
     Returns
     -------
@@ -147,12 +149,12 @@ def fast_ica(x, sources=None, seed=0, iterations=200, tolerance=1e-5):
     sources = channels if sources is None else sources
     if not 1 <= sources <= channels:
         raise SepkitError(
-            f"fast_ica: {sources} sources asked of {channels} channel(s); expected 1 to {channels}: "
+            f"{name}: {sources} sources asked of {channels} channel(s); expected 1 to {channels}: "
             "ICA needs at least as many channels as sources"
         )
-    z, V, mean = whiten(x.double(), "fast_ica")
+    z, V, mean = whiten(x.double(), name)
     z, V = z[:sources], V[:sources]
-    unmixing = _rotation(z, seed, iterations, tolerance) @ V  # (J, C)
+    unmixing = _rotation(z, seed, iterations, tolerance, name) @ V  # (J, C)
     mixing = torch.linalg.pinv(unmixing)  # (C, J)
     loudest = mixing.gather(0, mixing.abs().argmax(0, keepdim=True))[0]  # (J,)
     first = mixing[0].square() / mixing.square().sum(0)  # share of the first channel
@@ -201,7 +203,7 @@ class ICASeparator(ComponentSeparator):
         self.seed = seed
 
     def components(self, mixture):
-        _, unmixing = fast_ica(_several(mixture, self.name).double(), seed=self.seed)
+        _, unmixing = fast_ica(_several(mixture, self.name).double(), seed=self.seed, name=self.name)
         return project_back(unmixing, mixture)
 
     def describe(self):
@@ -245,7 +247,7 @@ def _several(mixture, name):
     return mixture
 
 
-def _rotation(z, seed, iterations, tolerance):
+def _rotation(z, seed, iterations, tolerance, name):
     """The rotation (J, J) of whitened z (J, T) towards independence."""
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning
@@ -257,5 +259,5 @@ def _rotation(z, seed, iterations, tolerance):
         warnings.simplefilter("always")
         model.fit(z.T.numpy())
     if any(issubclass(w.category, ConvergenceWarning) for w in told):
-        warn(f"fast_ica has not settled after {iterations} rounds: the sources may be Gaussian, or more than the channels")
+        warn(f"{name} has not settled after {iterations} rounds: the sources may be Gaussian, or more than the channels")
     return torch.from_numpy(model.components_).to(z.dtype)

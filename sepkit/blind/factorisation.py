@@ -12,6 +12,7 @@ import torch
 
 from ..errors import SepkitError
 from ..stft import STFT
+from ..streaming import share_remainder
 from .assignment import ComponentSeparator
 from .masking import MaskSeparator, loudness, wiener_masks
 
@@ -137,7 +138,7 @@ class NMFSeparator(ComponentSeparator):
     residual : None, "spread" or "residual"
     """
 
-    def __init__(self, count=16, n_fft=2048, hop=1024, iterations=100, power=2.0, seed=0, name="nmf", residual=None):
+    def __init__(self, count=16, n_fft=2048, hop=1024, iterations=100, power=1.0, seed=0, name="nmf", residual=None):
         super().__init__(name, residual=residual)
         if count < 1:
             raise SepkitError(f"{name}: count={count}; expected at least 1 component")
@@ -190,7 +191,7 @@ class SupervisedNMFSeparator(MaskSeparator):
     """
 
     def __init__(
-        self, dictionaries=None, sample_rate=None, count=20, n_fft=2048, hop=1024, iterations=50, power=2.0, seed=0,
+        self, dictionaries=None, sample_rate=None, count=20, n_fft=2048, hop=1024, iterations=50, power=1.0, seed=0,
         name="nmf-supervised", residual=None,
     ):  # fmt: skip
         super().__init__(name, tuple(dictionaries) if dictionaries else None, n_fft, hop, sample_rate, residual=residual)
@@ -208,7 +209,8 @@ class SupervisedNMFSeparator(MaskSeparator):
         if not self.dictionaries and not references:
             raise SepkitError(f"{self.name} knows no spectra; give dictionaries=learn_dictionaries(...), or references to learn them from")
         if not mixture.any():
-            return {target: torch.zeros_like(mixture) for target in self.targets or references}
+            silent = {target: torch.zeros_like(mixture) for target in self.targets or references}
+            return share_remainder(mixture, silent, self.residual)
         return super().separate(mixture, references)
 
     def masks(self, spectrogram, references=None):

@@ -65,7 +65,7 @@ def hpss_masks(magnitude, kernel=31, power=2.0):
     return tuple(torch.from_numpy(mask).to(magnitude) for mask in masks)
 
 
-def centre_mask(spectrogram, sharpness=2.0):
+def centre_mask(spectrogram, sharpness=8.0):
     """How equal the two channels are: 1 in the centre, 0 for one channel alone or opposed channels.
 
     ``max(0, 2 Re(L R*) / (|L|^2 + |R|^2))^sharpness``: the panning similarity of
@@ -149,7 +149,7 @@ class HPSSSeparator(MaskSeparator):
     residual : None, "spread" or "residual"
     """
 
-    def __init__(self, n_fft=2048, hop=512, kernel=31, power=2.0, name="hpss", residual=None):
+    def __init__(self, n_fft=4096, hop=1024, kernel=31, power=2.0, name="hpss", residual=None):
         super().__init__(name, ("drums", "harmonic"), n_fft, hop, residual=residual)
         self.kernel, self.power = kernel, power
 
@@ -182,7 +182,7 @@ class CentreSeparator(MaskSeparator):
         When separating a mixture with two equal channels: all of it is centre.
     """
 
-    def __init__(self, sharpness=2.0, lowest=120.0, n_fft=4096, hop=1024, sample_rate=44100, name="centre", residual=None):
+    def __init__(self, sharpness=8.0, lowest=150.0, n_fft=4096, hop=1024, sample_rate=44100, name="centre", residual=None):
         super().__init__(name, ("vocals", "accompaniment"), n_fft, hop, sample_rate, 2, residual)
         self.sharpness, self.lowest = sharpness, lowest
 

@@ -19,7 +19,7 @@ def beat_spectrum(magnitude):
     """How alike the spectrogram is to itself some frames later: its peaks are where the music repeats.
 
     The autocorrelation over time of each bin's power, unbiased, averaged over bins
-    and divided by its value at lag 0 (Rafii and Pardo 2013, equations 1 and 2).
+    and divided by its value at lag 0 (Rafii and Pardo 2013, section II-A).
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def repet_mask(magnitude, period):
 
     The median over all repetitions of a frame is the repeating model W; no larger than
     the mixture V itself, ``min(W, V) / V`` is the mask of the background (Rafii and
-    Pardo 2013, equations 3 to 5).
+    Pardo 2013, sections II-B and II-C).
 
     Parameters
     ----------
@@ -106,29 +106,79 @@ def repet_mask(magnitude, period):
     -------
     Tensor (bins, frames)
         0 (all foreground) to 1 (all background); 1 in silence.
+
+    Raises
+    ------
+    SepkitError
+        If the period is below 1 or longer than the spectrogram.
     """
     bins, frames = magnitude.shape
+    if not 1 <= period <= frames:
+        raise SepkitError(f"repet_mask: a period of {period} in {frames} frames; expected 1 to {frames}")
     repeats = math.ceil(frames / period)
     padded = torch.full((bins, repeats * period), float("nan"), dtype=magnitude.dtype)
-    padded[:, :frames] = magnitude
+    padded[:, :frames] = magnitude.cpu()
     model = np.nanmedian(padded.reshape(bins, repeats, period).numpy(), axis=1)  # (F, period)
     return _share(torch.from_numpy(model).to(magnitude).repeat(1, repeats)[:, :frames], magnitude)
 
 
-def repet_sim_mask(magnitude, apart=43, neighbours=None):
-    """The share of every bin that comes again in similar frames, wherever they are.
+def similar_frames(magnitude, apart=22, neighbours=10):
+    """For every frame the frames most like it, as a sparse matrix.
 
-    Each frame is modelled by the median over the frames most like it (cosine
-    similarity, `librosa.decompose.nn_filter`), at least `apart` frames away from it:
-    Rafii and Pardo 2012. Patterns need no fixed period.
+    Likeness is the cosine between two frames. Of one frame's likenesses only those
+    count that are the largest within `apart` frames, so that neighbours are different
+    moments and not one long note; of these the `neighbours` largest. A frame is always
+    its own best neighbour. (librosa's ``recurrence_matrix`` would keep the earliest
+    of many candidates, and lose exact copies.)
 
     Parameters
     ----------
     magnitude : Tensor (bins, frames)
     apart : int
-        Frames: about a second.
-    neighbours : int, optional
-        How many similar frames; by default twice the root of those there are.
+        Frames: half a second or so.
+    neighbours : int
+        At most; Rafii and Pardo 2012 took up to 100 a song, a second apart.
+
+    Returns
+    -------
+    scipy.sparse.csc_matrix (frames, frames)
+        1 in row i of column j where frame i is similar to frame j, as
+        `librosa.decompose.nn_filter` takes it.
+
+    Raises
+    ------
+    SepkitError
+        If there are not three such distances in the recording.
+    """
+    from scipy.sparse import csc_matrix
+
+    frames = magnitude.shape[-1]
+    if apart < 1 or neighbours < 1 or frames < 3 * apart:
+        raise SepkitError(
+            f"REPET-SIM: {frames} frames with similar ones {apart} apart, {neighbours} neighbours; expected at least {3 * max(apart, 1)} "
+            "frames and 1 neighbour: use a longer recording, or hpss"
+        )
+    unit = magnitude.cpu() / magnitude.cpu().norm(dim=0).clamp(min=torch.finfo(magnitude.dtype).tiny)  # (F, N)
+    likeness = (unit.T @ unit).fill_diagonal_(2.0)  # (N, N), nothing more like a frame than itself
+    largest = torch.nn.functional.max_pool1d(likeness[None], 2 * apart + 1, stride=1, padding=apart)[0]
+    likeness = torch.where(likeness == largest, likeness, 0.0)
+    values, rows = likeness.topk(min(neighbours, frames))  # (N, neighbours)
+    kept = values > 0
+    ends = torch.nn.functional.pad(kept.sum(1).cumsum(0), (1, 0))
+    return csc_matrix((np.ones(int(ends[-1])), rows[kept].numpy(), ends.numpy()), shape=(frames, frames))
+
+
+def repet_sim_mask(magnitude, apart=22, neighbours=10):
+    """The share of every bin that comes again in similar frames, wherever they are.
+
+    Each frame is modelled by the median over its `similar_frames`
+    (`librosa.decompose.nn_filter`), the mask is as in `repet_mask`: Rafii and Pardo
+    2012. Patterns need no fixed period.
+
+    Parameters
+    ----------
+    magnitude, apart, neighbours
+        As for `similar_frames`.
 
     Returns
     -------
@@ -138,25 +188,29 @@ def repet_sim_mask(magnitude, apart=43, neighbours=None):
     Raises
     ------
     SepkitError
-        If there are not enough frames to be `apart`.
+        As `similar_frames`.
     """
     from librosa.decompose import nn_filter
 
-    frames = magnitude.shape[-1]
-    if frames < 3 * apart + 1:
-        raise SepkitError(
-            f"REPET-SIM: {frames} frames are too short to find similar frames {apart} apart; use a longer recording or a smaller `apart`"
-        )
-    model = nn_filter(magnitude.cpu().numpy(), aggregate=np.median, metric="cosine", width=apart, k=neighbours)
+    model = nn_filter(magnitude.cpu().numpy(), rec=similar_frames(magnitude, apart, neighbours), aggregate=np.median)
     return _share(torch.from_numpy(model).to(magnitude), magnitude)
 
 
 class _RepetitionSeparator(MaskSeparator):
     """Vocals are what does not repeat, and lies above `lowest` Hz."""
 
-    def __init__(self, name, lowest, n_fft, hop, sample_rate, residual):
+    def __init__(self, name, unit, lowest, n_fft, hop, sample_rate, residual):
         super().__init__(name, ("vocals", "accompaniment"), n_fft, hop, sample_rate, residual=residual)
-        self.lowest = lowest
+        self.unit, self.lowest = unit, lowest  # seconds of which a recording must hold three, Hz
+
+    def separate(self, mixture, references=None):
+        self._check(mixture)
+        seconds = mixture.shape[-1] / self.sample_rate
+        if seconds < 3 * self.unit:
+            raise SepkitError(
+                f"{self.name}: {seconds:.2f} s are too short to find what repeats; use a recording of {3 * self.unit:.1f} s or more, or hpss"
+            )
+        return super().separate(mixture, references)
 
     def background(self, magnitude):
         raise NotImplementedError
@@ -189,12 +243,17 @@ class REPETSeparator(_RepetitionSeparator):
     n_fft, hop, sample_rate : int
     name : str
     residual : None, "spread" or "residual"
+
+    Raises
+    ------
+    SepkitError
+        When separating less than three times `shortest`.
     """
 
     def __init__(
         self, shortest=0.8, longest=8.0, lowest=100.0, n_fft=2048, hop=1024, sample_rate=44100, name="repet", residual=None
     ):  # fmt: skip
-        super().__init__(name, lowest, n_fft, hop, sample_rate, residual)
+        super().__init__(name, shortest, lowest, n_fft, hop, sample_rate, residual)
         self.shortest, self.longest = shortest, longest
 
     def background(self, magnitude):
@@ -214,24 +273,32 @@ class REPETSIMSeparator(_RepetitionSeparator):
     Parameters
     ----------
     apart : float
-        Seconds.
+        Seconds, see `similar_frames`.
+    neighbours : int
     lowest : float
         Hz: what lies below is accompaniment.
     n_fft, hop, sample_rate : int
     name : str
     residual : None, "spread" or "residual"
+
+    Raises
+    ------
+    SepkitError
+        When separating less than three times `apart`.
     """
 
-    def __init__(self, apart=1.0, lowest=100.0, n_fft=2048, hop=1024, sample_rate=44100, name="repet-sim", residual=None):
-        super().__init__(name, lowest, n_fft, hop, sample_rate, residual)
-        self.apart = apart
+    def __init__(
+        self, apart=0.5, neighbours=10, lowest=100.0, n_fft=2048, hop=1024, sample_rate=44100, name="repet-sim", residual=None
+    ):  # fmt: skip
+        super().__init__(name, apart, lowest, n_fft, hop, sample_rate, residual)
+        self.apart, self.neighbours = apart, neighbours
 
     def background(self, magnitude):
         """The mask of what comes again."""
-        return repet_sim_mask(magnitude, self._frames(self.apart))
+        return repet_sim_mask(magnitude, self._frames(self.apart), self.neighbours)
 
     def describe(self):
-        return {**super().describe(), "apart": self.apart}
+        return {**super().describe(), "apart": self.apart, "neighbours": self.neighbours}
 
 
 def _share(model, magnitude):
