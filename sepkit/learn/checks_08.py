@@ -89,9 +89,9 @@ def ex_08_3(answer):
     need(medians == medians and means == means, "NaN is left out before anything is computed")
     need(not (isclose(medians, 2.625, abs_tol=0.01) and isclose(means, 5.25, abs_tol=0.01)), "the two are exchanged")
     need(not isclose(medians, 4.75, abs_tol=0.01), "median of medians: the NaN is no frame at all, it does not count as 0")
-    need(not isclose(medians, 6.0, abs_tol=0.01), "median of medians: 6 is the median of all frames together; take each song's median first")
+    need(not isclose(medians, 6.0, abs_tol=0.01), "median of medians: 6 is the median of all frames together; take the songs' first")
     need(isclose(medians, 5.25, abs_tol=0.01), f"median of medians: the songs have 4 and 6.5, so it is not {medians:g}")
-    need(not isclose(means, 16 / 7, abs_tol=0.01), "mean of means: 2.29 is the mean of all frames together; take each song's mean first")
+    need(not isclose(means, 16 / 7, abs_tol=0.01), "mean of means: 2.29 is the mean of all frames together; take the songs' first")
     need(not isclose(means, 2.0, abs_tol=0.01), "mean of means: the NaN is no frame at all, it does not count as 0")
     need(isclose(means, 2.625, abs_tol=0.01), f"mean of means: the songs have 5 and 0.25, so it is not {means:g}")
 

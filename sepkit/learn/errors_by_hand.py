@@ -104,8 +104,8 @@ def flicker(reference, seed=0, n_fft=2048):
     """Musical noise: the bins of a spectrogram with random signs.
 
     It follows the loudness of the reference over time and frequency (about 6 dB below it,
-    since the signs of neighbouring bins contradict each other), so it stops where it stops. But it is none of its delayed copies, nor of any other stem's: BSSEval
-    has no other name for it than artefact.
+    since the signs of neighbouring bins contradict each other), so it stops where it stops. But it is no delayed copy of it, nor
+    of any other stem: BSSEval has no name for it but artefact.
 
     Parameters
     ----------
