@@ -14,7 +14,51 @@ from ..stft import STFT
 LOSSES = ("mse", "l1", "dual", "nmse")
 
 
-class OpenUnmix(nn.Module):
+class Core(nn.Module):
+    """What Open-Unmix has between two representations: squeeze, look along time, expand again.
+
+    `OpenUnmix` inherits it, so that the weights keep the published names; in the
+    variants another front end stands around it, or another part in the LSTM's place.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Numbers that describe a frame, before and after.
+    hidden, layers, unidirectional, dropout
+        As in `OpenUnmix`.
+    """
+
+    def __init__(self, inputs, outputs, hidden, layers, unidirectional, dropout):
+        super().__init__()
+        if hidden < 2 or hidden % 2:
+            raise SepkitError(f"hidden={hidden}: an even number of units was expected, half for each direction")
+        self.fc1 = nn.Linear(inputs, hidden, bias=False)
+        self.bn1 = nn.BatchNorm1d(hidden)
+        self.lstm = nn.LSTM(
+            hidden, hidden if unidirectional else hidden // 2, layers, bidirectional=not unidirectional,
+            dropout=dropout if layers > 1 else 0.0,
+        )
+        self.fc2 = nn.Linear(2 * hidden, hidden, bias=False)
+        self.bn2 = nn.BatchNorm1d(hidden)
+        self.fc3 = nn.Linear(hidden, outputs, bias=False)
+        self.bn3 = nn.BatchNorm1d(outputs)
+
+    def core(self, x, state=None):
+        """Frames (N, B, inputs) to (N, B, outputs), and the state after the last."""
+        frames, batch = x.shape[:2]
+        x = self.fc1(x.reshape(frames * batch, -1))                       # (N B, H)
+        x = torch.tanh(self.bn1(x)).view(frames, batch, -1)               # (N, B, H)
+        around, state = self.along_time(x, state)                         # (N, B, H)
+        x = torch.cat([x, around], dim=-1)                                # skip connection, (N, B, 2 H)
+        x = torch.relu(self.bn2(self.fc2(x.view(frames * batch, -1))))    # (N B, H)
+        return self.bn3(self.fc3(x)).view(frames, batch, -1), state       # (N, B, outputs)
+
+    def along_time(self, x, state):
+        """What every frame learns from the others: (N, B, H) to (N, B, H), and the state to go on with."""
+        return self.lstm(x, state)
+
+
+class OpenUnmix(Core):
     """Magnitude spectrogram of a mixture in, magnitude of one target out.
 
     Parameters
@@ -54,17 +98,16 @@ class OpenUnmix(nn.Module):
 
     def __init__(self, target="vocals", hidden=512, layers=3, n_fft=4096, hop=1024, sample_rate=44100,
                  channels=2, bandwidth=16000, unidirectional=False, dropout=0.4, loss="mse"):
-        super().__init__()
-        if hidden < 2 or hidden % 2:
-            raise SepkitError(f"hidden={hidden}: an even number of units was expected, half for each direction")
+        bins = n_fft // 2 + 1
+        bins_seen = min(bins, int(bandwidth * n_fft / sample_rate) + 1)
+        super().__init__(bins_seen * channels, bins * channels, hidden, layers, unidirectional, dropout)
+        self.bins, self.bins_seen = bins, bins_seen
         self.settings = dict(
             target=target, hidden=hidden, layers=layers, n_fft=n_fft, hop=hop, sample_rate=sample_rate,
             channels=channels, bandwidth=bandwidth, unidirectional=unidirectional, dropout=dropout,
         )
         self.set_loss(loss)
         self.sample_rate, self.channels, self.targets = sample_rate, channels, (target,)
-        self.bins = n_fft // 2 + 1
-        self.bins_seen = min(self.bins, int(bandwidth * n_fft / sample_rate) + 1)
 
         self.stft = STFT(n_fft, hop, center=True)
         # The authors train without padding at the edges, so no frame holds made-up samples.
@@ -74,16 +117,6 @@ class OpenUnmix(nn.Module):
         self.input_scale = nn.Parameter(torch.ones(self.bins_seen))
         self.output_mean = nn.Parameter(torch.ones(self.bins))
         self.output_scale = nn.Parameter(torch.ones(self.bins))
-        self.fc1 = nn.Linear(self.bins_seen * channels, hidden, bias=False)
-        self.bn1 = nn.BatchNorm1d(hidden)
-        self.lstm = nn.LSTM(
-            hidden, hidden if unidirectional else hidden // 2, layers, bidirectional=not unidirectional,
-            dropout=dropout if layers > 1 else 0.0,
-        )
-        self.fc2 = nn.Linear(2 * hidden, hidden, bias=False)
-        self.bn2 = nn.BatchNorm1d(hidden)
-        self.fc3 = nn.Linear(hidden, self.bins * channels, bias=False)
-        self.bn3 = nn.BatchNorm1d(self.bins * channels)
 
     def set_loss(self, kind):
         """Choose what training minimises, one of `LOSSES`."""
@@ -125,7 +158,7 @@ class OpenUnmix(nn.Module):
             (B, C, F, N)
         state : tuple of Tensor
         """
-        if state is not None and not self.settings["unidirectional"]:
+        if state is not None and not self.settings.get("unidirectional"):
             raise SepkitError("only a model built with unidirectional=True can be streamed; this one looks ahead")
         batch, channels, bins, frames = mixture.shape
         if (channels, bins) != (self.channels, self.bins):
@@ -136,12 +169,8 @@ class OpenUnmix(nn.Module):
         x = mixture.permute(3, 0, 1, 2)                                   # (N, B, C, F)
         x = x[..., : self.bins_seen]                                      # (N, B, C, K)
         x = (x + self.input_mean) * self.input_scale                      # standardised, (N, B, C, K)
-        x = self.fc1(x.reshape(frames * batch, -1))                       # (N B, H)
-        x = torch.tanh(self.bn1(x)).view(frames, batch, -1)               # (N, B, H)
-        past, state = self.lstm(x, state)                                 # (N, B, H)
-        x = torch.cat([x, past], dim=-1)                                  # skip connection, (N, B, 2 H)
-        x = torch.relu(self.bn2(self.fc2(x.view(frames * batch, -1))))    # (N B, H)
-        x = self.bn3(self.fc3(x)).view(frames, batch, channels, bins)     # (N, B, C, F)
+        x, state = self.core(x.flatten(2), state)                         # (N, B, C F)
+        x = x.unflatten(2, (channels, bins))                              # (N, B, C, F)
         mask = torch.relu(x * self.output_scale + self.output_mean)       # (N, B, C, F)
         return mask.permute(1, 2, 3, 0) * mixture, state                  # (B, C, F, N)
 
@@ -161,7 +190,7 @@ class OpenUnmix(nn.Module):
         samples = mixture.shape[-1]
         mixture = nn.functional.pad(mixture, (0, max(0, self.settings["n_fft"] - samples)))  # at least one window
         spectrum = self.stft(mixture)                                     # (B, C, F, N), complex
-        estimate = _with_phase(self.magnitude(spectrum.abs()), spectrum)  # (B, C, F, N), complex
+        estimate = with_phase(self.magnitude(spectrum.abs()), spectrum)  # (B, C, F, N), complex
         return self.stft.inverse(estimate, mixture.shape[-1])[..., :samples]
 
     def loss(self, mixture, target):
@@ -187,7 +216,7 @@ class OpenUnmix(nn.Module):
         error = (estimate - wanted).square().mean()
         if kind == "mse":
             return error
-        waveform = stft.inverse(_with_phase(estimate, spectrum), mixture.shape[-1])
+        waveform = stft.inverse(with_phase(estimate, spectrum), mixture.shape[-1])
         return 0.9 * error + 0.1 * (waveform - target).square().mean()
 
     @torch.no_grad()
@@ -238,6 +267,6 @@ class OpenUnmix(nn.Module):
         fill(self, weights, "the published weights")
 
 
-def _with_phase(magnitude, mixture):
+def with_phase(magnitude, mixture):
     """`magnitude` with the phase of `mixture`; 0 where the mixture is silent and has no phase."""
     return mixture * (magnitude / mixture.abs().clamp_min(1e-12))
