@@ -90,7 +90,7 @@ class ModelSeparator(Separator):
             raise SepkitError(f"niter={niter}: expected a whole number of 0 or more")
         self.niter = (1 if self.complete and self.spectral else 0) if niter is None else int(niter)
         self.softmask, self.frames_per_window = softmask, frames_per_window
-        hop = math.lcm(*(net.stft.hop for net in self.nets if hasattr(net, "stft")))
+        hop = math.lcm(*(net.stft.hop if hasattr(net, "stft") else getattr(net, "step", 1) for net in self.nets))
         self.steps = (hop * frames_per_window, hop) if self.niter and frames_per_window else (hop,)
         if softmask and not (self.spectral and self.complete):
             raise SepkitError(f"softmask shares the mixture among all targets, but {self.name} has only {', '.join(targets)}; leave it out")

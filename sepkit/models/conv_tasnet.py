@@ -54,7 +54,7 @@ class ConvTasNet(WaveformModel):
     the place of a source in the stereo image, of which much can be learned, would be lost.
 
     The norms go over the whole piece, so estimates depend on what else is in it. A louder
-    mixture gives the same estimates, louder. B, J, C, T: batch, targets, channels, samples;
+    mixture gives the same estimates, louder, but for frames near digital silence. B, J, C, T: batch, targets, channels, samples;
     K: frames, every L / 2 samples.
     """
 

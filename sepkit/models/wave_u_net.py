@@ -138,8 +138,8 @@ class WaveUNet(WaveformModel):
         ----------
         samples : int
         within : bool
-            False: the least numbers with `samples` or more coming out. True: the
-            greatest with at most `samples` going in.
+            False: the least numbers with `samples` or more coming out, and no fewer
+            than `merge_kernel`. True: the greatest with at most `samples` going in.
 
         Returns
         -------
