@@ -91,7 +91,7 @@ class _Products:
         rows, columns = torch.triu_indices(self.channels, self.channels, device=x.device)
         R = x[:, rows] * x[:, columns].conj()  # (F, pairs, N)
         self.rows, self.columns = rows, columns
-        self.real, self.imaginary = R.real.reshape(-1, self.frames).contiguous(), R.imag.reshape(-1, self.frames).contiguous()  # (F pairs, N)
+        self.real, self.imaginary = (part.reshape(-1, self.frames).contiguous() for part in (R.real, R.imag))  # (F pairs, N)
         self.twice = torch.where(rows == columns, 1.0, 2.0).to(R.real)  # (pairs,): R_cd stands for R_dc too
 
     def power(self, w):
@@ -147,7 +147,8 @@ def _checked(spectrogram):
     """(F, C, N) in double precision at unit power, and the scale taken out."""
     if not spectrogram.is_complex() or spectrogram.ndim != 3 or spectrogram.shape[0] < 2:
         raise SepkitError(
-            f"iva: got {spectrogram.dtype} of shape {tuple(spectrogram.shape)}; expected complex (channels, bins, frames), 2 channels or more"
+            f"iva: got {spectrogram.dtype} of shape {tuple(spectrogram.shape)}; expected complex (channels, bins, frames), "
+            "2 channels or more"
         )
     channels, _, frames = spectrogram.shape
     if frames <= channels:

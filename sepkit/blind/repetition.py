@@ -208,7 +208,8 @@ class _RepetitionSeparator(MaskSeparator):
         seconds = mixture.shape[-1] / self.sample_rate
         if seconds < 3 * self.unit:
             raise SepkitError(
-                f"{self.name}: {seconds:.2f} s are too short to find what repeats; use a recording of {3 * self.unit:.1f} s or more, or hpss"
+                f"{self.name}: {seconds:.2f} s are too short to find what repeats; "
+                f"use a recording of {3 * self.unit:.1f} s or more, or hpss"
             )
         return super().separate(mixture, references)
 

@@ -11,6 +11,15 @@ ABOUT = {
     "psm": ("oracle", "phase-sensitive mask"),
     "crm": ("oracle", "complex ratio mask"),
     "mwf": ("oracle", "multichannel Wiener filter of the true spectra"),
+    "pca": ("blind", "principal components of the channels; named by the true stems, for scoring"),
+    "ica": ("blind", "independent components of the channels; named by the true stems, for scoring"),
+    "iva": ("blind", "independent vector analysis, for echoes; named by the true stems, for scoring"),
+    "nmf": ("blind", "non-negative matrix factorisation; named by the true stems, for scoring"),
+    "nmf-supervised": ("oracle", "NMF with the spectra of the true stems; from Python with any dictionaries"),
+    "hpss": ("blind", "percussive and harmonic, by median filters"),
+    "repet": ("blind", "what repeats with a period is accompaniment"),
+    "repet-sim": ("blind", "what comes again anywhere is accompaniment"),
+    "centre": ("blind", "what both channels share is vocals"),
 }
 
 
@@ -30,7 +39,8 @@ def separators():
         rows.append({"name": name, "kind": "published weights", "targets": ", ".join(entry["files"]), "what": about})
     for name in separation.METHODS:
         kind, about = ABOUT.get(name, ("method", "needs no training"))
-        rows.append({"name": name, "kind": kind, "targets": "those of the songs", "what": about})
+        targets = (separation.get(name).targets if kind == "blind" else None) or ("those of the songs",)
+        rows.append({"name": name, "kind": kind, "targets": ", ".join(targets), "what": about})
     return rows
 
 
