@@ -10,14 +10,13 @@ from .models import bsrnn, resunet
 from .training import STUDENT, STUDENT_MODEL, Recipe
 
 SIZES = ("student", "paper")
-#: A loss on waveforms, which needs no help for quiet passages, and a step size for small recurrent and convolutional networks.
-_WAVEFORM = STUDENT.but(loss=None, batch=4, lr=3e-3, clip=5.0)
-
-
+#: For networks that learn on waveforms, with the same loss as `STUDENT`; ResUNet's head falls silent for good at larger steps.
+_WAVEFORM = STUDENT.but(batch=4, lr=4e-3, clip=5.0)
+_RESUNET = _WAVEFORM.but(lr=1e-3, max_steps=1500)
 _STUDENT = {
     "open-unmix": (STUDENT, STUDENT_MODEL),
     "bsrnn": (_WAVEFORM, bsrnn.SIZES["student"]),
-    "resunet-subbandtime": (_WAVEFORM, resunet.STUDENT_MODEL),
+    "resunet-subbandtime": (_RESUNET, resunet.STUDENT_MODEL),
 }
 #: The authors' recipes: Stöter et al. 2019; Luo and Yu 2022 (without its decay of the step size); Kong et al. 2021 (likewise).
 _PAPER = {

@@ -14,6 +14,7 @@ from ..errors import SepkitError, unknown
 from ..stft import STFT
 from .bands import band_edges, default_split
 from .bsrnn_layers import BandSplit, MaskEstimation, RecurrentLayer
+from .waveform import waveform_loss
 
 #: Sizes for `build("bsrnn", **SIZES[name])`. "large" is the paper's, "small" that of Magron et al.
 #: (arXiv 2603.09187), "medium" lies between; "student" trains on a CPU in minutes.
@@ -24,7 +25,7 @@ SIZES = {
     "large": dict(features=128, layers=12),
 }
 PRECISIONS = ("float32", "bfloat16", "int8")
-LOSSES = ("l1",)
+LOSSES = ("l1", "nmse")
 STEREO = ("features", "independent")
 AT_ONCE = 4  # windows that are computed together
 
@@ -66,6 +67,10 @@ class BSRNN(nn.Module):
         (`load_published`). It differs from the paper in two more ways, see
         `RecurrentLayer` and `MaskEstimation`. Windows have just this length, and
         shorter input is padded to it.
+    loss : {"l1", "nmse"}
+        The paper's: mean absolute errors of real part, imaginary part and waveform,
+        summed. Or, for small networks and few steps, the waveform's squared error over
+        the energy of each example, see `sepkit.models.waveform.waveform_loss`.
 
     Raises
     ------
@@ -86,7 +91,7 @@ class BSRNN(nn.Module):
 
     def __init__(self, target="vocals", features=128, hidden=None, layers=12, mlp=None, split=None, n_fft=2048, hop=512,
                  sample_rate=44100, channels=2, stereo="features", window=None, window_hop=None, precision="float32",
-                 norm_frames=None):  # fmt: skip
+                 norm_frames=None, loss="l1"):  # fmt: skip
         super().__init__()
         hidden, mlp = 2 * features if hidden is None else hidden, 4 * features if mlp is None else mlp
         split = default_split(target) if split is None else split
@@ -101,6 +106,7 @@ class BSRNN(nn.Module):
             sample_rate=sample_rate, channels=channels, stereo=stereo, window=window, window_hop=window_hop, norm_frames=norm_frames,
         )  # fmt: skip
         self.set_precision(precision)
+        self.set_loss(loss)
         self.sample_rate, self.channels, self.targets = sample_rate, channels, (target,)
         self.stft = STFT(n_fft, hop)
         self.window, self.window_hop = self._windows(window, window_hop, norm_frames)
@@ -135,9 +141,10 @@ class BSRNN(nn.Module):
         self.settings["precision"] = precision
 
     def set_loss(self, kind):
-        """Choose what training minimises: the paper's ``"l1"`` is the one there is."""
+        """Choose what training minimises, one of `LOSSES`."""
         if kind not in LOSSES:
             raise unknown("loss", kind, LOSSES)
+        self.settings["loss"] = kind
 
     def mask(self, spectrum):
         """The complex mask, before it is applied.
@@ -206,7 +213,7 @@ class BSRNN(nn.Module):
         return self.stft.inverse(estimate, mixture.shape[-1])[..., :samples]
 
     def loss(self, mixture, target):
-        """The paper's: mean absolute errors of real part, imaginary part and waveform, summed.
+        """What training minimises, a scalar; see the class for the choices.
 
         Parameters
         ----------
@@ -221,8 +228,10 @@ class BSRNN(nn.Module):
             raise SepkitError(f"norm_frames={wanted_frames} trains on chunks of {self.window} samples; these have {mixture.shape[-1]}")
         spectrum, wanted = self.stft(torch.cat([mixture, target])).chunk(2)  # (B, C, F, L), complex
         estimate = self.mask(spectrum) * spectrum
-        error = torch.view_as_real(estimate - wanted).abs().mean((0, 1, 2, 3))  # (2,): real, imaginary
         waveform = self.stft.inverse(estimate, mixture.shape[-1])         # (B, C, T)
+        if self.settings["loss"] == "nmse":
+            return waveform_loss("nmse", waveform[:, None], target[:, None], mixture)
+        error = torch.view_as_real(estimate - wanted).abs().mean((0, 1, 2, 3))  # (2,): real, imaginary
         return error.sum() + (waveform - target).abs().mean()
 
     def _check(self, mixture):

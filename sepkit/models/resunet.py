@@ -14,9 +14,10 @@ from torch import nn
 from ..errors import SepkitError, unknown
 from ..stft import STFT
 from .pqmf import PQMF
+from .waveform import waveform_loss
 from .resunet_layers import Decoder, Encoder, initialise, nearest, residual, separable, transposed
 
-LOSSES = ("l1",)
+LOSSES = ("l1", "nmse")
 #: Maps that the network gives for each bin: mask, the two components of the phase shift, addition.
 MAPS = 4
 #: Least magnitude, whose square is the authors' 1e-10: where the mixture is fainter, its phase means nothing.
@@ -78,6 +79,9 @@ class ResUNet(nn.Module):
     phase, addition : bool
         False leaves the mixture's phase, or adds nothing to the magnitude: the paper's
         steps on the way to all three, for comparison. The head's maps stay, unused.
+    loss : {"l1", "nmse"}
+        What training minimises: the paper's, or one for small networks and short trainings;
+        see `sepkit.models.waveform.waveform_loss`.
     bands : int
         Bands that a `PQMF` makes of the audio; 1: none.
     block : callable
@@ -94,7 +98,7 @@ class ResUNet(nn.Module):
     in evaluation they do not.
     """
 
-    def __init__(self, target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, *,
+    def __init__(self, target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, loss, *,
                  bands, block, up, decoder_slope):
         super().__init__()
         widths = [int(width) for width in widths]
@@ -106,7 +110,7 @@ class ResUNet(nn.Module):
             target=target, widths=widths, blocks=blocks, bottleneck=bottleneck, n_fft=n_fft, hop=hop, sample_rate=sample_rate,
             channels=channels, momentum=momentum, phase=phase, addition=addition,
         )  # fmt: skip
-        self.set_loss("l1")
+        self.set_loss(loss)
         self.sample_rate, self.channels, self.targets = sample_rate, channels, (target,)
         self.bands, self.window = bands, n_fft * bands
         self.stft = STFT(n_fft, hop)
@@ -131,9 +135,10 @@ class ResUNet(nn.Module):
         self.apply(initialise)
 
     def set_loss(self, kind):
-        """Choose what training minimises; the paper has one loss only, ``"l1"``."""
+        """Choose what training minimises: the paper's ``"l1"``, or ``"nmse"`` for short trainings."""
         if kind not in LOSSES:
             raise unknown("loss", kind, LOSSES)
+        self.settings["loss"] = kind
 
     def forward(self, mixture):
         """Separate.
@@ -159,7 +164,7 @@ class ResUNet(nn.Module):
         return self.pqmf.synthesis(parts, mixture.shape[-1]) if self.bands > 1 else parts.squeeze(2)
 
     def loss(self, mixture, target):
-        """Mean absolute error of the waveform, as in the paper.
+        """Mean absolute error of the waveform, as in the paper; or another, see `sepkit.models.waveform.waveform_loss`.
 
         Parameters
         ----------
@@ -168,7 +173,7 @@ class ResUNet(nn.Module):
         """
         if mixture.shape[-1] < self.window:
             raise SepkitError(f"chunks of {mixture.shape[-1]} samples are shorter than one window of {self.window}; use longer chunks")
-        return (self(mixture) - target).abs().mean()
+        return waveform_loss(self.settings["loss"], self(mixture)[:, None], target[:, None], mixture)
 
     @torch.no_grad()
     def maps(self, mixture):
@@ -261,8 +266,8 @@ class ResUNetISMIR2021(ResUNet):
     name = "resunet-ismir2021"
 
     def __init__(self, target="vocals", widths=(32, 64, 128, 256, 384, 384), blocks=4, bottleneck=4, n_fft=2048, hop=441,
-                 sample_rate=44100, channels=2, momentum=0.01, phase=True, addition=True):
-        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, bands=1,
+                 sample_rate=44100, channels=2, momentum=0.01, phase=True, addition=True, loss="l1"):
+        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, loss, bands=1,
                          block=residual, up=transposed, decoder_slope=0.0)  # fmt: skip
 
 
@@ -276,8 +281,8 @@ class ResUNetSubbandtime(ResUNet):
     name = "resunet-subbandtime"
 
     def __init__(self, target="vocals", widths=(32, 64, 128, 256, 384, 384), blocks=4, bottleneck=4, n_fft=512, hop=110,
-                 sample_rate=44100, channels=2, momentum=0.01, phase=True, addition=True):
-        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, bands=4,
+                 sample_rate=44100, channels=2, momentum=0.01, phase=True, addition=True, loss="l1"):
+        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, loss, bands=4,
                          block=residual, up=transposed, decoder_slope=0.0)  # fmt: skip
 
 
@@ -291,8 +296,8 @@ class ResUNetMobileNet(ResUNet):
     name = "resunet-mobilenet"
 
     def __init__(self, target="vocals", widths=(32, 64, 64, 64, 64, 64), blocks=2, bottleneck=1, n_fft=512, hop=110,
-                 sample_rate=44100, channels=2, momentum=0.1, phase=True, addition=True):
-        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, bands=4,
+                 sample_rate=44100, channels=2, momentum=0.1, phase=True, addition=True, loss="l1"):
+        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, loss, bands=4,
                          block=separable, up=nearest, decoder_slope=0.01)  # fmt: skip
 
 
