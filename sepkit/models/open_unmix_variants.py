@@ -1,0 +1,155 @@
+"""Two variants of Open-Unmix, as this kit reads a student report that named them.
+
+George, Li, Min and Seong, "Singing Vocal Source Separation with Deep Neural Networks"
+(Georgia Tech), put a transformer in the LSTM's place (its section 2.3), and joined
+Open-Unmix with Wave-U-Net to separate in the time domain (2.2). The report gives no sizes,
+and its figures and code are not public: all numbers here are the kit's choice.
+Its scores are "N/A"; chapter 10 measures them. Chapter 09 takes the second apart.
+"""
+
+import torch
+from torch import nn
+
+from ..errors import SepkitError
+from .open_unmix import Core, OpenUnmix
+from .wave_u_net import WaveUNet
+
+
+class OpenUnmixTransformer(OpenUnmix):
+    """Open-Unmix with a transformer in the LSTM's place: every frame attends to every other.
+
+    Parameters
+    ----------
+    target, hidden, n_fft, hop, sample_rate, channels, bandwidth, loss
+        As in `OpenUnmix`.
+    layers : int
+        Transformer layers, for as many of the LSTM.
+    heads : int
+        Of the attention; they share the `hidden` features among them.
+    feedforward : int, optional
+        Width inside a layer's second half; ``4 * hidden`` by default, as in the paper.
+    dropout : float
+        Of what each half of a layer adds, in training.
+
+    Raises
+    ------
+    SepkitError
+        If the heads do not divide `hidden`.
+
+    Notes
+    -----
+    Vaswani et al., "Attention Is All You Need", NeurIPS 2017, encoder, with the sines and
+    cosines of its section 3.5 as positions. The norms stand before each half of a layer
+    (Xiong et al., ICML 2020): such a network trains without a warm-up of the step size,
+    which the recipe of Open-Unmix does not have.
+
+    The multiplications grow with the square of the number of frames. The memory does not:
+    `scaled_dot_product_attention` works through the frames in blocks, since there is no
+    dropout of the attention's weights. See tests/bench/bench_realtime.py.
+    """
+
+    name = "open-unmix-transformer"
+
+    def __init__(self, target="vocals", hidden=512, layers=3, heads=8, feedforward=None, n_fft=4096, hop=1024,
+                 sample_rate=44100, channels=2, bandwidth=16000, dropout=0.1, loss="mse"):  # fmt: skip
+        if heads < 1 or hidden % heads:
+            raise SepkitError(f"heads={heads}: a number that divides hidden={hidden} was expected")
+        super().__init__(target, hidden, 1, n_fft, hop, sample_rate, channels, bandwidth, dropout=dropout, loss=loss)
+        feedforward = 4 * hidden if feedforward is None else feedforward
+        self.settings.update(layers=layers, heads=heads, feedforward=feedforward)
+        del self.settings["unidirectional"], self.lstm
+        self.transformer = nn.ModuleList(TransformerLayer(hidden, heads, feedforward, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(hidden)
+
+    def along_time(self, x, state):
+        x = x.transpose(0, 1)                                             # (B, N, H)
+        x = x + positions(x.shape[1], x.shape[2]).to(x)
+        for layer in self.transformer:
+            x = layer(x)                                                  # (B, N, H)
+        return self.norm(x).transpose(0, 1), ()                           # (N, B, H); no state to go on with
+
+
+class TransformerLayer(nn.Module):
+    """Attention among frames, then two linear layers for each frame by itself; both are added to the input."""
+
+    def __init__(self, hidden, heads, feedforward, dropout):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
+        self.qkv = nn.Linear(hidden, 3 * hidden)
+        self.out = nn.Linear(hidden, hidden)
+        self.linear1, self.linear2 = nn.Linear(hidden, feedforward), nn.Linear(feedforward, hidden)
+        self.dropout = nn.Dropout(dropout)
+        nn.init.xavier_uniform_(self.qkv.weight)
+        nn.init.zeros_(self.qkv.bias)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x):
+        x = x + self.dropout(self.attention(self.norm1(x)))               # (B, N, H)
+        inner = self.dropout(torch.relu(self.linear1(self.norm2(x))))     # (B, N, feedforward)
+        return x + self.dropout(self.linear2(inner))                      # (B, N, H)
+
+    def attention(self, x):
+        """Each frame's mean of all frames, weighted by softmax(q k / sqrt(d)), d = H / heads."""
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, N, d) each
+        mean = nn.functional.scaled_dot_product_attention(q, k, v)        # (B, heads, N, d)
+        return self.out(mean.transpose(1, 2).flatten(2))                  # (B, N, H)
+
+
+def positions(frames, width):
+    """Sines and cosines of wavelengths from 2 pi to 10000 * 2 pi frames, (frames, width); Vaswani et al., section 3.5."""
+    angle = torch.arange(frames)[:, None] * 10000.0 ** (-torch.arange(0, width, 2) / width)  # (N, H / 2)
+    return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)         # (N, H)
+
+
+class OpenUnmixWaveform(WaveUNet):
+    """Open-Unmix between the encoder and the decoder of a Wave-U-Net: waveform in, waveform out.
+
+    The encoder takes the place of the STFT, the decoder that of its inverse. Where the
+    Wave-U-Net turns round, Open-Unmix (from its first linear layer to its last, the LSTM
+    between) sees the encoder's features as it else sees magnitudes, and scales them.
+
+    Parameters
+    ----------
+    target, targets
+        As in `WaveUNet`, but vocals by default.
+    hidden, layers, unidirectional, dropout
+        Of Open-Unmix, as there.
+    levels, filters, kernel, merge_kernel, upsampling, context, output, activation, segment, loss
+        Of `WaveUNet`, as there. By default 10 levels: the LSTM then takes a step every 1024
+        samples, as in Open-Unmix.
+    sample_rate, channels : int
+        The audio that the network is for. The report trained at a lower rate.
+
+    Notes
+    -----
+    Without the LSTM's part, it is a Wave-U-Net. The decoder also sees the encoder's features
+    of all finer levels, which no mask scales: it is more than an analysis and its synthesis.
+    """
+
+    name = "open-unmix-waveform"
+
+    def __init__(self, target=None, targets=None, hidden=512, layers=3, levels=10, filters=24, kernel=15, merge_kernel=5,
+                 upsampling="linear", context=False, output="direct", activation="linear", unidirectional=False, dropout=0.4,
+                 sample_rate=44100, channels=2, segment=None, loss="mse"):  # fmt: skip
+        target = "vocals" if target is None and targets is None else target
+        super().__init__(target, targets, levels, filters, kernel, merge_kernel, upsampling, context, output, activation,
+                         sample_rate, channels, segment, loss)  # fmt: skip
+        self.settings.update(hidden=hidden, layers=layers, unidirectional=unidirectional, dropout=dropout)
+        self.middle = Scaled(self.middle, hidden, layers, unidirectional, dropout)
+
+
+class Scaled(Core):
+    """A convolution whose outputs Open-Unmix scales. Scales are never negative, so they commute with the leaky ReLU after it."""
+
+    def __init__(self, convolution, hidden, layers, unidirectional, dropout):
+        width = convolution.out_channels
+        super().__init__(width, width, hidden, layers, unidirectional, dropout)
+        self.convolution = convolution
+        self.output_scale, self.output_mean = nn.Parameter(torch.ones(width)), nn.Parameter(torch.ones(width))
+
+    def forward(self, x):
+        x = self.convolution(x)                                           # (B, W, N)
+        scale, _ = self.core(x.permute(2, 0, 1))                          # (N, B, W)
+        scale = torch.relu(scale * self.output_scale + self.output_mean)  # (N, B, W)
+        return x * scale.permute(1, 2, 0)                                 # (B, W, N)
