@@ -8,6 +8,8 @@ from ..errors import SepkitError, unknown
 #: name -> "file.Class" in this folder
 MODELS = {
     "open-unmix": "open_unmix.OpenUnmix",
+    "open-unmix-transformer": "open_unmix_variants.OpenUnmixTransformer",
+    "open-unmix-waveform": "open_unmix_variants.OpenUnmixWaveform",
     "bsrnn": "bsrnn.BSRNN",
     "tfc-tdf": "tfc_tdf.TFCTDF",
     "resunet-ismir2021": "resunet.ResUNetISMIR2021",

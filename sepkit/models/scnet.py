@@ -1,0 +1,298 @@
+"""SCNet: a spectrogram squeezed more where it holds less, and two LSTMs over what is left.
+
+Tong, Zhu, Chen, Kang, Jiang, Li, Wu and Meng, "SCNet: Sparse Compression Network for
+Music Source Separation", ICASSP 2024 (arXiv 2401.13276). Every stage of the encoder cuts
+the frequencies into three bands; it keeps each bin of the lowest, and makes one of four,
+and one of sixteen, in the others. There is no mask: real and imaginary parts go in and
+come out as channels.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+from ..errors import SepkitError, unknown
+from ..stft import STFT
+from .waveform import FAINT, LOSSES, WaveformModel, positive
+
+#: The loss of the authors, besides those on waveforms.
+SPECTRAL = "spectral-rmse"
+#: Sizes for `build("scnet", **SIZES[name])`. The defaults are the paper's SCNet, "large" its SCNet-large; "student" is
+#: for training on one CPU core: 0.29 million parameters, and a step of one stereo chunk of 3 s takes 0.6 s of processor
+#: time for all four targets, 0.35 s for one.
+SIZES = {
+    "large": dict(widths=(64, 128, 256), shares=(0.225, 0.372, 0.403)),
+    "student": dict(widths=(8, 16, 32), depths=(1, 1, 1), layers=2, segment=3.0),
+}
+#: Added to the deviation that the spectrogram is divided by.
+LEAST_DEVIATION = 1e-5
+#: How the parts are called in the authors' code, and here.
+_PUBLISHED = (
+    ("SDlayer.convs.", "compress."), ("conv_modules.", "refine."), ("globalconv.", "mix."), ("0.conv.", "fuse."),
+    ("1.convtrs.", "expand."), ("separation_net.dp_modules.", "middle."), ("norm_layers.", "norms."),
+    ("lstm_layers.", "lstms."), ("linear_layers.", "linears."),
+)  # fmt: skip
+
+
+class SCNet(WaveformModel):
+    """Mixture in, all targets out, through a spectrogram compressed by bands.
+
+    Parameters
+    ----------
+    target : str, optional
+        A network for one stem only.
+    targets : sequence of str, optional
+        Drums, bass, other and vocals by default, the authors' order.
+    widths : sequence of int
+        Feature maps of each stage of the encoder, at least 4.
+    shares : sequence of float
+        What each band has of the bins that a stage gets, from the lowest up; together 1.
+    strides, kernels : sequence of int
+        Of the convolution that compresses each band, in bins.
+    depths : sequence of int
+        Residual blocks of each band after it.
+    layers : int
+        Pairs of LSTMs in the middle, an even number: every other one sees the Fourier
+        transform over time of what the one before it made.
+    n_fft, hop, window : int, int, str
+        Of the STFT. The authors' code gives no window to it, which is the rectangular ``"ones"``.
+    sample_rate, channels : int
+        The audio that the network is for.
+    segment : float or None
+        In evaluation, longer audio is separated in overlapping pieces of so many seconds:
+        as long as the chunks of training, since the transform over time spans a whole piece.
+    loss : {"spectral-rmse", "l1", "mse", "nmse", "si-sdr"}
+        The authors' is the first, see `loss`; for the others see `waveform_loss`.
+
+    Raises
+    ------
+    SepkitError
+        For sizes that make no network.
+
+    Notes
+    -----
+    The spectrogram of each example is brought to mean 0 and deviation 1, and the estimates
+    back: a louder mixture gives the same estimates, louder. B, J, C, T: batch, targets,
+    channels, samples; F, N: bins and frames; W, V: feature maps.
+    """
+
+    name = "scnet"
+
+    def __init__(self, target=None, targets=None, widths=(32, 64, 128), shares=(0.175, 0.392, 0.433), strides=(1, 4, 16),
+                 kernels=(3, 4, 16), depths=(3, 2, 1), layers=6, n_fft=4096, hop=1024, window="ones", sample_rate=44100, channels=2,
+                 segment=11.0, loss=SPECTRAL):
+        bands = {"shares": shares, "strides": strides, "kernels": kernels, "depths": depths}
+        super().__init__(
+            target, targets, sample_rate, channels, loss, segment, widths=list(widths), layers=layers, n_fft=n_fft, hop=hop,
+            window=window, **{name: list(values) for name, values in bands.items()},
+        )  # fmt: skip
+        _check_sizes(widths, layers, **bands)
+        self.stft = STFT(n_fft, hop, window)
+        self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
+        bins, inputs, outputs = self.stft.bins, 2 * channels, 2 * channels * len(self.targets)
+        for width in widths:
+            sizes = band_sizes(bins, shares)
+            self.encoder.append(Down(inputs, width, sizes, strides, kernels, depths))
+            self.decoder.insert(0, Up(width, outputs, sizes, strides, kernels))
+            bins, inputs, outputs = sum(-(-size // stride) for size, stride in zip(sizes, strides)), width, width
+        self.middle = nn.ModuleList(DualPath(width * (1 + layer % 2)) for layer in range(layers))
+
+    def set_loss(self, kind):
+        """Choose what training minimises: ``"spectral-rmse"`` or one of `waveform.LOSSES`."""
+        if kind not in (SPECTRAL, *LOSSES):
+            raise unknown("loss", kind, (SPECTRAL, *LOSSES))
+        self.settings["loss"] = kind
+
+    def estimate(self, mixture):
+        samples = mixture.shape[-1]
+        x = nn.functional.pad(mixture, (0, max(0, self.stft.n_fft - samples)))  # at least one window
+        length = x.shape[-1]
+        x = torch.view_as_real(self._spectrum(x))                         # (B, C, F, N, 2)
+        x = x.movedim(-1, 2).flatten(1, 2)                                # (B, 2 C, F, N)
+        mean = x.mean((1, 2, 3), keepdim=True)                            # (B, 1, 1, 1)
+        deviation = x.std((1, 2, 3), keepdim=True)                        # (B, 1, 1, 1)
+        x = self._u_net((x - mean) / (deviation + LEAST_DEVIATION))       # (B, J 2 C, F, N)
+        x = x.to(mean.dtype) * deviation + mean
+        x = x.unflatten(1, (-1, self.channels, 2)).movedim(3, -1)         # (B, J, C, F, N, 2)
+        x = torch.view_as_complex(x.contiguous()) * math.sqrt(self.stft.n_fft)
+        return self.stft.inverse(x, length)[..., :samples]                # (B, J, C, T)
+
+    def _spectrum(self, audio):
+        """(B, C, F, N), complex, divided by the root of the window's length as the authors do."""
+        return self.stft(audio) / math.sqrt(self.stft.n_fft)
+
+    def _u_net(self, x):
+        skips = []
+        for down in self.encoder:
+            x, skip = down(x)                                             # (B, W, F', N), F' < F
+            skips.append(skip)
+        frames = x.shape[-1]
+        for layer, path in enumerate(self.middle):
+            x = path(x)                                                   # (B, W, F, N), or (B, 2 W, F, N // 2 + 1)
+            x = from_modulation(x, frames) if layer % 2 else to_modulation(x)
+        for up in self.decoder:
+            x = up(x, skips.pop())                                        # (B, V, F, N), at last (B, J 2 C, F, N)
+        return x
+
+    def loss(self, mixture, target):
+        """What training minimises, a scalar.
+
+        ``"spectral-rmse"``: the root of the mean squared error of the spectrograms' real and
+        imaginary parts, over channels, bins and frames; its mean over examples and targets.
+
+        Parameters
+        ----------
+        mixture : Tensor
+            (B, C, T)
+        target : Tensor
+            (B, C, T) for a network with one target; (B, J, C, T) for one with several,
+            in the order of ``targets``.
+        """
+        if self.settings["loss"] != SPECTRAL:
+            return super().loss(mixture, target)
+        target = self._wanted(mixture, target)                            # (B, J, C, T)
+        error = self._spectrum((self.estimate(mixture) - target).flatten(0, 1))  # (B J, C, F, N)
+        power = torch.view_as_real(error).square().mean((1, 2, 3, 4))     # (B J,)
+        return (power + FAINT).sqrt().mean()                              # the root has no slope at 0: silence from silence
+
+    def load_published(self, state):
+        """Take over a state dict in the layout of the authors' code.
+
+        Raises
+        ------
+        SepkitError
+            Naming what is missing, left over or of another shape.
+        """
+        from .checkpoints import fill  # it imports the registry, which imports this file
+
+        for theirs, ours in _PUBLISHED:
+            state = {name.replace(theirs, ours): value for name, value in state.items()}
+        fill(self, state, "the published weights")
+
+
+class Down(nn.Module):
+    """A stage of the encoder: compress each band of so many bins (`sizes`), refine it along time, join the bands."""
+
+    def __init__(self, inputs, width, sizes, strides, kernels, depths):
+        super().__init__()
+        self.sizes = list(sizes)
+        self.paddings = [padding(*band) for band in zip(sizes, strides, kernels)]
+        self.compress = nn.ModuleList(nn.Conv2d(inputs, width, (k, 1), (s, 1)) for k, s in zip(kernels, strides))
+        self.refine = nn.ModuleList(Refine(width, depth) for depth in depths)
+        self.mix = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x):
+        """(B, V, F, N) to (B, W, F', N), and the same before the bands were mixed, for the decoder."""
+        bands = []
+        for band, (low, high), compress, refine in zip(x.split(self.sizes, 2), self.paddings, self.compress, self.refine):
+            band = compress(nn.functional.pad(band, (0, 0, low, high)))   # (B, W, F of the band / stride, N)
+            bands.append(nn.functional.gelu(refine(band)))
+        skip = torch.cat(bands, 2)                                        # (B, W, F', N)
+        return self.mix(skip), skip
+
+
+class Up(nn.Module):
+    """A stage of the decoder: fuse with the encoder's stage, expand each band to the bins it had (`sizes`)."""
+
+    def __init__(self, width, outputs, sizes, strides, kernels):
+        super().__init__()
+        self.sizes = list(sizes)
+        self.paddings = [padding(*band) for band in zip(sizes, strides, kernels)]
+        self.compressed = [-(-size // stride) for size, stride in zip(sizes, strides)]
+        self.fuse = nn.Conv2d(2 * width, 2 * width, 3, padding=1)
+        self.expand = nn.ModuleList(nn.ConvTranspose2d(width, outputs, (k, 1), (s, 1)) for k, s in zip(kernels, strides))
+
+    def forward(self, x, skip):
+        """(B, W, F', N), both, to (B, V, F, N)."""
+        # The authors' convolution gets x + skip twice over; adding its two halves first comes to the same, in half the time.
+        weight = sum(self.fuse.weight.chunk(2, 1))                        # (2 W, W, 3, 3)
+        x = nn.functional.conv2d(x + skip, weight, self.fuse.bias, padding=1)  # (B, 2 W, F', N)
+        x = nn.functional.glu(x, 1)                                       # (B, W, F', N)
+        bands = []
+        for band, size, (low, _), expand in zip(x.split(self.compressed, 2), self.sizes, self.paddings, self.expand):
+            bands.append(expand(band)[:, :, low : low + size])            # (B, V, F of the band, N)
+        return torch.cat(bands, 2)                                        # (B, V, F, N)
+
+
+class Refine(nn.Module):
+    """x + convolutions along time, `depth` times over, each bin by itself, through a quarter of the feature maps."""
+
+    def __init__(self, width, depth, kernel=3):
+        super().__init__()
+        hidden = width // 4
+        self.layers = nn.ModuleList(nn.Sequential(
+            nn.GroupNorm(1, width), nn.Conv1d(width, 2 * hidden, kernel, padding=kernel // 2), nn.GLU(1),
+            nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden), nn.GroupNorm(1, hidden), nn.SiLU(),
+            nn.Conv1d(hidden, width, 1),
+        ) for _ in range(depth))  # fmt: skip
+
+    def forward(self, x):
+        y = x.transpose(1, 2).flatten(0, 1)                               # (B F, W, N)
+        for layer in self.layers:
+            y = y + layer(y)
+        return y.unflatten(0, (len(x), -1)).transpose(1, 2)               # (B, W, F, N)
+
+
+class DualPath(nn.Module):
+    """x + LSTM(x) along frequency, then along time; both in both directions."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.norms = nn.ModuleList(nn.GroupNorm(1, width) for _ in range(2))
+        self.lstms = nn.ModuleList(nn.LSTM(width, width, batch_first=True, bidirectional=True) for _ in range(2))
+        self.linears = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(2))
+
+    def forward(self, x):
+        for norm, lstm, linear, order in zip(self.norms, self.lstms, self.linears, ((0, 3, 2, 1), (0, 2, 3, 1))):
+            y = norm(x).permute(order)                                    # (B, N, F, W), then (B, F, N, W)
+            y = linear(lstm(y.flatten(0, 1))[0]).view(y.shape)
+            x = x + y.permute([order.index(axis) for axis in range(4)])   # (B, W, F, N)
+        return x
+
+
+def to_modulation(x):
+    """Fourier transform over time: (B, W, F, N) to (B, 2 W, F, N // 2 + 1), real parts first."""
+    x = x.to(torch.promote_types(x.dtype, torch.float32))                 # half precision has no such transform
+    x = torch.fft.rfft(x, norm="ortho")                                   # (B, W, F, N // 2 + 1), complex
+    return torch.cat([x.real, x.imag], 1)
+
+
+def from_modulation(x, frames):
+    """The inverse of `to_modulation`, for any number of frames: (B, 2 W, F, N // 2 + 1) to (B, W, F, N)."""
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    return torch.fft.irfft(torch.complex(*x.chunk(2, 1)), n=frames, norm="ortho")
+
+
+def band_sizes(bins, shares):
+    """How many of `bins` each band has; edges are rounded up, and the last band has the rest."""
+    edges = [*(math.ceil(bins * sum(shares[:band])) for band in range(len(shares))), bins]
+    sizes = [stop - start for start, stop in zip(edges, edges[1:])]
+    if min(sizes) < 1:
+        raise SepkitError(f"shares={list(shares)}: of {bins} bins, the bands get {sizes}; give each a larger share, or take fewer stages")
+    return sizes
+
+
+def padding(size, stride, kernel):
+    """Empty bins below and above a band that make ``ceil(size / stride)`` steps of the kernel fit."""
+    total = kernel - stride + -size % stride
+    return total // 2, total - total // 2
+
+
+def _check_sizes(widths, layers, shares, strides, kernels, depths):
+    for name, values in dict(widths=widths, strides=strides, kernels=kernels, layers=[layers]).items():
+        for value in values:
+            positive(name, value)
+    if not len(shares) == len(strides) == len(kernels) == len(depths):
+        raise SepkitError(
+            f"shares, strides, kernels and depths have {len(shares)}, {len(strides)}, {len(kernels)} and {len(depths)} values; "
+            "expected one a band each"
+        )
+    if not widths or min(widths) < 4:
+        raise SepkitError(f"widths={list(widths)}: expected at least one stage, of 4 feature maps or more")
+    if abs(sum(shares) - 1) > 1e-6:
+        raise SepkitError(f"shares={list(shares)} add up to {sum(shares):g}; expected 1, so that every bin is in one band")
+    if any(k < s for k, s in zip(kernels, strides)):
+        raise SepkitError(f"kernels={list(kernels)}, strides={list(strides)}: a kernel below its stride leaves bins out; give larger ones")
+    if layers % 2:
+        raise SepkitError(f"layers={layers}: expected an even number, so that what goes into Fourier transforms comes back")
