@@ -135,9 +135,10 @@ class ModelSeparator(Separator):
 
     def describe(self):
         filtering = {"niter": self.niter, "softmask": self.softmask, "frames_per_window": self.frames_per_window}
+        cautions = sorted({net.caution for net in self.nets if getattr(net, "caution", None)})
         return {
             **super().describe(), "weights": self.weights, "targets": list(self.targets),
-            **(filtering if self.spectral else {}),
+            **(filtering if self.spectral else {}), **({"caution": "; ".join(cautions)} if cautions else {}),
         }  # fmt: skip
 
 

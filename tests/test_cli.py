@@ -191,9 +191,56 @@ def test_knobs_of_the_band_are_listed_with_their_ranges():
 
 
 def test_models_lists_networks_oracles_and_published_weights():
+    from sepkit.models import MODELS
+    from sepkit.models.downloads import manifest
+
     rows = {row["name"]: row for row in json.loads(sepkit("models", "--json").stdout)}
     assert rows["open-unmix"]["kind"] == "network" and rows["irm1"]["kind"] == "oracle"
     assert rows["umxhq"]["kind"] == "published weights" and "vocals" in rows["umxhq"]["targets"]
+    for name in MODELS:
+        assert rows[name]["paper"] and rows[name]["domain"] and rows[name]["parameters"] > 0
+    assert rows["hybrid-demucs"]["parameters"] == 83_639_368 and rows["hybrid-demucs"]["targets"] == "one or several at once"
+    for name, entry in manifest().items():
+        (published,) = [row for row in rows[entry["model"]]["published"] if row["name"] == name]
+        assert published["licence"] == rows[name]["licence"] == entry["licence"] and rows[name]["verified"]
+    assert rows["hdemucs-musdb-plus"]["targets"] == "drums, bass, other, vocals"
+    assert "test songs of MUSDB18" in rows["hdemucs-musdb-plus"]["caution"] and rows["hdemucs-musdb"]["caution"] is None
+
+
+def test_models_as_tables_shows_licences_and_cautions():
+    lines = sepkit("models").stdout.splitlines()
+    assert [line for line in lines if line.startswith("#")] == ["# networks", "# published weights, downloaded on first use", "# methods"]
+    cells = {line.split("\t")[0]: line.split("\t")[1:] for line in lines}
+    assert cells["hybrid-demucs"][0] == "83639368" and "hdemucs-musdb-plus" in cells["hybrid-demucs"][3]
+    assert "CAUTION: trained on the test songs" in cells["hdemucs-musdb-plus"][-1] and "CC BY-NC-SA" in cells["umxl"][-1]
+    assert cells["iva"][0] == "blind"
+
+
+@pytest.mark.parametrize("name", ["wave-u-net", "conv-tasnet", "tfc-tdf", "open-unmix", "resunet-mobilenet"])
+def test_listed_parameters_are_counted(name):
+    """The large networks are counted in tests/models."""
+    from sepkit.cli.listing import NETWORKS
+    from sepkit.models import build
+
+    assert sum(p.numel() for p in build(name).parameters()) == NETWORKS[name][2]
+
+
+def test_our_warnings_are_notes_of_one_line(monkeypatch):
+    """A caution about weights is told as the other notes are; warnings of other packages look as ever."""
+    import warnings
+
+    from sepkit import separation
+    from sepkit.models.downloads import Caution
+
+    def get(*_, **__):
+        warnings.warn("seen: the test\nsongs", Caution)
+        warnings.warn("something else", UserWarning)
+        raise SepkitError("and no further")
+
+    monkeypatch.setattr(separation, "get", get)
+    lines = sepkit("separate", "song.wav", "--device", "cpu").stderr.splitlines()
+    assert lines[0] == "sepkit: note: seen: the test songs" and lines[-1] == "sepkit: error: and no further"
+    assert "UserWarning: something else" in lines[1]
 
 
 @pytest.fixture

@@ -66,12 +66,12 @@ def doctor(
 @plainly
 def models(as_json: Json = False):
     """The networks that can be trained, the methods that need no training, and trained weights."""
-    from .listing import separators
+    from .listing import separators, tables
 
-    rows = separators()
     if as_json:
-        return print_json(rows)
-    print_table("models", ("name", "kind", "targets", "what"), [tuple(row.values()) for row in rows])
+        return print_json(separators())
+    for title, columns, rows in tables():
+        print_table(title, columns, rows)
 
 
 @app.command(epilog="Example: sepkit separate song.mp3 --two-stems vocals --out separated")

@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import sys
+import warnings
 from contextlib import contextmanager
 
 import typer
@@ -22,7 +23,9 @@ def plainly(function):
     @functools.wraps(function)
     def wrapped(*args, **kwargs):
         try:
-            return function(*args, **kwargs)
+            with warnings.catch_warnings():
+                warnings.showwarning = _as_note
+                return function(*args, **kwargs)
         except KeyboardInterrupt:
             typer.echo("sepkit: interrupted", err=True)
             raise typer.Exit(130) from None
@@ -38,6 +41,14 @@ def plainly(function):
             raise typer.Exit(1) from None
 
     return wrapped
+
+
+def _as_note(message, category, filename, lineno, file=None, line=None):
+    """A warning of ours in one line; those of others as Python shows them."""
+    if category.__module__.startswith("sepkit"):
+        note(message)
+    else:
+        typer.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True, nl=False)
 
 
 def complain(error):

@@ -1,6 +1,24 @@
 """What can stand after ``--model`` and ``--separator``: ``sepkit models``."""
 
+import inspect
+
 from ..files import read_json, shipped
+
+SPECTROGRAM, MAGNITUDE, WAVEFORM = "complex spectrogram", "magnitude spectrogram", "waveform"
+RESUNET = "Kong et al., ISMIR 2021, arXiv 2109.05418"
+#: Networks: paper, domain, and parameters with the default settings, which are the paper's for vocals or four stems.
+NETWORKS = {
+    "open-unmix": ("Stöter et al., JOSS 4 (41), 2019", MAGNITUDE, 8_893_348),
+    "bsrnn": ("Luo and Yu, arXiv 2209.15174, 2022", SPECTROGRAM, 28_018_064),
+    "tfc-tdf": ("Kim et al., MDX Workshop 2021, arXiv 2111.12203", SPECTROGRAM, 7_423_236),
+    "scnet": ("Tong et al., ICASSP 2024, arXiv 2401.13276", SPECTROGRAM, 10_578_768),
+    "resunet-ismir2021": (RESUNET, SPECTROGRAM, 102_571_278),
+    "resunet-subbandtime": (RESUNET, SPECTROGRAM, 102_572_466),
+    "resunet-mobilenet": (RESUNET, SPECTROGRAM, 306_418),
+    "wave-u-net": ("Stoller et al., ISMIR 2018, arXiv 1806.03185", WAVEFORM, 10_263_498),
+    "conv-tasnet": ("Luo and Mesgarani, TASLP 2019; for music Défossez et al., arXiv 1911.13254", WAVEFORM, 10_977_872),
+    "hybrid-demucs": ("Défossez, MDX Workshop 2021, arXiv 2111.03600", f"{WAVEFORM} and {SPECTROGRAM}", 83_639_368),
+}
 
 #: What the separators that need no training are. Oracles read the true stems, so they only score.
 ABOUT = {
@@ -24,24 +42,73 @@ ABOUT = {
 
 
 def separators():
-    """One dict (name, kind, targets, what) for every network, method and shipped checkpoint."""
+    """One dict for every network, published set of weights and method.
+
+    All have ``name``, ``kind``, ``targets`` and ``what``. Networks also have ``paper``,
+    ``domain``, ``parameters`` and ``published``, the sets of weights with their licences;
+    those sets also ``model``, ``trained_on``, ``licence``, ``record``, ``verified`` and ``caution``.
+    """
     from .. import separation
     from ..models import MODELS
     from ..models.downloads import manifest
-    from ..models.registry import model_class
 
-    rows = []
-    for name in MODELS:
-        about = (model_class(name).__doc__ or "").strip().splitlines()[0]
-        rows.append({"name": name, "kind": "network", "targets": "one each", "what": f"{about} {_shipped(name)}"})
-    for name, entry in manifest().items():
-        about = f"the authors' weights of {entry['model']}, downloaded on first use; {entry['licence']}"
-        rows.append({"name": name, "kind": "published weights", "targets": ", ".join(entry["files"]), "what": about})
+    published = [_published(name, entry) for name, entry in manifest().items()]
+    rows = [_network(name, [row for row in published if row["model"] == name]) for name in MODELS] + published
     for name in separation.METHODS:
         kind, about = ABOUT.get(name, ("method", "needs no training"))
         targets = (separation.get(name).targets if kind == "blind" else None) or ("those of the songs",)
         rows.append({"name": name, "kind": kind, "targets": ", ".join(targets), "what": about})
     return rows
+
+
+def _network(name, published):
+    from ..models.registry import build, model_class
+
+    kind = model_class(name)
+    about = (kind.__doc__ or "").strip().splitlines()[0]
+    if name in NETWORKS:
+        paper, domain, parameters = NETWORKS[name]
+    else:
+        paper, domain = (inspect.getmodule(kind).__doc__ or "").strip().splitlines()[0], "see its documentation"
+        parameters = sum(parameter.numel() for parameter in build(name).parameters())
+    several = "targets" in inspect.signature(kind).parameters
+    return {
+        "name": name, "kind": "network", "paper": paper, "parameters": parameters, "domain": domain,
+        "targets": "one or several at once" if several else "one each", "what": f"{about} {_shipped(name)}",
+        "published": [{key: row[key] for key in ("name", "targets", "trained_on", "licence", "caution")} for row in published],
+    }  # fmt: skip
+
+
+def _published(name, entry):
+    targets = [target for key, file in entry["files"].items() for target in file.get("targets", [key])]
+    return {
+        "name": name, "kind": "published weights", "model": entry["model"], "targets": ", ".join(targets),
+        "trained_on": entry["trained_on"], "licence": entry["licence"], "record": entry["record"], "verified": entry["verified"],
+        "caution": entry.get("caution"), "what": f"weights of {entry['model']}, downloaded on first use; {entry['licence']}",
+    }  # fmt: skip
+
+
+def tables():
+    """The same as tables for people: (title, columns, rows) each."""
+    rows = separators()
+
+    def of(*kinds):
+        return [row for row in rows if row["kind"] in kinds]
+
+    def told(row):
+        return f"{row['licence']}. CAUTION: {row['caution']}" if row["caution"] else row["licence"]
+
+    networks = [
+        (row["name"], row["parameters"], row["domain"], row["targets"], ", ".join(p["name"] for p in row["published"]) or "-", row["paper"], row["what"])
+        for row in of("network")
+    ]
+    weights = [(row["name"], row["model"], row["targets"], row["trained_on"], told(row)) for row in of("published weights")]
+    methods = [(row["name"], row["kind"], row["targets"], row["what"]) for row in rows if row["kind"] not in ("network", "published weights")]
+    return [
+        ("networks", ("name", "parameters", "domain", "targets", "published weights", "paper", "what"), networks),
+        ("published weights, downloaded on first use", ("name", "network", "targets", "trained on", "licence"), weights),
+        ("methods", ("name", "kind", "targets", "what"), methods),
+    ]
 
 
 def _shipped(name):

@@ -1,7 +1,11 @@
 """Published weights: downloaded once, checked, and kept.
 
-``data/weights.json`` lists the authors' files: address, size where it is
-known, the start of their SHA-256, and their licence.
+``data/weights.json`` lists the authors' files: address, licence, and what they
+can be checked against (``verified``). That is the SHA-256, or its start, where
+somebody vouches for it; and the size, where it is known. For the other files
+trust starts with the first use: when their weights have fitted the network, name
+by name and shape by shape, their SHA-256 is written beside them, and from then on
+the file must have it.
 """
 
 import os
@@ -17,7 +21,7 @@ from urllib.request import Request, urlopen
 import torch
 
 from ..errors import SepkitError, unknown
-from ..files import data_root, read_json, sha256, shipped
+from ..files import atomic_path, data_root, read_json, sha256, shipped
 from .registry import build
 
 MIRROR = "SEPKIT_WEIGHTS_MIRROR"
@@ -25,8 +29,21 @@ ATTEMPTS = 3
 TIMEOUT = 20  # seconds without an answer
 
 
+class Caution(UserWarning):
+    """Weights that make some scores meaningless, such as those that have seen the test set."""
+
+
 def manifest():
-    """{name: {model, settings, licence, record, files: {target: {url, mirror, size, sha256}}}}."""
+    """The published sets of weights.
+
+    Returns
+    -------
+    dict
+        {name: {model, settings, trained_on, licence, record, default, verified, caution,
+        files: {target: {url, mirror, size, sha256}}}}, without caution where there is none.
+        A file for several targets lists them as ``targets``; a file whose address does not
+        end in its name has a ``name``. Size and hash are null where they are not known.
+    """
     return read_json(shipped("weights.json"))
 
 
@@ -46,13 +63,15 @@ def load_published(name, targets=None, cache=None, base_url=None):
     name : str
         A key of `manifest`.
     targets : sequence of str, optional
-        By default all.
+        By default all. Networks of several targets come whole.
     cache, base_url
         As in `fetch`.
 
     Returns
     -------
     dict of str to Module
+        By target; those of a network of several are joined by "+". Their ``caution`` is
+        what speaks against scores with them, or None.
 
     Raises
     ------
@@ -61,15 +80,23 @@ def load_published(name, targets=None, cache=None, base_url=None):
         another network.
     """
     entry = _entry(name)
+    if entry.get("caution"):
+        warnings.warn(f"{name}: {entry['caution']}", Caution, stacklevel=2)
     bundle = {}
-    for target in targets or entry["files"]:
-        path = fetch(name, target, cache, base_url)
-        model = build(entry["model"], target=target, **entry["settings"])
+    for key in dict.fromkeys(_file(name, target) for target in targets or entry["files"]):
+        file = entry["files"][key]
+        path = fetch(name, key, cache, base_url)
+        stems = {"targets": file["targets"]} if "targets" in file else {"target": key}
+        model = build(entry["model"], **stems, **entry["settings"])
         try:
             model.load_published(read_weights(path))
         except SepkitError as error:
-            raise SepkitError(f"{path}: {error}") from None
-        bundle[target] = model.eval()
+            again = "" if file["sha256"] else "; delete it to have it downloaded again"
+            raise SepkitError(f"{path}: {error}{again}") from None
+        if not file["sha256"]:
+            _record(path)
+        model.caution = entry.get("caution")
+        bundle["+".join(model.targets)] = model.eval()
     return bundle
 
 
@@ -127,13 +154,10 @@ def fetch(name, target, cache=None, base_url=None):
     SepkitError
         Without a network, naming the other choices; when size or hash are wrong.
     """
-    entry = _entry(name)
-    if target not in entry["files"]:
-        raise unknown(f"target of {name}", target, entry["files"])
-    file = entry["files"][target]
-    file_name = file["url"].rsplit("/", 1)[-1]
+    file = _entry(name)["files"][_file(name, target)]
+    file_name = file.get("name") or file["url"].rsplit("/", 1)[-1]
     path = Path(cache or data_root() / "weights") / name / file_name
-    if path.is_file() and not _fault(path, file):
+    if path.is_file() and not _fault(path, file, path):
         return path
     base = base_url or os.environ.get(MIRROR)
     sources = [f"{str(base).rstrip('/')}/{file_name}"] if base else [url for url in (file["url"], file["mirror"]) if url]
@@ -143,7 +167,7 @@ def fetch(name, target, cache=None, base_url=None):
         _download_any(sources, part, f"{name}/{target}", path)
     except OSError as error:
         raise SepkitError(f"{part}: cannot be written ({error.strerror or error}); choose another cache") from None
-    fault = _fault(part, file)
+    fault = _fault(part, file, path)
     if fault:
         part.unlink()
         raise SepkitError(f"{sources[0]}: {fault}; nothing was kept. Try again, or another mirror")
@@ -158,15 +182,40 @@ def _entry(name):
     return known[name]
 
 
-def _fault(path, file):
-    """What is wrong with a finished file, or None."""
+def _file(name, target):
+    """Under which key the manifest has the file for a target."""
+    files = _entry(name)["files"]
+    for key, file in files.items():
+        if target == key or target in file.get("targets", ()):
+            return key
+    raise unknown(f"target of {name}", target, [target for key, file in files.items() for target in file.get("targets", [key])])
+
+
+def _fault(path, file, final):
+    """What is wrong with a finished file that is or will be called `final`, or None."""
     size = path.stat().st_size
     if file["size"] is not None and size != file["size"]:
         return f"{size} bytes instead of {file['size']}"
+    record = _record_of(final)
+    expected = file["sha256"] or (record.read_text().split()[0] if record.is_file() else "")
     digest = sha256(path)
-    if not digest.startswith(file["sha256"]):
-        return f"its SHA-256 starts with {digest[:8]} instead of {file['sha256']} (damaged, or another file; {size} bytes)"
-    return None
+    if digest.startswith(expected):
+        return None
+    told = f"its SHA-256 starts with {digest[:8]} instead of {expected[:8]}"
+    if file["sha256"]:
+        return f"{told} (damaged, or another file; {size} bytes)"
+    return f"{told}, which it had when it was first used (damaged, or replaced; if you trust it, delete {record})"
+
+
+def _record_of(path):
+    return path.with_name(path.name + ".sha256")
+
+
+def _record(path):
+    """Remember the SHA-256 of a file that nobody publishes one for, in the format of sha256sum."""
+    if not _record_of(path).exists():
+        with atomic_path(_record_of(path)) as temporary:
+            temporary.write_text(f"{sha256(path)}  {path.name}\n")
 
 
 class _Failure(Exception):

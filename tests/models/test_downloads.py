@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import inspect
 import pickle
 import threading
 from functools import partial
@@ -10,7 +11,8 @@ import pytest
 import torch
 
 from sepkit.errors import SepkitError
-from sepkit.models import build, downloads, load
+from sepkit.models import MODELS, build, downloads, load
+from sepkit.models.registry import model_class
 
 SETTINGS = dict(sample_rate=8000, n_fft=256, hop=64, channels=2, hidden=16)
 FILES = {"vocals": "vocals-{}.pth", "noise": "noise_{}.pth"}
@@ -195,13 +197,187 @@ def test_unknown_names_list_what_exists(published):
         downloads.fetch("tiny", "bass")
 
 
+# Files that hold several targets, and files that nobody publishes a checksum for
+
+STEMS = ["drums", "bass", "other", "vocals"]
+
+
+@pytest.fixture
+def demucs(tmp_path, monkeypatch):
+    """A file in torchaudio's layout with random weights, listed without size and hash, and with a caution."""
+    from torchaudio.models import HDemucs
+
+    torch.manual_seed(0)
+    folder, original = tmp_path / "torchaudio", HDemucs(STEMS, channels=4, nfft=64, depth=2).eval()
+    folder.mkdir()
+    torch.save(original.state_dict(), folder / "trained.pt")
+    file = {"url": "http://127.0.0.1:9/trained.pt", "mirror": None, "size": None, "sha256": None, "targets": STEMS}
+    entry = {"model": "hybrid-demucs", "settings": dict(width=4, n_fft=64, depth=2, sample_rate=8000), "default": True,
+             "caution": "it has seen the test songs", "files": {"all": file}}  # fmt: skip
+    monkeypatch.setattr(downloads, "manifest", lambda: {"tiny": entry})
+    monkeypatch.setattr(downloads, "data_root", lambda: tmp_path / "data")
+    monkeypatch.setenv("SEPKIT_WEIGHTS_MIRROR", str(folder))
+    return folder / "trained.pt", entry, original
+
+
+def spoiled(path):
+    """Change the last bytes of a file's largest tensor, so that it can still be read."""
+    state = torch.load(path, weights_only=True)
+    next(iter(state.values())).add_(1)
+    torch.save(state, path)
+
+
+def test_one_file_for_all_targets_is_one_network(demucs):
+    with pytest.warns(downloads.Caution, match="tiny: it has seen the test songs"):
+        bundle = downloads.load_published("tiny")
+    assert list(bundle) == ["drums+bass+other+vocals"]
+    net, mixture = bundle["drums+bass+other+vocals"], 0.1 * torch.randn(1, 2, 3000)
+    assert net.targets == tuple(STEMS) and not net.training
+    mono = mixture.mean(1)
+    with torch.no_grad():
+        expected = demucs[2]((mixture - mono.mean()) / mono.std()) * mono.std() + mono.mean()
+        torch.testing.assert_close(net(mixture)["vocals"], expected[:, 3], atol=1e-6, rtol=1e-4)
+    with pytest.warns(downloads.Caution):
+        assert list(downloads.load_published("tiny", ["vocals", "bass"])) == ["drums+bass+other+vocals"]
+    assert downloads.fetch("tiny", "vocals") == downloads.fetch("tiny", "all")
+    with pytest.raises(SepkitError, match="unknown target of tiny 'piano': choose from drums, bass, other, vocals"):
+        downloads.fetch("tiny", "piano")
+
+
+def test_a_caution_stays_with_the_separator_and_its_scores(demucs):
+    from sepkit import separation
+
+    with pytest.warns(downloads.Caution):
+        separator = separation.get("tiny", device="cpu")
+    assert separator.describe()["caution"] == "it has seen the test songs"
+    assert set(separator.targets) == set(STEMS)
+    del demucs[1]["caution"]
+    assert "caution" not in separation.get("tiny", device="cpu").describe()
+
+
+@pytest.mark.filterwarnings("ignore::sepkit.models.downloads.Caution")
+def test_without_a_published_hash_the_first_use_decides(demucs):
+    source = demucs[0]
+    downloads.load_published("tiny")
+    kept = downloads.fetch("tiny", "all")
+    record = kept.with_name("trained.pt.sha256")
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    assert record.read_text() == f"{digest}  trained.pt\n"  # what sha256sum -c reads
+    spoiled(kept)
+    assert downloads.fetch("tiny", "all").read_bytes() == source.read_bytes()  # fetched again
+    spoiled(kept)
+    spoiled(source)
+    with pytest.raises(SepkitError, match=f"instead of {digest[:8]}, which it had when it was first used .* delete .*trained.pt.sha256"):
+        downloads.load_published("tiny")
+    record.unlink()
+    downloads.load_published("tiny")
+    assert record.read_text() != f"{digest}  trained.pt\n"
+
+
+@pytest.mark.filterwarnings("ignore::sepkit.models.downloads.Caution")
+@pytest.mark.parametrize("content", ["a web page", "another network"])
+def test_what_does_not_fit_the_network_is_never_trusted(demucs, content):
+    source = demucs[0]
+    if content == "a web page":
+        source.write_text("<html>Too many users have viewed this file recently</html>")
+    else:
+        torch.save({"fc1.weight": torch.ones(2)}, source)
+    with pytest.raises(SepkitError, match="; delete it to have it downloaded again"):
+        downloads.load_published("tiny")
+    assert not list((source.parent.parent / "data").rglob("*.sha256"))
+
+
+@pytest.mark.filterwarnings("ignore::sepkit.models.downloads.Caution")
+def test_a_known_size_finds_a_truncated_download(demucs):
+    source, entry, _ = demucs
+    size = source.stat().st_size
+    entry["files"]["all"]["size"] = size
+    source.write_bytes(source.read_bytes()[:-50])
+    with pytest.raises(SepkitError, match=f"{size - 50} bytes instead of {size}; nothing was kept"):
+        downloads.load_published("tiny")
+
+
+def test_a_file_whose_address_is_not_its_name(demucs):
+    file = demucs[1]["files"]["all"]
+    file.update(url="https://example.org/download?id=1", name="trained.pt")
+    assert downloads.fetch("tiny", "all").name == "trained.pt"
+
+
+def test_every_network_with_published_weights_reads_its_authors_files(tmp_path, monkeypatch):
+    """ResUNet's and Conv-TasNet's names and wrapping, through the manifest, from a folder."""
+    from sepkit.models.conv_tasnet import published_name as tasnet_name
+    from sepkit.models.resunet_published import published_name as resunet_name
+
+    resunet = dict(widths=(3, 4, 5, 6, 7, 7), n_fft=256, hop=64, sample_rate=8000)
+    tasnet = dict(filters=4, length=4, width=4, hidden=6, layers=2, stacks=1, sample_rate=8000)
+    made, entries = {}, {}
+    for name, model, stems, settings in (
+        ("r", "resunet-subbandtime", {"target": "accompaniment"}, resunet), ("t", "conv-tasnet", {"targets": STEMS}, tasnet),
+    ):  # fmt: skip
+        torch.manual_seed(1)
+        made[name] = build(model, **stems, **settings)
+        key = "accompaniment" if name == "r" else "all"
+        file = {"url": f"http://127.0.0.1:9/{name}.pth", "mirror": None, "size": None, "sha256": None, **({} if name == "r" else stems)}
+        entries[name] = {"model": model, "settings": settings, "default": True, "files": {key: file}}
+    state = made["r"].state_dict()
+    torch.save({"model": {resunet_name(key): value for key, value in state.items()}}, tmp_path / "r.pth")
+    state = {tasnet_name(key, 2): value for key, value in made["t"].state_dict().items()}
+    state = {key: value.view(1, -1, 1) if "gamma" in key or "beta" in key else value for key, value in state.items()}
+    state["decoder.basis_signals.weight"] = state["decoder.basis_signals.weight"].flatten(1).T
+    torch.save(state, tmp_path / "t.pth")
+    monkeypatch.setattr(downloads, "manifest", lambda: entries)
+    monkeypatch.setattr(downloads, "data_root", lambda: tmp_path / "data")
+    for name, net in made.items():
+        (loaded,) = downloads.load_published(name, base_url=tmp_path).values()
+        assert same(loaded, net) and loaded.targets == net.targets and loaded.caution is None
+
+
+# The real manifest
+
 def test_the_real_manifest_builds_the_published_networks():
     parameters = {"umx": 8_893_348, "umxhq": 8_893_348, "umxl": 28_257_188, "umxse": 1_583_622}
     entries = downloads.manifest()
-    assert set(entries) == set(parameters) and downloads.default("open-unmix") == "umxhq"
-    for name, entry in entries.items():
+    assert downloads.default("open-unmix") == "umxhq" and downloads.default("hybrid-demucs") == "hdemucs-musdb"
+    for name, count in parameters.items():
+        entry = entries[name]
         model = build(entry["model"], **entry["settings"])
-        assert sum(p.numel() for p in model.parameters()) == parameters[name]
+        assert sum(p.numel() for p in model.parameters()) == count
         assert set(entry["files"]) == ({"speech", "noise"} if name == "umxse" else {"vocals", "drums", "bass", "other"})
         for target, file in entry["files"].items():
             assert target in file["url"] and f"{file['sha256']}.pth" in file["url"] and len(file["sha256"]) == 8
+
+
+def test_every_entry_of_the_real_manifest_is_complete():
+    entries = downloads.manifest()
+    defaults = [entry["model"] for entry in entries.values() if entry["default"]]
+    assert len(defaults) == len(set(defaults)) == len({entry["model"] for entry in entries.values()})  # one for each network
+    assert not set(entries) & set(MODELS)
+    for entry in entries.values():
+        assert all(entry[key] for key in ("trained_on", "licence", "record", "verified"))
+        assert set(entry["settings"]) <= set(inspect.signature(model_class(entry["model"])).parameters)
+        for file in entry["files"].values():
+            assert file["url"].startswith("https://") and {"mirror", "size", "sha256"} <= set(file)
+            if not file["sha256"]:
+                assert "first download" in entry["verified"]
+
+
+def test_hybrid_demucs_comes_from_where_torchaudio_has_it():
+    from torchaudio import pipelines
+
+    entries = downloads.manifest()
+    for name in ("HDEMUCS_HIGH_MUSDB", "HDEMUCS_HIGH_MUSDB_PLUS"):
+        entry, pipeline = entries[name.lower().replace("_high", "").replace("_", "-")], getattr(pipelines, name)
+        (file,) = entry["files"].values()
+        assert file["url"] == f"https://download.pytorch.org/torchaudio/{pipeline._model_path}"
+        assert file["targets"] == pipeline._model_factory_func.keywords["sources"] and pipeline.sample_rate == 44100
+        assert bool(entry.get("caution")) == name.endswith("PLUS")
+
+
+@pytest.mark.slow
+def test_every_published_set_has_a_network():
+    counts = {"hdemucs-musdb": 83_639_368, "tasnet-musdb": 10_977_872, "resunet-ismir2021-musdb": 102_571_278, "bsrnn-amanteur": 32_414_628}
+    for name, entry in downloads.manifest().items():
+        for target, file in entry["files"].items():
+            net = build(entry["model"], **({"targets": file["targets"]} if "targets" in file else {"target": target}), **entry["settings"])
+            assert net.targets == tuple(file.get("targets", [target]))
+            assert sum(p.numel() for p in net.parameters()) == counts.get(name, sum(p.numel() for p in net.parameters()))
