@@ -12,6 +12,7 @@ MODELS = {
     "open-unmix-waveform": "open_unmix_variants.OpenUnmixWaveform",
     "bsrnn": "bsrnn.BSRNN",
     "tfc-tdf": "tfc_tdf.TFCTDF",
+    "scnet": "scnet.SCNet",
     "resunet-ismir2021": "resunet.ResUNetISMIR2021",
     "resunet-subbandtime": "resunet.ResUNetSubbandtime",
     "resunet-mobilenet": "resunet.ResUNetMobileNet",
