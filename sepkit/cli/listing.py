@@ -98,12 +98,14 @@ def tables():
     def told(row):
         return f"{row['licence']}. CAUTION: {row['caution']}" if row["caution"] else row["licence"]
 
+    def sets(row):
+        return ", ".join(published["name"] for published in row["published"]) or "-"
+
     networks = [
-        (row["name"], row["parameters"], row["domain"], row["targets"], ", ".join(p["name"] for p in row["published"]) or "-", row["paper"], row["what"])
-        for row in of("network")
+        (row["name"], row["parameters"], row["domain"], row["targets"], sets(row), row["paper"], row["what"]) for row in of("network")
     ]
     weights = [(row["name"], row["model"], row["targets"], row["trained_on"], told(row)) for row in of("published weights")]
-    methods = [(row["name"], row["kind"], row["targets"], row["what"]) for row in rows if row["kind"] not in ("network", "published weights")]
+    methods = [(row["name"], row["kind"], row["targets"], row["what"]) for row in rows if "domain" not in row and "model" not in row]
     return [
         ("networks", ("name", "parameters", "domain", "targets", "published weights", "paper", "what"), networks),
         ("published weights, downloaded on first use", ("name", "network", "targets", "trained on", "licence"), weights),

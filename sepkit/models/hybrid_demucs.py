@@ -74,7 +74,8 @@ class HybridDemucs(WaveformModel):
         if n_fft not in LEAST_DEPTH:
             raise unknown("n_fft", n_fft, LEAST_DEPTH)
         if depth < LEAST_DEPTH[n_fft]:
-            raise SepkitError(f"depth={depth}: with n_fft={n_fft}, one frequency is left after {LEAST_DEPTH[n_fft]} stages; as many were expected")
+            least = LEAST_DEPTH[n_fft]
+            raise SepkitError(f"depth={depth}: with n_fft={n_fft}, one frequency is left after {least} stages; as many were expected")
         widths = [width]
         for _ in range(depth - 1):
             widths.append(int(growth * widths[-1]))

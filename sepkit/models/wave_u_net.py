@@ -82,7 +82,8 @@ class WaveUNet(WaveformModel):
         if kernel % 2 == 0 or merge_kernel % 2 == 0:
             raise SepkitError(f"kernel={kernel}, merge_kernel={merge_kernel}: odd numbers of taps were expected")
         if output == "difference" and len(self.targets) == 1:
-            raise SepkitError(f"output='difference' makes the last target from the others, but {self.targets[0]} is the only one; use 'direct'")
+            only = self.targets[0]
+            raise SepkitError(f"output='difference' makes the last target from the others, but {only} is the only one; use 'direct'")
         widths = [filters * (level + 1) for level in range(levels + 1)]
         self.step = 2**levels
 

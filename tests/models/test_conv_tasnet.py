@@ -94,7 +94,8 @@ class Published(nn.Module):
 
         def block(dilation):
             depthwise = Sub(net=nn.Sequential(
-                nn.Conv1d(h, h, 3, padding=dilation, dilation=dilation, groups=h, bias=False), nn.PReLU(), Norm(h, (1, 2)), nn.Conv1d(h, b, 1, bias=False)
+                nn.Conv1d(h, h, 3, padding=dilation, dilation=dilation, groups=h, bias=False),
+                nn.PReLU(), Norm(h, (1, 2)), nn.Conv1d(h, b, 1, bias=False),
             ))  # fmt: skip
             return Sub(net=nn.Sequential(nn.Conv1d(b, h, 1, bias=False), nn.PReLU(), Norm(h, (1, 2)), depthwise))
 

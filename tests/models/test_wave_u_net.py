@@ -171,9 +171,9 @@ def test_the_loss_leaves_out_what_lacks_context():
     mixture, targets = noise(2, 2, 700), noise(2, 4, 2, 700, seed=1)
     size, given = net.fitting(700, within=True)
     before = (given - size) // 2
-    expected = waveform_loss(
-        "mse", reference(net, mixture[..., :given]), targets[..., before : before + size].double(), mixture.double()[..., before : before + size]
-    )
+    heard = slice(before, before + size)
+    estimates = reference(net, mixture[..., :given])
+    expected = waveform_loss("mse", estimates, targets[..., heard].double(), mixture[..., heard].double())
     assert net.loss(mixture, targets).item() == pytest.approx(expected.item(), rel=1e-4)
     targets[..., :before] += 5  # nobody looks there
     targets[..., before + size :] += 5
