@@ -12,7 +12,7 @@ from .training import STUDENT, STUDENT_MODEL, Recipe
 SIZES = ("student", "paper")
 #: For networks that learn on waveforms, with the same loss as `STUDENT`; ResUNet's head falls silent for good at larger steps.
 _WAVEFORM = STUDENT.but(batch=4, lr=4e-3, clip=5.0)
-_RESUNET = _WAVEFORM.but(lr=1e-3, max_steps=1500)
+_RESUNET = _WAVEFORM.but(lr=1e-3, max_steps=1200)
 _STUDENT = {
     "open-unmix": (STUDENT, STUDENT_MODEL),
     "bsrnn": (_WAVEFORM, bsrnn.SIZES["student"]),
