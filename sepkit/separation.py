@@ -107,13 +107,18 @@ class ModelSeparator(Separator):
 
     def _filtered(self, x):
         stft = self.nets[0].stft
-        spectrum = stft(x)  # (C, F, N), complex
-        heard = spectrum.abs()[None]
-        magnitudes = torch.cat([net.magnitude(heard) for net in self.nets])  # (J, C, F, N)
+        spectrum = stft(x).contiguous()  # (C, F, N), complex
+        heard = spectrum.abs()
+        magnitudes = heard.new_empty(len(self.nets), *heard.shape)  # (J, C, F, N), filled one by one: each net needs as much again
+        for net, magnitude in zip(self.nets, magnitudes):
+            magnitude.copy_(net.magnitude(heard[None])[0])
+        del heard
         rest = self.niter > 0 and (self.residual == "residual" or not self.complete)
         separated = wiener(magnitudes, spectrum, self.niter, self.softmask, rest, self.frames_per_window)
+        del magnitudes, spectrum
         names = [net.targets[0] for net in self.nets]
-        return {name: stft.inverse(y, x.shape[-1]) for name, y in zip(names, separated)}
+        # Channel by channel, for half the memory.
+        return {name: torch.cat([stft.inverse(c[None], x.shape[-1]) for c in y]) for name, y in zip(names, separated)}
 
     def _direct(self, x):
         estimates = {}

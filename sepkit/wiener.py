@@ -53,13 +53,16 @@ def wiener(magnitudes, mixture, niter=1, softmask=False, residual=False, frames_
         If shapes do not fit, a magnitude is negative or NaN, or `niter` is negative.
     """
     _check(magnitudes, mixture, niter, frames_per_window)
-    estimates = _first_estimate(magnitudes, mixture.unsqueeze(-4), softmask)
+
+    def first(block):
+        return _first_estimate(magnitudes[block], mixture[block], softmask, residual)
+
+    if niter == 0:
+        return first(...)
+    sources = magnitudes.shape[-4] + residual
+    estimates = _refined(first, sources, mixture, niter, frames_per_window)
     if residual:
-        estimates = torch.cat([estimates, (mixture - estimates.sum(-4)).unsqueeze(-4)], dim=-4)
-    estimates = expectation_maximization(estimates, mixture, niter, frames_per_window)
-    if residual and niter:
-        rest = mixture - estimates[..., :-1, :, :, :].sum(-4)
-        estimates = torch.cat([estimates[..., :-1, :, :, :], rest.unsqueeze(-4)], dim=-4)
+        estimates[..., -1, :, :, :] = mixture - estimates[..., :-1, :, :, :].sum(-4)
     return estimates
 
 
@@ -96,20 +99,25 @@ def expectation_maximization(estimates, mixture, niter=1, frames_per_window=300)
     """
     if niter == 0:
         return estimates.clone()
+    return _refined(lambda block: estimates[block], estimates.shape[-4], mixture, niter, frames_per_window)
+
+
+def _refined(first, sources, mixture, niter, frames_per_window):
+    """`niter` rounds; ``first(block)`` gives the estimates to begin with, of some bins and frames."""
     bins, frames = mixture.shape[-2:]
     double = torch.complex64 if mixture.device.type == "mps" else torch.complex128
     window = frames_per_window or max(1, frames)
     elements = _BLOCK["cpu" if mixture.device.type == "cpu" else "other"]
-    step = max(1, elements // max(1, estimates[..., :1, :window].numel()))  # bins at a time
-    out = torch.empty_like(estimates)
+    step = max(1, elements // max(1, sources * mixture[..., :1, :window].numel()))  # bins at a time
+    out = mixture.new_empty(*mixture.shape[:-3], sources, *mixture.shape[-3:])
     for start in range(0, frames, window):
         now = slice(start, start + window)
         peak = mixture[..., now].abs().amax((-3, -2, -1), keepdim=True)
-        scale = (peak / _SCALE).clamp(min=1).to(double)
+        scale = (peak / _SCALE).clamp(min=1).to(double.to_real())
         for low in range(0, bins, step):
             block = (..., slice(low, low + step), now)
             x = mixture[block].to(double) / scale
-            y = estimates[block].to(double) / scale.unsqueeze(-4)
+            y = first(block).to(double) / scale.unsqueeze(-4)
             for _ in range(niter):
                 y = _round(y, x)
             out[block] = (y * scale.unsqueeze(-4)).to(out.dtype)
@@ -152,10 +160,13 @@ def _power(z):
     return z.real**2 + z.imag**2
 
 
-def _first_estimate(magnitudes, mixture, softmask):
+def _first_estimate(magnitudes, mixture, softmask, residual):
+    x = mixture.unsqueeze(-4)
     if softmask:
-        return mixture * (magnitudes / (EPS + magnitudes.sum(-4, keepdim=True)))
-    return magnitudes * torch.sgn(mixture)  # sgn(0) is 0: no phase, no estimate
+        y = x * (magnitudes / (EPS + magnitudes.sum(-4, keepdim=True)))
+    else:
+        y = magnitudes * torch.sgn(x)  # sgn(0) is 0: no phase, no estimate
+    return torch.cat([y, x - y.sum(-4, keepdim=True)], dim=-4) if residual else y
 
 
 def _check(magnitudes, mixture, niter, frames_per_window):
