@@ -245,14 +245,14 @@ def test_one_file_for_all_targets_is_one_network(demucs):
 
 
 def test_a_caution_stays_with_the_separator_and_its_scores(demucs):
-    from sepkit import separation
+    from sepkit.separation import ModelSeparator
 
     with pytest.warns(downloads.Caution):
-        separator = separation.get("tiny", device="cpu")
+        separator = ModelSeparator(load("tiny"), device="cpu")
     assert separator.describe()["caution"] == "it has seen the test songs"
     assert set(separator.targets) == set(STEMS)
     del demucs[1]["caution"]
-    assert "caution" not in separation.get("tiny", device="cpu").describe()
+    assert "caution" not in ModelSeparator(load("tiny"), device="cpu").describe()
 
 
 @pytest.mark.filterwarnings("ignore::sepkit.models.downloads.Caution")
