@@ -21,6 +21,7 @@ from .device import resolve_device
 from .errors import SepkitError, unknown
 from .masks import KINDS
 from .models.downloads import manifest
+from .models.precision import runner
 from .separation_files import output_folders, separate_file, separate_files
 from .separators import STEMS, MixtureSeparator, OracleSeparator, Separator
 from .stft import STFT
@@ -59,6 +60,8 @@ class ModelSeparator(Separator):
     residual : None, "spread" or "residual"
     frames_per_window : int or None
         Of the filter.
+    precision, compile
+        How the networks are run, see `sepkit.models.precision.runner`.
 
     Raises
     ------
@@ -67,7 +70,8 @@ class ModelSeparator(Separator):
         does not apply.
     """
 
-    def __init__(self, models, name=None, device="auto", niter=None, softmask=False, residual=None, frames_per_window=300):
+    def __init__(self, models, name=None, device="auto", niter=None, softmask=False, residual=None, frames_per_window=300,
+                 precision=None, compile=False):  # fmt: skip
         if isinstance(models, torch.nn.Module):
             models = {"+".join(models.targets): models}
         if not models:
@@ -86,6 +90,8 @@ class ModelSeparator(Separator):
         self.device = resolve_device(device)
         self.nets = [net.to(self.device).eval() for net in nets]
         self.spectral, self.complete = _joinable(self.nets), frozenset(targets) in COMPLETE
+        self.precision, method = precision, "magnitude" if self.spectral else "forward"
+        self.runners = [runner(net, method, precision, compile) for net in self.nets]
         if niter is not None and (niter != int(niter) or niter < 0):
             raise SepkitError(f"niter={niter}: expected a whole number of 0 or more")
         self.niter = (1 if self.complete and self.spectral else 0) if niter is None else int(niter)
@@ -110,8 +116,8 @@ class ModelSeparator(Separator):
         spectrum = stft(x).contiguous()  # (C, F, N), complex
         heard = spectrum.abs()
         magnitudes = heard.new_empty(len(self.nets), *heard.shape)  # (J, C, F, N), filled one by one: each net needs as much again
-        for net, magnitude in zip(self.nets, magnitudes):
-            magnitude.copy_(net.magnitude(heard[None])[0])
+        for run, magnitude in zip(self.runners, magnitudes):
+            magnitude.copy_(run(heard[None])[0])
         del heard
         rest = self.niter > 0 and (self.residual == "residual" or not self.complete)
         separated = wiener(magnitudes, spectrum, self.niter, self.softmask, rest, self.frames_per_window)
@@ -122,8 +128,8 @@ class ModelSeparator(Separator):
 
     def _direct(self, x):
         estimates = {}
-        for net in self.nets:
-            out = net(x[None])
+        for net, run in zip(self.nets, self.runners):
+            out = run(x[None])
             out = out if isinstance(out, dict) else {net.targets[0]: out}
             estimates.update({target: y[0] for target, y in out.items()})
         return estimates
@@ -143,7 +149,8 @@ class ModelSeparator(Separator):
         cautions = sorted({net.caution for net in self.nets if getattr(net, "caution", None)})
         return {
             **super().describe(), "weights": self.weights, "targets": list(self.targets),
-            **(filtering if self.spectral else {}), **({"caution": "; ".join(cautions)} if cautions else {}),
+            **(filtering if self.spectral else {}), **({"precision": self.precision} if self.precision else {}),
+            **({"caution": "; ".join(cautions)} if cautions else {}),
         }  # fmt: skip
 
 
@@ -161,7 +168,7 @@ METHODS = {
     **{kind: partial(OracleSeparator, kind) for kind in (*KINDS, "mwf")},
     **blind.METHODS,
 }
-_FILTER_OPTIONS = ("niter", "softmask", "frames_per_window")
+_NETWORK_OPTIONS = ("niter", "softmask", "frames_per_window", "precision", "compile")
 
 
 def known():
@@ -185,7 +192,7 @@ def get(name_or_path, device="auto", weights="shipped", **options):
         Which checkpoints a model's name stands for.
     **options
         Of the separator's class: ``name``, ``residual``; for networks also ``niter``,
-        ``softmask`` and ``frames_per_window``, which the others ignore; for oracles
+        ``softmask``, ``frames_per_window``, ``precision`` and ``compile``, which the others ignore; for oracles
         ``n_fft`` and ``hop``; for blind methods those of their classes. A `residual` of True means ``"spread"``.
 
     Returns
@@ -201,7 +208,7 @@ def get(name_or_path, device="auto", weights="shipped", **options):
     name = str(name_or_path)
     if name in METHODS:
         make = METHODS[name]
-        options = {key: value for key, value in options.items() if key not in _FILTER_OPTIONS}
+        options = {key: value for key, value in options.items() if key not in _NETWORK_OPTIONS}
     elif Path(name_or_path).exists() or name in models.MODELS or name in manifest():
         given = name if not Path(name_or_path).exists() else _called(Path(name_or_path))
         loaded = models.load(name_or_path, weights)

@@ -104,6 +104,14 @@ def separate(
         int | None,
         typer.Option(help="Rounds of the Wiener filter; 0: the phase of the mixture.", min=0, show_default="1 with all targets, else 0"),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Of the networks: float32, bfloat16 or int8 (CPU only).", show_default="as trained"),
+    ] = None,
+    compiled: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the networks first, which takes a minute or more: for many songs."),
+    ] = False,
 ):
     """Split songs into their stems."""
     from ..errors import SepkitError, unknown
@@ -114,7 +122,9 @@ def separate(
     from .. import separation
     from ..device import resolve_device
 
-    separator = separation.get(model, resolve_device(device), niter=niter, residual=residual)
+    separator = separation.get(
+        model, resolve_device(device), niter=niter, residual=residual, precision=precision, compile=compiled
+    )
     options = {"two_stems": two_stems, "suffix": f".{ext.lstrip('.').lower()}", "clip": clip, "notice": note}
     failed = False
     for path in separation.output_folders(inputs, out):

@@ -1,0 +1,73 @@
+"""Faster ways to run a trained network, at the price of digits or of a wait before the first song.
+
+What they bring is measured in tests/bench/bench_open_unmix.py, with what they cost in SDR.
+"""
+
+import os
+import shutil
+import warnings
+
+import torch
+from torch import nn
+
+from ..errors import SepkitError, unknown
+
+PRECISIONS = ("float32", "bfloat16", "int8")
+
+
+def runner(net, method="forward", precision=None, compile=False):
+    """What to call instead of a network's method.
+
+    Parameters
+    ----------
+    net : Module
+        In evaluation mode, on its device. Not changed, except where it has a `set_precision`.
+    method : {"forward", "magnitude"}
+    precision : {"float32", "bfloat16", "int8"}, optional
+        ``"bfloat16"``: products of matrices with 8 bits of mantissa (autocast). ``"int8"``:
+        weights of linear and LSTM layers, and what comes in, with 8 bits; on a CPU only.
+        A network with a way of its own, such as BSRNN, follows that. By default as built.
+    compile : bool
+        Let `torch.compile` join small steps. Takes tens of seconds at the first call.
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    SepkitError
+        If the network cannot be run so on this machine.
+    """
+    if precision is not None and precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    device = next((p.device.type for p in net.parameters()), "cpu")
+    if hasattr(net, "set_precision"):
+        if precision:
+            net.set_precision(precision)
+    elif precision not in (None, "float32") and method != "magnitude":
+        raise SepkitError(f"precision={precision}: {net.name} computes in float32 only; leave it out")
+    elif precision == "int8":
+        net = _quantised(net, device)
+    run = net if method == "forward" else getattr(net, method)
+    if compile:
+        _check_compiler(device)
+        run = torch.compile(run, dynamic=True)
+    if precision == "bfloat16" and not hasattr(net, "set_precision"):
+        return torch.autocast(device, torch.bfloat16)(run)
+    return run
+
+
+def _quantised(net, device):
+    if device != "cpu":
+        raise SepkitError(f"precision=int8 is for a CPU, not for {device}; use bfloat16 there")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its place in PyTorch will change
+        return torch.ao.quantization.quantize_dynamic(net, {nn.LSTM, nn.Linear})
+
+
+def _check_compiler(device):
+    """For a CPU, torch.compile writes C++, and says so at length if nothing can read it."""
+    compiler = os.environ.get("CXX", "g++")
+    if device == "cpu" and not shutil.which(compiler):
+        raise SepkitError(f"torch.compile needs a C++ compiler, and there is no {compiler}; install one, name it in $CXX, or leave compile out")

@@ -1,0 +1,96 @@
+"""Lower precision stays near float32 and says what it is; what cannot run so is refused."""
+
+import pytest
+import torch
+
+from sepkit.errors import SepkitError
+from sepkit.metrics.sdr import sdr
+from sepkit.models import build
+from sepkit.models.precision import runner
+from sepkit.separation import ModelSeparator, get
+
+SMALL = dict(hidden=64, layers=2, n_fft=512, hop=128, sample_rate=8000, bandwidth=3000)
+
+
+@pytest.fixture
+def nets():
+    torch.manual_seed(0)
+    nets = {target: build("open-unmix", target=target, **SMALL) for target in ("vocals", "drums", "bass", "other")}
+    for net in nets.values():
+        torch.nn.init.normal_(net.bn3.weight)
+    return nets
+
+
+@pytest.mark.parametrize("precision, least, most", [("float32", 200, None), ("bfloat16", 25, 80), ("int8", 25, 80)])
+def test_estimates_stay_near_those_of_float32(nets, precision, least, most):
+    audio = torch.randn(2, 8000)
+    plain = ModelSeparator(nets, device="cpu")
+    exact, before = plain.separate(audio), {k: v.clone() for k, v in nets["vocals"].state_dict().items()}
+    separator = ModelSeparator(nets, device="cpu", precision=precision)
+    estimates = separator.separate(audio)
+    for target, estimate in estimates.items():
+        assert estimate.dtype == torch.float32
+        assert sdr(exact[target], estimate) > least and (most is None or sdr(exact[target], estimate) < most)
+    assert all(torch.equal(before[k], v) for k, v in nets["vocals"].state_dict().items())
+    assert separator.weights == plain.weights
+    assert separator.describe() == {**plain.describe(), "precision": precision} and "precision" not in plain.describe()
+
+
+def test_a_network_with_a_way_of_its_own_follows_that():
+    net = build("bsrnn", features=8, layers=1, split="V1", sample_rate=44100)
+    ModelSeparator(net, device="cpu", precision="bfloat16")
+    assert net.settings["precision"] == "bfloat16"
+    ModelSeparator(net, device="cpu")
+    assert net.settings["precision"] == "bfloat16"  # as built
+
+
+def test_options_reach_the_networks_and_hinder_nobody_else():
+    assert get("mixture", precision="bfloat16", compile=True).separate(torch.randn(2, 100))
+    with pytest.raises(SepkitError, match="unknown precision 'fp8': choose from float32, bfloat16, int8"):
+        get("open-unmix", "cpu", precision="fp8")
+
+
+def test_what_cannot_run_so_is_refused(nets, monkeypatch):
+    wave = build("wave-u-net", target="vocals", levels=2, filters=2, output="direct")
+    with pytest.raises(SepkitError, match="precision=int8: wave-u-net computes in float32 only"):
+        ModelSeparator(wave, device="cpu", precision="int8")
+    with pytest.raises(SepkitError, match="precision=int8 is for a CPU, not for meta"):
+        runner(nets["vocals"].to("meta"), "magnitude", "int8")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(SepkitError, match="no no-such-compiler; install one"):
+        ModelSeparator(nets["drums"], device="cpu", compile=True)
+
+
+@pytest.mark.parametrize("precision", [None, "bfloat16"])
+def test_compiling_wraps_what_is_run(nets, precision, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda run, dynamic: compiled.append(run) or run)
+    audio = torch.randn(2, 3000)
+    separator = ModelSeparator(nets, device="cpu", precision=precision, compile=True)
+    assert compiled == [net.magnitude for net in separator.nets]
+    plain = ModelSeparator(nets, device="cpu", precision=precision)
+    assert torch.equal(separator.separate(audio)["bass"], plain.separate(audio)["bass"])
+
+
+@pytest.mark.slow
+def test_compiled_equals_plain_for_every_length(nets):
+    separators = [ModelSeparator(nets["vocals"], device="cpu", compile=compile) for compile in (False, True)]
+    for samples in (3000, 8000, 100):
+        audio = torch.randn(2, samples)
+        plain, compiled = (separator.separate(audio)["vocals"] for separator in separators)
+        assert (plain - compiled).abs().max() < 1e-5
+
+
+def test_the_command_line_passes_them_on(nets, tmp_path):
+    from typer.testing import CliRunner
+
+    from sepkit import audio, cli, models
+
+    audio.write(tmp_path / "song.wav", 0.1 * torch.randn(2, 4000), 8000)
+    models.save(tmp_path / "bass.safetensors", nets["bass"])
+    written = []
+    for precision in ("float32", "bfloat16"):
+        options = ["--model", tmp_path / "bass.safetensors", "--out", tmp_path / precision, "--precision", precision, "--device", "cpu"]
+        assert CliRunner().invoke(cli.app, ["separate", str(tmp_path / "song.wav"), *map(str, options)]).exit_code == 0
+        written.append(audio.read(tmp_path / precision / "song" / "bass.wav")[0])
+    assert 25 < sdr(*written) < 80
