@@ -85,7 +85,7 @@ def png(fig, colours=56, dpi=90):
     exact = np.concatenate([exact, distinct[count > 0.01 * count.sum()]])
     drawn = Image.fromarray(distinct[None]).quantize(colours, method=Image.Quantize.MEDIANCUT).getpalette()[: 3 * colours]
     drawn = np.array(drawn).reshape(-1, 3)
-    drawn = drawn[np.abs(drawn[:, None] - exact).max(-1).min(-1) > 6]  # near-doubles would tint the background
+    drawn = drawn[np.abs(drawn[:, None] - exact).max(-1).min(-1) > 8]  # near-doubles would tint the background
     palette = Image.new("P", (1, 1))
     palette.putpalette(np.concatenate([exact, drawn]).flatten().tolist())
     image.quantize(palette=palette, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
