@@ -6,17 +6,22 @@ the authors' settings, as far as the loop of `sepkit.training` follows them.
 
 from . import models
 from .errors import SepkitError, unknown
-from .models import bsrnn, resunet
+from .models import bsrnn, conv_tasnet, hybrid_demucs, resunet, scnet, wave_u_net
 from .training import STUDENT, STUDENT_MODEL, Recipe
 
 SIZES = ("student", "paper")
 #: For networks that learn on waveforms, with the same loss as `STUDENT`; ResUNet's head falls silent for good at larger steps.
 _WAVEFORM = STUDENT.but(batch=4, lr=4e-3, clip=5.0)
 _RESUNET = _WAVEFORM.but(lr=1e-3, max_steps=1200)
+_CONVOLUTIONS = _WAVEFORM.but(batch=2, lr=1e-3)  # not tuned: tried for seconds only, in chapter 09
 _STUDENT = {
     "open-unmix": (STUDENT, STUDENT_MODEL),
     "bsrnn": (_WAVEFORM, bsrnn.SIZES["student"]),
     "resunet-subbandtime": (_RESUNET, resunet.STUDENT_MODEL),
+    "scnet": (_CONVOLUTIONS, scnet.SIZES["student"]),
+    "wave-u-net": (_CONVOLUTIONS, {**wave_u_net.STUDENT_MODEL, "output": "direct"}),
+    "conv-tasnet": (_CONVOLUTIONS, conv_tasnet.STUDENT_MODEL),
+    "hybrid-demucs": (_CONVOLUTIONS, hybrid_demucs.STUDENT_MODEL),
 }
 #: The authors' recipes: Stöter et al. 2019; Luo and Yu 2022 (without its decay of the step size); Kong et al. 2021 (likewise).
 _PAPER = {

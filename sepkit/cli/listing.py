@@ -6,9 +6,12 @@ from ..files import read_json, shipped
 
 SPECTROGRAM, MAGNITUDE, WAVEFORM = "complex spectrogram", "magnitude spectrogram", "waveform"
 RESUNET = "Kong et al., ISMIR 2021, arXiv 2109.05418"
+REPORT = "this kit's reading of a student report (S3.1 in data/reported)"
 #: Networks: paper, domain, and parameters with the default settings, which are the paper's for vocals or four stems.
 NETWORKS = {
     "open-unmix": ("Stöter et al., JOSS 4 (41), 2019", MAGNITUDE, 8_893_348),
+    "open-unmix-transformer": (REPORT, MAGNITUDE, 13_620_644),
+    "open-unmix-waveform": (REPORT, WAVEFORM, 11_709_886),
     "bsrnn": ("Luo and Yu, arXiv 2209.15174, 2022", SPECTROGRAM, 28_018_064),
     "tfc-tdf": ("Kim et al., MDX Workshop 2021, arXiv 2111.12203", SPECTROGRAM, 7_423_236),
     "scnet": ("Tong et al., ICASSP 2024, arXiv 2401.13276", SPECTROGRAM, 10_578_768),
