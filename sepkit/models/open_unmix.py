@@ -12,6 +12,8 @@ from ..errors import SepkitError, unknown
 from ..stft import STFT
 
 LOSSES = ("mse", "l1", "dual", "nmse")
+#: Blocks of so few frames go through the LSTM one by one: on a CPU, PyTorch's own copies all weights at every call.
+FEW = 4
 
 
 class Core(nn.Module):
@@ -55,6 +57,8 @@ class Core(nn.Module):
 
     def along_time(self, x, state):
         """What every frame learns from the others: (N, B, H) to (N, B, H), and the state to go on with."""
+        if state is not None and len(x) <= FEW and x.device.type == "cpu" and not self.training:
+            return _frame_by_frame(self.lstm, x, state)
         return self.lstm(x, state)
 
 
@@ -265,6 +269,17 @@ class OpenUnmix(Core):
         # STFT windows and the sample rate travel with some published files; here they are settings.
         weights = {k: v for k, v in state.items() if not (k == "sample_rate" or k.endswith("window"))}
         fill(self, weights, "the published weights")
+
+
+def _frame_by_frame(lstm, x, state):
+    """What ``lstm(x, state)`` gives, for an LSTM that looks back."""
+    out, (h, c) = [], (list(part) for part in state)                      # a layer each, (B, H)
+    for frame in x:                                                       # (B, H)
+        for layer, weights in enumerate(lstm.all_weights):
+            h[layer], c[layer] = torch.lstm_cell(frame, (h[layer], c[layer]), *weights)
+            frame = h[layer]
+        out.append(frame)
+    return torch.stack(out), (torch.stack(h), torch.stack(c))
 
 
 def with_phase(magnitude, mixture):
