@@ -1,4 +1,4 @@
-"""Exercises of chapter 09: numbers out per number in, images of linear upsampling, context, dilations, triangles, two scales of one error."""
+"""Exercises of chapter 09: numbers out per number in, images of upsampling, context, dilations, triangles, two scales of one error."""
 
 import math
 
@@ -117,7 +117,8 @@ def ex_09_5(answer):
     weight = torch.minimum(rise, rise.flip(0))
     fade = torch.as_tensor(attempt(answer, [torch.zeros(10), torch.ones(10)], [0, 7], 17), dtype=torch.float32)
     expected = weight[:3] / (weight[:3] + weight[7:])
-    need(not torch.allclose(fade[7:10], torch.full((3,), 0.5)), "that is the plain mean of pieces: a jump at both ends of the overlap; weight by triangles")
+    mean = torch.allclose(fade[7:10], torch.full((3,), 0.5))
+    need(not mean, "that is the plain mean of pieces: a jump at both ends of the overlap; weight by triangles")
     need(
         torch.allclose(fade[7:10], expected, atol=0.02),
         f"where a piece of 0 ends and a piece of 1 begins, your estimate is {', '.join(f'{v:.2f}' for v in fade[7:10])}; "
