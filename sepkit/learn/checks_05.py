@@ -155,7 +155,7 @@ def ex_05_5(answer):
     "`offset = bin * 11025 / 512`; even: `band * 5512.5 + offset`; odd: `(band + 1) * 5512.5 - offset`",
 )
 def ex_05_6(answer):
-    """In an odd band, low bins are high notes: figures have to turn those bands over, and so does Figure 9."""
+    """In an odd band, low bins are high notes: figures have to turn those bands over, as Figure 7 does."""
     asked = ((0, 10), (1, 0), (1, 30), (2, 100), (3, 256))
     got = [float(attempt(answer, *pair)) for pair in asked]
     offset, width = 11025 / 512, 44100 / 8
