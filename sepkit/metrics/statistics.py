@@ -18,12 +18,15 @@ from .published_tests import FIVE_TIMES, PublishedTest, as_printed, one_sample_z
 from .resampling import ALTERNATIVES, Test, bootstrap_interval, sign_flip, wilcoxon
 
 __all__ = [
-    "AGGREGATIONS", "ALTERNATIVES", "FIVE_TIMES", "SISEC_2018", "Comparison", "PublishedTest", "Spread", "Test", "aggregate",
+    "AGGREGATIONS", "ALTERNATIVES", "FEWEST", "FIVE_TIMES", "SISEC_2018", "Comparison", "PublishedTest", "Spread", "Test", "aggregate",
     "as_printed", "bootstrap_interval", "compare", "false_positives", "friedman", "holm", "one_sample_z", "paired", "rounding_range",
     "sign_flip", "songs_like", "spread", "two_sample_t", "verdict", "wilcoxon",
 ]  # fmt: skip
 
 AGGREGATIONS = ("median of medians", "mean of medians", "median of means", "mean of means", "pooled median", "pooled mean")
+
+#: With fewer songs no sign flip reaches 5 %, however clear they are, and bootstrap intervals are far too short.
+FEWEST = 6
 
 
 class Comparison(NamedTuple):
@@ -205,9 +208,14 @@ def verdict(comparison, alpha=0.05, least=0.0):
     -------
     str
         ``"holds"``: the interval lies above `least` and p is at most `alpha`.
-        ``"fails"``: the interval lies below `least`. Else ``"undecided"``: more
-        songs are needed, which is no evidence that the methods are equal.
+        ``"fails"``: the interval lies below `least` and, where that means that b is
+        better (`least` 0), p is at most `alpha`. Else, and with fewer than `FEWEST`
+        songs, ``"undecided"``: more songs are needed, which is no evidence that the
+        methods are equal.
     """
-    if comparison.low > least and comparison.p <= alpha:
+    if comparison.n < FEWEST:
+        return "undecided"
+    sure = comparison.p <= alpha
+    if comparison.low > least and sure:
         return "holds"
-    return "fails" if comparison.high < least else "undecided"
+    return "fails" if comparison.high < least and (sure or least > 0) else "undecided"

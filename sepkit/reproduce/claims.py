@@ -233,7 +233,8 @@ def _judge(outcome, p):
     if claim.direction == "same":
         inside = -claim.least <= comparison.low and comparison.high <= claim.least
         outside = comparison.low > claim.least or comparison.high < -claim.least
-        verdict = "holds" if inside else "fails" if outside else "undecided"
+        enough = comparison.n >= songwise.FEWEST
+        verdict = "holds" if inside and enough else "fails" if outside and enough else "undecided"
     else:
         verdict = songwise.verdict(comparison, least=claim.least)
     return Outcome(**{**vars(outcome), "p": p, "verdict": verdict})

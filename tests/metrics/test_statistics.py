@@ -283,5 +283,8 @@ def test_five_songs_never_suffice():
     """The smallest p of five songs is 2 / 32: a large and steady effect stays undecided."""
     found = st.compare({i: 10.0 + i for i in range(5)}, dict.fromkeys(range(5), 0.0))
     assert found.p == 2 / 32 and found.low > 0 and st.verdict(found) == "undecided"
-    assert st.verdict(found, alpha=0.1) == "holds"
+    assert st.verdict(found, alpha=0.1) == "undecided", "five songs are too few for any verdict"
+    worse = found._replace(effect=-found.effect, low=-found.high, high=-found.low)
+    assert st.verdict(worse) == "undecided" and st.verdict(worse._replace(n=8)) == "undecided", "no failure without a small p either"
+    assert st.verdict(worse._replace(n=8, p=0.01)) == "fails"
     assert st.verdict(st.compare({i: 10.0 + i for i in range(6)}, dict.fromkeys(range(6), 0.0))) == "holds"
