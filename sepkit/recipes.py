@@ -6,7 +6,7 @@ the authors' settings, as far as the loop of `sepkit.training` follows them.
 
 from . import models
 from .errors import SepkitError, unknown
-from .models import bsrnn, conv_tasnet, hybrid_demucs, resunet, scnet, wave_u_net
+from .models import bsrnn, conv_tasnet, hybrid_demucs, open_unmix_variants, resunet, scnet, wave_u_net
 from .training import STUDENT, STUDENT_MODEL, Recipe
 
 SIZES = ("student", "paper")
@@ -16,6 +16,8 @@ _RESUNET = _WAVEFORM.but(lr=1e-3, max_steps=1200)
 _CONVOLUTIONS = _WAVEFORM.but(batch=2, lr=1e-3)  # not tuned: tried for seconds only, in chapter 09
 _STUDENT = {
     "open-unmix": (STUDENT, STUDENT_MODEL),
+    "open-unmix-transformer": (STUDENT, open_unmix_variants.STUDENT_TRANSFORMER),
+    "open-unmix-waveform": (_CONVOLUTIONS, open_unmix_variants.STUDENT_WAVEFORM),
     "bsrnn": (_WAVEFORM, bsrnn.SIZES["student"]),
     "resunet-subbandtime": (_RESUNET, resunet.STUDENT_MODEL),
     "scnet": (_CONVOLUTIONS, scnet.SIZES["student"]),

@@ -14,7 +14,7 @@ import torch
 from . import audio
 from .errors import SepkitError, unknown
 
-#: Seconds separated at once, and by how much neighbours overlap. Open-Unmix needs 32 MB for a second of
+#: Seconds separated at once, and by how much neighbours overlap. Open-Unmix needs 14 MB for a second of
 #: stereo; from 0.75 s after an edge on, where fades begin, its estimates differ from those of the whole by
 #: less than -35 dB, from 2 s on by less than -70 dB. See tests/bench/bench_separation.py.
 CHUNK = 30.0
