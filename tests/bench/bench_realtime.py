@@ -4,7 +4,8 @@
 
 The real-time factor is the time that separation takes, over the length of the audio. Random
 weights at the papers' sizes: the time does not depend on them. On one thread, processor time
-is taken, so that a busy machine disturbs little; on several, wall time, which it does disturb.
+is taken, so that a busy machine disturbs little; on several, wall time, which it disturbs much: the
+table says how busy the machine was.
 """
 
 import argparse
@@ -39,7 +40,8 @@ def timed(run, repeats, clock):
 
 def table(options):
     """Every network that the registry builds, one target or as many as it has at once."""
-    print(f"\nreal-time factor, {options.seconds:g} s, the papers' sizes\n  {'':<24}{'parameters':>12}{'targets':>9}", end="")
+    busy = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    print(f"\nreal-time factor, {options.seconds:g} s, the papers' sizes, {busy}\n  {'':<24}{'parameters':>12}{'targets':>9}", end="")
     print("".join(f"{f'{threads} thread' + 's' * (threads > 1):>12}" for threads in options.threads))
     for name in options.models or models.MODELS:
         torch.manual_seed(0)
