@@ -1,5 +1,7 @@
 """Lower precision stays near float32 and says what it is; what cannot run so is refused."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -73,7 +75,8 @@ def test_compiling_wraps_what_is_run(nets, precision, monkeypatch):
 
 
 @pytest.mark.slow
-def test_compiled_equals_plain_for_every_length(nets):
+def test_compiled_equals_plain_for_every_length(nets, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # an interrupted run leaves half a library in the common one
     separators = [ModelSeparator(nets["vocals"], device="cpu", compile=compile) for compile in (False, True)]
     for samples in (3000, 8000, 100):
         audio = torch.randn(2, samples)
