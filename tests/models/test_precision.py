@@ -1,6 +1,8 @@
 """Lower precision stays near float32 and says what it is; what cannot run so is refused."""
 
 import shutil
+import sysconfig
+from pathlib import Path
 
 import pytest
 import torch
