@@ -77,6 +77,10 @@ def test_compiling_wraps_what_is_run(nets, precision, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not shutil.which("g++") or not Path(sysconfig.get_paths()["include"], "Python.h").is_file(),
+    reason="torch.compile needs a C++ compiler and Python's headers, which are not here",
+)
 def test_compiled_equals_plain_for_every_length(nets, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # an interrupted run leaves half a library in the common one
     separators = [ModelSeparator(nets["vocals"], device="cpu", compile=compile) for compile in (False, True)]
