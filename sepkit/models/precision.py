@@ -1,8 +1,8 @@
 """Faster ways to run a trained network, at the price of digits or of a wait before the first song.
 
 Measured in tests/bench/bench_open_unmix_separator.py. On a CPU without instructions for bfloat16,
-Open-Unmix takes 0.94 of the time of float32 in bfloat16 and 0.95 in 8 bits, and compiled no less
-than before; the SDR of the shipped networks on a song of the band falls by 0.001 and 0.02 dB.
+Open-Unmix takes 0.9 of the time of float32 in bfloat16 and in 8 bits, and compiled hardly less
+than as it is; the SDR of the shipped networks on a song of the band falls by 0.001 and 0.02 dB.
 """
 
 import os
