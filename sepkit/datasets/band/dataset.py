@@ -15,6 +15,7 @@ PRESETS = {
     "smoke": {"train": 4, "test": 2, "seconds": 8.0, "speech": {"speakers_train": 4, "speakers_test": 2, "utterances": 3}},
     "student": {"train": 24, "test": 8, "seconds": 20.0},
     "paper": {"train": 400, "test": 50, "seconds": 30.0},
+    "experiments": {"train": 28, "test": 24, "seconds": 20.0, "speech": {"speakers_train": 24, "speakers_test": 4, "utterances": 6}},
     "checkpoints": {"train": 300, "test": 12, "seconds": 20.0, "speech": False},
 }
 VERSION = 1  # of the songs that a seed gives; goes up whenever they change
