@@ -4,10 +4,8 @@ Lightning Fabric moves the model to the device and handles the precision; the
 loop itself is plain PyTorch. Chapter 04 trains a network live with it.
 """
 
-import dataclasses
 import math
 import time
-from dataclasses import dataclass
 
 import torch
 from lightning_fabric import Fabric
@@ -16,97 +14,10 @@ from torch.utils.data import DataLoader
 from .datasets.chunks import Chunks, check_alike, decoded
 from .device import resolve_device
 from .errors import SepkitError, unknown
+from .training_recipe import STUDENT, STUDENT_MODEL, Recipe
 from .training_run import Run, interruptible
 
-SCHEDULES = ("plateau", "cosine")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train; the defaults are those of Open-Unmix's authors.
-
-    Parameters
-    ----------
-    loss : str, optional
-        Another loss than the model was built with.
-    batch, chunk_seconds, samples_per_track
-        Examples a step, seconds an example, examples a track and epoch.
-    random_tracks, gains, swap
-        The augmentation, see `sepkit.datasets.remix`.
-    lr, weight_decay : float
-        Adam's step size and weight decay.
-    schedule : {"plateau", "cosine"}
-        ``"plateau"`` multiplies the step size by `lr_factor` when the
-        validation loss has not improved for `lr_patience` epochs, and then
-        waits `lr_cooldown`. ``"cosine"`` lets it rise over the first 2 % of
-        the budget and fall to nothing at its end: for short runs.
-    clip : float, optional
-        Largest norm of the gradient.
-    patience : int
-        Stop after so many epochs without a better validation loss.
-    epochs, max_steps, max_seconds
-        The budget; training ends with whichever is used up first.
-    seed : int
-        For chunks and dropout. Initial weights are the caller's: seed before `build`.
-    precision : str
-        Lightning Fabric's: ``"32-true"``, ``"bf16-mixed"``, ...
-    workers : int
-        Processes that prepare chunks; 0 prepares them in the loop.
-    cache : str, optional
-        ``"memory"`` or a folder: decode the tracks once, see `datasets.chunks.decoded`.
-    save_minutes : float
-        Save the state of the run at least so often, besides every epoch.
-    """
-
-    loss: str | None = None
-    batch: int = 16
-    chunk_seconds: float = 6.0
-    samples_per_track: int = 64
-    random_tracks: bool = True
-    gains: tuple | None = (0.25, 1.25)
-    swap: float = 0.5
-    lr: float = 1e-3
-    weight_decay: float = 1e-5
-    schedule: str = "plateau"
-    lr_factor: float = 0.3
-    lr_patience: int = 80
-    lr_cooldown: int = 10
-    clip: float | None = None
-    patience: int = 140
-    epochs: int = 1000
-    max_steps: int | None = None
-    max_seconds: float | None = None
-    seed: int = 42
-    precision: str = "32-true"
-    workers: int = 0
-    cache: str | None = None
-    save_minutes: float = 5.0
-
-    def __post_init__(self):
-        if self.schedule not in SCHEDULES:
-            raise unknown("schedule", self.schedule, SCHEDULES)
-        for name in ("batch", "chunk_seconds", "samples_per_track", "lr", "epochs"):
-            if not getattr(self, name) > 0:
-                raise SepkitError(f"{name}={getattr(self, name)}: must be positive")
-
-    def but(self, **changes):
-        """The same recipe with some values changed."""
-        known = [field.name for field in dataclasses.fields(self)]
-        for name in changes:
-            if name not in known:
-                raise unknown("part of the recipe", name, known)
-        return dataclasses.replace(self, **changes)
-
-
-#: For a small network on one CPU core in a quarter of an hour: small batches of short chunks,
-#: many steps, a large step size that falls to nothing, and a loss in which quiet passages count.
-STUDENT = Recipe(
-    loss="nmse", batch=8, chunk_seconds=3.0, samples_per_track=16, lr=5e-3, schedule="cosine", clip=1.0,
-    max_steps=3000, cache="memory",
-)
-#: The network that goes with it: 1.2 million parameters, 2.5 MB in half precision.
-STUDENT_MODEL = dict(hidden=128, layers=3, dropout=0.1)
-
+__all__ = ["STUDENT", "STUDENT_MODEL", "Recipe", "train"]
 
 def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto", target=None, progress=True):
     """Train a model for one target; run it again to go on where it stopped.
@@ -228,7 +139,7 @@ def make_chunks(tracks, target, recipe):
         tracks = decoded(tracks, None if recipe.cache == "memory" else recipe.cache)
     return Chunks(
         tracks, target, recipe.chunk_seconds, recipe.samples_per_track, recipe.seed,
-        recipe.random_tracks, recipe.gains, recipe.swap,
+        bool(recipe.mix_prob), recipe.gains, recipe.swap,
     )
 
 

@@ -94,7 +94,7 @@ def test_default_recipe_is_the_authors():
     recipe, student = Recipe(), training.STUDENT
     assert (recipe.lr, recipe.weight_decay, recipe.batch, recipe.chunk_seconds, recipe.seed) == (1e-3, 1e-5, 16, 6.0, 42)
     assert (recipe.lr_factor, recipe.lr_patience, recipe.lr_cooldown, recipe.patience, recipe.epochs) == (0.3, 80, 10, 140, 1000)
-    assert (recipe.samples_per_track, recipe.gains, recipe.swap, recipe.random_tracks) == (64, (0.25, 1.25), 0.5, True)
+    assert (recipe.samples_per_track, recipe.gains, recipe.swap, recipe.mix_prob) == (64, (0.25, 1.25), 0.5, 1.0)
     assert sum(p.numel() for p in build("open-unmix", **training.STUDENT_MODEL).parameters()) * 2 <= 3e6
     assert student.max_steps and student.schedule == "cosine"
 
@@ -326,7 +326,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path, 
         (lambda out: run(out, model=tiny(channels=1)), "channels is 2, the model's 1"),
         (lambda out: run(out, device="tpu"), "unknown device 'tpu'"),
         (lambda out: QUICK.but(learning_rate=1), "unknown part of the recipe 'learning_rate': choose from loss, batch"),
-        (lambda out: Recipe(schedule="steps"), "unknown schedule 'steps'"),
+        (lambda out: Recipe(schedule="linear"), "unknown schedule 'linear'"),
         (lambda out: Recipe(batch=0), "batch=0: must be positive"),
         (lambda out: run(out, QUICK.but(loss="l3")), "unknown loss 'l3'"),
     ],

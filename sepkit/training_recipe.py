@@ -1,0 +1,179 @@
+"""The recipe of a training run: every choice that the loop, the chunks and the remixing leave open.
+
+Chapter 04 trains with one, chapter 07 changes one part at a time.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+from .errors import SepkitError, unknown
+
+SCHEDULES = ("plateau", "cosine", "epochs", "steps", "constant")
+LOGS = ("csv", "tensorboard")
+_POSITIVE = ("batch", "chunk_seconds", "samples_per_track", "accumulate", "lr", "decay", "decay_every", "epochs")
+_NOT_NEGATIVE = ("weight_decay", "warm_up", "workers", "save_minutes", "patience")
+_PROBABILITIES = ("mix_prob", "gain_prob", "swap", "polarity", "silence", "speech_prob")
+_POSITIVE_OR_NONE = ("cut_seconds", "clip", "max_steps", "max_seconds")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train; the defaults are those of Open-Unmix's authors.
+
+    Parameters
+    ----------
+    loss : str, optional
+        Another loss than the model was built with.
+    batch, accumulate : int
+        Examples a process takes at once, and how many such batches make one step of the
+        optimiser. The gradient is that of one batch `accumulate` times as large.
+    chunk_seconds, samples_per_track
+        Seconds an example, examples a track and epoch.
+    mix_prob : float
+        Probability that an example's stems come from tracks and places of their own; the
+        other examples are excerpts of real songs.
+    activity : bool
+        Draw chunks where the stem is active, see `sepkit.datasets.activity`.
+    random_start : bool
+        False: the same excerpts in every epoch.
+    gains, gain_db, gain_prob
+        Range of every stem's gain, linear or in dB (one of them is None), and how often it is applied.
+    swap, polarity, silence : float
+        Probabilities that a stem's channels change places, its sign turns, it is left out.
+    cut_seconds : float, optional
+        Cut the chunk to so many seconds, each remixed stem at a place of its own.
+    normalise : bool
+        Divide mixture and target by the larger of their absolute maxima.
+    speech_prob, speech_as_published
+        How often speech joins the target, and whether with the gains as the thesis prints them;
+        see `sepkit.datasets.remix.SpeechRemix`.
+    lr, weight_decay, amsgrad
+        Adam's step size, weight decay and variant.
+    schedule : {"plateau", "cosine", "epochs", "steps", "constant"}
+        How the step size goes on, see `sepkit.training_schedules`.
+    lr_factor, lr_patience, lr_cooldown
+        Of ``"plateau"``: multiply the step size by `lr_factor` when the validation loss has not
+        improved for `lr_patience` epochs, and then wait `lr_cooldown`.
+    decay, decay_every, warm_up
+        Of ``"epochs"`` and ``"steps"``: multiply by `decay` after every so many epochs (steps),
+        behind a warm-up of so many.
+    clip : float, optional
+        Largest norm of the gradient.
+    ema : float, optional
+        Decay of the moving average of the weights, such as 0.9999. The averaged weights are
+        validated and kept. They remember about 1 / (1 - ema) steps, so a run must be longer.
+    patience : int
+        Stop after so many epochs without a better validation loss.
+    epochs, max_steps, max_seconds
+        The budget; training ends with whichever is used up first.
+    seed : int
+        For chunks and dropout. Initial weights are the caller's: seed before `build`.
+    precision : str
+        Lightning Fabric's: ``"32-true"``, ``"bf16-mixed"``, ...
+    workers : int
+        Processes that prepare chunks; 0 prepares them in the loop.
+    cache : str, optional
+        ``"memory"`` or a folder: decode the tracks once, see `sepkit.datasets.loading.decoded`.
+    save_minutes : float
+        Save the state of the run at least so often, besides every epoch.
+    log : sequence of {"csv", "tensorboard"}
+        ``log.csv`` is always written; ``"tensorboard"`` writes for that program too.
+    strict : bool
+        Stop at a song that cannot be read, instead of leaving it out.
+
+    Raises
+    ------
+    SepkitError
+        For a value that makes no sense, naming it.
+    """
+
+    loss: str | None = None
+    batch: int = 16
+    accumulate: int = 1
+    chunk_seconds: float = 6.0
+    samples_per_track: int = 64
+    mix_prob: float = 1.0
+    activity: bool = False
+    random_start: bool = True
+    gains: tuple | None = (0.25, 1.25)
+    gain_db: tuple | None = None
+    gain_prob: float = 1.0
+    swap: float = 0.5
+    polarity: float = 0.0
+    silence: float = 0.0
+    cut_seconds: float | None = None
+    normalise: bool = False
+    speech_prob: float = 0.0
+    speech_as_published: bool = False
+    lr: float = 1e-3
+    weight_decay: float = 1e-5
+    amsgrad: bool = False
+    schedule: str = "plateau"
+    lr_factor: float = 0.3
+    lr_patience: int = 80
+    lr_cooldown: int = 10
+    decay: float = 1.0
+    decay_every: int = 1
+    warm_up: int = 0
+    clip: float | None = None
+    ema: float | None = None
+    patience: int = 140
+    epochs: int = 1000
+    max_steps: int | None = None
+    max_seconds: float | None = None
+    seed: int = 42
+    precision: str = "32-true"
+    workers: int = 0
+    cache: str | None = None
+    save_minutes: float = 5.0
+    log: tuple = ("csv",)
+    strict: bool = False
+
+    def __post_init__(self):
+        if self.schedule not in SCHEDULES:
+            raise unknown("schedule", self.schedule, SCHEDULES)
+        object.__setattr__(self, "log", (self.log,) if isinstance(self.log, str) else tuple(self.log))
+        for name in self.log:
+            if name not in LOGS:
+                raise unknown("log", name, LOGS)
+        for name in _POSITIVE:
+            self._check(name, lambda value: value > 0, "must be positive")
+        for name in _NOT_NEGATIVE:
+            self._check(name, lambda value: value >= 0, "must not be negative")
+        for name in _POSITIVE_OR_NONE:
+            self._check(name, lambda value: value is None or value > 0, "must be positive, or None")
+        for name in _PROBABILITIES:
+            self._check(name, lambda value: 0 <= value <= 1, "a probability from 0 to 1 was expected")
+        for name in ("gains", "gain_db"):
+            self._check(name, lambda value: value is None or (len(value) == 2 and value[0] <= value[1]), "a pair (low, high) was expected")
+        self._check("ema", lambda value: value is None or 0 < value < 1, "a decay between 0 and 1 was expected, such as 0.999")
+        self._check("cut_seconds", lambda value: value is None or value <= self.chunk_seconds, "must not exceed chunk_seconds")
+        if self.gains is not None and self.gain_db is not None:
+            raise SepkitError(f"gains={self.gains} and gain_db={self.gain_db}: choose one; set the other to None (null on the command line)")
+
+    def _check(self, name, right, expected):
+        value = getattr(self, name)
+        try:
+            fine = right(value)
+        except TypeError:  # text where a number belongs
+            fine = False
+        if not fine:
+            raise SepkitError(f"{name}={value!r}: {expected}")
+
+    def but(self, **changes):
+        """The same recipe with some values changed."""
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in changes:
+            if name not in known:
+                raise unknown("part of the recipe", name, known)
+        return dataclasses.replace(self, **changes)
+
+
+#: For a small network on one CPU core in a quarter of an hour: small batches of short chunks,
+#: many steps, a large step size that falls to nothing, and a loss in which quiet passages count.
+STUDENT = Recipe(
+    loss="nmse", batch=8, chunk_seconds=3.0, samples_per_track=16, lr=5e-3, schedule="cosine", clip=1.0,
+    max_steps=3000, cache="memory",
+)  # fmt: skip
+#: The network that goes with it: 1.2 million parameters, 2.5 MB in half precision.
+STUDENT_MODEL = dict(hidden=128, layers=3, dropout=0.1)
