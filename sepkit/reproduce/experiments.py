@@ -1,0 +1,279 @@
+"""Experiments: trainings that differ in one thing, with equal steps and several seeds.
+
+``sepkit experiment NAME`` trains and scores every arm of an experiment, one run for
+each seed. Stopped and called again, it goes on with the arm and the step where it
+was. The Scores carry what was trained, on what, for how many steps and hours;
+`stored` reads those that come with sepkit. Chapters 07 and 11.
+"""
+
+import dataclasses
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from .. import metrics, models, separation, training
+from ..datasets import MemoryTrack, data_set_name, open_tracks
+from ..device import resolve_device
+from ..errors import SepkitError
+from ..files import provenance, shipped, write_json
+from ..metrics import Score, load_scores, save_scores
+from ..training import Recipe
+
+TARGET = "vocals"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the trainings that an experiment compares.
+
+    Attributes
+    ----------
+    name : str
+        The separator's name in the Scores and tables.
+    model : str, optional
+        Another network than the experiment's.
+    settings, recipe : dict
+        Changes to the experiment's network and recipe.
+    songs : int, optional
+        Train with the first so many songs; by default with all.
+    with_valid : bool
+        The validation songs are trained on too (and still choose the best epoch).
+    augmented : bool
+        Train on the statically augmented data set.
+    excerpt : (int, float), optional
+        Train, validate and test on that many seconds of test song number so-and-so.
+    score_rate : int, optional
+        Score at this sample rate instead of the network's.
+    """
+
+    name: str
+    model: str | None = None
+    settings: dict = field(default_factory=dict)
+    recipe: dict = field(default_factory=dict)
+    songs: int | None = None
+    with_valid: bool = False
+    augmented: bool = False
+    excerpt: tuple | None = None
+    score_rate: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment in one profile: a network, a recipe, and the arms that change them.
+
+    `derived` maps the name of a further separator to a function of {arm: {(track, metric): value}},
+    which returns {(track, metric): value}: differences of differences, spreads.
+    """
+
+    model: str
+    settings: dict
+    recipe: Recipe
+    arms: tuple
+    metrics: tuple = ("usdr", "si_sdr", "csdr")
+    derived: dict = field(default_factory=dict)
+    preset: str = "experiments"
+
+
+def run(name, plan, data="band", preset=None, seeds=3, out="runs/experiments", profile="student", device="auto", root=None,
+        augmented=None, speech=None, notice=print):  # fmt: skip
+    """Train and score all arms of an experiment; again, to go on where it stopped.
+
+    Parameters
+    ----------
+    name : str
+        Of the experiment.
+    plan : Plan
+    data : str
+        See `sepkit.datasets.open_tracks`.
+    preset : str, optional
+        Size of the band; by default the plan's.
+    seeds : int
+        Trainings of each arm, with seeds 0, 1, ...
+    out : str or Path
+        Holds ``NAME/`` with a folder for each training, and the result, ``NAME.json``.
+    profile, device : str
+    root : str or Path, optional
+        Data root.
+    augmented : str, optional
+        The augmented data set (``sepkit data augment``), for plans that ask for it.
+    speech : Speech, optional
+        For plans with speech remixes, see `sepkit.datasets.speech`.
+    notice : callable
+        Told what is done, a line each.
+
+    Returns
+    -------
+    list of Score
+
+    Raises
+    ------
+    SepkitError
+        As training and evaluation raise; and if an arm needs an augmented data set or speech that was not given.
+    """
+    laboratory = _Laboratory(name, plan, data, preset or plan.preset, Path(out) / name, profile, device, root, augmented, speech)
+    scores, left = [], len(plan.arms) * seeds
+    for seed in range(seeds):  # all arms of a seed first: a stopped experiment is short of seeds, not of arms
+        for arm in plan.arms:
+            found, told = laboratory.scores(arm, seed)
+            scores, left = scores + found, left - 1
+            notice(f"{arm.name}, seed {seed}: {told}; {left} to go")
+    scores += _derived(plan, scores)
+    save_scores(Path(out) / f"{name}.json", scores, extra={"experiment": name, "seeds": seeds, "arms": [arm.name for arm in plan.arms]})
+    return scores
+
+
+class _Laboratory:
+    """What the trainings of an experiment share."""
+
+    def __init__(self, name, plan, data, preset, out, profile, device, root, augmented, speech):
+        self.name, self.plan, self.data, self.preset, self.out = name, plan, data, preset, out
+        self.profile, self.device, self.root, self.augmented, self.speech = profile, resolve_device(device), root, augmented, speech
+        self._opened = {}
+
+    def tracks(self, split, model, data=None):
+        """The songs of a split at the network's sample rate and channels, decoded once."""
+        key = (split, model.sample_rate, model.channels, data)
+        if key not in self._opened:
+            preset = self.preset if data is None and self.data == "band" else None
+            self._opened[key] = open_tracks(
+                data or self.data, split, self.root, sample_rate=model.sample_rate, channels=model.channels, preset=preset
+            )
+        return self._opened[key]
+
+    def scores(self, arm, seed):
+        """The Scores of one training, and in words how they came about."""
+        folder = self.out / f"{_slug(arm.name)}-{seed}"
+        settings = {**self.plan.settings, **arm.settings} if arm.model in (None, self.plan.model) else dict(arm.settings)
+        recipe = self.plan.recipe.but(**arm.recipe, seed=seed)
+        torch.manual_seed(seed)
+        network = models.build(arm.model or self.plan.model, target=TARGET, **settings)
+        train, valid, test = self._songs(arm, network)
+        about = {
+            "model": network.name, "settings": network.settings, "recipe": _decisive(recipe), "metrics": list(self.plan.metrics),
+            "train": _names(train), "valid": _names(valid), "test": _names(test), "score rate": arm.score_rate, "data": self.data,
+        }  # fmt: skip
+        fingerprint = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        file = folder / f"scores-{fingerprint}.json"
+        if file.is_file():
+            return load_scores(file), "kept"
+        if recipe.__dict__.get("speech_prob") and self.speech is None:
+            raise SepkitError(f"{self.name}: the arm {arm.name!r} needs speech; give --speech band, or a folder of speech")
+        options = {"speech": self.speech} if self.speech is not None and recipe.__dict__.get("speech_prob") else {}
+        best = training.train(network, train, valid, folder, recipe, str(self.device), TARGET, progress=False, **options)
+        trained = models.read_header(best)["extra"]
+        clock = time.perf_counter()
+        scores = self._score(arm, models.load(best), test, seed, {
+            "steps": _steps(folder), "best_step": trained["step"], "hours": round(_seconds(folder) / 3600, 4), "train_songs": len(train),
+            "parameters": sum(p.numel() for p in network.parameters()), "valid_loss": trained["valid_loss"],
+        })  # fmt: skip
+        save_scores(file, scores, extra={"about": about})
+        mean = sum(s.value for s in scores if s.metric == "usdr") / max(1, sum(s.metric == "usdr" for s in scores))
+        return scores, f"usdr {mean:.2f} dB, {_seconds(folder):.0f} s of training, {time.perf_counter() - clock:.0f} s of scoring"
+
+    def _songs(self, arm, network):
+        if arm.excerpt:
+            track, seconds = self.tracks("test", network)[arm.excerpt[0]], arm.excerpt[1]
+            part = [_loudest(track, seconds)]
+            return part, part, part
+        if arm.augmented and self.augmented is None:
+            raise SepkitError(f"{self.name}: the arm {arm.name!r} needs --augmented FOLDER; write it with: sepkit data augment")
+        train = list(self.tracks("train", network, self.augmented if arm.augmented else None))
+        valid = self.tracks("valid", network)
+        if arm.songs is not None:
+            if arm.songs > len(train):
+                raise SepkitError(f"{self.name}: the arm {arm.name!r} needs {arm.songs} training songs; {self.data} has {len(train)}")
+            train = train[: arm.songs]
+        return train + list(valid) * arm.with_valid, valid, self.tracks("test", network)
+
+    def _score(self, arm, network, test, seed, facts):
+        separator = separation.ModelSeparator(network, device=self.device)
+        rate = arm.score_rate or network.sample_rate
+        if rate != network.sample_rate:
+            test = open_tracks(self.data, "test", self.root, sample_rate=rate, channels=network.channels,
+                               preset=self.preset if self.data == "band" else None)  # fmt: skip
+        dataset = data_set_name(self.data)
+        if (rate, network.channels) != (44100, 2):  # such scores never share a column with those of the full audio
+            dataset += f", {rate / 1000:g} kHz {'mono' if network.channels == 1 else 'stereo'}"
+        facts = {**facts, "preset": self.preset} if self.data == "band" else facts
+        if arm.excerpt:
+            facts["excerpt"] = f"{arm.excerpt[1]:g} s"
+        command = f"sepkit experiment {self.name} --profile {self.profile} --data {dataset.partition(',')[0]}"
+        own = provenance(command, device=str(self.device), seed=seed, profile=self.profile, experiment=self.name, **facts)
+        return [
+            Score(track.name, TARGET, metric, float(value), arm.name, dataset, card, own)
+            for track in test
+            for target, metric, value, card in _of_song(separator, track, rate, self.plan.metrics)
+            if target == TARGET
+        ]
+
+
+def _of_song(separator, track, rate, wanted):
+    mixture, voice = track.mixture(), track.stem(TARGET)
+    estimate = separation.separate_at(separator, mixture, rate)[TARGET] if rate != separator.sample_rate else separator.separate(mixture)[TARGET]
+    truth = {TARGET: voice, "accompaniment": mixture - voice}
+    return metrics.score_track(truth, {TARGET: estimate, "accompaniment": mixture - estimate}, rate, wanted)
+
+
+def _derived(plan, scores):
+    """Scores of what is computed from arms, seed by seed."""
+    made = []
+    for seed in sorted({score.provenance["seed"] for score in scores}):
+        table, example = {}, {}
+        for score in (s for s in scores if s.provenance["seed"] == seed):
+            table.setdefault(score.separator, {})[score.track, score.metric] = score.value
+            example[score.track, score.metric] = score
+        for name, function in plan.derived.items():
+            for key, value in function(table).items():
+                made.append(replace(example[key], separator=name, value=value, provenance={**example[key].provenance, "derived": name}))
+    return made
+
+
+def stored():
+    """The Scores of the large runs that come with sepkit.
+
+    Returns
+    -------
+    dict
+        Experiment name -> list of Score.
+    """
+    return {path.stem: load_scores(path) for path in sorted(shipped("experiments").glob("*.json"))}
+
+
+def _loudest(track, seconds):
+    """The excerpt in which the target is strongest, as a track of its own."""
+    frames = min(track.samples, round(seconds * track.sample_rate))
+    power = track.stem(TARGET).square().sum(0).double().cumsum(0)
+    power = torch.cat([power.new_zeros(1), power])
+    energies = (power[frames:] - power[:-frames])[:: track.sample_rate // 4]
+    start = int(energies.argmax()) * (track.sample_rate // 4)
+    return MemoryTrack(track.name, {stem: track.stem(stem, start, frames) for stem in track.stems}, track.sample_rate)
+
+
+def _decisive(recipe):
+    free = ("workers", "cache", "save_minutes")
+    return {key: value for key, value in dataclasses.asdict(recipe).items() if key not in free}
+
+
+def _names(tracks):
+    return [track.name for track in tracks]
+
+
+def _slug(name):
+    return "".join(c if c.isalnum() or c in ".-" else "-" for c in name.lower()).strip("-")
+
+
+def _log(folder):
+    lines = (folder / "log.csv").read_text().splitlines()
+    return dict(zip(lines[0].split(","), lines[-1].split(","), strict=True))
+
+
+def _steps(folder):
+    return int(_log(folder)["step"])
+
+
+def _seconds(folder):
+    return float(_log(folder)["seconds"])
