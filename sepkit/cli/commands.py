@@ -11,6 +11,8 @@ import typer
 from .. import __version__
 from .data import app as data_app
 from .evaluate import EXAMPLES, evaluate
+from .experiment import EXAMPLES as EXPERIMENT_EXAMPLES
+from .experiment import experiment
 from .reproduce import EPILOG, reproduce
 from .console import assignments, complain, note, on_terminal, plainly, print_json, print_table, progress
 
@@ -141,6 +143,7 @@ def separate(
 
 
 app.command(epilog=EXAMPLES)(plainly(evaluate))
+app.command(epilog=EXPERIMENT_EXAMPLES)(plainly(experiment))
 
 
 @app.command(epilog="Example: sepkit train --model open-unmix --target vocals --data band --size student --out runs/vocals")

@@ -9,6 +9,7 @@ was. The Scores carry what was trained, on what, for how many steps and hours;
 import dataclasses
 import hashlib
 import json
+import statistics
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from .. import metrics, models, separation, training
 from ..datasets import MemoryTrack, data_set_name, open_tracks
 from ..device import resolve_device
 from ..errors import SepkitError
-from ..files import provenance, shipped, write_json
+from ..files import provenance, shipped
 from ..metrics import Score, load_scores, save_scores
 from ..training import Recipe
 
@@ -230,6 +231,36 @@ def _derived(plan, scores):
             for key, value in function(table).items():
                 made.append(replace(example[key], separator=name, value=value, provenance={**example[key].provenance, "derived": name}))
     return made
+
+
+def summary(scores):
+    """What an experiment found, a row for each arm.
+
+    Parameters
+    ----------
+    scores : list of Score
+        As `run` returns them.
+
+    Returns
+    -------
+    list of dict
+        arm, seeds, songs, steps, and for each metric the mean over songs and seeds, with the
+        standard deviation over seeds of the mean over songs.
+    """
+    rows = []
+    for arm in dict.fromkeys(score.separator for score in scores):
+        own = [score for score in scores if score.separator == arm]
+        row = {"arm": arm, "seeds": len({s.provenance["seed"] for s in own}), "songs": len({s.track for s in own}),
+               "steps": max(s.provenance["steps"] for s in own)}  # fmt: skip
+        for metric in dict.fromkeys(score.metric for score in own):
+            means = [
+                statistics.fmean(s.value for s in own if s.metric == metric and s.provenance["seed"] == seed and s.value == s.value)
+                for seed in sorted({s.provenance["seed"] for s in own})
+            ]
+            spread = f" ± {statistics.stdev(means):.2f}" if len(means) > 1 else ""
+            row[f"{metric} (dB, mean)"] = f"{statistics.fmean(means):.2f}{spread}"
+        rows.append(row)
+    return rows
 
 
 def stored():

@@ -1,0 +1,52 @@
+"""``sepkit experiment``: trainings that differ in one thing, with equal steps and several seeds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import print_json, print_table
+
+EXAMPLES = "Examples: sepkit experiment | sepkit experiment songs --seeds 5 | sepkit experiment mixing --profile paper --data musdb18hq --device cuda"
+
+
+def experiment(
+    name: Annotated[str | None, typer.Argument(help="Which; without a name, all are listed.", show_default=False)] = None,
+    profile: Annotated[
+        str, typer.Option(help="smoke (does it run?), student (small networks, hours of a laptop) or paper.", envvar="SEPKIT_PROFILE")
+    ] = "student",
+    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder of songs.")] = "band",
+    preset: Annotated[str | None, typer.Option(help="Size of the band.", show_default="the experiment's")] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of every arm, with seeds 0, 1, ...", min=1)] = 3,
+    out: Annotated[Path, typer.Option(help="Folder for trainings and results; again on the same folder goes on.")] = Path("runs/experiments"),
+    augmented: Annotated[
+        Path | None, typer.Option(help="Augmented data set, from: sepkit data augment.", show_default=False)
+    ] = None,
+    speech: Annotated[
+        str | None, typer.Option(help="Speech to mix in: band, or a folder such as LibriSpeech/dev-clean.", show_default="the band's")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+):
+    """Train and score the arms of an experiment; stopped and called again, it goes on."""
+    from ..reproduce import experiment_list, experiments
+
+    if name is None:
+        return _list(experiment_list.EXPERIMENTS, as_json)
+    plan = experiment_list.plan(name, profile)
+    scores = experiments.run(
+        name, plan, data, preset, seeds, out, profile, device, augmented=augmented and str(augmented), speech=speech,
+        notice=lambda told: typer.echo(told, err=True),
+    )  # fmt: skip
+    rows = experiments.summary(scores)
+    if as_json:
+        return print_json(rows)
+    print_table(experiment_list.EXPERIMENTS[name].question, tuple(rows[0]), [tuple(row.values()) for row in rows])
+    typer.echo(str(out / f"{name}.json"))
+
+
+def _list(known, as_json):
+    if as_json:
+        return print_json([{"name": name, "question": entry.question, "claims": entry.claims} for name, entry in known.items()])
+    rows = [(name, entry.question, " ".join(entry.claims)) for name, entry in known.items()]
+    print_table("experiments, the most important first", ("name", "question", "claims"), rows)
