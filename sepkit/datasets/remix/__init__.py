@@ -1,0 +1,147 @@
+"""Remixing: new songs out of the stems of old ones, on whole batches.
+
+`Chunks` draws where each stem comes from; what is here then changes the stems
+of a batch, on the device where it lies, and sums them. Every augmentation is a
+small object ``object(stems, draws)`` with stems (B, S, C, T); `Draws` holds
+the random numbers of a batch, and `pipeline` puts together what a `Recipe`
+asks for. Chapter 07 hears each of them; chapter 04 uses those of Open-Unmix.
+"""
+
+from ...errors import SepkitError, unknown
+from .draws import Draws
+from .objects import Augmentation, Compose, Cut, Gain, Polarity, Silence, SwapChannels
+from .plan import Plan, mix_down, normalise
+from .with_speech import SpeechRemix
+
+__all__ = ["Augmentation", "Compose", "Cut", "Draws", "Gain", "Pipeline", "Plan", "Polarity", "Silence", "SpeechRemix",
+           "SwapChannels", "mix_down", "normalise", "pipeline"]
+
+
+def pipeline(recipe, stems, target, sample_rate, speech=None):
+    """What a recipe does to the stems of a batch, and nothing else.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Read are `seed`, `mix_prob`, `gains`, `gain_db`, `gain_prob`, `swap`,
+        `polarity`, `silence`, `cut_seconds`, `normalise`, `speech_prob` and
+        `speech_as_published`. What is None, 0 or False leaves no object behind.
+    stems : sequence of str
+        Names, in the order of the batches.
+    target : str
+    sample_rate : int
+        Of the batches, in Hz.
+    speech : Speech, optional
+        See `sepkit.datasets.speech`; needed when `speech_prob` is above 0.
+
+    Returns
+    -------
+    Pipeline
+
+    Raises
+    ------
+    SepkitError
+        For a target that is no stem; for speech remixes without speech, of
+        another sample rate, or for another target than vocals.
+    """
+    if target not in stems:
+        raise unknown("target", target, stems)
+    objects = []
+    if recipe.cut_seconds:
+        objects.append(Cut(round(recipe.cut_seconds * sample_rate)))
+    if recipe.gain_prob and (recipe.gains or recipe.gain_db):
+        objects.append(Gain(recipe.gains, recipe.gain_db, recipe.gain_prob))
+    for kind, prob in ((SwapChannels, recipe.swap), (Polarity, recipe.polarity), (Silence, recipe.silence)):
+        if prob:
+            objects.append(kind(prob))
+    remix = None
+    if recipe.speech_prob:
+        _check_speech(speech, target, sample_rate)
+        remix = SpeechRemix(speech, recipe.speech_prob, as_published=recipe.speech_as_published)
+    return Pipeline(Compose(objects), list(stems).index(target), remix, recipe.normalise, recipe.seed, recipe.mix_prob)
+
+
+class Pipeline:
+    """Stems of a batch to mixture and target; made by `pipeline`.
+
+    Parameters
+    ----------
+    augmentation : Compose
+    target_index : int
+    speech : SpeechRemix or None
+    normalise : bool
+    seed : int
+    mix_prob : float
+        Those of the `Chunks` that the batches come from.
+    """
+
+    def __init__(self, augmentation, target_index, speech=None, normalise=False, seed=42, mix_prob=1.0):
+        self.augmentation, self.target_index, self.speech = augmentation, target_index, speech
+        self.normalise, self.seed, self.mix_prob = normalise, seed, mix_prob
+
+    def __call__(self, stems, indices, epoch):
+        """Mixture and target, (B, C, T) each, of stems (B, S, C, T) with the examples' indices (B,) in that epoch."""
+        draws = Draws(self.seed, epoch, indices, self.mix_prob)
+        plan = Plan.of(stems)
+        self.augmentation.decide(plan, draws)
+        mixture, target = mix_down(stems, self.target_index, plan)
+        if self.speech:
+            mixture, target = self.speech(mixture, target, draws, in_place=True)
+        return normalise(mixture, target, in_place=True) if self.normalise else (mixture, target)
+
+
+def _check_speech(speech, target, sample_rate):
+    if target != "vocals":
+        raise SepkitError(f"speech_prob: speech stands in for vocals, but the target is {target}; set speech_prob=0")
+    if speech is None or not len(speech):
+        raise SepkitError("speech_prob: no speech was given; open some with sepkit.datasets.speech.open_speech, or set speech_prob=0")
+    if speech.sample_rate != sample_rate:
+        raise SepkitError(f"speech at {speech.sample_rate} Hz for songs at {sample_rate} Hz; open it with sample_rate={sample_rate}")
+
+
+# What `Chunks` uses until it hands out stems.
+def pick(rng, index, tracks, stems, random_tracks=True):
+    """From which track each stem of an example comes.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    index : int
+        The track that the example belongs to.
+    tracks : int
+        How many tracks there are.
+    stems : sequence of str
+    random_tracks : bool
+        Draw a track for every stem, the target included; otherwise all
+        stems come from track `index`.
+
+    Returns
+    -------
+    dict of str to int
+    """
+    return {stem: int(rng.integers(tracks)) if random_tracks else index for stem in stems}
+
+
+def augment(stem, rng, gains=(0.25, 1.25), swap=0.5):
+    """Scale a stem by a random gain and perhaps exchange its channels.
+
+    Parameters
+    ----------
+    stem : Tensor
+        (channels, samples); not modified.
+    rng : numpy.random.Generator
+    gains : (float, float) or None
+        Range of the uniformly drawn gain; None leaves the level.
+    swap : float
+        Probability that left and right change places (stereo only).
+
+    Returns
+    -------
+    Tensor
+        (channels, samples)
+    """
+    # Both numbers are always drawn, so that switching one option off does not change the other's draws.
+    gain, chance = rng.uniform(*(gains or (1.0, 1.0))), rng.uniform()
+    if stem.shape[0] == 2 and chance < swap:
+        stem = stem.flip(0)
+    return stem * gain

@@ -1,0 +1,186 @@
+"""The augmentations: each decides one thing for every stem of a batch."""
+
+import math
+
+from ...errors import SepkitError
+from .plan import Plan
+
+
+class Augmentation:
+    """The base: ``object(stems, draws)`` returns new stems, and `decide` only plans them.
+
+    Parameters of the call
+    ----------------------
+    stems : Tensor
+        (B, S, C, T) on any device; not modified.
+    draws : Draws
+        Of the same B examples.
+    """
+
+    def __call__(self, stems, draws):
+        plan = Plan.of(stems)
+        self.decide(plan, draws)
+        return plan.stems(stems)
+
+    def decide(self, plan, draws):
+        """Add this augmentation to the plan."""
+        raise NotImplementedError
+
+
+class Gain(Augmentation):
+    """Scale every stem by a gain of its own.
+
+    Parameters
+    ----------
+    linear : (float, float), optional
+        The gain is uniform between them. Open-Unmix: (0.25, 1.25), always.
+    db : (float, float), optional
+        The gain in dB is uniform between them. BSRNN: (-10, 10).
+    prob : float
+        How often; otherwise the level is left.
+
+    Raises
+    ------
+    SepkitError
+        Unless exactly one of the ranges is given, from low to high.
+
+    Notes
+    -----
+    Uhlich et al., "Improving music source separation based on deep neural
+    networks through data augmentation and network blending", ICASSP 2017,
+    for the linear range; Luo and Yu 2022 for the one in dB. A uniform gain in
+    dB has as many examples 6 dB too loud as 6 dB too soft; of linear gains in
+    (0.25, 1.25), three quarters attenuate. Chapter 07 hears both.
+    """
+
+    def __init__(self, linear=None, db=None, prob=1.0):
+        if (linear is None) == (db is None):
+            raise SepkitError(f"Gain: linear={linear}, db={db}: give one of them, as a pair (low, high)")
+        self.low, self.high = linear or db
+        if not self.low <= self.high:
+            raise SepkitError(f"Gain: the range ({self.low}, {self.high}) must go from low to high")
+        self.in_db, self.prob = linear is None, _probability("Gain", prob)
+
+    def decide(self, plan, draws):
+        chance, where = draws.uniform("gain", plan.gains.shape[1], 2).unbind(-1)   # (B, S) each
+        gain = self.low + (self.high - self.low) * where
+        if self.in_db:
+            gain = 10 ** (gain / 20)
+        plan.gains = plan.gains * gain.where(chance < self.prob, 1.0)
+
+
+class SwapChannels(Augmentation):
+    """Exchange left and right of a stem with a probability; mono is left alone.
+
+    Uhlich et al., ICASSP 2017, and Open-Unmix: 0.5. A network that has heard
+    it cannot expect an instrument on one side.
+    """
+
+    def __init__(self, prob=0.5):
+        self.prob = _probability("SwapChannels", prob)
+
+    def decide(self, plan, draws):
+        chance = draws.uniform("swap", plan.gains.shape[1])
+        if plan.channels == 2:
+            plan.swapped = plan.swapped ^ (chance < self.prob)
+
+
+class Polarity(Augmentation):
+    """Turn the sign of a stem with a probability.
+
+    It sounds the same alone, but sums differently: where two stems of one
+    recording share a sound, it is now subtracted.
+    """
+
+    def __init__(self, prob=0.5):
+        self.prob = _probability("Polarity", prob)
+
+    def decide(self, plan, draws):
+        turned = draws.uniform("polarity", plan.gains.shape[1]) < self.prob
+        plan.gains = plan.gains * (1 - 2 * turned.double())
+
+
+class Silence(Augmentation):
+    """Drop a stem with a probability, so that it is silent in the example.
+
+    Luo and Yu 2022: 0.1 for every stem, the target included.
+
+    Notes
+    -----
+    A dropped target teaches a network to be silent where there is nothing to
+    separate. What it means for the loss: with ``"l1"`` and ``"mse"`` the
+    example counts like any other, and its loss is the level of what leaks. With
+    ``"nmse"``, which divides by the target's energy plus a tenth of the
+    mixture's, only the mixture's part is left, so leaks count up to eleven
+    times as much as under a target as loud as the mixture. ``"si-sdr"`` is not
+    defined for a silent target: leave the target in when training with it. An
+    example with all stems dropped is silence throughout, and every loss of the
+    kit is finite for it.
+    """
+
+    def __init__(self, prob=0.1):
+        self.prob = _probability("Silence", prob)
+
+    def decide(self, plan, draws):
+        dropped = draws.uniform("silence", plan.gains.shape[1]) < self.prob
+        plan.gains = plan.gains.masked_fill(dropped, 0.0)
+
+
+class Cut(Augmentation):
+    """Chunk in chunk: keep a random part of the example.
+
+    The stems of a remix are each cut at a place of their own; those of a real
+    mixture all at one place, so that it stays a real mixture. Luo and Yu 2022:
+    a salient segment of 6 s for each stem, of which 3 s are taken at random.
+
+    Parameters
+    ----------
+    frames : int
+        Samples to keep.
+
+    Raises
+    ------
+    SepkitError
+        When called on shorter stems.
+    """
+
+    def __init__(self, frames):
+        self.frames = int(frames)
+        if self.frames < 1:
+            raise SepkitError(f"Cut: frames={frames}: at least one sample must be left")
+
+    def decide(self, plan, draws):
+        room = plan.frames - self.frames
+        if room < 0:
+            raise SepkitError(f"Cut: {self.frames} of {plan.frames} samples cannot be kept; use longer chunks")
+        common, own = draws.uniform("cut", 1 + plan.gains.shape[1]).split([1, plan.gains.shape[1]], 1)
+        place = own.where(draws.remixed[:, None], common)                 # (B, S), in [0, 1)
+        plan.starts = plan.starts + (place * (room + 1)).long()
+        plan.frames = self.frames
+
+
+class Compose(Augmentation):
+    """Several augmentations as one; the stems are still passed over only once.
+
+    Raises
+    ------
+    SepkitError
+        For two of one kind: they would draw the same numbers.
+    """
+
+    def __init__(self, objects):
+        self.objects = list(objects)
+        kinds = [type(item).__name__ for item in self.objects]
+        for kind in kinds:
+            if kinds.count(kind) > 1:
+                raise SepkitError(f"Compose: {kind} occurs {kinds.count(kind)} times and would draw the same numbers; keep one")
+
+    def decide(self, plan, draws):
+        for item in self.objects:
+            item.decide(plan, draws)
+
+
+def _probability(what, value):
+    if not (isinstance(value, (int, float)) and math.isfinite(value) and 0 <= value <= 1):
+        raise SepkitError(f"{what}: prob={value!r}: a probability from 0 to 1 was expected")
+    return value

@@ -1,0 +1,115 @@
+"""What is to be done to the stems of a batch, and doing it in one pass."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass
+class Plan:
+    """The decisions for every stem of every example of a batch.
+
+    Writing a batch of stems to memory costs several times as much as adding
+    them up. So augmentations only decide, and the stems are cut, exchanged,
+    scaled and summed in one pass over them.
+
+    Attributes
+    ----------
+    starts : Tensor
+        int64, (B, S): first sample.
+    frames : int
+        Samples that are kept.
+    swapped : Tensor
+        bool, (B, S): left and right change places.
+    gains : Tensor
+        float64, (B, S): factor, negative for turned polarity, 0 for a dropped stem.
+    channels : int
+        Of the stems.
+    """
+
+    starts: torch.Tensor
+    frames: int
+    swapped: torch.Tensor
+    gains: torch.Tensor
+    channels: int
+
+    @classmethod
+    def of(cls, stems):
+        """The plan that leaves stems (B, S, C, T) as they are."""
+        batch, count, channels, frames = stems.shape
+        nothing = torch.zeros(batch, count, dtype=torch.int64)
+        return cls(nothing, frames, nothing.bool(), nothing.double() + 1, channels)
+
+    @torch.no_grad()
+    def stems(self, stems):
+        """Carry the plan out: new stems, (B, S, C, frames)."""
+        out = stems.new_zeros(*stems.shape[:-1], self.frames)
+        for example, stem, gain, parts in self._parts(stems):
+            for place, part in parts:
+                out[example, stem, place].add_(part, alpha=gain)
+        return out
+
+    @torch.no_grad()
+    def mix(self, stems, target):
+        """Carry the plan out and sum the stems: mixture and the target-th stem, (B, C, frames) each."""
+        mixture, wanted = stems.new_zeros(2, len(stems), self.channels, self.frames)
+        for example, stem, gain, parts in self._parts(stems):
+            for place, part in parts:
+                mixture[example, place].add_(part, alpha=gain)
+                if stem == target:
+                    wanted[example, place].add_(part, alpha=gain)
+        return mixture, wanted
+
+    def _parts(self, stems):
+        """(example, stem, gain, [(channel where it goes, samples)]) of all stems that are heard."""
+        starts, swapped, gains = self.starts.tolist(), self.swapped.tolist(), self.gains.tolist()
+        for example in range(len(stems)):
+            for stem, gain in enumerate(gains[example]):
+                if gain:
+                    part = stems[example, stem].narrow(-1, starts[example][stem], self.frames).unbind()
+                    yield example, stem, gain, list(enumerate(reversed(part) if swapped[example][stem] else part))
+
+
+def mix_down(stems, target_index, plan=None):
+    """The mixture, as the sum of the stems, and one of them.
+
+    Parameters
+    ----------
+    stems : Tensor
+        (B, S, C, T); not modified.
+    target_index : int
+        Which stem is the target.
+    plan : Plan, optional
+        What is done to the stems first.
+
+    Returns
+    -------
+    mixture, target : Tensor
+        (B, C, T) each, T as planned.
+    """
+    return (plan or Plan.of(stems)).mix(stems, target_index)
+
+
+@torch.no_grad()
+def normalise(mixture, target, in_place=False):
+    """Divide mixture and target by the larger of their absolute maxima, each example by its own.
+
+    From the data simulation of Luo and Yu, "Music source separation with
+    band-split RNN", 2022. A silent example stays silent.
+
+    Parameters
+    ----------
+    mixture, target : Tensor
+        (B, C, T)
+    in_place : bool
+        Overwrite the tensors that were given.
+
+    Returns
+    -------
+    mixture, target : Tensor
+        The larger of the two has the peak 1.
+    """
+    peak = torch.maximum(*(x.abs().amax((-2, -1), keepdim=True) for x in (mixture, target)))
+    peak = torch.where(peak > 0, peak, 1.0)
+    divide = torch.Tensor.div_ if in_place else torch.Tensor.div
+    return divide(mixture, peak), divide(target, peak)
