@@ -25,7 +25,7 @@ SIZES = {
     "large": dict(features=128, layers=12),
 }
 PRECISIONS = ("float32", "bfloat16", "int8")
-LOSSES = ("l1", "nmse")
+LOSSES = ("l1", "nmse", "sdr")
 STEREO = ("features", "independent")
 AT_ONCE = 4  # windows that are computed together
 
@@ -70,7 +70,8 @@ class BSRNN(nn.Module):
     loss : {"l1", "nmse"}
         The paper's: mean absolute errors of real part, imaginary part and waveform,
         summed. Or, for small networks and few steps, the waveform's squared error over
-        the energy of each example, see `sepkit.models.waveform.waveform_loss`.
+        the energy of each example, and for learning by heart minus the SDR; see
+        `sepkit.models.waveform.waveform_loss`.
 
     Raises
     ------
@@ -229,8 +230,8 @@ class BSRNN(nn.Module):
         spectrum, wanted = self.stft(torch.cat([mixture, target])).chunk(2)  # (B, C, F, L), complex
         estimate = self.mask(spectrum) * spectrum
         waveform = self.stft.inverse(estimate, mixture.shape[-1])         # (B, C, T)
-        if self.settings["loss"] == "nmse":
-            return waveform_loss("nmse", waveform[:, None], target[:, None], mixture)
+        if self.settings["loss"] != "l1":
+            return waveform_loss(self.settings["loss"], waveform[:, None], target[:, None], mixture)
         error = torch.view_as_real(estimate - wanted).abs().mean((0, 1, 2, 3))  # (2,): real, imaginary
         return error.sum() + (waveform - target).abs().mean()
 

@@ -44,7 +44,7 @@ class ConvTasNet(WaveformModel):
     segment : float or None
         In evaluation, longer audio is separated in overlapping pieces of so many seconds.
         By default that of the authors' code; training had pieces of 80,000 samples.
-    loss : {"l1", "mse", "nmse", "si-sdr"}
+    loss : {"l1", "mse", "nmse", "sdr", "si-sdr"}
         ``"l1"`` for music, where level counts; the paper about speech has ``"si-sdr"``.
 
     Notes

@@ -41,7 +41,7 @@ class HybridDemucs(WaveformModel):
         The audio that the network is for.
     segment : float or None
         In evaluation, longer audio is separated in overlapping pieces of so many seconds.
-    loss : {"l1", "mse", "nmse", "si-sdr"}
+    loss : {"l1", "mse", "nmse", "sdr", "si-sdr"}
         The authors' is ``"l1"``.
 
     Raises

@@ -62,7 +62,7 @@ class SCNet(WaveformModel):
     segment : float or None
         In evaluation, longer audio is separated in overlapping pieces of so many seconds:
         as long as the chunks of training, since the transform over time spans a whole piece.
-    loss : {"spectral-rmse", "l1", "mse", "nmse", "si-sdr"}
+    loss : {"spectral-rmse", "l1", "mse", "nmse", "sdr", "si-sdr"}
         The authors' is the first, see `loss`; for the others see `waveform_loss`.
 
     Raises

@@ -11,7 +11,7 @@ from ..errors import SepkitError, unknown
 
 #: The order of Demucs and of the published weights that come from it.
 SOURCES = ("drums", "bass", "other", "vocals")
-LOSSES = ("l1", "mse", "nmse", "si-sdr")
+LOSSES = ("l1", "mse", "nmse", "sdr", "si-sdr")
 FAINT = 1e-8  # added to energies, so that silence has a loss
 
 
@@ -126,11 +126,11 @@ def waveform_loss(kind, estimates, targets, mixture):
 
     Parameters
     ----------
-    kind : {"l1", "mse", "nmse", "si-sdr"}
+    kind : {"l1", "mse", "nmse", "sdr", "si-sdr"}
         ``"l1"`` and ``"mse"``: mean absolute and mean squared difference of the samples.
         ``"nmse"``: the squared error of each example and target over its energy, plus a
         tenth of the mixture's: without it, quiet examples hardly count, and small networks
-        tend to learn silence. ``"si-sdr"``: minus the scale-invariant SDR in dB, jointly over
+        tend to learn silence. ``"sdr"``: minus the SDR in dB. ``"si-sdr"``: minus the scale-invariant SDR in dB, jointly over
         channels and time; it does not fix the level of the estimates.
     estimates, targets : Tensor
         (B, J, C, T)
@@ -151,6 +151,8 @@ def waveform_loss(kind, estimates, targets, mixture):
     if kind == "nmse":
         scale = energy + 0.1 * mixture.square().mean((1, 2)).unsqueeze(1) + FAINT
         return (error.square().mean((2, 3)) / scale).mean()
+    if kind == "sdr":
+        return -10 * torch.log10((energy + FAINT) / (error.square().mean((2, 3)) + FAINT)).mean()
     gain = (estimates * targets).mean((2, 3)) / (energy + FAINT)          # (B, J)
     part = gain[..., None, None] * targets                                # what the estimate has of the target
     ratio = (part.square().mean((2, 3)) + FAINT) / ((part - estimates).square().mean((2, 3)) + FAINT)

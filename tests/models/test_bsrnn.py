@@ -328,7 +328,7 @@ def test_checkpoints_of_other_models_are_refused(tmp_path):
         (lambda: public().loss(torch.zeros(1, 2, 5000), torch.zeros(1, 2, 5000)), "chunks of 2432 samples; these have 5000"),
         (lambda: build("bsrnn", features=0), "features=0: a whole number"),
         (lambda: build("bsrnn", stereo="joint"), "unknown stereo 'joint': choose from features, independent"),
-        (lambda: made().set_loss("mse"), "unknown loss 'mse': choose from l1, nmse"),
+        (lambda: made().set_loss("mse"), "unknown loss 'mse': choose from l1, nmse, sdr"),
         (lambda: build("bsrnn", precision="float16"), "unknown precision 'float16'"),
         (lambda: build("bsrnn", split="V9"), "unknown band split 'V9'"),
         (lambda: build("bsrnn", window=3, window_hop=4), "window_hop=4: more than 0 and at most the window of 3.00 s"),

@@ -45,6 +45,7 @@ def test_losses_are_their_definitions(kind):
         "nmse": np.mean([
             np.sum((y[b, j] - s[b, j]) ** 2) / (np.sum(s[b, j] ** 2) + 0.1 * np.sum(x[b] ** 2)) for b in range(3) for j in range(2)
         ]),
+        "sdr": -float((10 * torch.log10(targets.square().sum((2, 3)) / (estimates - targets).square().sum((2, 3)))).mean()),
         "si-sdr": -float(si_sdr(targets, estimates).mean()),
     }[kind]
     assert float(waveform_loss(kind, estimates, targets, mixture)) == pytest.approx(expected, rel=1e-4)
@@ -206,7 +207,7 @@ def test_chunks_start_where_the_network_repeats_itself(name):
         (lambda net, _: net(noise(1, 2, 0)), r"\(1, 2, 0\), expected \(batch, 2, samples\)"),
         (lambda net, _: net(noise(2, 900)), r"expected \(batch, 2, samples\)"),
         (lambda net, _: net.loss(noise(1, 2, 900), noise(1, 2, 900)), r"for drums, bass, other, vocals: .* \(1, 4, 2, 900\)"),
-        (lambda net, _: net.set_loss("l2"), "unknown loss 'l2': choose from l1, mse, nmse, si-sdr"),
+        (lambda net, _: net.set_loss("l2"), "unknown loss 'l2': choose from l1, mse, nmse, sdr, si-sdr"),
         (lambda _, name: build(name, target="bass", targets=["bass"]), "give one of them"),
         (lambda _, name: build(name, targets=["bass", "bass"]), "each of them once"),
         (lambda _, name: build(name, targets=[]), "expected at least one"),
