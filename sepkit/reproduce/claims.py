@@ -39,7 +39,8 @@ class Claim:
     statement, how : str
         The finding and its test in the kit's words.
     chapter : str
-        Numbers of the chapters whose Scores count, such as ``"03 04"``; all when empty.
+        Where the Scores that count come from: numbers of chapters, names of experiments, such as
+        ``"04 variants"``; from everywhere when empty.
     metric, target : str
         Of the Scores. Without a target, a song's score is the mean over those that both arms have.
     higher, lower : str
@@ -148,7 +149,8 @@ def evaluate(claims, measured, seed=0):
     ----------
     claims : list of Claim
     measured : dict
-        Chapter name -> list of Score, as `ledger.load_measured` returns it.
+        Chapter name -> list of Score, as `ledger.load_measured` returns it, and experiments
+        as `ledger.load_experiments` does.
     seed : int
         Of the resampling.
 
@@ -188,7 +190,7 @@ def _arm(claim, pattern, measured):
     """The Scores of an arm: {((dataset, card), what the stars stand for): [(chapter, Score)]}."""
     expression, found = re.compile(re.escape(pattern).replace(r"\*", "(.*)")), {}
     for chapter, scores in measured.items():
-        if claim.chapter and chapter[:2] not in claim.chapter.split():
+        if claim.chapter and _place(chapter)[1] not in claim.chapter.split():
             continue
         for score in scores:
             match = expression.fullmatch(score.separator)
@@ -206,14 +208,19 @@ def _compare(claim, scores, others, seed):
         targets &= {score.target for _, score in others}
     a, b = _by_song(scores, targets), _by_song(others, targets)
     b = b if claim.lower else dict.fromkeys(a, 0.0)
-    chapters = sorted({chapter[:2] for chapter, _ in [*scores, *others] if chapter})
-    excerpts = ["excerpts"] if claim.extent == "excerpts" else []
-    where = ", ".join([*[f"chapter {number}" for number in chapters], *excerpts])
+    places = sorted({" ".join(_place(chapter)) for chapter, _ in [*scores, *others] if chapter})
+    where = ", ".join([*places, *(["excerpts"] if claim.extent == "excerpts" else [])])
     facts = {"dataset": scores[0][1].dataset, "where": where, "seeds": len({score.provenance["seed"] for _, score in scores})}
     try:
         return Outcome(claim, "", comparison=songwise.compare(a, b, seed), **facts)
     except SepkitError as error:  # too few songs in common, or infinite scores
         return Outcome(claim, f"undecided: {str(error).partition(': ')[2].partition(';')[0]}", **facts)
+
+
+def _place(chapter):
+    """("experiment", its name), or ("chapter", its number)."""
+    kind, _, name = chapter.partition(" ")
+    return (kind, name) if kind == "experiment" else ("chapter", chapter[:2])
 
 
 def _by_song(scores, targets):

@@ -101,8 +101,9 @@ def run(name, plan, data="band", preset=None, seeds=3, out="runs/experiments", p
         Data root.
     augmented : str, optional
         The augmented data set (``sepkit data augment``), for plans that ask for it.
-    speech : Speech, optional
-        For plans with speech remixes, see `sepkit.datasets.speech`.
+    speech : str, optional
+        What `sepkit.datasets.speech.open_speech` opens, for plans with speech remixes; by
+        default the band's, on the band.
     notice : callable
         Told what is done, a line each.
 
@@ -145,6 +146,18 @@ class _Laboratory:
             )
         return self._opened[key]
 
+    def voices(self, arm, model):
+        """The training speech at the network's sample rate, opened once."""
+        source = self.speech or ("band" if self.data == "band" else None)
+        if source is None:
+            raise SepkitError(f"{self.name}: the arm {arm.name!r} needs speech; give --speech band, or a folder of speech")
+        key = ("speech", model.sample_rate)
+        if key not in self._opened:
+            from ..datasets.speech import open_speech
+
+            self._opened[key] = open_speech(source, "train", model.sample_rate, self.root, self.preset)
+        return self._opened[key]
+
     def scores(self, arm, seed):
         """The Scores of one training, and in words how they came about."""
         folder = self.out / f"{_slug(arm.name)}-{seed}"
@@ -156,14 +169,13 @@ class _Laboratory:
         about = {
             "model": network.name, "settings": network.settings, "recipe": _decisive(recipe), "metrics": list(self.plan.metrics),
             "train": _names(train), "valid": _names(valid), "test": _names(test), "score rate": arm.score_rate, "data": self.data,
+            "speech": recipe.speech_prob and (self.speech or "band"),
         }  # fmt: skip
         fingerprint = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:16]
         file = folder / f"scores-{fingerprint}.json"
         if file.is_file():
             return load_scores(file), "kept"
-        if recipe.__dict__.get("speech_prob") and self.speech is None:
-            raise SepkitError(f"{self.name}: the arm {arm.name!r} needs speech; give --speech band, or a folder of speech")
-        options = {"speech": self.speech} if self.speech is not None and recipe.__dict__.get("speech_prob") else {}
+        options = {"speech": self.voices(arm, network)} if recipe.speech_prob else {}
         best = training.train(network, train, valid, folder, recipe, str(self.device), TARGET, progress=False, **options)
         trained = models.read_header(best)["extra"]
         clock = time.perf_counter()
@@ -263,15 +275,20 @@ def summary(scores):
     return rows
 
 
-def stored():
-    """The Scores of the large runs that come with sepkit.
+def stored(folder=None):
+    """The Scores of experiments that were run before.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        Where `run` wrote; by default the runs that come with sepkit.
 
     Returns
     -------
     dict
         Experiment name -> list of Score.
     """
-    return {path.stem: load_scores(path) for path in sorted(shipped("experiments").glob("*.json"))}
+    return {path.stem: load_scores(path) for path in sorted(Path(folder or shipped("experiments")).glob("*.json"))}
 
 
 def _loudest(track, seconds):

@@ -16,7 +16,7 @@ from ..files import read_json
 from .reported import METRICS, Reported, load_reported
 from .tables import Row, Table
 
-__all__ = ["METRICS", "Reported", "Row", "Table", "check", "load_measured", "load_reported", "summary", "table", "tables"]
+__all__ = ["METRICS", "Reported", "Row", "Table", "check", "load_experiments", "load_measured", "load_reported", "summary", "table", "tables"]
 
 TARGETS = ("vocals", "drums", "bass", "other")
 #: Names of data sets in the literature -> names in sepkit.
@@ -67,6 +67,24 @@ def load_measured(folder):
     return found
 
 
+def load_experiments(folder=None):
+    """The Scores of the experiments that come with sepkit, to join those of the chapters.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        Where `experiments.run` wrote; by default what sepkit ships.
+
+    Returns
+    -------
+    dict
+        ``"experiment NAME"`` -> list of Score.
+    """
+    from .experiments import stored
+
+    return {f"experiment {name}": scores for name, scores in stored(folder).items()}
+
+
 def tables(reported, measured):
     """Join published and measured numbers into one table for each data set and metric card.
 
@@ -92,6 +110,8 @@ def tables(reported, measured):
     for chapter, scores in measured.items():
         for score in scores:
             check(score)
+            if "derived" in score.provenance:  # a difference or a spread: for the claims, no row of a table
+                continue
             card = tuple(sorted(asdict(score.card).items()))
             key = (_published_name(score.dataset), score.metric, card, "excerpt" in score.provenance)
             groups.setdefault(key, {}).setdefault((score.separator, chapter), []).append(score)

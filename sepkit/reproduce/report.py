@@ -51,7 +51,7 @@ def write_report(out, reported=None):
     """
     out = Path(out)
     chapters = batch.load_manifest(out)["chapters"]
-    measured = ledger.load_measured(out / "results")
+    measured = ledger.load_measured(out / "results") | ledger.load_experiments()
     tables = ledger.tables(ledger.load_reported() if reported is None else reported, measured)
     facts = provenance()
     ours = [table_html(table) for table in tables if table.measured]

@@ -1,0 +1,186 @@
+"""Experiments: equal steps, scores that belong to the trained weights, going on after a stop, and what is refused."""
+
+import json
+
+import pytest
+import torch
+
+from sepkit import audio, models
+from sepkit.datasets import open_tracks
+from sepkit.errors import SepkitError
+from sepkit.reproduce import claims, experiment_list, experiments
+from sepkit.reproduce.experiment_list import EXPERIMENTS
+from sepkit.reproduce.experiments import Arm, Plan
+from sepkit.training import Recipe
+
+RATE = 8000
+TINY = dict(hidden=4, layers=1, n_fft=256, hop=128, sample_rate=RATE, channels=1, bandwidth=4000)
+RECIPE = Recipe(batch=2, chunk_seconds=0.5, samples_per_track=2, max_steps=3, lr=1e-2)
+PLAN = Plan("open-unmix", TINY, RECIPE, (Arm("mse"), Arm("l1", recipe=dict(loss="l1"))), metrics=("usdr", "si_sdr"))
+
+
+@pytest.fixture
+def songs(tmp_path):
+    """A folder of songs: two to train on, one for validation, two for the test."""
+    rng = torch.Generator().manual_seed(0)
+    for split, count in (("train", 2), ("valid", 1), ("test", 2)):
+        for number in range(count):
+            for stem in ("vocals", "other"):
+                noise = 0.1 * torch.randn(1, 2 * RATE, generator=rng)
+                audio.write(tmp_path / "songs" / split / f"{split}{number}" / f"{stem}.wav", noise, RATE)
+    return str(tmp_path / "songs")
+
+
+def go(songs, tmp_path, plan=PLAN, seeds=2, **options):
+    told = []
+    scores = experiments.run("trial", plan, songs, seeds=seeds, out=tmp_path / "out", device="cpu", notice=told.append, **options)
+    return scores, told
+
+
+def test_every_arm_and_seed_is_trained_for_equal_steps_and_scored_on_every_test_song(songs, tmp_path):
+    scores, told = go(songs, tmp_path)
+    assert len(scores) == 2 * 2 * 2 * 2 and len(told) == 4  # arms, seeds, songs, metrics
+    assert {(s.separator, s.provenance["seed"], s.track) for s in scores} == {
+        (arm, seed, song) for arm in ("mse", "l1") for seed in (0, 1) for song in ("test0", "test1")
+    }
+    assert {s.provenance["steps"] for s in scores} == {3} and {s.provenance["train_songs"] for s in scores} == {2}
+    assert {s.dataset for s in scores} == {"folder:songs, 8 kHz mono"}  # beside no 44.1 kHz score in one column
+    assert all(s.provenance["profile"] == "student" and s.provenance["hours"] >= 0 for s in scores)
+
+
+def test_the_scores_are_those_of_the_best_checkpoint(songs, tmp_path):
+    scores, _ = go(songs, tmp_path, seeds=1)
+    net = models.load(tmp_path / "out" / "trial" / "l1-0" / "vocals.safetensors").eval()
+    for track in open_tracks(songs, "test", sample_rate=RATE, channels=1):
+        with torch.no_grad():
+            error = net(track.mixture()[None])[0] - track.stem("vocals")
+        expected = 10 * torch.log10(track.stem("vocals").square().sum() / error.square().sum())
+        found = next(s.value for s in scores if (s.separator, s.track, s.metric) == ("l1", track.name, "usdr"))
+        assert found == pytest.approx(float(expected), abs=1e-3)
+
+
+def test_a_stopped_experiment_goes_on_with_the_next_arm_and_ends_with_the_same_scores(songs, tmp_path):
+    whole, _ = go(songs, tmp_path / "whole")
+
+    class Stop(Exception):
+        pass
+
+    def stop(told):
+        raise Stop
+
+    with pytest.raises(Stop):
+        experiments.run("trial", PLAN, songs, seeds=2, out=tmp_path / "broken" / "out", device="cpu", notice=stop)
+    assert not (tmp_path / "broken" / "out" / "trial.json").exists()
+    resumed, told = go(songs, tmp_path / "broken")
+    assert [line.split(": ")[1].split(";")[0] for line in told][0] == "kept" and sum("kept" in line for line in told) == 1
+    assert [(s.separator, s.track, s.metric, s.value) for s in resumed] == [(s.separator, s.track, s.metric, s.value) for s in whole]
+
+
+def test_an_arm_that_changed_is_trained_again_and_refused_in_the_old_folder(songs, tmp_path):
+    go(songs, tmp_path, seeds=1)
+    longer = Plan(**{**vars(PLAN), "recipe": RECIPE.but(max_steps=4)})
+    scores, told = go(songs, tmp_path, longer, seeds=1)  # more steps: the trainings go on
+    assert {s.provenance["steps"] for s in scores} == {4} and "kept" not in " ".join(told)
+    with pytest.raises(SepkitError, match="holds a run with hidden 4, not 6"):
+        go(songs, tmp_path, Plan(**{**vars(PLAN), "settings": {**TINY, "hidden": 6}}), seeds=1)
+
+
+def test_arms_choose_songs_and_excerpts(songs, tmp_path):
+    arms = (Arm("one song", songs=1), Arm("with valid", with_valid=True), Arm("by heart", excerpt=(1, 1.0)))
+    scores, _ = go(songs, tmp_path, Plan(**{**vars(PLAN), "arms": arms}), seeds=1)
+    counts = {s.separator: (s.provenance["train_songs"], sorted({t.track for t in scores if t.separator == s.separator})) for s in scores}
+    assert counts == {"one song": (1, ["test0", "test1"]), "with valid": (3, ["test0", "test1"]), "by heart": (1, ["test1"])}
+    assert {s.provenance.get("excerpt") for s in scores if s.separator == "by heart"} == {"1 s"}
+
+
+def test_the_excerpt_is_the_one_in_which_the_voice_is_strongest():
+    from sepkit.datasets import MemoryTrack
+
+    voice = torch.zeros(1, 10 * RATE)
+    voice[:, 6 * RATE : 8 * RATE] = 0.5
+    track = MemoryTrack("t", {"vocals": voice, "other": torch.randn(1, 10 * RATE)}, RATE)
+    part = experiments._loudest(track, 2.0)
+    assert part.samples == 2 * RATE and part.stem("vocals").eq(0.5).all()
+    assert torch.equal(part.stem("other"), track.stem("other", 6 * RATE, 2 * RATE))
+
+
+def test_derived_scores_are_computed_seed_by_seed(songs, tmp_path):
+    plan = Plan(**{**vars(PLAN), "derived": {"l1 - mse": lambda t: {key: t["l1"][key] - t["mse"][key] for key in t["l1"]}}})
+    scores, _ = go(songs, tmp_path, plan)
+    by = {(s.separator, s.provenance["seed"], s.track, s.metric): s for s in scores}
+    derived = [s for s in scores if s.separator == "l1 - mse"]
+    assert len(derived) == 8 and all(s.provenance["derived"] for s in derived)
+    for s in derived:
+        seed = s.provenance["seed"]
+        assert s.value == by["l1", seed, s.track, s.metric].value - by["mse", seed, s.track, s.metric].value
+
+
+def test_the_gain_of_remixing_and_the_spread_are_what_they_say():
+    table = {f"{n} songs, remixing {word}": {("a", "usdr"): value} for n, word, value in (
+        (4, "on", 5.0), (4, "off", 2.0), (24, "on", 6.0), (24, "off", 5.5))}  # fmt: skip
+    function = experiment_list.plan("songs").derived["gain by remixing, 4 songs against 24"]
+    assert function(table) == {("a", "usdr"): 2.5}
+    spread = experiment_list.plan("speech").derived["spread over songs, speech probability 0"]
+    found = spread({"speech probability 0": {("a", "usdr"): 1.0, ("b", "usdr"): 5.0, ("a", "csdr"): 7.0}})
+    assert found == {("a", "usdr"): 2.0, ("b", "usdr"): 2.0, ("a", "csdr"): 0.0}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("profile", ["smoke", "student", "paper"])
+def test_every_plan_is_sound(name, profile):
+    plan = experiment_list.plan(name, profile)
+    if name != "overfit":  # its arms are one network on several songs
+        assert len({arm.name for arm in plan.arms}) == len(plan.arms)
+    recipes = [plan.recipe.but(**arm.recipe) for arm in plan.arms]
+    assert len({(recipe.max_steps, recipe.epochs, recipe.batch, recipe.chunk_seconds) for recipe in recipes}) == 1  # equal steps
+    if profile != "paper":  # those networks are large; their settings are tested with the models
+        for arm in plan.arms:
+            models.build(arm.model or plan.model, **({**plan.settings, **arm.settings} if not arm.model else arm.settings))
+
+
+def test_claims_name_arms_that_exist():
+    known = {claim.id: claim for claim in claims.load_claims()}
+    for name, experiment in EXPERIMENTS.items():
+        plan = experiment_list.plan(name)
+        separators = {*(arm.name for arm in plan.arms), *plan.derived}
+        for identifier in experiment.claims:
+            claim = known[identifier]
+            assert claim.finding == identifier.rstrip("abcd")
+            if name in claim.chapter.split():
+                assert claim.higher in separators and claim.lower in (*separators, ""), identifier
+                assert claim.metric in plan.metrics
+
+
+def test_stored_results_are_read_back(songs, tmp_path):
+    scores, _ = go(songs, tmp_path, seeds=1)
+    assert experiments.stored(tmp_path / "out") == {"trial": scores}
+    assert json.loads((tmp_path / "out" / "trial.json").read_text())["arms"] == ["mse", "l1"]
+
+
+def test_the_summary_has_the_mean_over_songs_and_its_spread_over_seeds(songs, tmp_path):
+    scores, _ = go(songs, tmp_path)
+    row = next(row for row in experiments.summary(scores) if row["arm"] == "l1")
+    means = [sum(s.value for s in scores if (s.separator, s.metric, s.provenance["seed"]) == ("l1", "usdr", seed)) / 2 for seed in (0, 1)]
+    spread = abs(means[0] - means[1]) / 2**0.5
+    assert row["usdr (dB, mean)"] == f"{sum(means) / 2:.2f} ± {spread:.2f}"
+    assert (row["seeds"], row["songs"], row["steps"]) == (2, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "arm, message",
+    [
+        (Arm("many", songs=9), "trial: the arm 'many' needs 9 training songs; .*songs has 2"),
+        (Arm("aug", augmented=True), "trial: the arm 'aug' needs --augmented FOLDER; write it with: sepkit data augment"),
+        (Arm("speech", recipe=dict(speech_prob=0.5)), "trial: the arm 'speech' needs speech; give --speech band"),
+    ],
+)
+def test_what_an_arm_lacks_is_named(songs, tmp_path, arm, message):
+    with pytest.raises(SepkitError, match=message):
+        go(songs, tmp_path, Plan(**{**vars(PLAN), "arms": (arm,)}), seeds=1)
+
+
+def test_unknown_experiments_and_profiles_are_refused():
+    with pytest.raises(SepkitError, match="unknown experiment 'sweep': choose from overfit, variants"):
+        experiment_list.plan("sweep")
+    with pytest.raises(SepkitError, match="unknown profile 'big'"):
+        experiment_list.plan("songs", "big")
