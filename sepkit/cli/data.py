@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .console import assignments, plainly, print_json, print_table
+from .console import assignments, note, plainly, print_json, print_table, progress
 
 app = typer.Typer(help="Render, download and list data sets.", no_args_is_help=True)
 
@@ -68,6 +68,43 @@ def band(
     folder = root or data_root() / "band" / "student"
     given = assignments(knob, "--knob")
     typer.echo(str(generator.render(folder, train, test, seconds, seed, genre or None, workers, voice, **given)))
+
+
+@app.command(epilog="Example: sepkit data augment --data band --out band-x7, then: sepkit train --data band-x7")
+@plainly
+def augment(
+    out: Annotated[Path, typer.Option(help="New folder, or an unfinished one to go on with.")],
+    data: Annotated[str, typer.Option(help="band, musdb18hq, ..., or a folder of songs.")] = "band",
+    preset: Annotated[str | None, typer.Option(help="Size of the band.", show_default="student")] = None,
+    pitch: Annotated[str, typer.Option(help="Semitones, a version each, or none.")] = "-2,2",
+    speed: Annotated[str, typer.Option(help="Factors, a version each, or none.")] = "0.9,1.1",
+    shift: Annotated[str, typer.Option(help="Seconds, a version each, or none.")] = "-1,1",
+    speed_by: Annotated[str, typer.Option(help="stretch (the pitch stays) or resample (it moves along).")] = "stretch",
+    with_valid: Annotated[bool, typer.Option("--with-valid", help="Train on the validation songs and their versions too.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes.", min=1, show_default="one a core")] = None,
+    root: Root = None,
+):
+    """Write further versions of every training song: other pitch, other speed, shifted in time.
+
+    OUT is a whole data set, in which valid and test are unchanged. What it needs of the
+    disk is said first. Run it again to go on after an interruption.
+    """
+    from ..datasets.augmentation import augment as write
+
+    amounts = {name: _numbers(text, f"--{name}") for name, text in (("pitch", pitch), ("speed", speed), ("shift", shift))}
+    with progress("augmenting songs") as update:
+        folder = write(data, out, **amounts, speed_by=speed_by, with_valid=with_valid, preset=preset, root=root,
+                       workers=workers, progress=update, say=note)  # fmt: skip
+    typer.echo(str(folder))
+
+
+def _numbers(text, option):
+    from ..errors import SepkitError
+
+    try:
+        return [] if text == "none" else [float(number) for number in text.split(",")]
+    except ValueError:
+        raise SepkitError(f"{option} {text}: give numbers with commas between them, or none") from None
 
 
 @app.command(epilog="Example: sepkit data musdb7s")

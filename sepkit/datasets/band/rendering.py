@@ -67,13 +67,13 @@ def is_complete(folder):
 
 
 @contextmanager
-def only_one(root):
+def only_one(root, lock=".band.lock"):
     """Let one process at a time render into `root`; another waits, and then finds the songs done."""
     from filelock import FileLock
 
     try:
         Path(root).mkdir(parents=True, exist_ok=True)
-        lock = FileLock(Path(root) / ".band.lock")
+        lock = FileLock(Path(root) / lock)
         lock.acquire()
     except OSError as error:
         raise SepkitError(f"{root}: cannot be written ({error.strerror}); choose another folder") from None
@@ -102,21 +102,23 @@ def _start_worker():
     threading.Thread(target=follow, daemon=True).start()
 
 
-def render_all(jobs, workers, advance):
+def render_all(jobs, workers, advance, render=render_song):
     """Render (folder, plan) pairs on `workers` processes; calls `advance()` after each song.
+
+    `render` is what does it, and a job its arguments.
 
     Workers are spawned, not forked: the state of threads and of the speech
     library is not copied, and every platform behaves alike.
     """
     if workers <= 1 or len(jobs) <= 1:
-        for folder, plan in jobs:
-            render_song(folder, plan)
+        for job in jobs:
+            render(*job)
             advance()
         return
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_start_worker)
     try:
-        for done in as_completed([pool.submit(render_song, *job) for job in jobs]):
+        for done in as_completed([pool.submit(render, *job) for job in jobs]):
             done.result()
             advance()
     except BrokenProcessPool:
