@@ -4,6 +4,7 @@ import torch
 
 from ...errors import SepkitError
 from .objects import _probability
+from .plan import peaks
 
 
 class SpeechRemix:
@@ -80,14 +81,13 @@ class SpeechRemix:
 
     def _replace(self, mixture, target, snr, rng):
         """One example, (C, T), in place."""
-        accompaniment = mixture - target
-        speech = self.utterances(mixture.shape[-1], rng).to(mixture).expand_as(mixture)
-        levels = torch.linalg.vector_norm(speech), torch.linalg.vector_norm(accompaniment)
+        accompaniment = mixture.sub_(target)
+        speech = self.utterances(mixture.shape[-1], rng).to(mixture)      # (1, T)
+        levels = torch.linalg.vector_norm(speech) * len(mixture) ** 0.5, torch.linalg.vector_norm(accompaniment)
         scale = levels[0] / levels[1] * 10 ** (-snr / 20)
         scale = torch.where((levels[0] > 0) & (levels[1] > 0), scale, 1.0)
-        mixture.copy_(speech + scale * accompaniment)
-        peak = mixture.abs().amax()
-        peak = torch.where(peak > 0, peak, 1.0)
+        mixture = accompaniment.mul_(scale).add_(speech)
+        peak = peaks(mixture)
         mixture.div_(peak)
         target.copy_(speech if self.as_published else speech / peak)
 
@@ -96,7 +96,6 @@ class SpeechRemix:
         parts, total = [], 0
         while total < frames:
             utterance = self.speech.utterance(int(rng.integers(len(self.speech))))
-            peak = utterance.abs().max()
-            parts.append(utterance / peak if peak > 0 else utterance)
+            parts.append(utterance / peaks(utterance))
             total += utterance.shape[-1]
         return torch.cat(parts, -1)[..., :frames]
