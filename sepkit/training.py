@@ -9,9 +9,10 @@ import time
 
 import torch
 from lightning_fabric import Fabric
-from torch.utils.data import DataLoader
 
-from .datasets.chunks import Chunks, check_alike, decoded
+from .datasets import activity, remix
+from .datasets.chunks import Chunks, check_alike
+from .datasets.loading import Examples, decoded, loader
 from .device import resolve_device
 from .errors import SepkitError, unknown
 from .training_recipe import STUDENT, STUDENT_MODEL, Recipe
@@ -75,10 +76,11 @@ def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto"
     network, optimiser = fabric.setup(model, optimiser)
     network.mark_forward_method("loss")
     chunks = make_chunks(train_tracks, target, recipe)
+    mix = remix.pipeline(recipe, chunks.stems, target, model.sample_rate)
 
     with interruptible() as interrupted, run.display(progress):
         while not run.finished():
-            train_epoch(fabric, network, optimiser, chunks, run, interrupted)
+            train_epoch(fabric, network, optimiser, chunks, mix, run, interrupted)
             valid_loss = validate(fabric, model, valid_tracks, target, run, interrupted)
             if recipe.schedule == "plateau":
                 plateau.step(valid_loss)
@@ -86,16 +88,16 @@ def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto"
     return run.best_path
 
 
-def train_epoch(fabric, network, optimiser, chunks, run, interrupted):
+def train_epoch(fabric, network, optimiser, chunks, mix, run, interrupted):
     """The rest of the current epoch, one step after another."""
     recipe, state = run.recipe, run.state
     chunks.set_epoch(state["epoch"])
     network.train()
     clock = time.perf_counter()
-    for mixture, target in loader(chunks, recipe, skip=state["batch"]):   # (B, C, T) each
+    for stems, indices in loader(chunks, recipe, skip=state["batch"]):      # (B, S, C, T), (B,)
         if run.out_of_budget():
             break
-        mixture, target = mixture.to(fabric.device), target.to(fabric.device)
+        mixture, target = mix(stems.to(fabric.device), indices, chunks.epoch)     # (B, C, T) each
         waited = time.perf_counter() - clock
         if recipe.schedule == "cosine":
             set_lr(optimiser, recipe.lr * cosine(run.budget_used()))
@@ -137,18 +139,16 @@ def make_chunks(tracks, target, recipe):
     """The training examples that a recipe asks for."""
     if recipe.cache:
         tracks = decoded(tracks, None if recipe.cache == "memory" else recipe.cache)
+    active = activity.find(tracks) if recipe.activity else None
     return Chunks(
-        tracks, target, recipe.chunk_seconds, recipe.samples_per_track, recipe.seed,
-        bool(recipe.mix_prob), recipe.gains, recipe.swap,
+        tracks, recipe.chunk_seconds, recipe.samples_per_track, recipe.seed, recipe.mix_prob, active, recipe.random_start, target
     )
 
 
-def loader(chunks, recipe, skip=0):
-    """Batches of an epoch, from batch number `skip` on."""
-    return DataLoader(
-        chunks, recipe.batch, sampler=range(skip * recipe.batch, len(chunks)), num_workers=recipe.workers,
-        generator=torch.Generator().manual_seed(0),  # or the loader would draw from the generator of dropout
-    )
+def examples(tracks, target, recipe):
+    """The examples that a recipe trains on, one by one as (mixture, target): see `datasets.loading.Examples`."""
+    chunks = make_chunks(tracks, target, recipe)
+    return Examples(chunks, remix.pipeline(recipe, chunks.stems, target, tracks[0].sample_rate))
 
 
 def cosine(used, warm_up=0.02):

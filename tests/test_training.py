@@ -188,7 +188,7 @@ def test_workers_do_not_change_the_run(tmp_path):
 @pytest.mark.parametrize("where", ["memory", "folder"])
 def test_the_cache_changes_examples_by_less_than_16_bits(tmp_path, where):
     cache = where if where == "memory" else str(tmp_path)
-    plain, fast = (training.make_chunks(songs(3), "vocals", QUICK.but(cache=c)) for c in (None, cache))
+    plain, fast = (training.examples(songs(3), "vocals", QUICK.but(cache=c)) for c in (None, cache))
     for index in range(len(plain)):
         for a, b in zip(plain[index], fast[index], strict=True):
             assert (a - b).abs().max() <= 2 * 1.25 / 65536 + 1e-7

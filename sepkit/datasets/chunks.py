@@ -1,58 +1,79 @@
-"""Chunks: training examples cut at random from tracks."""
+"""Chunks: training examples cut from tracks, at random places or fixed ones.
 
-import hashlib
-from pathlib import Path
+Chapter 04 trains with them; chapter 07 asks what each choice brings.
+"""
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from ..errors import SepkitError, unknown
-from ..files import atomic_path, free_bytes
-from . import remix
-from .track import Track
-
-FULL_SCALE = 32768
+from .remix import Draws
 
 
 class Chunks(Dataset):
-    """Random excerpts: pairs of (mixture, target), each (channels, samples).
+    """Excerpts of all stems: pairs of ((stems, channels, frames), index).
 
-    What example `index` of an epoch holds depends on (seed, epoch, index)
-    alone, not on what was drawn before nor on the number of workers.
+    Only which track and where is drawn here; what is done to the excerpts is
+    `sepkit.datasets.remix`. What example `index` of an epoch holds depends on
+    (seed, epoch, index) alone, not on what was drawn before, nor on batches,
+    workers or processes.
 
     Parameters
     ----------
     tracks : list of Track
         Of one sample rate, channel count and set of stems.
-    target : str
-        The stem to estimate.
     seconds : float
         Length of a chunk; tracks that are shorter are padded with silence.
     per_track : int
         Chunks a track in every epoch.
     seed : int
-    random_tracks, gains, swap
-        See `remix.pick` and `remix.augment`. With none of them, an example
-        is an excerpt of a real song.
+    mix_prob : float
+        Probability that an example is a remix: each stem, the target included,
+        comes from a track and place of its own. Otherwise all stems come
+        from one track and one place, and their sum is an excerpt of a real song.
+    activity : Activity, optional
+        Take excerpts where there is something to hear, see `sepkit.datasets.activity`:
+        in a remix each stem from one of its own active segments, in a real song
+        all stems from one of the target's. Tracks in which a stem is silent
+        throughout give no such stem to a remix; where it is the target of a real song,
+        the place is any.
+    random_start : bool
+        False: the same excerpts in every epoch, `per_track` of each track from its
+        beginning to its end at equal distances (or of its active segments, their
+        beginnings). Remixes still combine them anew.
+    target : str, optional
+        The stem whose activity decides about real songs.
+
+    Attributes
+    ----------
+    stems : tuple of str
+        The order of the stems in an example.
+    frames : int
+        Samples of a chunk.
 
     Notes
     -----
-    Defaults are those of Open-Unmix: 6 s, 64 chunks a track, every stem from
-    a track of its own, gains U(0.25, 1.25), channels exchanged half the time.
-    The mixture is the sum of the stems.
+    Defaults are those of Open-Unmix: 6 s, 64 chunks a track, every stem from a
+    track of its own.
     """
 
-    def __init__(self, tracks, target, seconds=6.0, per_track=64, seed=42, random_tracks=True,
-                 gains=(0.25, 1.25), swap=0.5):
+    def __init__(
+        self, tracks, seconds=6.0, per_track=64, seed=42, mix_prob=1.0, activity=None, random_start=True, target=None
+    ):  # fmt: skip
         check_alike(tracks, target)
-        self.tracks, self.target, self.per_track = list(tracks), target, per_track
-        self.stems = tracks[0].stems
+        self.tracks, self.stems, self.per_track = list(tracks), tracks[0].stems, per_track
         self.frames = int(seconds * tracks[0].sample_rate)
         if self.frames < 1 or per_track < 1:
             raise SepkitError(f"chunks of {seconds} s, {per_track} a track: both must be positive")
-        self.random_tracks, self.gains, self.swap = random_tracks, gains, swap
+        if activity is not None and mix_prob < 1 and target is None:
+            raise SepkitError("active excerpts of real songs: say by target=... which stem must be active")
         self.seed, self.epoch = seed, 0
+        self.mix_prob, self.activity, self.random_start, self.target = mix_prob, activity, random_start, target
+        self._sources = {stem: self._tracks_with(stem) for stem in self.stems}
+
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name != "_kept_loader"}  # see loading.loader
 
     def set_epoch(self, epoch):
         """Choose the epoch, which decides what every index holds."""
@@ -62,38 +83,75 @@ class Chunks(Dataset):
         return len(self.tracks) * self.per_track
 
     def __getitem__(self, index):
-        rng = np.random.default_rng([self.seed, self.epoch, index])
-        chosen = remix.pick(rng, self._order()[index] // self.per_track, len(self.tracks), self.stems, self.random_tracks)
-        start = rng.uniform()  # one place for all stems of a real song
-        mixture = target = 0
-        for stem, track in chosen.items():
-            own = rng.uniform()
-            excerpt = self._excerpt(self.tracks[track], stem, own if self.random_tracks else start)
-            excerpt = remix.augment(excerpt, rng, self.gains, self.swap)
-            mixture = mixture + excerpt
-            if stem == self.target:
-                target = excerpt
-        return mixture, target
+        return self.stack([index])[0], index
+
+    def stack(self, indices):
+        """Several examples as one tensor (len(indices), stems, channels, frames)."""
+        stems = torch.empty(len(indices), len(self.stems), self.tracks[0].channels, self.frames)
+        for example, places in zip(stems, self.places(indices)):
+            for row, stem, (number, start) in zip(example, self.stems, places):
+                track = self.tracks[number]
+                frames = min(self.frames, track.samples)
+                row[:, :frames] = track.stem(stem, start, frames)
+                row[:, frames:] = 0
+        return stems
+
+    def places(self, indices):
+        """Where the stems come from: for each example a list of (track number, first sample), in the order of `stems`."""
+        draws = Draws(self.seed, self.epoch, indices, self.mix_prob)
+        own, common = draws.uniform("places", len(self.stems), 3).tolist(), draws.uniform("place", 2).tolist()
+        return [
+            [self._own_place(stem, draw) for stem, draw in zip(self.stems, own[row])] if remixed else self._common_place(index, *common[row])
+            for row, (index, remixed) in enumerate(zip(indices, draws.remixed.tolist()))
+        ]
+
+    def _common_place(self, index, where, within):
+        number, slot = divmod(self._order()[index], self.per_track)
+        return [(number, self._start(number, self.target, slot, where, within))] * len(self.stems)
+
+    def _own_place(self, stem, draws):
+        which, where, within = draws
+        sources = self._sources[stem]
+        number = sources[int(which * len(sources))]
+        return number, self._start(number, stem, int(where * self.per_track), where, within)
+
+    def _start(self, number, stem, slot, where, within):
+        """The first sample of an excerpt: of the whole track, or around an active segment of the stem."""
+        last = max(0, self.tracks[number].samples - self.frames)
+        if not self.random_start:
+            where, within = slot / (self.per_track - 1) if self.per_track > 1 else 0.5, 0.0
+        segments = () if self.activity is None else self.activity.starts[number].get(stem, ())
+        if not len(segments):
+            return min(int(where * (last + 1)), last)
+        segment = segments[min(int(where * len(segments)), len(segments) - 1)]
+        spare = self.activity.frames - self.frames  # a longer chunk holds the segment, a shorter one lies in it
+        low, high = (min(max(start, 0), last) for start in sorted((segment, segment + spare)))
+        return low + min(int(within * (high - low + 1)), high - low)
+
+    def _tracks_with(self, stem):
+        """Numbers of the tracks that give this stem to remixes: those in which it sounds, if any are known."""
+        everyone = range(len(self.tracks))
+        if self.activity is None:
+            return everyone
+        sounding = [number for number in everyone if len(self.activity.starts[number][stem])]
+        if not sounding and stem == self.target:
+            raise SepkitError(f"{stem}: silent throughout in all {len(self.tracks)} tracks; choose another target, or train without activity")
+        return sounding or everyone
 
     def _order(self):
         # Shuffled, so that a batch of real songs does not come from one song.
-        if getattr(self, "_order_of", None) != self.epoch:
-            self._order_of = self.epoch
-            self._shuffled = np.random.default_rng([self.seed, self.epoch]).permutation(len(self)).tolist()
+        if getattr(self, "_order_of", None) != (self.epoch, len(self)):
+            self._order_of = self.epoch, len(self)
+            self._shuffled = np.random.default_rng([self.seed, self.epoch, 0]).permutation(len(self)).tolist()
         return self._shuffled
 
-    def _excerpt(self, track, stem, position):
-        frames = min(self.frames, track.samples)
-        start = int(position * (track.samples - frames + 1))
-        return torch.nn.functional.pad(track.stem(stem, start, frames), (0, self.frames - frames))
 
-
-def check_alike(tracks, target):
+def check_alike(tracks, target=None):
     """Raise a `SepkitError` unless the tracks can be trained on together and have the target."""
     if not tracks:
         raise SepkitError("no training tracks: the data set has no songs in this split")
     first = tracks[0]
-    if target not in first.stems:
+    if target is not None and target not in first.stems:
         raise unknown("target", target, first.stems)
     for track in tracks[1:]:
         for what in ("sample_rate", "channels", "stems"):
@@ -102,81 +160,3 @@ def check_alike(tracks, target):
                     f"{track.name}: {what.replace('_', ' ')} {getattr(track, what)}, but {first.name} has "
                     f"{getattr(first, what)}; train on tracks that are alike"
                 )
-
-
-class DecodedTrack(Track):
-    """A track whose stems lie decoded in memory or in a mapped file.
-
-    Parameters
-    ----------
-    track : Track
-        Gives name, rate and stems.
-    samples : ndarray
-        int16 or float32, (stems, samples, channels).
-    """
-
-    def __init__(self, track, samples):
-        super().__init__(track.name, track.stems, track.sample_rate, track.samples, track.channels)
-        self._samples = samples
-        self._scale = 1 / FULL_SCALE if samples.dtype == np.int16 else 1.0
-
-    def _read_file(self, name, start, frames):
-        if name == "mixture":
-            return sum(self._read_file(stem, start, frames) for stem in self.stems)
-        part = self._samples[self.stems.index(name), start : start + frames]  # (frames, channels)
-        return torch.from_numpy(np.multiply(part.T, self._scale, dtype=np.float32))
-
-
-def decoded(tracks, folder=None):
-    """Decode tracks once, so that cutting chunks costs next to nothing.
-
-    Training a small network otherwise spends a third of its time on reading
-    and resampling files.
-
-    Parameters
-    ----------
-    tracks : list of Track
-    folder : str or Path, optional
-        Keep the samples in files there and map them into memory (for data
-        sets larger than the memory, or for several runs over the same
-        tracks). By default they are held in memory: 10 MB a minute a stem
-        in stereo at 44.1 kHz.
-
-    Returns
-    -------
-    list of DecodedTrack
-        Samples are 16-bit, which changes nothing in data sets that are, as
-        MUSDB18-HQ and the band; a track that goes beyond full scale is kept
-        as float. The mixture is the sum of the stems.
-    """
-    return [_decode(track, None if folder is None else Path(folder)) for track in tracks]
-
-
-def _decode(track, folder):
-    if folder is None:
-        return DecodedTrack(track, _samples(track))
-    path = folder / f"{_fingerprint(track)}.npy"
-    if not path.exists():
-        samples = _samples(track)
-        if samples.nbytes > free_bytes(folder):
-            raise SepkitError(f"{folder}: {samples.nbytes >> 20} MB are needed for {track.name}; free some space")
-        with atomic_path(path) as temporary:
-            np.save(temporary, samples)
-    return DecodedTrack(track, np.load(path, mmap_mode="r"))
-
-
-def _samples(track):
-    stems = np.stack([track.stem(name).T.numpy() for name in track.stems])  # (stems, samples, channels)
-    if np.abs(stems).max() > 1:
-        return stems.astype(np.float32)
-    return np.clip(np.rint(stems * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
-
-
-def _fingerprint(track):
-    """A name that changes with the track's content: a few excerpts of every stem are read for it."""
-    digest = hashlib.sha256(repr((track.name, track.sample_rate, track.samples, track.channels, track.stems)).encode())
-    for stem in track.stems:
-        for part in (0, 1, 2):
-            frames = min(1024, track.samples)
-            digest.update(track.stem(stem, part * (track.samples - frames) // 2, frames).numpy().tobytes())
-    return digest.hexdigest()[:20]

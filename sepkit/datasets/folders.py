@@ -69,7 +69,7 @@ class FolderTrack(Track):
                         f"{header.path}: {what.replace('_', ' ')} {getattr(header, what)} differs from "
                         f"{getattr(first, what)} in {first.path.name}; stems of one song must match"
                     )
-        self._files, self.has_mixture = files, "mixture" in files
+        self._files, self.has_mixture, self.paths = files, "mixture" in files, tuple(files.values())
         self._channels = max(header.channels for header in headers.values())
         stems = sorted((n for n in files if n != "mixture"), key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n))
         super().__init__(self.folder.name, stems, first.sample_rate, first.samples, self._channels, sample_rate, channels)

@@ -62,6 +62,7 @@ class StemTrack(Track):
 
     def __init__(self, path, sample_rate=None, channels=None):
         self.path = Path(path)
+        self.paths = (self.path,)
         _stempeg()  # complains now; a module cannot be kept, for a track must travel to other processes
         self.name, self.stems = self.path.name.removesuffix(SUFFIX), STEMS
         self.file_rate = SAMPLE_RATE

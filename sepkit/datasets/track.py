@@ -35,7 +35,11 @@ class Track:
     ----------
     sample_rate, samples, channels : int
         What `mixture` and `stem` return, after any resampling.
+    paths : tuple of Path
+        The files that the track is read from; none when it lies in memory.
     """
+
+    paths = ()
 
     def __init__(self, name, stems, file_rate, file_samples, file_channels, sample_rate=None, channels=None):
         self.name, self.stems = name, tuple(stems)

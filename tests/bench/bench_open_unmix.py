@@ -18,9 +18,10 @@ import torch
 
 from sepkit import audio
 from sepkit.datasets import open_tracks
-from sepkit.datasets.chunks import Chunks, decoded
+from sepkit.datasets.chunks import Chunks
+from sepkit.datasets.loading import decoded, loader
 from sepkit.models import build
-from sepkit.training import STUDENT, STUDENT_MODEL, loader
+from sepkit.training import STUDENT, STUDENT_MODEL
 
 RATE = 44100
 STEMS = ("vocals", "drums", "bass", "other")
@@ -122,7 +123,7 @@ def data(repeats):
         }
 
         def batches(kind, workers):
-            chunks = Chunks(kind, "vocals", STUDENT.chunk_seconds, per_track=16)
+            chunks = Chunks(kind, STUDENT.chunk_seconds, per_track=16)
             return lambda: [None for _ in loader(chunks, STUDENT.but(workers=workers))]
 
         runs = {"training step": step(build("open-unmix", **STUDENT_MODEL, loss="nmse"), STUDENT.batch, STUDENT.chunk_seconds)}
