@@ -43,7 +43,7 @@ def ones(batch, channels=2, frames=1):
     return torch.arange(1.0, channels + 1)[:, None].expand(batch, 4, channels, frames).clone()
 
 
-def many(count=1000, seed=0):
+def many(count=500, seed=0):
     return Draws(seed, 0, range(count))
 
 
@@ -89,39 +89,39 @@ def test_remixed_examples_are_as_many_as_asked_for():
 
 
 def test_linear_gains_are_uniform_and_each_stem_has_its_own():
-    gains = Gain(linear=(0.25, 1.25))(ones(1000), many())[:, :, :, 0] / torch.tensor([1.0, 2.0])
+    gains = Gain(linear=(0.25, 1.25))(ones(500), many())[:, :, :, 0] / torch.tensor([1.0, 2.0])
     assert torch.equal(gains[..., 0], gains[..., 1])  # both channels alike
     assert stats.kstest(gains[..., 0].flatten().numpy(), "uniform", (0.25, 1.0)).pvalue > 1e-3
-    assert len(gains[..., 0].unique()) > 3900
+    assert len(gains[..., 0].unique()) > 1990
 
 
 def test_gains_in_db_are_uniform_in_db():
-    gains = Gain(db=(-10, 10))(ones(1000), many())[:, :, 0, 0]
+    gains = Gain(db=(-10, 10))(ones(500), many())[:, :, 0, 0]
     assert stats.kstest((20 * gains.log10()).flatten().numpy(), "uniform", (-10, 20)).pvalue > 1e-3
 
 
 def test_gains_with_a_probability_leave_the_others_untouched():
-    always, sometimes = (Gain(db=(-10, 10), prob=prob)(ones(1000), many())[:, :, 0, 0] for prob in (1.0, 0.5))
+    always, sometimes = (Gain(db=(-10, 10), prob=prob)(ones(500), many())[:, :, 0, 0] for prob in (1.0, 0.5))
     touched = sometimes != 1
-    assert torch.equal(sometimes[touched], always[touched]) and abs(touched.double().mean() - 0.5) < 0.03
+    assert torch.equal(sometimes[touched], always[touched]) and abs(touched.double().mean() - 0.5) < 0.045
 
 
 def test_channels_are_exchanged_with_the_probability_and_mono_is_left_alone():
-    out = SwapChannels(0.3)(ones(1000), many())[..., 0]
+    out = SwapChannels(0.3)(ones(500), many())[..., 0]
     swapped = (out == torch.tensor([2.0, 1.0])).all(-1)
-    assert (swapped | (out == torch.tensor([1.0, 2.0])).all(-1)).all() and abs(swapped.double().mean() - 0.3) < 0.03
+    assert (swapped | (out == torch.tensor([1.0, 2.0])).all(-1)).all() and abs(swapped.double().mean() - 0.3) < 0.042
     mono = noise(channels=1)
     assert torch.equal(SwapChannels(1.0)(mono, many(4)), mono)
 
 
 @pytest.mark.parametrize("kind, factor", [(Polarity, -1.0), (Silence, 0.0)])
 def test_polarity_and_silence_strike_each_stem_with_the_probability(kind, factor):
-    factors = kind(0.1)(ones(1000), many())[:, :, :, 0] / torch.tensor([1.0, 2.0])
+    factors = kind(0.1)(ones(500), many())[:, :, :, 0] / torch.tensor([1.0, 2.0])
     struck = factors[..., 0] == factor
     assert torch.equal(factors, torch.where(struck[..., None], factor, 1.0).expand(-1, -1, 2))
-    assert abs(struck.double().mean() - 0.1) < 0.02
+    assert abs(struck.double().mean() - 0.1) < 0.027
     pairs = struck.double().T  # (S, B): stems are struck independently
-    assert (torch.corrcoef(pairs) - torch.eye(4)).abs().max() < 4 / math.sqrt(1000)
+    assert (torch.corrcoef(pairs) - torch.eye(4)).abs().max() < 4 / math.sqrt(500)
     assert torch.equal(kind(1.0)(noise(), many(4)), factor * noise())
     assert torch.equal(kind(0.0)(noise(), many(4)), noise())
 
@@ -132,16 +132,16 @@ def ramps(batch, frames):
 
 
 def test_cut_takes_all_places_equally_often_and_each_stem_of_a_remix_its_own():
-    out = Cut(6)(ramps(2000, 9), Draws(0, 0, range(2000)))
+    out = Cut(6)(ramps(600, 9), Draws(0, 0, range(600)))
     starts = out[:, :, 0, 0]
     assert torch.equal(out, (starts[..., None] + torch.arange(6.0))[:, :, None].expand(-1, -1, 2, -1))  # whole, in order
     assert stats.chisquare(torch.bincount(starts.flatten().long(), minlength=4).numpy()).pvalue > 1e-3
-    assert (torch.corrcoef(starts.T) - torch.eye(4)).abs().max() < 4 / math.sqrt(2000)
+    assert (torch.corrcoef(starts.T) - torch.eye(4)).abs().max() < 4 / math.sqrt(600)
 
 
 def test_cut_keeps_real_mixtures_together():
-    draws = Draws(0, 0, range(2000), 0.5)
-    starts = Cut(6)(ramps(2000, 9), draws)[:, :, 0, 0]
+    draws = Draws(0, 0, range(600), 0.5)
+    starts = Cut(6)(ramps(600, 9), draws)[:, :, 0, 0]
     together = (starts == starts[:, :1]).all(1)
     assert together[~draws.remixed].all()
     assert together[draws.remixed].double().mean() < 0.05  # 1 in 64 by chance
@@ -179,6 +179,16 @@ def test_switching_one_off_leaves_the_draws_of_the_others():
         KIT[left_out].decide(rest, draws)
         assert torch.equal(whole.starts, rest.starts) and torch.equal(whole.swapped, rest.swapped)
         torch.testing.assert_close(whole.gains, rest.gains)
+
+
+def test_what_strikes_a_stem_is_independent_of_the_other_stems_and_augmentations():
+    def struck(item):
+        plan = Plan.of(noise(500, frames=2))
+        item.decide(plan, many())
+        return ((plan.gains != 1) | plan.swapped).double().T  # (S, B)
+
+    halves = torch.cat([struck(kind) for kind in (Gain(db=(-10, 10), prob=0.5), SwapChannels(), Polarity(), Silence(0.5))])
+    assert (torch.corrcoef(halves) - torch.eye(16)).abs().max() < 4.5 / math.sqrt(500)
 
 
 @pytest.mark.parametrize("item", EACH + [Compose(KIT)], ids=lambda item: type(item).__name__)
@@ -295,12 +305,12 @@ def test_as_published_only_the_target_differs_by_the_gain_of_the_mixture():
 
 
 def test_speech_comes_as_often_as_asked_and_leaves_the_others_alone():
-    mixture, target = pair(1000, 1, 20)
-    got, wanted = SpeechRemix(Voices(), 0.3)(mixture, target, many(1000))
+    mixture, target = pair(500, 1, 20)
+    got, wanted = SpeechRemix(Voices(), 0.3)(mixture, target, many(500))
     changed = (got != mixture).flatten(1).any(1)
-    assert abs(changed.double().mean() - 0.3) < 0.06
+    assert abs(changed.double().mean() - 0.3) < 0.085
     assert torch.equal(wanted[~changed], target[~changed])
-    always = SpeechRemix(Voices(), 1.0)(mixture, target, many(1000))
+    always = SpeechRemix(Voices(), 1.0)(mixture, target, many(500))
     assert torch.equal(got[changed], always[0][changed]) and torch.equal(wanted[changed], always[1][changed])
 
 
@@ -394,7 +404,13 @@ def test_silent_stems_stay_finite(silent):
         assert torch.stack(build(**ALL)(stems, range(4), epoch)).isfinite().all()
 
 
-@pytest.mark.parametrize("device", ["meta", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))])
+@pytest.mark.parametrize(
+    "device",
+    [
+        pytest.param("meta", marks=pytest.mark.slow),  # importing its kernels takes seconds
+        pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")),
+    ],
+)
 def test_the_pipeline_stays_on_the_device_of_the_stems(device):
     mixture, target = build(**ALL)(noise().to(device), range(4), 0)
     assert (mixture.device.type, mixture.dtype, mixture.shape) == (device, torch.float32, (4, 2, 400)) and target.shape == mixture.shape
