@@ -9,7 +9,10 @@ import hashlib
 import os
 import signal
 import time
+import warnings
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..errors import SepkitError
 from ..files import atomic_path, free_bytes
+from .chunks import Chunks
 from .track import Track
 
 FULL_SCALE = 32768
@@ -25,6 +29,15 @@ FULL_SCALE = 32768
 LAYOUT = "stems, channels, samples; 2"
 #: Songs decoded at a time, at most: each holds a stem in memory.
 THREADS = 8
+
+
+class DiskSpace(UserWarning):
+    """Disk space is about to be taken."""
+
+
+def warn(message):
+    """The default way to tell: a Python warning."""
+    warnings.warn(message, DiskSpace, stacklevel=3)
 
 
 class DecodedTrack(Track):
@@ -69,7 +82,7 @@ def _mapped(path):
         raise SepkitError(f"{path}: a damaged file of decoded samples ({error}); delete it to have it made again") from None
 
 
-def decoded(tracks, folder=None, workers=None, notice=None):
+def decoded(tracks, folder=None, workers=None, notice=warn):
     """Decode tracks once, so that cutting chunks costs next to nothing.
 
     Training a small network otherwise spends a third of its time on reading
@@ -85,7 +98,7 @@ def decoded(tracks, folder=None, workers=None, notice=None):
         in stereo at 44.1 kHz.
     workers : int, optional
         Songs decoded at a time; by default one a core, at most 8.
-    notice : callable, optional
+    notice : callable or None
         Gets one line about the disk space needed, before it is taken.
 
     Returns
@@ -221,14 +234,14 @@ def loader(chunks, recipe, skip=0, rank=0, world=1, pin=False):
     requests = _Requests(len(chunks), recipe.batch, rank, world)
     requests.begin(chunks.epoch, skip)
     if recipe.workers:
-        source = _working(chunks, requests, recipe.workers, pin)
+        source = _Workers.of(chunks).batches(chunks, requests, recipe.workers, pin)
     else:
         source = map(_Fetch(chunks).__getitem__, requests)
     while True:
         try:
             batch = next(source, None)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+        except (RuntimeError, EOFError, ConnectionError) as error:
+            if not recipe.workers or str(error).startswith("Caught ") or (isinstance(error, RuntimeError) and "DataLoader worker" not in str(error)):
                 raise
             reason = "a process that prepares batches died, perhaps for want of memory"
             raise SepkitError(f"{reason}; use fewer workers (now {recipe.workers}) or a smaller batch (now {recipe.batch})") from None
@@ -255,38 +268,58 @@ class _Requests(Sampler):
         self.epoch, self.skip = epoch, skip
 
     def __iter__(self):
-        firsts = range(self.skip * self.whole + self.rank * self.batch, self.examples, self.whole)
-        return iter([(self.epoch, list(range(first, min(first + self.batch, self.examples)))) for first in firsts])
+        epoch, firsts = self.epoch, range(self.skip * self.whole + self.rank * self.batch, self.examples, self.whole)
+        return ((epoch, list(range(first, min(first + self.batch, self.examples)))) for first in firsts)
 
 
 class _Fetch(Dataset):
     """What a worker does: one request, one batch. An error of ours travels as itself, in one line."""
 
     def __init__(self, chunks):
-        self.chunks = chunks
+        self.chunks = weakref.ref(chunks)  # or chunks would live as long as their workers, and the other way round
+
+    def __getstate__(self):
+        return self.chunks()
+
+    def __setstate__(self, chunks):
+        self.chunks = lambda: chunks
 
     def __getitem__(self, request):
         epoch, indices = request
-        self.chunks.set_epoch(epoch)
+        chunks = self.chunks()
+        chunks.set_epoch(epoch)
         try:
-            return self.chunks.stack(indices), torch.tensor(indices)
+            return chunks.stack(indices), torch.tensor(indices)
         except SepkitError as error:
             return error
 
 
-def _working(chunks, requests, workers, pin):
-    """The batches of `requests` from worker processes, which are kept with the chunks for the next epoch."""
-    key = (requests.batch, requests.rank, requests.whole, workers, pin)
-    kept = getattr(chunks, "_kept_loader", None)
-    if kept is None or kept[0] != key:
-        kept = key, DataLoader(
-            _Fetch(chunks), batch_size=None, sampler=requests, num_workers=workers, persistent_workers=True, pin_memory=pin,
-            worker_init_fn=_let_the_loop_stop_us,
-            generator=torch.Generator().manual_seed(0),  # or the loader would draw from the generator of dropout
-        )  # fmt: skip
-        chunks._kept_loader = kept
-    kept[1].sampler.begin(requests.epoch, requests.skip)
-    return iter(kept[1])
+class _Workers:
+    """The worker processes of some chunks, kept from epoch to epoch."""
+
+    key = loader = None
+
+    @classmethod
+    def of(cls, chunks):
+        if not hasattr(chunks, "_workers"):
+            chunks._workers = cls()
+            weakref.finalize(chunks, chunks._workers.close)  # also when chunks end as part of a cycle: in good order
+        return chunks._workers
+
+    def batches(self, chunks, requests, workers, pin):
+        key = (requests.batch, requests.rank, requests.whole, workers, pin)
+        if key != self.key:
+            self.close()
+            self.key, self.loader = key, DataLoader(
+                _Fetch(chunks), batch_size=None, sampler=requests, num_workers=workers, persistent_workers=True, pin_memory=pin,
+                worker_init_fn=_let_the_loop_stop_us,
+                generator=torch.Generator().manual_seed(0),  # or the loader would draw from the generator of dropout
+            )  # fmt: skip
+        self.loader.sampler.begin(requests.epoch, requests.skip)
+        return iter(self.loader)
+
+    def close(self):
+        self.key = self.loader = None
 
 
 def _let_the_loop_stop_us(worker):
@@ -315,3 +348,53 @@ class Examples(Dataset):
     def __getitem__(self, index):
         mixture, target = self.mix(self.chunks.stack([index]), torch.tensor([index]), self.chunks.epoch)
         return mixture[0], target[0]
+
+
+def throughput(tracks, workers=(0, 1, 2), batches=(1, 4, 16), seconds=6.0, step=None, lasting=2.0):
+    """How many examples a second arrive, by worker processes and batch size.
+
+    Without a step, this is what the loader can give. With one, it is what a training gets,
+    and the share of the time in which the step was at work instead of waiting for data
+    (the third report, section 3.3: less than 10 % to 40 % of a GPU). Chapter 07 shows the table.
+
+    Parameters
+    ----------
+    tracks : list of Track
+    workers, batches : sequence of int
+        What is tried, in all combinations.
+    seconds : float
+        Length of a chunk.
+    step : callable, optional
+        What is done with a batch of stems (B, S, C, T). On a GPU it must wait for its end.
+    lasting : float
+        Seconds for each combination. The first batch, which waits for the processes to start, is not counted.
+
+    Returns
+    -------
+    list of dict
+        workers, batch, examples_per_second, busy (0 to 1; NaN without a step)
+    """
+    return [dict(workers=count, batch=batch, **_measured(tracks, count, batch, seconds, step, lasting)) for count in workers for batch in batches]
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    batch: int
+    workers: int
+
+
+def _measured(tracks, workers, batch, seconds, step, lasting):
+    chunks = Chunks(tracks, seconds, per_track=10_000)  # an epoch that does not end before its time
+    began, examples, working = None, 0, 0.0
+    for stems, _ in loader(chunks, _Sizes(batch, workers)):
+        arrived = time.perf_counter()
+        if step:
+            step(stems)
+        done = time.perf_counter()
+        if began is None:
+            began = done
+            continue
+        examples, working = examples + len(stems), working + done - arrived
+        if done - began >= lasting:
+            break
+    return dict(examples_per_second=examples / (done - began), busy=working / (done - began) if step else float("nan"))
