@@ -229,4 +229,4 @@ def _tell(versions, splits, with_valid, say):
     other = {song: level for song, level in other.items() if level is not None and level < SAME_MIXTURE}
     if other:
         song = min(other, key=other.get)
-        say(f"the mixture of {len(other)} songs is not the sum of their stems (in their versions it is); most: {song}, {other[song]:.0f} dB")
+        say(f"the mixture of {len(other)} songs is not the sum of its stems (in their versions it is); most: {song}, {other[song]:.0f} dB")
