@@ -5,6 +5,7 @@ Luo and Yu, "Music Source Separation with Band-split RNN", arXiv 2209.15174,
 """
 
 import warnings
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -165,7 +166,7 @@ class BSRNN(nn.Module):
             spectrum = spectrum.reshape(batch * channels, 1, bins, frames)
         x = torch.view_as_real(spectrum).permute(0, 3, 1, 2, 4)           # (B, L, C, F, 2)
         bf16 = self.settings["precision"] == "bfloat16"
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+        with torch.autocast(x.device.type, torch.bfloat16) if bf16 else nullcontext():  # or as the training loop has it
             x = self.encoder(x)                                           # (K, B, L, N)
             for over_time, over_bands in self._recurrent_layers(x):
                 x = over_time(x.transpose(0, 2)).transpose(0, 2)          # sequences of L frames

@@ -66,6 +66,7 @@ class HybridDemucs(WaveformModel):
         from torchaudio.models import HDemucs  # only needed by those who build it
 
         self.net = HDemucs(list(self.targets), audio_channels=channels, channels=width, growth=growth, nfft=n_fft, depth=depth)
+        self.net.time_encoder[-1].norm1.requires_grad_(False)  # where the branches join it is not applied
         self.step = n_fft // 4
 
     def _check_sizes(self, width, growth, depth, n_fft):

@@ -225,6 +225,7 @@ class ResUNet(nn.Module):
         """Mask, phase shift and addition, each (B, C, K, N, F - 1)."""
         frames = spectrum.shape[-2]
         x = self._unet(_magnitude(spectrum).flatten(1, 2))[:, :, :frames]  # (B, 4 C K, N, F - 1)
+        x = x.to(spectrum.real.dtype)  # the rest of mixed precision
         x = x.unflatten(1, (self.channels, MAPS, self.bands))             # (B, C, 4, K, N, F - 1)
         mask, cosine, sine, addition = x.unbind(2)                        # (B, C, K, N, F - 1) each
         addition = torch.tanh(addition) if self.bands > 1 else addition
