@@ -1,26 +1,32 @@
 """Training: one loop that can be read in one sitting.
 
-Lightning Fabric moves the model to the device and handles the precision; the
-loop itself is plain PyTorch. Chapter 04 trains a network live with it.
+Lightning Fabric moves the model to the device, handles the precision and averages
+gradients over processes; the loop itself is plain PyTorch. Chapter 04 trains a network
+live with it, chapter 07 compares what it is trained on.
 """
 
-import math
 import time
 
 import torch
-from lightning_fabric import Fabric
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .datasets import activity, remix
-from .datasets.chunks import Chunks, check_alike
-from .datasets.loading import Examples, decoded, loader
+from . import training_processes
+from .datasets.chunks import check_alike
+from .datasets.loading import loader
 from .device import resolve_device
 from .errors import SepkitError, unknown
+from .training_batches import Batches, examples, make_chunks, readable
+from .training_memory import enough_memory, enough_memory_for
+from .training_processes import Team, interruptible
 from .training_recipe import STUDENT, STUDENT_MODEL, Recipe
-from .training_run import Run, interruptible
+from .training_run import Run
+from .training_schedules import cosine, factor, set_lr
+from .training_songs import UnreadableSong
 
-__all__ = ["STUDENT", "STUDENT_MODEL", "Recipe", "train"]
+__all__ = ["STUDENT", "STUDENT_MODEL", "Recipe", "cosine", "examples", "loader", "make_chunks", "set_lr", "train"]
 
-def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto", target=None, progress=True):
+
+def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto", target=None, progress=True, speech=None):
     """Train a model for one target; run it again to go on where it stopped.
 
     Parameters
@@ -40,127 +46,151 @@ def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto"
     progress : bool or callable
         Show a progress bar on a terminal. A function is called instead with
         each row of the log, as a dict.
+    speech : Speech, optional
+        For a recipe with `speech_prob`, see `sepkit.datasets.speech.open_speech`.
 
     Returns
     -------
     Path
         The checkpoint with the best validation loss. `model` itself is left
-        with the last weights.
+        with the last weights, not averaged.
 
     Raises
     ------
     SepkitError
         If tracks and model do not fit, if `out` holds a run with other
-        settings, or if the loss is no longer a number.
+        settings or another number of processes, if memory does not suffice, or
+        if the loss is no longer a number.
     KeyboardInterrupt
         After Ctrl-C, with the state saved.
+
+    Notes
+    -----
+    Resumed on a CPU, a run ends with the same weights, bit for bit, as if it had never
+    stopped; random numbers, optimiser, averaged weights and place in the epoch are in its
+    state, which is saved between two steps.
+
+    Several processes, started by torchrun, take a step together: each computes
+    `recipe.batch` examples of its own, and the gradient is that of one batch of all of them.
+    This holds exactly for networks that treat examples one by one, such as BSRNN. Batch
+    normalisation (Open-Unmix, ResUNet) joins the statistics of all processes on GPUs, by
+    `torch.nn.SyncBatchNorm`; on CPUs each process normalises by its own examples, and the
+    running statistics are the first process's.
     """
     target = target or model.targets[0]
     check_fit(model, train_tracks, valid_tracks, target)
     if recipe.loss:
         model.set_loss(recipe.loss)
-    device = resolve_device(device)
-    fabric = Fabric(accelerator=device.type, devices=1 if device.index is None else [device.index], precision=recipe.precision)
-    run = Run(out, model, target, recipe, train_tracks, valid_tracks)
-
-    optimiser = torch.optim.Adam(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
-    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimiser, factor=recipe.lr_factor, patience=recipe.lr_patience, cooldown=recipe.lr_cooldown
-    )
-    if not run.resume(model, optimiser, plateau):
-        torch.manual_seed(recipe.seed)
-        if hasattr(model, "fit_input"):
-            model.fit_input(track.mixture() for track in train_tracks)
+    fabric = training_processes.fabric(resolve_device(device), recipe.precision)
+    fabric.launch()
+    team = Team(fabric)
+    run = Run(out, model, target, recipe, train_tracks, valid_tracks, team, speech)
+    if not run.begun():
+        torch.manual_seed(recipe.seed + team.rank)
+        if hasattr(model, "fit_input"):  # the first process's weights go to the others, in `prepare`
+            readable(run, "train", lambda songs: team.rank or model.fit_input(song.mixture() for song in songs))
+    network, optimiser, plateau, ema = prepare(fabric, model, recipe)
+    run.attach(model=model, optimiser=optimiser, plateau=plateau, ema=ema, scaler=fabric.strategy.precision)
     if run.finished():
         return run.best_path
-    network, optimiser = fabric.setup(model, optimiser)
-    network.mark_forward_method("loss")
-    chunks = make_chunks(train_tracks, target, recipe)
-    mix = remix.pipeline(recipe, chunks.stems, target, model.sample_rate)
 
-    with interruptible() as interrupted, run.display(progress):
+    batches = Batches(run, model.sample_rate, fabric.device, speech)
+    judged = ema.module if ema else model
+    with interruptible() as interrupted, run.log.display(progress if team.rank == 0 else False, target, run.budget_used(), run.state["step"]):
         while not run.finished():
-            train_epoch(fabric, network, optimiser, chunks, mix, run, interrupted)
-            valid_loss = validate(fabric, model, valid_tracks, target, run, interrupted)
+            train_epoch(fabric, network, model, optimiser, ema, batches, run, interrupted)
+            valid_loss = validate(fabric, judged, run, interrupted)
             if recipe.schedule == "plateau":
                 plateau.step(valid_loss)
             run.end_epoch(valid_loss, optimiser.param_groups[0]["lr"])
     return run.best_path
 
 
-def train_epoch(fabric, network, optimiser, chunks, mix, run, interrupted):
-    """The rest of the current epoch, one step after another."""
-    recipe, state = run.recipe, run.state
-    chunks.set_epoch(state["epoch"])
+class Loss(torch.nn.Module):
+    """A model's loss as a forward pass: Fabric handles precision and processes in those alone."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, mixture, target):
+        return self.model.loss(mixture, target)
+
+
+def prepare(fabric, model, recipe):
+    """The network as it is trained, its optimiser, the scheduler for plateaus, and the averaged weights or None."""
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)  # in place: no network of ours is a batch norm itself
+    optimiser = torch.optim.Adam(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, amsgrad=recipe.amsgrad)
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimiser, factor=recipe.lr_factor, patience=recipe.lr_patience, cooldown=recipe.lr_cooldown
+    )
+    network, fabric_optimiser = fabric.setup(Loss(model), optimiser)
+    ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)) if recipe.ema else None
+    return network, fabric_optimiser, plateau, ema
+
+
+def train_epoch(fabric, network, model, optimiser, ema, batches, run, interrupted):
+    """The rest of the current epoch, one batch after another."""
     network.train()
+    optimiser.zero_grad()
     clock = time.perf_counter()
-    for stems, indices in loader(chunks, recipe, skip=state["batch"]):      # (B, S, C, T), (B,)
-        if run.out_of_budget():
-            break
-        mixture, target = mix(stems.to(fabric.device), indices, chunks.epoch)     # (B, C, T) each
+    for mixture, target, share, last in batches.rest_of_epoch(interrupted):     # (B, C, T) each
         waited = time.perf_counter() - clock
-        if recipe.schedule == "cosine":
-            set_lr(optimiser, recipe.lr * cosine(run.budget_used()))
-
-        loss = network.loss(mixture, target)
-        run.check_finite(loss)
-        optimiser.zero_grad()
-        fabric.backward(loss)
-        if recipe.clip:
-            fabric.clip_gradients(network, optimiser, max_norm=recipe.clip, error_if_nonfinite=False)
-        optimiser.step()
-
+        with enough_memory(fabric, model, mixture, target, run.recipe):
+            with fabric.no_backward_sync(network, enabled=not last):
+                loss = network(mixture, target)
+                run.note_loss(loss, len(mixture))
+                fabric.backward(loss * share)
+            if last:
+                step(fabric, network, model, optimiser, ema, run)
         now = time.perf_counter()
-        run.end_step(loss.item(), len(mixture), now - clock, waited)
+        run.end_batch(now - clock, waited, stepped=last)
         clock = now
-        if interrupted():
-            run.interrupt()
+
+
+def step(fabric, network, model, optimiser, ema, run):
+    """One step of the optimiser, by the gradients that have been accumulated."""
+    recipe, state = run.recipe, run.state
+    size = factor(recipe, state["step"], state["epoch"], run.budget_used())
+    if size is not None:
+        set_lr(optimiser, recipe.lr * size)
+    if recipe.clip:
+        fabric.clip_gradients(network, optimiser, max_norm=recipe.clip, error_if_nonfinite=False)
+    optimiser.step()
+    optimiser.zero_grad()
+    if ema:
+        ema.update_parameters(model)
 
 
 @torch.no_grad()
-def validate(fabric, model, tracks, target, run, interrupted):
-    """The mean loss over whole songs: one at a time, real mixtures, no augmentation."""
+def validate(fabric, model, run, interrupted):
+    """The mean loss over whole songs: real mixtures, no augmentation, one song at a time in each process."""
     model.eval()
-    clock = time.perf_counter()
-    losses = []
-    for track in tracks:
-        mixture, wanted = track.mixture()[None], track.stem(target)[None]    # (1, C, T)
-        with fabric.autocast():
-            loss = model.loss(mixture.to(fabric.device), wanted.to(fabric.device))
-        run.check_finite(loss)
-        losses.append(loss.item())
-        if interrupted():
+    team, losses, clock = run.team, [], time.perf_counter()
+    team.like_the_first(model)
+    songs = run.songs("valid")
+    for first in range(0, len(songs), team.size):
+        mine = songs[first + team.rank :][:1]
+        results = team.gathered(loss_of(fabric, model, mine[0], run) if mine else (None, None))
+        losses += [loss for loss, _ in results if loss is not None]
+        run.leave_out("valid", [failure for _, failure in results])
+        if any(run.agree(interrupted())):
             run.interrupt()
     run.state["seconds"] += time.perf_counter() - clock
     return sum(losses) / len(losses)
 
 
-def make_chunks(tracks, target, recipe):
-    """The training examples that a recipe asks for."""
-    if recipe.cache:
-        tracks = decoded(tracks, None if recipe.cache == "memory" else recipe.cache)
-    active = activity.find(tracks) if recipe.activity else None
-    return Chunks(
-        tracks, recipe.chunk_seconds, recipe.samples_per_track, recipe.seed, recipe.mix_prob, active, recipe.random_start, target
-    )
-
-
-def examples(tracks, target, recipe):
-    """The examples that a recipe trains on, one by one as (mixture, target): see `datasets.loading.Examples`."""
-    chunks = make_chunks(tracks, target, recipe)
-    return Examples(chunks, remix.pipeline(recipe, chunks.stems, target, tracks[0].sample_rate))
-
-
-def cosine(used, warm_up=0.02):
-    """Share of the full step size when a share `used` of the budget is used up."""
-    if used < warm_up:
-        return (used + 0.1 * warm_up) / (1.1 * warm_up)
-    return max(0.5 * (1 + math.cos(math.pi * min(1.0, (used - warm_up) / (1 - warm_up)))), 1e-3)
-
-
-def set_lr(optimiser, lr):
-    for group in optimiser.param_groups:
-        group["lr"] = lr
+def loss_of(fabric, model, song, run):
+    """The loss of a whole song, or None; and its (number, message) if it cannot be read, or None."""
+    try:
+        mixture, wanted = song.mixture()[None], song.stem(run.target)[None]     # (1, C, T)
+    except UnreadableSong as error:
+        return None, (error.number, str(error))
+    with enough_memory_for(song, fabric.device), fabric.autocast():
+        loss = model.loss(mixture.to(fabric.device), wanted.to(fabric.device))
+    run.must_be_finite(loss.item())
+    return loss.item(), None
 
 
 def check_fit(model, train_tracks, valid_tracks, target):

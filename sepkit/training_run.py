@@ -1,23 +1,28 @@
-"""A training run's folder: its state, checkpoints, log and progress bar."""
+"""A training run's folder: its state, from which it goes on where it stopped, and its checkpoints."""
 
-import csv
 import dataclasses
 import json
 import math
-import signal
-import threading
-from contextlib import contextmanager
+import warnings
 from pathlib import Path
 
 import torch
 
 from .errors import SepkitError
 from .files import atomic_path, provenance, write_json
-from .models import fill, save
+from .models import fill, read_header, save
+from .training_log import Log
+from .training_processes import Agreed
+from .training_songs import WatchedTrack
 
 #: Parts of a recipe that may change from one call to the next: they bound or speed up the run, and do not alter it.
-FREE = ("epochs", "max_steps", "max_seconds", "patience", "workers", "cache", "save_minutes")
-COLUMNS = ("epoch", "step", "train_loss", "valid_loss", "lr", "seconds", "waiting")
+FREE = ("epochs", "max_steps", "max_seconds", "patience", "workers", "cache", "save_minutes", "log", "strict")
+#: Steps between looks at the loss on a device that computes ahead; every look waits for it.
+EVERY = 20
+
+
+class Notice(UserWarning):
+    """Something about a run that its user may want to know."""
 
 
 class Run:
@@ -28,6 +33,8 @@ class Run:
     out : str or Path
     model, target, recipe, train_tracks, valid_tracks
         As in `sepkit.training.train`.
+    team : Team
+    speech : Speech, optional
 
     Attributes
     ----------
@@ -35,75 +42,137 @@ class Run:
         epoch: epochs finished; batch: batches done in the current one; step:
         steps in all; seconds: training time in all, validation included;
         waiting: seconds of this epoch in which the loop waited for data;
-        loss_sum and examples of this epoch; best: lowest validation loss, and
-        its best_epoch; rows: the log.
+        loss_sum and examples of this epoch, in this process; best: lowest
+        validation loss, and its best_epoch; left_out: numbers of the songs
+        that cannot be read; rows: the log.
     """
 
-    def __init__(self, out, model, target, recipe, train_tracks, valid_tracks):
-        self.out, self.model, self.target, self.recipe = Path(out), model, target, recipe
+    def __init__(self, out, model, target, recipe, train_tracks, valid_tracks, team, speech=None):
+        self.out, self.target, self.recipe, self.team = Path(out), target, recipe, team
         self.best_path, self.last_path = self.out / f"{target}.safetensors", self.out / "last.pt"
         self.state = dict(
             epoch=0, batch=0, step=0, seconds=0.0, waiting=0.0, loss_sum=0.0, examples=0,
-            best=math.inf, best_epoch=0, rows=[],
-        )
+            best=math.inf, best_epoch=0, left_out={"train": [], "valid": []}, rows=[],
+        )  # fmt: skip
         settings = {k: v for k, v in dataclasses.asdict(recipe).items() if k not in FREE}
         about = {
-            "model": model.name, "target": target, "settings": model.settings, "recipe": settings,
+            "model": model.name, "target": target, "settings": model.settings, "recipe": settings, "processes": team.size,
+            "speech": getattr(speech, "name", None if speech is None else "yes"),
             "train tracks": [track.name for track in train_tracks],
             "valid tracks": [track.name for track in valid_tracks],
-        }
+        }  # fmt: skip
         self.about = json.loads(json.dumps(about))  # tuples become lists, as they will when read back
+        self.log = Log(self.out, recipe)
+        self._songs = {"train": train_tracks, "valid": valid_tracks}
         self._provenance = provenance()
         self._saved_at = 0.0
-        self._bar = None
+        self._pending = []  # (loss, examples) of steps that were not looked at yet
+        self._failed_at = None
 
     # --- resuming ---------------------------------------------------------------------------------------
 
-    def resume(self, model, optimiser, plateau):
-        """Load ``last.pt`` into model, optimiser and scheduler; False when there is none."""
-        self._training = (model, optimiser, plateau)
-        if not self.last_path.exists():
-            if self.best_path.exists():
+    def begun(self):
+        """Whether there is a state to go on from."""
+        return self.team.from_first(self.last_path.exists())
+
+    def attach(self, **parts):
+        """Name what is saved besides the state: model, and objects with ``state_dict`` (or None); resume if there is a state."""
+        self._parts, self._model = parts, parts["model"]
+        with self.team.agreed():
+            if self.begun():
+                self._resume()
+            elif self.best_path.exists():
                 raise SepkitError(f"{self.best_path}: is there, but no last.pt to resume from; choose another folder")
-            return False
+
+    def _resume(self):
         try:
             saved = torch.load(self.last_path, map_location="cpu", weights_only=True)
             _refuse_difference(self.out, saved["about"], self.about)
-            fill(model, saved["model"], self.last_path)
-            optimiser.load_state_dict(saved["optimiser"])
-            plateau.load_state_dict(saved["plateau"])
-            torch.set_rng_state(saved["rng"])
-            if torch.cuda.is_available() and saved["cuda_rng"]:
-                torch.cuda.set_rng_state_all(saved["cuda_rng"])
-            self.state = saved["state"]
+            fill(self._model, saved["model"], self.last_path)
+            for name, part in self._parts.items():
+                if part is not None and name != "model":
+                    part.load_state_dict(saved[name])
+            own = saved["processes"][self.team.rank]
+            torch.set_rng_state(own["rng"])
+            if self._device().type == "cuda" and own["cuda_rng"] is not None:
+                torch.cuda.set_rng_state(own["cuda_rng"], self._device())
+            self.state = {**saved["state"], **own["state"]}
         except SepkitError:
             raise
         except Exception as error:  # torch.load raises whatever a damaged file makes it stumble over
             reason = f"cannot be resumed from ({_line(error)}); delete the folder to start again"
             raise SepkitError(f"{self.last_path}: {reason}") from None
         self._saved_at = self.state["seconds"]
-        return True
+        state = self.state
+        if self.team.rank == 0 and state["rows"]:  # the run may have been killed after the state was written, and before these were
+            if state["best_epoch"] == state["epoch"] and state["batch"] == 0 and self._kept_epoch() != state["epoch"]:
+                self._save_best()
+            self.log.rewrite(state["rows"])
 
     def save_last(self):
-        """Write ``last.pt``, unless the weights are no longer numbers."""
-        model, optimiser, plateau = self._training
-        weights = model.state_dict()
+        """Write ``last.pt``, unless the weights are no longer numbers. All processes call this together."""
+        self.look()
+        self.check()
+        weights, device = self._model.state_dict(), self._device()
         if not all(torch.isfinite(value).all() for value in weights.values()):
+            self._failed_at = self.state["step"]
             self._fail()
-        saved = {
-            "about": self.about, "state": self.state, "model": weights, "optimiser": optimiser.state_dict(),
-            "plateau": plateau.state_dict(), "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        }
+        own = {
+            "rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+            "state": {name: self.state[name] for name in ("loss_sum", "examples", "waiting")},
+        }  # fmt: skip
+        processes = self.team.gathered(own)
+        with self.team.agreed():
+            if self.team.rank == 0:
+                others = {name: part.state_dict() for name, part in self._parts.items() if part is not None}
+                self._write_last({"about": self.about, "state": self.state, "processes": processes, **others})
+        self._saved_at = self.state["seconds"]
+
+    def _write_last(self, saved):
         with atomic_path(self.last_path) as temporary:
             try:
                 torch.save(saved, temporary)
             except RuntimeError as error:  # torch's own name for a full disk
                 reason = f"cannot be written ({_line(error)}); is the disk full? The state saved before is kept"
                 raise SepkitError(f"{self.last_path}: {reason}") from None
-        self._saved_at = self.state["seconds"]
+
+    def _device(self):
+        return next(self._model.parameters()).device
+
+    # --- songs ------------------------------------------------------------------------------------------
+
+    def songs(self, part):
+        """The songs of "train" or "valid" that can be read, as far as is known."""
+        left_out = self.state["left_out"][part]
+        return [WatchedTrack(track, number) for number, track in enumerate(self._songs[part]) if number not in left_out]
+
+    def leave_out(self, part, failures):
+        """Do without songs from now on; `failures` holds a (number, message) for each, or None.
+
+        Raises
+        ------
+        SepkitError
+            If the recipe is strict, or no song is left.
+        """
+        for number, message in sorted({failure for failure in failures if failure}):
+            if self.recipe.strict:
+                raise Agreed(message)
+            self.state["left_out"][part].append(number)
+            if self.team.rank == 0:
+                warnings.warn(f"{message}; this song is left out from now on", Notice, stacklevel=2)
+            if len(self.state["left_out"][part]) == len(self._songs[part]):
+                raise Agreed(f"no {part} song is left that can be read; the last: {message}")
 
     # --- the course of a run ----------------------------------------------------------------------------
+
+    def agree(self, *flags):
+        """Tell the other processes; get each flag that is set in any of them. All have the same clock then."""
+        *flags, self.state["seconds"], failed_at = self.team.largest(
+            *map(float, flags), self.state["seconds"], float(self._failed_at or 0)
+        )
+        self._failed_at = int(failed_at) or None
+        self.check()
+        return [bool(flag) for flag in flags]
 
     def budget_used(self):
         """The share of the budget used up, 0 to 1: of epochs, steps or seconds, whichever is most."""
@@ -123,48 +192,88 @@ class Run:
         waited = self.state["epoch"] - self.state["best_epoch"]
         return (self.out_of_budget() or waited >= self.recipe.patience) and self.state["batch"] == 0
 
-    def check_finite(self, loss):
-        if not torch.isfinite(loss):
+    def save_due(self):
+        """Whether the last save was long ago."""
+        return self.state["seconds"] - self._saved_at > 60 * self.recipe.save_minutes
+
+    def note_loss(self, loss, examples):
+        """Keep a loss (scalar Tensor) for the log; where reading it is free, or time has come, look whether it is a number."""
+        self._pending.append((loss.detach(), examples, self.state["step"] + 1))
+        if loss.device.type == "cpu" or len(self._pending) >= EVERY:
+            self.look()
+            if self.team.size == 1:
+                self.check()
+
+    def look(self):
+        """Read the losses that are still on the device."""
+        if not self._pending:
+            return
+        values = torch.stack([loss for loss, _, _ in self._pending]).tolist()
+        for value, (_, examples, step) in zip(values, self._pending):
+            self.must_be_finite(value, step)
+            self.state["loss_sum"] += value * examples
+            self.state["examples"] += examples
+        self._pending = []
+        if self.log.watched:
+            best = f", best {self.state['best']:.4g}" if self.state["rows"] else ""
+            text = f"{self.target}: epoch {self.state['epoch'] + 1}, step {self.state['step']}, loss {values[-1]:.4g}{best}"
+            self.log.show(self.budget_used(), text)
+
+    def must_be_finite(self, loss, step=None):
+        """Remember a loss that is not a number, until all processes know."""
+        if not math.isfinite(loss) and self._failed_at is None:
+            self._failed_at = step or self.state["step"]
+
+    def check(self):
+        """Raise a `SepkitError` if a loss was not a number."""
+        if self._failed_at is not None:
             self._fail()
 
     def _fail(self):
         state = self.state
         kept = f"; {self.best_path} keeps the best of epoch {state['best_epoch']}" if self.best_path.exists() else ""
-        raise SepkitError(
-            f"training failed in epoch {state['epoch'] + 1}, step {state['step'] + 1}: loss or weights are NaN or infinite; "
+        raise Agreed(
+            f"training failed in epoch {state['epoch'] + 1}, step {self._failed_at}: loss or weights are NaN or infinite; "
             f"start again in another folder with a smaller lr than {self.recipe.lr:g}, or with clip=1{kept}"
         )
 
-    def end_step(self, loss, examples, seconds, waited):
-        """Take note of a step; save if that was long ago."""
-        state = self.state
-        state["batch"] += 1
-        state["step"] += 1
-        state["examples"] += examples
-        state["loss_sum"] += loss * examples
-        state["seconds"] += seconds
-        state["waiting"] += waited
-        self._show(loss)
-        if state["seconds"] - self._saved_at > 60 * self.recipe.save_minutes:
-            self.save_last()
+    def end_batch(self, seconds, waited, stepped):
+        """Take note of a batch, and of a step of the optimiser if it was the last one for that."""
+        self.state["batch"] += 1
+        self.state["step"] += stepped
+        self.state["seconds"] += seconds
+        self.state["waiting"] += waited
 
     def end_epoch(self, valid_loss, lr):
-        """Log the epoch, keep the model if it is the best so far, and save the state."""
+        """Log the epoch, keep the weights that were validated if they are the best so far, and save the state."""
+        self.look()
+        self.agree()
         state = self.state
+        sums = self.team.gathered((state["loss_sum"], state["examples"]))
+        total, examples = (sum(values) for values in zip(*sums))
         state["epoch"] += 1
         row = dict(
-            epoch=state["epoch"], step=state["step"], train_loss=state["loss_sum"] / max(1, state["examples"]),
+            epoch=state["epoch"], step=state["step"], train_loss=total / max(1, examples),
             valid_loss=valid_loss, lr=lr, seconds=round(state["seconds"], 3), waiting=round(state["waiting"], 3),
-        )
+        )  # fmt: skip
         state["rows"].append(row)
         state.update(batch=0, loss_sum=0.0, examples=0, waiting=0.0)
         if valid_loss < state["best"]:
             state.update(best=valid_loss, best_epoch=state["epoch"])
-            save(self.best_path, self.model, {**self.about, **row, "provenance": self._provenance})
         self.save_last()
-        self._write_log()
-        if self._report:
-            self._report(row)
+        with self.team.agreed():
+            if self.team.rank == 0:
+                if state["best_epoch"] == state["epoch"]:
+                    self._save_best()
+                write_json(self.out / "run.json", {**self.about, "provenance": self._provenance})
+                self.log.write(state["rows"])
+
+    def _kept_epoch(self):
+        return read_header(self.best_path)["extra"].get("epoch") if self.best_path.exists() else None
+
+    def _save_best(self):
+        judged = self._parts.get("ema")
+        save(self.best_path, judged.module if judged else self._model, {**self.about, **self.state["rows"][-1], "provenance": self._provenance})
 
     def interrupt(self):
         """Save and stop, saying how to go on."""
@@ -173,67 +282,6 @@ class Run:
         raise KeyboardInterrupt(
             f"stopped in epoch {state['epoch'] + 1} after step {state['step']}; the same call resumes from {self.last_path}"
         )
-
-    def _write_log(self):
-        write_json(self.out / "run.json", {**self.about, "provenance": self._provenance})
-        with atomic_path(self.out / "log.csv") as temporary, open(temporary, "w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(self.state["rows"])
-
-    # --- progress ---------------------------------------------------------------------------------------
-
-    @contextmanager
-    def display(self, progress):
-        """A progress bar with the time left, on a terminal only."""
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        self._report = progress if callable(progress) else None
-        console = Console(stderr=True)
-        if progress is not True or not console.is_terminal:
-            yield
-            return
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-        with Progress(*columns, console=console) as bar:
-            self._bar = bar, bar.add_task(self.target, total=1.0, completed=self.budget_used())
-            try:
-                yield
-            finally:
-                self._bar = None
-
-    def _show(self, loss):
-        if self._bar:
-            bar, task = self._bar
-            best = f", best {self.state['best']:.4g}" if self.state["rows"] else ""
-            text = f"{self.target}: epoch {self.state['epoch'] + 1}, step {self.state['step']}, loss {loss:.4g}{best}"
-            bar.update(task, completed=self.budget_used(), description=text)
-
-
-@contextmanager
-def interruptible():
-    """Let Ctrl-C wait for the end of a step; the second one stops at once.
-
-    Yields
-    ------
-    callable
-        Whether Ctrl-C has been pressed.
-    """
-    pressed = []
-    if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
-        yield lambda: False
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def note(number, frame):
-        pressed.append(True)
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _refuse_difference(out, then, now):
