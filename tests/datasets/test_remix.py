@@ -371,6 +371,11 @@ def test_the_numbers_of_the_recipe_arrive():
     assert (made.seed, made.mix_prob, made.target_index) == (5, 0.5, 0)
 
 
+def test_a_cut_as_long_as_the_chunk_fits():
+    made = build(**PLAIN, chunk_seconds=0.10012, cut_seconds=0.10012)  # 800.96 samples, of which chunks have 800
+    assert made(noise(), range(4), 0)[0].shape[-1] == 800
+
+
 def test_without_augmentation_the_mixture_is_the_sum():
     mixture, target = build(**PLAIN)(noise(), range(4), 0)
     torch.testing.assert_close(mixture, noise().sum(1))

@@ -48,7 +48,7 @@ def pipeline(recipe, stems, target, sample_rate, speech=None):
         raise unknown("target", target, stems)
     objects = []
     if recipe.cut_seconds:
-        objects.append(Cut(round(recipe.cut_seconds * sample_rate)))
+        objects.append(Cut(int(recipe.cut_seconds * sample_rate)))
     if recipe.gain_prob and (recipe.gains or recipe.gain_db):
         objects.append(Gain(recipe.gains, recipe.gain_db, recipe.gain_prob))
     for kind, prob in ((SwapChannels, recipe.swap), (Polarity, recipe.polarity), (Silence, recipe.silence)):

@@ -45,7 +45,8 @@ class SpeechRemix:
       is heard; `as_published` leaves the target, and changes nothing else.
 
     The speech is mono and goes to all channels alike. Where the speech or the
-    accompaniment is silent, there is no SNR: they are added as they are.
+    accompaniment is silent, there is no SNR: they are added as they are. An
+    accompaniment that is merely faint is raised to the SNR like any other.
     """
 
     def __init__(self, speech, prob, snr=(-5, 15), as_published=False):
