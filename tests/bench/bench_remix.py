@@ -42,7 +42,8 @@ def by_example(stems, indices, epoch):
     gains, swaps = draws.uniform("gain", len(STEMS)).tolist(), draws.uniform("swap", len(STEMS)).tolist()
     pairs = []
     for example, its_gains, its_swaps in zip(stems, gains, swaps, strict=True):
-        parts = [(part.flip(0) if swap < 0.5 else part) * (0.25 + gain) for part, gain, swap in zip(example, its_gains, its_swaps, strict=True)]
+        draws_of = zip(example, its_gains, its_swaps, strict=True)
+        parts = [(part.flip(0) if swap < 0.5 else part) * (0.25 + gain) for part, gain, swap in draws_of]
         pairs.append((sum(parts), parts[0]))
     return tuple(torch.stack(side) for side in zip(*pairs, strict=True))
 
