@@ -1,5 +1,7 @@
 """The one place that names a device."""
 
+from contextlib import contextmanager
+
 from .errors import SepkitError, unknown
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -32,3 +34,21 @@ def resolve_device(device="auto"):
     if kind == "cuda" and ":" in name and not 0 <= int(name.split(":")[1]) < torch.cuda.device_count():
         raise SepkitError(f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA device(s), counted from 0")
     return torch.device(name)
+
+
+@contextmanager
+def denormals_as_zero():
+    """Let numbers below 1e-38 count as zero, on processors that can. Also a decorator.
+
+    Weight decay drives the weights of outputs that are never needed (bins above the music's
+    highest frequency) towards zero without end. Once they are that small, a processor takes
+    many times as long for a product with them: measured, five times as long for a step of
+    Open-Unmix.
+    """
+    import torch
+
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

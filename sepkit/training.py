@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from . import training_processes
 from .datasets.chunks import check_alike
 from .datasets.loading import loader
-from .device import resolve_device
+from .device import denormals_as_zero, resolve_device
 from .errors import SepkitError, unknown
 from .training_batches import Batches, examples, make_chunks, readable
 from .training_memory import enough_memory, enough_memory_for
@@ -26,6 +26,7 @@ from .training_songs import UnreadableSong
 __all__ = ["STUDENT", "STUDENT_MODEL", "Recipe", "cosine", "examples", "loader", "make_chunks", "set_lr", "train"]
 
 
+@denormals_as_zero()
 def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto", target=None, progress=True, speech=None):
     """Train a model for one target; run it again to go on where it stopped.
 
