@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from .errors import SepkitError, unknown
 
 SCHEDULES = ("plateau", "cosine", "epochs", "steps", "constant")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 LOGS = ("csv", "tensorboard")
 _POSITIVE = ("batch", "chunk_seconds", "samples_per_track", "accumulate", "lr", "decay", "decay_every", "epochs")
 _NOT_NEGATIVE = ("weight_decay", "warm_up", "workers", "save_minutes", "patience")
@@ -68,8 +69,8 @@ class Recipe:
         The budget; training ends with whichever is used up first.
     seed : int
         For chunks and dropout. Initial weights are the caller's: seed before `build`.
-    precision : str
-        Lightning Fabric's: ``"32-true"``, ``"bf16-mixed"``, ...
+    precision : {"32-true", "bf16-mixed", "16-mixed"}
+        Lightning Fabric's. Mixed: the network's products in 16 bits, weights and audio in 32.
     workers : int
         Processes that prepare chunks; 0 prepares them in the loop.
     cache : str, optional
@@ -132,6 +133,8 @@ class Recipe:
     def __post_init__(self):
         if self.schedule not in SCHEDULES:
             raise unknown("schedule", self.schedule, SCHEDULES)
+        if self.precision not in PRECISIONS:
+            raise unknown("precision", self.precision, PRECISIONS)
         object.__setattr__(self, "log", (self.log,) if isinstance(self.log, str) else tuple(self.log))
         for name in self.log:
             if name not in LOGS:

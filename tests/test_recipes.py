@@ -4,6 +4,8 @@ import torch
 from sepkit import models
 from sepkit.errors import SepkitError
 from sepkit.recipes import _STUDENT, recipe_for
+from sepkit.training import Recipe
+from sepkit.training_schedules import factor
 
 
 @pytest.mark.parametrize("name", _STUDENT)
@@ -24,10 +26,37 @@ def test_every_student_network_takes_a_step_of_its_recipe(name):
     assert len(grads) > 0.9 * sum(1 for _ in model.parameters()) and sum(float(grad.abs().sum()) for grad in grads) > 0
 
 
-def test_paper_recipes_are_the_authors():
-    assert recipe_for("open-unmix", "paper")[0].lr == 1e-3 and recipe_for("open-unmix", "paper")[1] == {}
-    assert recipe_for("resunet-ismir2021", "paper")[0].max_steps == 500_000
-    assert recipe_for("bsrnn", "paper")[0].chunk_seconds == 3.0
+def sizes(recipe, points):
+    """The step size after so many (steps, epochs)."""
+    return [recipe.lr * factor(recipe, step, epoch) for step, epoch in points]
+
+
+def test_paper_recipe_of_open_unmix_is_its_authors():
+    """facts of Stöter et al. 2019; all other values are the defaults, tested with the loop."""
+    recipe, settings = recipe_for("open-unmix", "paper")
+    assert recipe == Recipe() and settings == {}
+
+
+def test_paper_recipe_of_bsrnn_is_its_authors():
+    """Luo and Yu 2022, sections IV and V."""
+    recipe, _ = recipe_for("bsrnn", "paper")
+    assert (recipe.chunk_seconds, recipe.cut_seconds, recipe.activity, recipe.mix_prob) == (6.0, 3.0, True, 1.0)
+    assert (recipe.gains, recipe.gain_db, recipe.gain_prob, recipe.silence, recipe.normalise) == (None, (-10, 10), 1.0, 0.1, True)
+    assert (recipe.batch, recipe.clip, recipe.epochs, recipe.patience, recipe.weight_decay) == (16, 5.0, 100, 10, 0.0)
+    assert 86 * recipe.samples_per_track / recipe.batch == pytest.approx(10_000, rel=1e-3)  # batches an epoch, with MUSDB18's songs
+    assert sizes(recipe, [(0, 0), (10_000, 1), (20_000, 2), (990_000, 99)]) == pytest.approx([1e-3, 1e-3, 0.98e-3, 0.98**49 * 1e-3])
+
+
+@pytest.mark.parametrize("name", ["resunet-ismir2021", "resunet-subbandtime"])
+def test_paper_recipe_of_resunet_is_its_authors(name):
+    """Kong et al. 2021 and their code: warm-up over 1000 steps, then nine tenths after every 15,000."""
+    recipe, _ = recipe_for(name, "paper")
+    assert (recipe.batch, recipe.chunk_seconds, recipe.max_steps, recipe.amsgrad, recipe.clip) == (16, 3.0, 500_000, True, None)
+    assert sizes(recipe, [(0, 0), (500, 0), (1000, 0), (14_999, 1), (15_000, 1), (45_000, 4)]) == pytest.approx(
+        [0, 5e-4, 1e-3, 1e-3, 9e-4, 0.9**3 * 1e-3]
+    )
+    assert recipe.epochs * 86 * recipe.samples_per_track / recipe.batch > recipe.max_steps  # the steps end it, not the epochs
+    assert recipe.patience >= recipe.epochs
 
 
 @pytest.mark.parametrize(

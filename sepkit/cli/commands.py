@@ -14,7 +14,9 @@ from .evaluate import EXAMPLES, evaluate
 from .experiment import EXAMPLES as EXPERIMENT_EXAMPLES
 from .experiment import experiment
 from .reproduce import EPILOG, reproduce
-from .console import assignments, complain, note, on_terminal, plainly, print_json, print_table, progress
+from .train import EXAMPLES as TRAIN_EXAMPLES
+from .train import train
+from .console import complain, note, plainly, print_json, print_table, progress
 
 app = typer.Typer(
     help="Music source separation: separate, train, evaluate, and reproduce the field's tables.",
@@ -146,62 +148,7 @@ app.command(epilog=EXAMPLES)(plainly(evaluate))
 app.command(epilog=EXPERIMENT_EXAMPLES)(plainly(experiment))
 
 
-@app.command(epilog="Example: sepkit train --model open-unmix --target vocals --data band --size student --out runs/vocals")
-@plainly
-def train(
-    model: Annotated[str, typer.Option(help="A network, see: sepkit models.")] = "open-unmix",
-    target: Annotated[str, typer.Option(help="The stem to estimate.")] = "vocals",
-    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.")] = "band",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the run; again on the same folder resumes.", show_default="runs/MODEL-TARGET"),
-    ] = None,
-    size: Annotated[
-        str,
-        typer.Option(help="student (minutes on a laptop) or paper (the authors' network and recipe)."),
-    ] = "student",
-    preset: Annotated[str, typer.Option(help="Size of the band.")] = "student",
-    loss: Annotated[str | None, typer.Option(help="mse, l1, dual or nmse.", show_default="the recipe's")] = None,
-    lr: Annotated[float | None, typer.Option(help="Step size.", show_default="1e-3; student 5e-3")] = None,
-    batch: Annotated[int | None, typer.Option(help="Examples a step.", show_default="16; student 8")] = None,
-    chunk_seconds: Annotated[float | None, typer.Option(help="Seconds an example.", show_default="6; student 3")] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most so many epochs.", show_default="1000")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="At most so many steps.", show_default="none; student 3000")] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="At most so many seconds.", show_default="none")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that prepare examples.", show_default="0")] = None,
-    recipe: Annotated[
-        list[str] | None,
-        typer.Option(help="Any other part of the recipe, NAME=VALUE; may be repeated.", show_default="the recipe's"),
-    ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option(help="Setting of the network, such as hidden=256; may be repeated.", show_default="the size's"),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="For weights, examples and dropout.")] = 0,
-    device: Device = "auto",
-):
-    """Train a network for one target; Ctrl-C saves, and the same command goes on."""
-    from .. import models, training
-    from ..datasets import open_tracks
-    from ..recipes import recipe_for
-
-    import torch
-
-    base, settings = recipe_for(model, size)
-    given = {"loss": loss, "lr": lr, "batch": batch, "chunk_seconds": chunk_seconds, "epochs": epochs, "max_steps": max_steps,
-             "max_seconds": max_seconds, "workers": workers}  # fmt: skip
-    chosen = {name: value for name, value in given.items() if value is not None}
-    plan = base.but(**{**chosen, **assignments(recipe, "--recipe"), "seed": seed})
-    torch.manual_seed(seed)
-    network = models.build(model, target=target, **{**settings, **assignments(setting, "--setting")})
-    opened = {
-        part: open_tracks(data, part, sample_rate=network.sample_rate, channels=network.channels, preset=preset)
-        for part in ("train", "valid")
-    }
-    best = training.train(
-        network, opened["train"], opened["valid"], out or Path("runs") / f"{model}-{target}", plan, device, target, on_terminal()
-    )
-    typer.echo(str(best))
+app.command(epilog=TRAIN_EXAMPLES)(plainly(train))
 
 
 def main(arguments=None):

@@ -37,7 +37,7 @@ def data_set_name(data):
     return data if data in DATASETS else f"folder:{Path(data).resolve().name}"
 
 
-def open_tracks(data, split=None, root=None, sample_rate=None, channels=None, preset=None):
+def open_tracks(data, split=None, root=None, sample_rate=None, channels=None, preset=None, damaged=None):
     """Open a data set.
 
     Parameters
@@ -55,6 +55,8 @@ def open_tracks(data, split=None, root=None, sample_rate=None, channels=None, pr
         Read at this rate, as mono (1) or stereo (2).
     preset : str, optional
         Which size of the band; rendered when it is missing.
+    damaged : callable, optional
+        Gets the error of each song that cannot be opened, which is left out then.
 
     Returns
     -------
@@ -72,7 +74,7 @@ def open_tracks(data, split=None, root=None, sample_rate=None, channels=None, pr
     paths = _choose(_songs(folder), split)
     if not paths:
         raise SepkitError(f"{folder}: no songs{f' for {split}' if split else ''} found; expected {_LAYOUT}")
-    return [_open(path, sample_rate, channels) for path in paths]
+    return _readable(paths, sample_rate, channels, damaged)
 
 
 _LAYOUT = "SONG/vocals.wav ..., train/SONG/vocals.wav ..., or SONG.stem.mp4"
@@ -129,6 +131,18 @@ def _validation(pool):
 
     named = [path for path in pool if path.name.removesuffix(SUFFIX) in VALIDATION]
     return named or pool[EVERY // 2 :: EVERY] or pool[1:]
+
+
+def _readable(paths, sample_rate, channels, damaged):
+    tracks = []
+    for number, path in enumerate(paths, 1):
+        try:
+            tracks.append(_open(path, sample_rate, channels))
+        except SepkitError as error:
+            if damaged is None or (number == len(paths) and not tracks):
+                raise
+            damaged(error)
+    return tracks
 
 
 def _open(path, sample_rate, channels):

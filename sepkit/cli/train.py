@@ -1,0 +1,160 @@
+"""``sepkit train``: train a network, alone or with several processes."""
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import assignments, complain, describe, note, on_terminal
+
+EXAMPLES = (
+    "Example: sepkit train --model open-unmix --target vocals --data band --size student --out runs/vocals. "
+    "On two GPUs, or with two processes on a CPU: torchrun --nproc-per-node 2 -m sepkit train --out runs/vocals. "
+    "On several machines, one torchrun each, such as by SLURM: srun --ntasks-per-node 1 torchrun --nnodes $SLURM_NNODES "
+    "--nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint HOST:29500 --rdzv-id $SLURM_JOB_ID -m sepkit train --out runs/vocals; "
+    "HOST is one of them, and the folder of the run is one that all of them see."
+)
+_REMIX, _LOOP, _RUN = "What it is trained on", "How it is trained", "The run"
+
+
+def train(
+    model: Annotated[str, typer.Option(help="A network, see: sepkit models.")] = "open-unmix",
+    target: Annotated[str, typer.Option(help="The stem to estimate.")] = "vocals",
+    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.")] = "band",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run; again on the same folder resumes.", show_default="runs/MODEL-TARGET"),
+    ] = None,
+    size: Annotated[
+        str,
+        typer.Option(help="student (minutes on a laptop) or paper (the authors' network and recipe)."),
+    ] = "student",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(help="Setting of the network, such as hidden=256; may be repeated.", show_default="the size's"),
+    ] = None,
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Any other part of the recipe, NAME=VALUE, such as clip=5 or gains=null; may be repeated.", show_default="the size's"
+        ),
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Size of the band.", rich_help_panel=_REMIX)] = "student",
+    chunk_seconds: Annotated[
+        float | None, typer.Option(help="Seconds an example.", show_default="6; student 3", rich_help_panel=_REMIX)
+    ] = None,
+    mix_prob: Annotated[
+        float | None,
+        typer.Option(help="How often an example's stems come from different songs.", show_default="1", rich_help_panel=_REMIX),
+    ] = None,
+    activity: Annotated[
+        bool | None,
+        typer.Option("--activity/--anywhere", help="Examples from where stems can be heard.", show_default="the size's", rich_help_panel=_REMIX),
+    ] = None,
+    speech: Annotated[
+        str | None,
+        typer.Option(help="Speech in place of vocals: band, or a folder, such as of LibriSpeech.", show_default="none", rich_help_panel=_REMIX),
+    ] = None,
+    speech_prob: Annotated[
+        float | None,
+        typer.Option(help="How often.", show_default="0; with --speech 0.2", rich_help_panel=_REMIX),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Stop at a song that cannot be read, instead of leaving it out.", rich_help_panel=_REMIX),
+    ] = False,
+    loss: Annotated[
+        str | None, typer.Option(help="mse, l1, dual or nmse.", show_default="the recipe's", rich_help_panel=_LOOP)
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help="Step size.", show_default="1e-3; student 5e-3", rich_help_panel=_LOOP)] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Examples at once, in each process.", show_default="16; student 8", rich_help_panel=_LOOP)
+    ] = None,
+    accumulate: Annotated[int | None, typer.Option(help="Batches a step.", show_default="1", rich_help_panel=_LOOP)] = None,
+    ema: Annotated[
+        float | None,
+        typer.Option(help="Average the weights over about 1 / (1 - EMA) steps.", show_default="none", rich_help_panel=_LOOP),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed.", show_default="32-true", rich_help_panel=_LOOP)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="For weights, examples and dropout.", rich_help_panel=_LOOP)] = 0,
+    epochs: Annotated[int | None, typer.Option(help="At most so many epochs.", show_default="1000", rich_help_panel=_RUN)] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(help="At most so many steps.", show_default="none; student 3000", rich_help_panel=_RUN)
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(help="At most so many seconds.", show_default="none", rich_help_panel=_RUN)
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that prepare examples.", show_default="0", rich_help_panel=_RUN)] = None,
+    log: Annotated[
+        str | None, typer.Option(help="tensorboard, besides log.csv.", show_default="log.csv alone", rich_help_panel=_RUN)
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.", rich_help_panel=_RUN)
+    ] = "auto",
+):
+    """Train a network for one target; Ctrl-C saves, and the same command goes on."""
+    from ..training_processes import place
+
+    given = {
+        "loss": loss, "lr": lr, "batch": batch, "accumulate": accumulate, "ema": ema, "precision": precision, "workers": workers,
+        "chunk_seconds": chunk_seconds, "mix_prob": mix_prob, "activity": activity, "epochs": epochs, "max_steps": max_steps,
+        "max_seconds": max_seconds, "log": None if log is None else ("csv", *log.split(",")), "strict": strict or None,
+        "speech_prob": 0.2 if speech and speech_prob is None else speech_prob,
+    }  # fmt: skip
+    chosen = {name: value for name, value in given.items() if value is not None} | assignments(recipe, "--recipe") | {"seed": seed}
+    with one_voice(*place()) as first:
+        best = _train(model, target, data, out, size, preset, chosen, assignments(setting, "--setting"), speech, device, first)
+        if first:
+            typer.echo(str(best))
+
+
+def _train(model, target, data, out, size, preset, chosen, settings, speech, device, first):
+    """The checkpoint that the training of these choices has brought."""
+    import torch
+
+    from .. import models, training
+    from ..datasets import open_tracks
+    from ..device import resolve_device
+    from ..recipes import recipe_for
+
+    base, usual = recipe_for(model, size)
+    plan, device = base.but(**chosen), resolve_device(device)
+    torch.manual_seed(plan.seed)
+    network = models.build(model, target=target, **{**usual, **settings})
+    damaged = None if plan.strict else lambda error: note(f"{describe(error)}; this song is left out") if first else None
+    opened = [
+        open_tracks(data, part, sample_rate=network.sample_rate, channels=network.channels, preset=preset, damaged=damaged)
+        for part in ("train", "valid")
+    ]
+    voices = None
+    if plan.speech_prob:
+        from ..datasets.speech import open_speech
+
+        voices = open_speech(speech or "band", "train", network.sample_rate, preset=preset)
+    folder = out or Path("runs") / f"{model}-{target}"
+    return training.train(network, *opened, folder, plan, device, target, on_terminal(), voices)
+
+
+@contextmanager
+def one_voice(rank, world):
+    """Let the first process speak; another one only of what happened to it alone. Yields whether this is the first."""
+    from ..errors import SepkitError
+    from ..training_processes import Agreed
+
+    try:
+        yield rank == 0
+    except KeyboardInterrupt as stop:
+        if rank == 0 and str(stop):
+            note(stop)
+        elif rank:
+            raise typer.Exit(130) from None
+        raise
+    except Exception as error:
+        if rank == 0:
+            raise
+        if not isinstance(error, Agreed):
+            complain(SepkitError(f"process {rank} of {world}: {describe(error)}"))
+        raise typer.Exit(1) from None
