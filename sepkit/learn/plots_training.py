@@ -1,0 +1,90 @@
+"""Curves of a training run: live while a notebook trains, or from its log. Chapters 04 and 07 use them."""
+
+import csv
+from pathlib import Path
+
+from ..errors import SepkitError
+from . import plots
+
+
+def curves(rows, title=""):
+    """Training loss, validation loss and step size over the steps.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Rows of a run's log, each with step, train_loss, valid_loss and lr.
+    title : str
+
+    Returns
+    -------
+    Figure
+    """
+    steps = [row["step"] for row in rows]
+    fig, (left, right) = plots.figure(1, 2, height=2.5, width_ratios=[3, 1.4])
+    left.plot(steps, [row["train_loss"] for row in rows], ".-", label="training: chunks")
+    left.plot(steps, [row["valid_loss"] for row in rows], ".-", label="validation: whole songs")
+    best = min(rows, key=lambda row: row["valid_loss"])
+    left.plot(best["step"], best["valid_loss"], "o", markersize=8, fillstyle="none", color=plots.CYCLE[1], label=f"best: {best['valid_loss']:.3g}")
+    left.set(xlabel="step", ylabel="loss", title=title or f"after {steps[-1]} steps", xlim=(0, None))
+    if all(row[name] > 0 for row in rows for name in ("train_loss", "valid_loss")):
+        left.set_yscale("log")
+    left.grid(True)
+    left.legend()
+    right.plot(steps, [row["lr"] for row in rows], ".-", color=plots.CYCLE[2])
+    right.set(xlabel="step", title="step size", xlim=(0, None), ylim=(0, None))
+    right.grid(True)
+    return fig
+
+
+class LiveCurves:
+    """The curves of a run while it goes on: give it to `sepkit.training.train` as `progress`.
+
+    One figure is displayed and replaced as rows come. Without a notebook
+    nothing is shown, and the rows are kept.
+
+    Parameters
+    ----------
+    title : str
+
+    Attributes
+    ----------
+    rows : list of dict
+        The log so far.
+    """
+
+    def __init__(self, title=""):
+        self.title, self.rows, self._handle = title, [], None
+
+    def __call__(self, row):
+        from IPython import get_ipython
+        from IPython.display import Image, display
+
+        self.rows.append(row)
+        if get_ipython() is None:
+            return
+        alt = f"step {row['step']}: training loss {row['train_loss']:.4g}, validation loss {row['valid_loss']:.4g}"
+        image = Image(plots.png(curves(self.rows, self.title)), format="png", alt=alt, metadata={"alt": alt})
+        if self._handle is None:
+            self._handle = display(image, display_id=True)
+        else:
+            self._handle.update(image)
+
+
+def read_log(folder):
+    """The rows of a run's ``log.csv``, as numbers.
+
+    Raises
+    ------
+    SepkitError
+        If there is none, or no epoch is finished.
+    """
+    path = Path(folder) / "log.csv"
+    try:
+        with open(path, newline="") as file:
+            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    except FileNotFoundError:
+        raise SepkitError(f"{path}: no such file; the folder of a run was expected, after its first epoch") from None
+    if not rows:
+        raise SepkitError(f"{path}: no epoch is finished yet")
+    return rows
