@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from .activity import activity
 from .console import assignments, note, plainly, print_json, print_table, progress
 
 app = typer.Typer(help="Render, download and list data sets.", no_args_is_help=True)
@@ -96,6 +97,9 @@ def augment(
         folder = write(data, out, **amounts, speed_by=speed_by, with_valid=with_valid, preset=preset, root=root,
                        workers=workers, progress=update, say=note)  # fmt: skip
     typer.echo(str(folder))
+
+
+app.command(epilog="Example: sepkit data activity --data band --split train")(activity)
 
 
 def _numbers(text, option):

@@ -10,7 +10,9 @@ chunk, averaged over channels (so that mono and its stereo copy are judged alike
 opposite channels do not cancel), and counted as if sampled at 44.1 kHz, so that it does not
 depend on the sample rate. The threshold of 1e-3 is then -74 dB below full
 scale, and the silent chunk's 1e-5 lies below it. Chunks that two segments share
-count in both.
+count in both. Nor does the paper say what becomes of a song's end: here a last segment
+holds what is left, and only the chunks it has are counted; so too in songs shorter than a
+segment.
 """
 
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ QUANTILE = 0.15
 SILENT = 1e-5
 LEAST = 1e-3
 #: Part of every cached index's name: another method is another index.
-METHOD = f"{SECONDS} {CHUNKS} {QUANTILE} {SILENT} {LEAST}; 1"
+METHOD = f"{SECONDS} {CHUNKS} {QUANTILE} {SILENT} {LEAST}; 2"
 #: Chunks read at a time: a minute, so that long songs are not held whole.
 BLOCK = 100
 
@@ -41,7 +43,7 @@ class Activity:
     ----------
     starts : list of dict
         For each track {stem: first samples of its active segments}; none for a stem
-        that is silent throughout.
+        that is hardly ever heard.
     segments : list of int
         Segments of each track, active or not.
     frames : int
@@ -53,19 +55,19 @@ class Activity:
     frames: int
 
     def statistics(self):
-        """One row a stem: its segments, how many are kept, and in how many songs it is silent throughout.
+        """One row a stem: its segments, how many are kept, and in how many songs none is.
 
         Returns
         -------
         list of dict
-            stem, songs, segments, kept, share (kept of segments), kept_a_song (mean), silent_songs
+            stem, songs, segments, kept, share (kept of segments), kept_a_song (mean), songs_without
         """
         rows = []
         for stem in self.starts[0]:
             kept = [len(starts[stem]) for starts in self.starts]
             rows.append(dict(
                 stem=stem, songs=len(kept), segments=sum(self.segments), kept=sum(kept), share=sum(kept) / sum(self.segments),
-                kept_a_song=sum(kept) / len(kept), silent_songs=kept.count(0),
+                kept_a_song=sum(kept) / len(kept), songs_without=kept.count(0),
             ))  # fmt: skip
         return rows
 
@@ -127,25 +129,23 @@ def chunk_energies(track, stem):
     Returns
     -------
     ndarray
-        float64, (chunks,): the whole chunks of the track. A track that is shorter than a
-        segment is padded with silence to its last chunk.
+        float64, (chunks,). The last one is padded with silence.
     """
     size = _chunk(track.sample_rate)
-    count = track.samples // size if track.samples >= CHUNKS * size else -(-track.samples // size)
     energies = []
-    for first in range(0, count, BLOCK):
-        start = first * size
-        block = track.stem(stem, start, min(BLOCK * size, count * size - start, track.samples - start)).numpy()
+    for start in range(0, track.samples, BLOCK * size):
+        block = track.stem(stem, start, min(BLOCK * size, track.samples - start)).numpy()
         squares = np.square(block, dtype=np.float64).mean(0)                       # (frames,)
         energies.append(np.pad(squares, (0, -len(squares) % size)).reshape(-1, size).sum(1))
     return np.concatenate(energies) * (44100 / track.sample_rate)
 
 
 def segments_of(energies):
-    """The chunks' energies by segments: (segments, 10), or (1, fewer) when the track is shorter than one."""
-    if len(energies) < CHUNKS:
-        return energies[None]
-    return np.lib.stride_tricks.sliding_window_view(energies, CHUNKS)[:: CHUNKS // 2]
+    """The chunks' energies by segments: (segments, 10), NaN where the last one is longer than the track."""
+    hop = CHUNKS // 2
+    missing = max(CHUNKS - len(energies), -(len(energies) - CHUNKS) % hop)
+    padded = np.pad(energies, (0, missing), constant_values=np.nan)
+    return np.lib.stride_tricks.sliding_window_view(padded, CHUNKS)[::hop]
 
 
 def active_segments(energies):
@@ -159,8 +159,9 @@ def active_segments(energies):
     Returns
     -------
     ndarray
-        int, ascending. Of a track shorter than a segment, only the chunks it has are counted.
+        int, ascending
     """
-    segments = np.where(segments_of(energies) > 0, segments_of(energies), SILENT)
-    threshold = max(np.quantile(segments, QUANTILE), LEAST)
-    return np.flatnonzero((segments > threshold).mean(1) > 0.5)
+    segments = segments_of(np.where(energies > 0, energies, SILENT))
+    threshold = max(np.nanquantile(segments, QUANTILE), LEAST)
+    loud, there = segments > threshold, ~np.isnan(segments)
+    return np.flatnonzero(loud.sum(1) > 0.5 * there.sum(1))

@@ -35,9 +35,8 @@ class Chunks(Dataset):
     activity : Activity, optional
         Take excerpts where there is something to hear, see `sepkit.datasets.activity`:
         in a remix each stem from one of its own active segments, in a real song
-        all stems from one of the target's. Tracks in which a stem is silent
-        throughout give no such stem to a remix; where it is the target of a real song,
-        the place is any.
+        all stems from one of the target's. Tracks in which a stem has no active segment
+        do not give it to remixes; where it is the target of a real song, the place is any.
     random_start : bool
         False: the same excerpts in every epoch, `per_track` of each track from its
         beginning to its end at equal distances (or of its active segments, their
@@ -129,13 +128,13 @@ class Chunks(Dataset):
         return low + min(int(within * (high - low + 1)), high - low)
 
     def _tracks_with(self, stem):
-        """Numbers of the tracks that give this stem to remixes: those in which it sounds, if any are known."""
+        """Numbers of the tracks that give this stem to remixes: those in which it is active, if any."""
         everyone = range(len(self.tracks))
         if self.activity is None:
             return everyone
         sounding = [number for number in everyone if len(self.activity.starts[number][stem])]
         if not sounding and stem == self.target:
-            raise SepkitError(f"{stem}: silent throughout in all {len(self.tracks)} tracks; choose another target, or train without activity")
+            raise SepkitError(f"{stem}: no active segment in any of the {len(self.tracks)} tracks; choose another target, or train without activity")
         return sounding or everyone
 
     def _order(self):

@@ -182,7 +182,7 @@ def silent():
         (dict(tracks=[*numbered(1), MemoryTrack("odd", {s: torch.ones(2, 99) for s in STEMS}, 8000)]), "odd: sample rate 8000, but t0 has 1000"),
         (dict(tracks=[*numbered(1), MemoryTrack("odd", {"vocals": torch.ones(2, 99)}, RATE)]), "odd: stems"),
         (dict(tracks=silent(), activity=activity.find(silent()), mix_prob=0.5), "say by target=... which stem"),
-        (dict(tracks=silent(), activity=activity.find(silent()), target="vocals"), "vocals: silent throughout in all 1 tracks"),
+        (dict(tracks=silent(), activity=activity.find(silent()), target="vocals"), "vocals: no active segment in any of the 1 tracks"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named(change, message):

@@ -1,0 +1,38 @@
+"""``sepkit data activity``: where the stems of a data set can be heard."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import plainly, print_json, print_table
+
+
+@plainly
+def activity(
+    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.")] = "band",
+    split: Annotated[str | None, typer.Option(help="train, valid or test.", show_default="all songs")] = None,
+    preset: Annotated[str, typer.Option(help="Size of the band.")] = "student",
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the index.", show_default="activity/ in the data root"),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Songs at a time.", min=1, show_default="one a core")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+):
+    """Find the active segments of every stem, keep them in an index, and count them.
+
+    Segments of 6 s, overlapping by half, as in the paper of the band-split RNN;
+    train with --recipe activity=true to use them.
+    """
+    from ..datasets import activity, open_tracks
+
+    rows = activity.find(open_tracks(data, split, preset=preset), cache, workers).statistics()
+    if as_json:
+        return print_json(rows)
+    shown = [
+        (row["stem"], row["songs"], row["segments"], row["kept"], f"{row['share']:.0%}", f"{row['kept_a_song']:.1f}", row["songs_without"])
+        for row in rows
+    ]
+    columns = ("stem", "songs", "segments", "active", "share", "active a song", "songs without")
+    print_table(f"active segments of {data}", columns, shown)
