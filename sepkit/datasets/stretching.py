@@ -77,8 +77,8 @@ def pitch_shift(audio, semitones, sample_rate):
     """Move the pitch by `semitones`; the length stays.
 
     Stretched in time, then resampled to the old length. Formants move along.
-    Shifted down, nothing is left in the top of the spectrum (above 19.6 kHz
-    for -2 semitones at 44.1 kHz).
+    The top of the spectrum pays for it: at 44.1 kHz, 2 semitones down leave
+    little above 18 kHz and nothing above 19.6; 2 up lose what lay there.
 
     Parameters
     ----------

@@ -102,14 +102,15 @@ def _start_worker():
     threading.Thread(target=follow, daemon=True).start()
 
 
-def render_all(jobs, workers, advance, render=render_song):
+def render_all(jobs, workers, advance, render=None):
     """Render (folder, plan) pairs on `workers` processes; calls `advance()` after each song.
 
-    `render` is what does it, and a job its arguments.
+    `render` is what does it, `render_song` by default, and a job its arguments.
 
     Workers are spawned, not forked: the state of threads and of the speech
     library is not copied, and every platform behaves alike.
     """
+    render = render or render_song
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:
             render(*job)
