@@ -18,6 +18,7 @@ import torch
 
 from .. import metrics, models, separation, training
 from ..datasets import MemoryTrack, data_set_name, open_tracks
+from ..datasets.loading import decoded
 from ..device import resolve_device
 from ..errors import SepkitError
 from ..files import provenance, shipped
@@ -141,9 +142,11 @@ class _Laboratory:
         key = (split, model.sample_rate, model.channels, data)
         if key not in self._opened:
             preset = self.preset if data is None and self.data == "band" else None
-            self._opened[key] = open_tracks(
+            tracks = open_tracks(
                 data or self.data, split, self.root, sample_rate=model.sample_rate, channels=model.channels, preset=preset
             )
+            in_memory = self.plan.recipe.cache == "memory" and split != "test"  # test songs are scored as they are
+            self._opened[key] = decoded(tracks) if in_memory else tracks
         return self._opened[key]
 
     def voices(self, arm, model):
@@ -163,6 +166,7 @@ class _Laboratory:
         folder = self.out / f"{_slug(arm.name)}-{seed}"
         settings = {**self.plan.settings, **arm.settings} if arm.model in (None, self.plan.model) else dict(arm.settings)
         recipe = self.plan.recipe.but(**arm.recipe, seed=seed)
+        recipe = recipe.but(cache=None if recipe.cache == "memory" else recipe.cache)  # `tracks` has decoded them
         torch.manual_seed(seed)
         network = models.build(arm.model or self.plan.model, target=TARGET, **settings)
         train, valid, test = self._songs(arm, network)
