@@ -30,9 +30,10 @@ def ex_07_1(answer):
     need(mixtures != 4**24, "mixtures: 24 choices, made four times; not four choices, made 24 times")
     need(mixtures == 24**4, f"mixtures: 24 choices for each of four stems are not {mixtures:g}")
     need(not math.isclose(same, 1 / 24**4, rel_tol=1e-3), "probability: that is one certain song; any of the 24 will do")
-    need(not math.isclose(same, 1 / 24, rel_tol=1e-3), "probability: the vocals may choose freely, but *three* other stems must follow them")
+    need(not math.isclose(same, 1 / 24, rel_tol=1e-3), "probability: the vocals choose freely, but *three* other stems must follow them")
     need(0 <= same <= 1, f"probability: {same:g} does not lie between 0 and 1")
-    need(math.isclose(same, 1 / 24**3, rel_tol=1e-2), f"probability: three stems must come from the song of the vocals; that is not {same:g}")
+    right = math.isclose(same, 1 / 24**3, rel_tol=1e-2)
+    need(right, f"probability: three stems must come from the song of the vocals; that is not {same:g}")
 
 
 @exercises.add(
@@ -49,7 +50,8 @@ def ex_07_2(answer):
     need(torch.is_tensor(got), f"a tensor was expected, not {type(got).__name__}")
     need(got.shape == stems.shape, f"the shape must stay {tuple(stems.shape)}; it is {tuple(got.shape)}")
     need(not torch.equal(got, stems), "nothing has changed: stem s of example b should come from example orders[s][b]")
-    need(not any(torch.equal(got, stems[order]) for order in orders), "all stems follow one order: the songs have changed places, and none is mixed")
+    together = any(torch.equal(got, stems[order]) for order in orders)
+    need(not together, "all stems follow one order: the songs have changed places, and none is mixed")
     kinds = (got[..., 0, 0] % count).long()  # which kind of stem lies where
     need(bool((kinds == torch.arange(count)).all()), "stems have changed places within an example: the vocals must stay in place 0")
     right = torch.stack([stems[orders[s], s] for s in range(count)], dim=1)
@@ -122,5 +124,5 @@ def ex_07_5(answer):
     need(said["A"] == "holds", f"A: small, but every song points the same way (p = {p['A']:.3f}): chance does that once in 128 times")
     need(said["B"] != "holds", f"B: the mean of +0.9 dB is one single song; the other seven go up and down (p = {p['B']:.2f})")
     need(said["B"] == "undecided", "B: the mean is positive, so this is no evidence that remixing does harm either")
-    need(said["C"] != "holds", f"C: five songs have 32 sign patterns, so p cannot fall below 2/32 (here {p['C']:.4f}): more songs are needed")
+    need(said["C"] != "holds", f"C: five songs have 32 sign patterns, p cannot fall below 2/32 (here {p['C']:.4f}): more songs are needed")
     need(said["C"] == "undecided", "C: all five songs gain; that cannot speak against it")

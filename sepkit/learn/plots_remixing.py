@@ -52,7 +52,7 @@ def strips(groups, ax, ylabel="", title=""):
     """
     for place, values in enumerate(groups.values()):
         values, tint = np.asarray(values, dtype=float), CYCLE[place % len(CYCLE)]
-        spread = np.argsort(np.argsort(np.modf(np.arange(len(values)) * 0.618)[0])) / max(1, len(values) - 1) - 0.5  # even, without a pattern
+        spread = np.modf(np.arange(len(values)) * 0.618)[0] - 0.5  # even, without a pattern
         ax.plot(place + 0.5 * spread, values, ".", color=tint, markersize=4, alpha=0.6)
         ax.plot([place - 0.33, place + 0.33], [values.mean()] * 2, color=tint, linewidth=2.5)
     ax.set_xticks(range(len(groups)), groups)
@@ -180,7 +180,8 @@ def by_song_and_seed(found, ax, title="", ylabel="difference in SDR (dB)"):
     found = np.asarray(found)
     found = found[np.argsort(found.mean(1))]
     for seed in range(found.shape[1]):
-        ax.plot(range(len(found)), found[:, seed], ".", color=CYCLE[seed % len(CYCLE)], markersize=5, label=f"seed {seed}: mean {found[:, seed].mean():+.2f} dB")
+        own, tint = found[:, seed], CYCLE[seed % len(CYCLE)]
+        ax.plot(range(len(own)), own, ".", color=tint, markersize=5, label=f"seed {seed}: mean {own.mean():+.2f} dB")
     for song, mean in enumerate(found.mean(1)):
         ax.plot([song - 0.35, song + 0.35], [mean, mean], color=GREY, linewidth=1.6)
     ax.axhline(0, color="#344054", linewidth=0.9)

@@ -17,7 +17,8 @@ def score(arm, seed, song, value, metric="usdr", dataset="band"):
     return Score(song, "vocals", metric, value, arm, dataset, card, {"seed": seed})
 
 
-SCORES = [score(arm, seed, f"song {k}", base + 10 * seed + k) for arm, base in (("on", 2.0), ("off", 1.0)) for seed in (0, 1) for k in range(3)]
+ARMS = (("on", 2.0), ("off", 1.0))
+SCORES = [score(arm, seed, f"song {k}", base + 10 * seed + k) for arm, base in ARMS for seed in (0, 1) for k in range(3)]
 
 
 def points(ax, marker):
@@ -92,7 +93,8 @@ def test_kept_segments_are_green_and_the_last_one_ends_with_the_song():
     energies = np.array([0.0] * 6 + [1.0] * 12)  # 18 chunks: segments from 0, 5 and 10, the last of 8 chunks
     _, ax = plots.figure()
     plots_remixing.activity(energies, 1e-3, [1, 2], 0.5, ax)
-    bars = [(bar.get_paths()[0].vertices[:, 0].min(), bar.get_paths()[0].vertices[:, 0].max(), tuple(bar.get_facecolor()[0])) for bar in ax.collections]
+    times = [bar.get_paths()[0].vertices[:, 0] for bar in ax.collections]
+    bars = [(time.min(), time.max(), tuple(bar.get_facecolor()[0])) for time, bar in zip(times, ax.collections)]
     green, grey = to_rgba("#009E73"), to_rgba("#d0d5dd")
     assert bars == [(0, 5, grey), (2.5, 7.5, green), (5, 9, green)]
     assert ax.lines[0].get_ydata()[0] == pytest.approx(-30)
@@ -100,6 +102,7 @@ def test_kept_segments_are_green_and_the_last_one_ends_with_the_song():
 
 
 def test_the_comparison_of_songs_is_what_the_kit_tests():
-    table = plots_remixing.by_seed([score(arm, seed, f"song {k}", base + 0.1 * k * base + seed) for arm, base in (("on", 2.0), ("off", 1.0)) for seed in (0, 1) for k in range(8)])
+    scores = [score(arm, seed, f"song {k}", base + 0.1 * k * base + seed) for arm, base in ARMS for seed in (0, 1) for k in range(8)]
+    table = plots_remixing.by_seed(scores)
     one = statistics.compare(*(plots_remixing.by_song(table[arm]) for arm in ("on", "off")))
     assert one.effect == pytest.approx(1.35) and one.n == 8 and one.wins == 8
