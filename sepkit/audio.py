@@ -101,7 +101,7 @@ def _decoded_samples(path, changed, size):
     return total
 
 
-def read(path, start=0, frames=None, sample_rate=None, channels=None):
+def read(path, start=0, frames=None, sample_rate=None, channels=None, header=None):
     """Read a file, or a part of it, without loading the rest.
 
     Parameters
@@ -114,6 +114,8 @@ def read(path, start=0, frames=None, sample_rate=None, channels=None):
         Resample to this rate (Hz).
     channels : int, optional
         1 averages a stereo file, 2 duplicates a mono one.
+    header : AudioInfo, optional
+        What `info` said about the file, where it is known: spares opening it twice.
 
     Returns
     -------
@@ -128,21 +130,24 @@ def read(path, start=0, frames=None, sample_rate=None, channels=None):
         As `info`; also when the part lies outside the file, when the file
         ends before its header says, and when it holds NaN or infinity.
     """
-    header = info(path)
+    header = header or info(path)
     frames = header.samples - start if frames is None else frames
     if start < 0 or frames < 1 or start + frames > header.samples:
         raise SepkitError(f"{path}: asked for samples {start} to {start + frames}, but the file has {header.samples}")
     try:
         with soundfile.SoundFile(str(header.path)) as file:
             file.seek(start)
-            data = file.read(frames, dtype="float32", always_2d=True)  # (samples, channels)
+            short = header.subtype == "PCM_16"  # converted here: the same values in a third of the time
+            data = file.read(frames, dtype="int16" if short else "float32", always_2d=True)  # (samples, channels)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise SepkitError(f"{path}: broken off or damaged ({error}); copy or export it again") from None
     if len(data) < frames:
         raise SepkitError(
             f"{path}: truncated, {len(data)} of {frames} samples could be read from sample {start}; copy it again"
         )
-    if not np.isfinite(data).all():
+    if short:
+        data = np.multiply(data, np.float32(1 / 32768), dtype=np.float32)
+    elif not np.isfinite(data).all():
         raise SepkitError(f"{path}: holds NaN or infinite samples; export it again")
     audio = torch.from_numpy(np.ascontiguousarray(data.T))  # (channels, samples)
     if channels is not None:

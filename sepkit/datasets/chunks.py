@@ -84,9 +84,9 @@ class Chunks(Dataset):
     def __getitem__(self, index):
         return self.stack([index])[0], index
 
-    def stack(self, indices):
-        """Several examples as one tensor (len(indices), stems, channels, frames)."""
-        stems = torch.empty(len(indices), len(self.stems), self.tracks[0].channels, self.frames)
+    def stack(self, indices, allocate=torch.empty):
+        """Several examples as one tensor (len(indices), stems, channels, frames), which ``allocate(shape)`` makes room for."""
+        stems = allocate((len(indices), len(self.stems), self.tracks[0].channels, self.frames))
         for example, places in zip(stems, self.places(indices)):
             for row, stem, (number, start) in zip(example, self.stems, places):
                 track = self.tracks[number]

@@ -69,7 +69,7 @@ class FolderTrack(Track):
                         f"{header.path}: {what.replace('_', ' ')} {getattr(header, what)} differs from "
                         f"{getattr(first, what)} in {first.path.name}; stems of one song must match"
                     )
-        self._files, self.has_mixture, self.paths = files, "mixture" in files, tuple(files.values())
+        self._headers, self.has_mixture, self.paths = headers, "mixture" in files, tuple(files.values())
         self._channels = max(header.channels for header in headers.values())
         stems = sorted((n for n in files if n != "mixture"), key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n))
         super().__init__(self.folder.name, stems, first.sample_rate, first.samples, self._channels, sample_rate, channels)
@@ -77,4 +77,5 @@ class FolderTrack(Track):
     def _read_file(self, name, start, frames):
         if name == "mixture" and not self.has_mixture:
             return sum(self._read_file(stem, start, frames) for stem in self.stems)
-        return audio.read(self._files[name], start, frames, channels=self._channels)[0]
+        header = self._headers[name]
+        return audio.read(header.path, start, frames, channels=self._channels, header=header)[0]

@@ -6,6 +6,7 @@ with a cache, chapter 07 measures what workers and batches do (`throughput`).
 """
 
 import hashlib
+import math
 import os
 import signal
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from ..errors import SepkitError
 from ..files import atomic_path, free_bytes
@@ -289,9 +290,14 @@ class _Fetch(Dataset):
         chunks = self.chunks()
         chunks.set_epoch(epoch)
         try:
-            return chunks.stack(indices), torch.tensor(indices)
+            return chunks.stack(indices, _shared if get_worker_info() else torch.empty), torch.tensor(indices)
         except SepkitError as error:
             return error
+
+
+def _shared(shape):
+    """A tensor in shared memory, made as torch's own `default_collate` does: the batch is not copied on its way to the loop."""
+    return torch.empty(0).set_(torch.UntypedStorage._new_shared(4 * math.prod(shape)), 0, shape)
 
 
 class _Workers:

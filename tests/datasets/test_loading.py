@@ -253,6 +253,7 @@ class Killed(Broken):
         os._exit(9)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # torch also complains while it tidies up
 def test_the_death_of_a_worker_is_explained():
     chunks = Chunks([Killed("t", {"vocals": torch.randn(1, 3000)}, RATE)], 1.0, per_track=16)
     with pytest.raises(SepkitError, match=r"a process that prepares batches died.*use fewer workers \(now 1\) or a smaller batch \(now 4\)"):
@@ -282,7 +283,7 @@ def test_throughput_counts_examples_and_the_share_of_the_step(monkeypatch):
     """With a clock that only the step and the reading of an example move, the figures are known."""
     now = [0.0]
     monkeypatch.setattr(loading, "time", types.SimpleNamespace(perf_counter=lambda: now[0]))
-    monkeypatch.setattr(Chunks, "stack", lambda self, indices: now.__setitem__(0, now[0] + 0.25 * len(indices)) or torch.zeros(len(indices), 1))
+    monkeypatch.setattr(Chunks, "stack", lambda self, indices, allocate: now.__setitem__(0, now[0] + 0.25 * len(indices)) or torch.zeros(len(indices), 1))
     def step(stems):
         now[0] += 1.0
 
