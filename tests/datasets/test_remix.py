@@ -232,6 +232,8 @@ def test_normalise_divides_both_by_the_larger_peak():
     for got, want in zip(remix.normalise(mixture, target), expected, strict=True):
         assert torch.equal(got, want)
     assert torch.equal(mixture, before[0]) and torch.equal(target, before[1])
+    quiet = torch.tensor([[[0.1, -0.25]]])  # a target that was dropped does not decide
+    assert torch.equal(remix.normalise(quiet, torch.zeros(1, 1, 2))[0], 4 * quiet)
     tiny = torch.full((1, 1, 2), 1e-44)
     assert torch.equal(remix.normalise(tiny, tiny)[0], torch.ones(1, 1, 2))
 

@@ -109,12 +109,17 @@ def normalise(mixture, target, in_place=False):
     mixture, target : Tensor
         The larger of the two has the peak 1.
     """
-    peak = torch.maximum(peaks(mixture), peaks(target))
+    peak = torch.maximum(_largest(mixture), _largest(target))
+    peak = torch.where(peak > 0, peak, 1.0)
     divide = torch.Tensor.div_ if in_place else torch.Tensor.div
     return divide(mixture, peak), divide(target, peak)
 
 
 def peaks(audio):
     """What (..., C, T) audio is divided by for its absolute maximum to be 1: (..., 1, 1), and 1 where it is silent."""
-    peak = torch.maximum(audio.amax((-2, -1), keepdim=True), -audio.amin((-2, -1), keepdim=True))  # abs() would write a copy
+    peak = _largest(audio)
     return torch.where(peak > 0, peak, 1.0)
+
+
+def _largest(audio):
+    return torch.maximum(audio.amax((-2, -1), keepdim=True), -audio.amin((-2, -1), keepdim=True))  # abs() would write a copy
