@@ -1,0 +1,168 @@
+"""Stopping a run, by accident or on purpose, and going on: it changes nothing."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from sepkit import audio, training, training_run
+from sepkit.errors import SepkitError
+from sepkit.training import train
+
+from .training_tools import FULL, QUICK, RATE, TINY, Stopped, assert_same_run, crash, rows, run, songs, stop_after, tiny
+
+
+@pytest.mark.parametrize("step", [2, 4, 5, 8])
+def test_a_crash_anywhere_changes_nothing(tmp_path, step):
+    """With averaged weights, accumulation, a schedule and remixing on; batches 2, 5 and 8 stand amid a step."""
+    run(tmp_path / "whole", FULL)
+    with pytest.raises(Stopped):
+        run(tmp_path / "broken", FULL.but(save_minutes=0), stop_after(step, crash))
+    run(tmp_path / "broken", FULL)
+    assert_same_run(tmp_path / "broken", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_ctrl_c_saves_says_how_to_resume_and_changes_nothing(tmp_path, step):
+    run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt, match=f"stopped in epoch 1 after step {step}; the same call resumes from .*last.pt"):
+        run(tmp_path / "broken", model=stop_after(step, lambda: signal.raise_signal(signal.SIGINT)))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    run(tmp_path / "broken")
+    assert_same_run(tmp_path / "broken", tmp_path / "whole")
+
+
+def test_a_finished_run_is_not_repeated_and_can_be_extended(tmp_path):
+    run(tmp_path / "whole")
+    run(tmp_path / "parts", QUICK.but(epochs=1))
+    assert len(rows(tmp_path / "parts")) == 1
+    run(tmp_path / "parts", QUICK.but(epochs=1), stop_after(1, crash))  # nothing is trained
+    run(tmp_path / "parts", QUICK)
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(recipe=QUICK.but(lr=1e-3)), "lr 0.01, not 0.001"),
+        (dict(recipe=QUICK.but(gains=None)), r"gains \[0.25, 1.25\], not None"),
+        (dict(model=tiny(hidden=16)), "hidden 8, not 16"),
+    ],
+)
+def test_a_run_with_other_settings_is_refused_naming_the_difference(tmp_path, change, message):
+    run(tmp_path, QUICK.but(epochs=1))
+    before = (tmp_path / "last.pt").read_bytes()
+    with pytest.raises(SepkitError, match=f"holds a run with {message}; choose another folder"):
+        run(tmp_path, **change)
+    with pytest.raises(SepkitError, match="holds a run with train tracks 3 from 'song-0-0' to 'song-0-2', not 2"):
+        train(tiny(), songs(2), songs(2, seed=1), tmp_path, QUICK, "cpu", progress=False)
+    assert (tmp_path / "last.pt").read_bytes() == before
+
+
+def test_a_damaged_state_is_named(tmp_path):
+    run(tmp_path, QUICK.but(epochs=1))
+    last = tmp_path / "last.pt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(SepkitError, match="last.pt: cannot be resumed from") as error:
+        run(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("where", ["save", "write_json"])
+def test_a_crash_between_state_and_checkpoint_loses_neither(tmp_path, monkeypatch, where):
+    """Killed after last.pt was written and before the best weights, or the log, were."""
+    run(tmp_path / "whole", QUICK.but(epochs=1))
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(training_run, where, lambda *arguments, **options: crash())
+        run(tmp_path / "broken", QUICK.but(epochs=1))
+    assert (tmp_path / "broken" / "last.pt").exists() and not (tmp_path / "broken" / "log.csv").exists()
+    run(tmp_path / "broken", QUICK.but(epochs=1))
+    assert_same_run(tmp_path / "broken", tmp_path / "whole")
+
+
+class Clock:
+    """Half a minute passes between two looks at it."""
+
+    now = 0.0
+
+    def perf_counter(self):
+        self.now += 30.0
+        return self.now
+
+
+def test_the_state_is_saved_every_few_minutes_and_never_amid_a_step(tmp_path, monkeypatch):
+    saved, plain = [], training_run.Run.save_last
+    monkeypatch.setattr(training, "time", Clock())
+    monkeypatch.setattr(training_run.Run, "save_last", lambda self: (saved.append(self.state["batch"]), plain(self)))
+    run(tmp_path, QUICK.but(samples_per_track=16, epochs=1, accumulate=2, save_minutes=2.5))  # 12 batches of a minute each
+    assert saved == [4, 8, 12, 0]  # three minutes would be amid a step; the last one ends the epoch
+
+
+def folder_of_songs(folder):
+    for part, seed in (("train", 0), ("valid", 1)):
+        for song in songs(3, seed):
+            (folder / part / song.name).mkdir(parents=True)
+            for stem in song.stems:
+                audio.write(folder / part / song.name / f"{stem}.wav", song.stem(stem), RATE)
+    return folder
+
+
+def command(data, out, *more):
+    """The arguments of a training with all that has a state: 60 steps in 10 epochs."""
+    recipe = dict(samples_per_track=8, save_minutes=0, schedule="steps", warm_up=5, decay=0.9, decay_every=7, silence=0.1)
+    pairs = [part for name, value in recipe.items() for part in ("--recipe", f"{name}={value}")]
+    pairs += [part for name, value in TINY.items() for part in ("--setting", f"{name}={value}")]
+    options = ("--max-steps", 60, "--batch", 2, "--accumulate", 2, "--ema", 0.9, "--chunk-seconds", 0.5, "--mix-prob", 0.5, "--device", "cpu")
+    return [str(part) for part in ("train", "--data", data, "--out", out, *options, *pairs, *more)]
+
+
+@pytest.mark.slow
+def test_sepkit_train_killed_and_repeated_equals_uninterrupted_bit_for_bit(tmp_path):
+    """Killed four times at random, once while it starts; with two workers, as they would be on a real machine."""
+    data, chance = folder_of_songs(tmp_path / "songs"), random.Random(os.getpid())
+
+    def start(out):
+        arguments = [sys.executable, "-m", "sepkit", *command(data, tmp_path / out, "--workers", 2)]
+        return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+    whole, last = start("whole"), tmp_path / "broken" / "last.pt"
+    for kill in range(4):
+        broken, writes, seen = start("broken"), chance.randrange(1, 14) if kill else 0, None
+        while writes and broken.poll() is None:  # so many times the state is written, then a little longer
+            now = last.stat().st_mtime_ns if last.exists() else None
+            writes, seen = writes - (now != seen), now
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.2))
+        assert broken.poll() is None, broken.communicate()[0]
+        broken.kill()
+        broken.communicate()
+    final = start("broken")
+    for process, out in ((final, "broken"), (whole, "whole")):
+        output = process.communicate(timeout=300)[0]
+        assert process.returncode == 0 and output == f"{tmp_path / out / 'vocals.safetensors'}\n", output  # and quiet in a pipe
+    assert rows(tmp_path / "whole", ("step",))[-1] == ("60",)
+    assert_same_run(tmp_path / "broken", tmp_path / "whole")
+    assert torch.load(last, weights_only=True)["state"]["step"] == 60
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_sepkit_train_stopped_says_how_to_go_on_and_has_saved(tmp_path, number):
+    data = folder_of_songs(tmp_path / "songs")
+    out = tmp_path / "run"
+    arguments = [sys.executable, "-m", "sepkit", *command(data, out, "--max-steps", 100_000, "--workers", 1)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (out / "log.csv").exists():
+        time.sleep(0.01)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and output == "", errors
+    assert f"the same call resumes from {out / 'last.pt'}" in errors and "Traceback" not in errors
+    step = int(errors.split("after step ")[1].split(";")[0])
+    assert torch.load(out / "last.pt", weights_only=True)["state"]["step"] == step >= 6
