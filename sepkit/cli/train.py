@@ -88,6 +88,12 @@ def train(
         float | None, typer.Option(help="At most so many seconds.", show_default="none", rich_help_panel=_RUN)
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that prepare examples.", show_default="0", rich_help_panel=_RUN)] = None,
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            help="memory, or a folder: decode the songs once; 10 MB a minute and stem.", show_default="none; student memory", rich_help_panel=_RUN
+        ),
+    ] = None,
     log: Annotated[
         str | None, typer.Option(help="tensorboard, besides log.csv.", show_default="log.csv alone", rich_help_panel=_RUN)
     ] = None,
@@ -99,7 +105,7 @@ def train(
     from ..training_processes import place
 
     given = {
-        "loss": loss, "lr": lr, "batch": batch, "accumulate": accumulate, "ema": ema, "precision": precision, "workers": workers,
+        "loss": loss, "lr": lr, "batch": batch, "accumulate": accumulate, "ema": ema, "precision": precision, "workers": workers, "cache": cache,
         "chunk_seconds": chunk_seconds, "mix_prob": mix_prob, "activity": activity, "epochs": epochs, "max_steps": max_steps,
         "max_seconds": max_seconds, "log": None if log is None else ("csv", *log.split(",")), "strict": strict or None,
         "speech_prob": 0.2 if speech and speech_prob is None else speech_prob,

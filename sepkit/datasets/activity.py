@@ -22,7 +22,7 @@ import numpy as np
 
 from ..errors import SepkitError
 from ..files import data_root, read_json, write_json
-from .loading import fingerprint, in_threads
+from .decoding import fingerprint, in_threads
 
 SECONDS = 6.0
 CHUNKS = 10  # a segment; with an overlap of half, the next begins 5 chunks later
