@@ -24,6 +24,10 @@ class WatchedTrack(Track):
         self.__dict__.update(track.__dict__)
         self.track, self.number, self.paths = track, number, track.paths
 
+    @property
+    def samples(self):
+        return self.track.samples  # some tracks know only after decoding, see `musdb18.StemTrack`
+
     def _read(self, name, start, frames):
         try:
             return self.track._read(name, start, frames)

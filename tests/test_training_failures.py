@@ -1,5 +1,6 @@
 """What goes wrong while a network trains: it is named in one line, and nothing good is lost."""
 
+import functools
 import sys
 import types
 import warnings
@@ -9,9 +10,11 @@ import torch
 from typer.testing import CliRunner
 
 from sepkit import cli
+from sepkit.datasets import Track
 from sepkit.errors import SepkitError
 from sepkit.models.open_unmix import OpenUnmix
 from sepkit.training_run import Notice
+from sepkit.training_songs import WatchedTrack
 
 from .test_training_resume import command, folder_of_songs
 from .training_tools import QUICK, Broken, Known, Stopped, assert_same_run, bands, crash, rows, run, songs, stop_after, tiny, weights
@@ -108,6 +111,16 @@ def test_strict_stops_at_a_broken_song(tmp_path, workers):
     with pytest.raises(SepkitError, match="song-0-1: .*Input/output error") as error:
         run(tmp_path, QUICK.but(strict=True, workers=workers), tracks=with_broken(good=9000), model=bands())
     assert "\n" not in str(error.value) and not (tmp_path / "last.pt").exists()
+
+
+def test_a_watched_song_may_learn_its_length_later():
+    class Late(Track):
+        def __init__(self):
+            self.name, self.stems, self.file_rate, self.sample_rate, self.channels = "late", ("vocals",), 8000, 8000, 1
+
+        samples = functools.cached_property(lambda self: 1234)
+
+    assert WatchedTrack(Late(), 0).samples == 1234
 
 
 def test_when_no_song_is_left_the_last_one_is_named(tmp_path):
