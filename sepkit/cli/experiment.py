@@ -29,15 +29,19 @@ def experiment(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ):
     """Train and score the arms of an experiment; stopped and called again, it goes on."""
-    from ..reproduce import experiment_list, experiments
+    from ..reproduce import experiment_cost, experiment_list, experiments
+
+    def notice(told):
+        typer.echo(told, err=True)
 
     if name is None:
         return _list(experiment_list.EXPERIMENTS, as_json)
     plan = experiment_list.plan(name, profile)
-    scores = experiments.run(
-        name, plan, data, preset, seeds, out, profile, device, augmented=augmented and str(augmented), speech=speech,
-        notice=lambda told: typer.echo(told, err=True),
-    )  # fmt: skip
+    if plan is None:
+        scores = experiment_cost.run(out, profile, device, notice=notice)
+    else:
+        augmented = augmented and str(augmented)
+        scores = experiments.run(name, plan, data, preset, seeds, out, profile, device, augmented=augmented, speech=speech, notice=notice)
     rows = experiments.summary(scores)
     if as_json:
         return print_json(rows)

@@ -22,7 +22,7 @@ COLUMNS = (
     "extent",
 )  # fmt: skip
 DIRECTIONS = ("greater", "same")
-EXTENTS = ("songs", "excerpts")
+EXTENTS = ("songs", "excerpts", "turns")
 NOT_RUN = "not run"
 _DECIBELS = (*FILTERED, *(ours for ours, _ in METRICS.values()))
 
@@ -53,7 +53,7 @@ class Claim:
     least : float
         In the unit of the metric.
     extent : str
-        Whether whole ``"songs"`` were scored, or ``"excerpts"`` of them.
+        Whether whole ``"songs"`` were scored, ``"excerpts"`` of them, or ``"turns"`` of a measurement.
     """
 
     id: str
@@ -194,7 +194,7 @@ def _arm(claim, pattern, measured):
             continue
         for score in scores:
             match = expression.fullmatch(score.separator)
-            extent = "excerpts" if "excerpt" in score.provenance else "songs"
+            extent = next((f"{one}s" for one in ("excerpt", "turn") if one in score.provenance or f"{one}s" in score.provenance), "songs")
             if match and (score.metric, extent) == (claim.metric, claim.extent) and claim.target in ("", score.target):
                 check(score)
                 kind = (score.dataset, tuple(sorted(asdict(score.card).items())))
@@ -209,7 +209,7 @@ def _compare(claim, scores, others, seed):
     a, b = _by_song(scores, targets), _by_song(others, targets)
     b = b if claim.lower else dict.fromkeys(a, 0.0)
     places = sorted({" ".join(_place(chapter)) for chapter, _ in [*scores, *others] if chapter})
-    where = ", ".join([*places, *(["excerpts"] if claim.extent == "excerpts" else [])])
+    where = ", ".join([*places, *([claim.extent] if claim.extent != "songs" else [])])
     facts = {"dataset": scores[0][1].dataset, "where": where, "seeds": len({score.provenance["seed"] for _, score in scores})}
     try:
         return Outcome(claim, "", comparison=songwise.compare(a, b, seed), **facts)

@@ -22,7 +22,7 @@ _SMALL = STUDENT.but(chunk_seconds=2.0, samples_per_track=100, max_steps=1000)
 
 @dataclass(frozen=True)
 class Experiment:
-    """`plans` takes (profile) and returns a Plan; `claims` are ids of data/reported/claims.csv."""
+    """`plans` takes (profile) and returns a Plan, or None where nothing is trained; `claims` are ids of data/reported/claims.csv."""
 
     question: str
     claims: tuple
@@ -162,6 +162,7 @@ def _spread(arm):
 EXPERIMENTS = {
     "overfit": Experiment("Can twelve seconds be learnt by heart, to at least 15 dB?", ("S4.3",), overfit),
     "variants": Experiment("Which variant of Open-Unmix separates best?", ("S1.2", "S3.2a", "S3.2b", "S3.7"), variants),
+    "cost": Experiment("What does a training step of the variants cost?", ("S3.4", "S3.5b"), lambda profile: None),
     "songs": Experiment("What does remixing bring, against the number of songs?", ("S4.12",), songs),
     "mixing": Experiment("How much remixing is best?", ("S4.5", "S4.11"), mixing),
     "speech": Experiment("What does speech in the training mixtures do?", ("S4.4a", "S4.4b"), speech),
@@ -171,7 +172,7 @@ EXPERIMENTS = {
 
 
 def plan(name, profile="student"):
-    """The plan of an experiment in a profile.
+    """The plan of an experiment in a profile; None for ``cost``, which trains nothing, see `experiment_cost`.
 
     Raises
     ------

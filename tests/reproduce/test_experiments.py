@@ -8,7 +8,7 @@ import torch
 from sepkit import audio, models
 from sepkit.datasets import open_tracks
 from sepkit.errors import SepkitError
-from sepkit.reproduce import claims, experiment_list, experiments
+from sepkit.reproduce import claims, experiment_cost, experiment_list, experiments, ledger
 from sepkit.reproduce.experiment_list import EXPERIMENTS
 from sepkit.reproduce.experiments import Arm, Plan
 from sepkit.training import Recipe
@@ -129,6 +129,9 @@ def test_the_gain_of_remixing_and_the_spread_are_what_they_say():
 @pytest.mark.parametrize("profile", ["smoke", "student", "paper"])
 def test_every_plan_is_sound(name, profile):
     plan = experiment_list.plan(name, profile)
+    if name == "cost":
+        assert plan is None and profile in experiment_cost.SIZES
+        return
     if name != "overfit":  # its arms are one network on several songs
         assert len({arm.name for arm in plan.arms}) == len(plan.arms)
     recipes = [plan.recipe.but(**arm.recipe) for arm in plan.arms]
@@ -142,13 +145,14 @@ def test_claims_name_arms_that_exist():
     known = {claim.id: claim for claim in claims.load_claims()}
     for name, experiment in EXPERIMENTS.items():
         plan = experiment_list.plan(name)
-        separators = {*(arm.name for arm in plan.arms), *plan.derived}
+        separators = {*(arm.name for arm in plan.arms), *plan.derived} if plan else set(experiment_cost.VARIANTS)
+        measures = plan.metrics if plan else ("step_time",)
         for identifier in experiment.claims:
             claim = known[identifier]
             assert claim.finding == identifier.rstrip("abcd")
             if name in claim.chapter.split():
                 assert claim.higher in separators and claim.lower in (*separators, ""), identifier
-                assert claim.metric in plan.metrics
+                assert claim.metric in measures
 
 
 def test_stored_results_are_read_back(songs, tmp_path):
@@ -184,3 +188,15 @@ def test_unknown_experiments_and_profiles_are_refused():
         experiment_list.plan("sweep")
     with pytest.raises(SepkitError, match="unknown profile 'big'"):
         experiment_list.plan("songs", "big")
+
+
+def test_costs_are_relative_to_the_first_variant_and_reach_the_claims_but_no_table(tmp_path):
+    told = []
+    scores = experiment_cost.run(tmp_path, "smoke", "cpu", notice=told.append)
+    assert len(told) == 2 and {s.separator for s in scores} == set(experiment_cost.VARIANTS)
+    first = sorted(s.value for s in scores if s.separator == "loss mse")
+    assert first[1] == 1.0 and 0 < first[0] <= 1  # of two turns, the slower one is the unit
+    found = ledger.load_experiments(tmp_path)
+    outcome = next(o for o in claims.evaluate(claims.load_claims(), found) if o.claim.id == "S3.4")
+    assert outcome.verdict == "undecided" and "turns" in outcome.where  # two turns decide nothing
+    assert not [table for table in ledger.tables([], found) if table.measured]
