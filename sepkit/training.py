@@ -100,6 +100,7 @@ def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto"
     with interruptible() as interrupted, run.log.display(progress if team.rank == 0 else False, target, run.budget_used(), run.state["step"]):
         while not run.finished():
             train_epoch(fabric, network, model, optimiser, ema, batches, run, interrupted)
+            team.like_the_first(model, judged)
             valid_loss = validate(fabric, judged, run, interrupted)
             if recipe.schedule == "plateau":
                 plateau.step(valid_loss)
@@ -169,7 +170,6 @@ def validate(fabric, model, run, interrupted):
     """The mean loss over whole songs: real mixtures, no augmentation, one song at a time in each process."""
     model.eval()
     team, losses, clock = run.team, [], time.perf_counter()
-    team.like_the_first(model)
     songs = run.songs("valid")
     for first in range(0, len(songs), team.size):
         mine = songs[first + team.rank :][:1]

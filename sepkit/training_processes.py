@@ -127,11 +127,12 @@ class Team:
         except RuntimeError:  # whatever the library says when the other end is gone
             raise SepkitError("another process of this run has ended; its own message says why") from None
 
-    def like_the_first(self, model):
+    def like_the_first(self, *models):
         """Give all processes the first one's buffers: statistics of batch normalisation differ until then."""
         if self.size > 1:
-            for buffer in model.buffers():
-                torch.distributed.broadcast(buffer, 0)
+            for model in models:
+                for buffer in model.buffers():
+                    torch.distributed.broadcast(buffer, 0)
 
 
 @contextmanager
