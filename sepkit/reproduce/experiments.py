@@ -274,8 +274,34 @@ def summary(scores):
                 for seed in sorted({s.provenance["seed"] for s in own})
             ]
             spread = f" ± {statistics.stdev(means):.2f}" if len(means) > 1 else ""
-            row[f"{metric} (dB, mean)"] = f"{statistics.fmean(means):.2f}{spread}"
+            row[f"{metric} ({'dB, ' * (metric in metrics.METRICS)}mean)"] = f"{statistics.fmean(means):.2f}{spread}"
         rows.append(row)
+    return rows
+
+
+def overview(stored):
+    """What experiments took, a row each.
+
+    Parameters
+    ----------
+    stored : dict
+        Experiment name -> list of Score.
+
+    Returns
+    -------
+    list of dict
+        experiment, arms, seeds, steps, hours of training, device, commits, command.
+    """
+    rows = []
+    for name, scores in stored.items():
+        own = [score for score in scores if "derived" not in score.provenance] or scores
+        facts = {(score.separator, score.track if "excerpt" in score.provenance else "", score.provenance["seed"]): score.provenance for score in own}
+        rows.append({
+            "experiment": name, "arms": len({arm for arm, _, _ in facts}), "seeds": len({seed for *_, seed in facts}),
+            "steps": max(fact["steps"] for fact in facts.values()), "hours": round(sum(fact["hours"] for fact in facts.values()), 2),
+            "device": own[0].provenance["device"], "commit": ", ".join(sorted({fact["commit"] for fact in facts.values()})),
+            "command": own[0].provenance["command"],
+        })  # fmt: skip
     return rows
 
 
