@@ -9,7 +9,6 @@ was. The Scores carry what was trained, on what, for how many steps and hours;
 import dataclasses
 import hashlib
 import json
-import statistics
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,9 +20,12 @@ from ..datasets import MemoryTrack, data_set_name, open_tracks
 from ..datasets.loading import decoded
 from ..device import resolve_device
 from ..errors import SepkitError
-from ..files import provenance, shipped
+from ..files import provenance
 from ..metrics import Score, load_scores, save_scores
 from ..training import Recipe
+from .experiment_scores import overview, stored, summary
+
+__all__ = ["Arm", "Plan", "overview", "run", "stored", "summary"]
 
 TARGET = "vocals"
 
@@ -247,78 +249,6 @@ def _derived(plan, scores):
             for key, value in function(table).items():
                 made.append(replace(example[key], separator=name, value=value, provenance={**example[key].provenance, "derived": name}))
     return made
-
-
-def summary(scores):
-    """What an experiment found, a row for each arm.
-
-    Parameters
-    ----------
-    scores : list of Score
-        As `run` returns them.
-
-    Returns
-    -------
-    list of dict
-        arm, seeds, songs, steps, and for each metric the mean over songs and seeds, with the
-        standard deviation over seeds of the mean over songs.
-    """
-    rows = []
-    for arm in dict.fromkeys(score.separator for score in scores):
-        own = [score for score in scores if score.separator == arm]
-        row = {"arm": arm, "seeds": len({s.provenance["seed"] for s in own}), "songs": len({s.track for s in own}),
-               "steps": max(s.provenance["steps"] for s in own)}  # fmt: skip
-        for metric in dict.fromkeys(score.metric for score in own):
-            means = [
-                statistics.fmean(s.value for s in own if s.metric == metric and s.provenance["seed"] == seed and s.value == s.value)
-                for seed in sorted({s.provenance["seed"] for s in own})
-            ]
-            spread = f" ± {statistics.stdev(means):.2f}" if len(means) > 1 else ""
-            row[f"{metric} ({'dB, ' * (metric in metrics.METRICS)}mean)"] = f"{statistics.fmean(means):.2f}{spread}"
-        rows.append(row)
-    return rows
-
-
-def overview(stored):
-    """What experiments took, a row each.
-
-    Parameters
-    ----------
-    stored : dict
-        Experiment name -> list of Score.
-
-    Returns
-    -------
-    list of dict
-        experiment, arms, seeds, steps, hours of training, device, commits, command.
-    """
-    rows = []
-    for name, scores in stored.items():
-        own = [score for score in scores if "derived" not in score.provenance] or scores
-        facts = {(score.separator, score.track if "excerpt" in score.provenance else "", score.provenance["seed"]): score.provenance for score in own}
-        rows.append({
-            "experiment": name, "arms": len({arm for arm, _, _ in facts}), "seeds": len({seed for *_, seed in facts}),
-            "steps": max(fact["steps"] for fact in facts.values()), "hours": round(sum(fact["hours"] for fact in facts.values()), 2),
-            "device": own[0].provenance["device"], "commit": ", ".join(sorted({fact["commit"] for fact in facts.values()})),
-            "command": own[0].provenance["command"],
-        })  # fmt: skip
-    return rows
-
-
-def stored(folder=None):
-    """The Scores of experiments that were run before.
-
-    Parameters
-    ----------
-    folder : str or Path, optional
-        Where `run` wrote; by default the runs that come with sepkit.
-
-    Returns
-    -------
-    dict
-        Experiment name -> list of Score.
-    """
-    return {path.stem: load_scores(path) for path in sorted(Path(folder or shipped("experiments")).glob("*.json"))}
 
 
 def _loudest(track, seconds):

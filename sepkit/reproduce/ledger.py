@@ -80,7 +80,7 @@ def load_experiments(folder=None):
     dict
         ``"experiment NAME"`` -> list of Score.
     """
-    from .experiments import stored
+    from .experiment_scores import stored
 
     return {f"experiment {name}": scores for name, scores in stored(folder).items()}
 
