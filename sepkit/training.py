@@ -97,7 +97,8 @@ def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto"
 
     batches = Batches(run, model.sample_rate, fabric.device, speech)
     judged = ema.module if ema else model
-    with interruptible() as interrupted, run.log.display(progress if team.rank == 0 else False, target, run.budget_used(), run.state["step"]):
+    shown = run.log.display(progress if team.rank == 0 else False, target, run.budget_used(), run.state["step"])
+    with interruptible() as interrupted, shown:
         while not run.finished():
             train_epoch(fabric, network, model, optimiser, ema, batches, run, interrupted)
             team.like_the_first(model, judged)

@@ -47,9 +47,11 @@ def enough_memory(fabric, model, mixture, target, recipe):
     fits = next((size for size in smaller if _fits(fabric, model, mixture[:size], target[:size])), None)
     what = f"out of memory: {len(mixture)} examples of {mixture.shape[-1] / model.sample_rate:g} s at once do not fit on {fabric.device}"
     if fits is None:
-        raise SepkitError(f"{what}, nor does a smaller batch; use shorter examples (chunk_seconds), a smaller network, or another device")
+        remedy = "use shorter examples (chunk_seconds), a smaller network, or another device"
+        raise SepkitError(f"{what}, nor does a smaller batch; {remedy}")
     times = whole // fits
-    raise SepkitError(f"{what}, {fits} do; use batch={fits} and accumulate={times} for the same steps (--batch {fits} --accumulate {times})")
+    options = f"(--batch {fits} --accumulate {times})"
+    raise SepkitError(f"{what}, {fits} do; use batch={fits} and accumulate={times} for the same steps {options}")
 
 
 def _fits(fabric, model, mixture, target):

@@ -32,7 +32,8 @@ def place():
         return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS") or 1)
     if tasks > 1 and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
-        raise SepkitError(f"srun has started {tasks} tasks that know nothing of each other; start one torchrun a node, see: sepkit train --help")
+        told = f"srun has started {tasks} tasks that know nothing of each other"
+        raise SepkitError(f"{told}; start one torchrun a node, see: sepkit train --help")
     return 0, 1
 
 
@@ -58,8 +59,9 @@ def fabric(device, precision):
     local = int(os.environ["LOCAL_WORLD_SIZE"])
     if device.type not in ("cpu", "cuda") or device.index is not None:
         raise SepkitError(f"device {device}: {world} processes were started; choose cuda (each takes a GPU of its own) or cpu")
-    if device.type == "cuda" and torch.cuda.device_count() < local:
-        raise SepkitError(f"{local} processes on a machine with {torch.cuda.device_count()} GPU(s); use --nproc-per-node {torch.cuda.device_count()}")
+    gpus = torch.cuda.device_count()
+    if device.type == "cuda" and gpus < local:
+        raise SepkitError(f"{local} processes on a machine with {gpus} GPU(s); use --nproc-per-node {gpus}")
     return Fabric(accelerator=device.type, devices=local, num_nodes=world // local, strategy="ddp", **options)
 
 

@@ -152,7 +152,8 @@ class Recipe:
         self._check("ema", lambda value: value is None or 0 < value < 1, "a decay between 0 and 1 was expected, such as 0.999")
         self._check("cut_seconds", lambda value: value is None or value <= self.chunk_seconds, "must not exceed chunk_seconds")
         if self.gains is not None and self.gain_db is not None:
-            raise SepkitError(f"gains={self.gains} and gain_db={self.gain_db}: choose one; set the other to None (null on the command line)")
+            both = f"gains={self.gains} and gain_db={self.gain_db}"
+            raise SepkitError(f"{both}: choose one; set the other to None (null on the command line)")
 
     def _check(self, name, right, expected):
         value = getattr(self, name)

@@ -57,7 +57,7 @@ class Run:
         settings = {k: v for k, v in dataclasses.asdict(recipe).items() if k not in FREE}
         about = {
             "model": model.name, "target": target, "settings": model.settings, "recipe": settings, "processes": team.size,
-            "speech": getattr(speech, "name", None if speech is None else "yes"),
+            "speech": None if speech is None else repr(speech),
             "train tracks": [track.name for track in train_tracks],
             "valid tracks": [track.name for track in valid_tracks],
         }  # fmt: skip
@@ -272,8 +272,8 @@ class Run:
         return read_header(self.best_path)["extra"].get("epoch") if self.best_path.exists() else None
 
     def _save_best(self):
-        judged = self._parts.get("ema")
-        save(self.best_path, judged.module if judged else self._model, {**self.about, **self.state["rows"][-1], "provenance": self._provenance})
+        ema, extra = self._parts.get("ema"), {**self.about, **self.state["rows"][-1], "provenance": self._provenance}
+        save(self.best_path, ema.module if ema else self._model, extra)
 
     def interrupt(self):
         """Save and stop, saying how to go on."""

@@ -4,14 +4,16 @@ import math
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
-from sepkit import training
+from sepkit import audio, cli, training
 from sepkit.errors import SepkitError
 from sepkit.models import build, load, read_header
 from sepkit.training import Recipe, train
 
+from .test_training_resume import command, folder_of_songs
 from .training_tools import (
-    FULL, QUICK, RATE, Known, assert_same_run, bands, gradient, rows, run, songs, stop_after, tiny, watch_steps,
+    FULL, QUICK, RATE, Known, assert_same_run, bands, gradient, rows, run, songs, tiny, watch_steps,
 )  # fmt: skip
 
 # --- what a run does --------------------------------------------------------------------------------------
@@ -169,6 +171,24 @@ def test_the_cache_changes_examples_by_less_than_16_bits(tmp_path, where):
     for index in range(len(plain)):
         for a, b in zip(plain[index], fast[index], strict=True):
             assert (a - b).abs().max() <= 2 * 1.25 / 65536 + 1e-7
+
+
+def test_sepkit_train_with_speech_in_place_of_vocals(tmp_path):
+    """With ``--speech``, a fifth of the examples; what was used is part of the run, so that other speech is refused."""
+    data, voices = folder_of_songs(tmp_path / "songs"), tmp_path / "speech" / "train"
+    for speaker in "ab":
+        (voices / speaker).mkdir(parents=True)
+        audio.write(voices / speaker / "1.wav", 0.1 * torch.randn(1, RATE, generator=torch.Generator().manual_seed(0)), RATE)
+    quick = ("--max-steps", 2, "--batch", 2, "--speech", tmp_path / "speech")
+    arguments = [str(part) for part in command(data, tmp_path / "run", *quick)]
+    said = CliRunner().invoke(cli.app, arguments)
+    assert said.exit_code == 0, said.stderr
+    about = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["about"]
+    assert about["speech"] == "Speech(2 utterances of 2 speakers, 8000 Hz)" and about["recipe"]["speech_prob"] == 0.2
+    (voices / "b" / "1.wav").unlink()
+    said = CliRunner().invoke(cli.app, arguments)
+    assert said.exit_code == 1 and said.stderr.count("\n") == 1
+    assert "holds a run with speech Speech(2 utterances of 2 speakers, 8000 Hz), not Speech(1 utterances of 1 speakers" in said.stderr
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------

@@ -89,7 +89,11 @@ def test_slurm_tasks_that_know_nothing_of_each_other_are_refused(monkeypatch):
 
 @pytest.mark.parametrize(
     "device, gpus, message",
-    [("cuda", 1, r"2 processes on a machine with 1 GPU\(s\); use --nproc-per-node 1"), ("cuda:1", 4, "device cuda:1: 2 processes"), ("mps", 0, "device mps")],
+    [
+        ("cuda", 1, r"2 processes on a machine with 1 GPU\(s\); use --nproc-per-node 1"),
+        ("cuda:1", 4, "device cuda:1: 2 processes were started"),
+        ("mps", 0, "device mps: 2 processes were started"),
+    ],
 )
 def test_devices_that_do_not_suffice_are_refused(monkeypatch, device, gpus, message):
     for name, value in dict(TORCHELASTIC_RUN_ID="x", RANK="0", WORLD_SIZE="2", LOCAL_WORLD_SIZE="2").items():

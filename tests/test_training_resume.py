@@ -117,8 +117,8 @@ def command(data, out, *more):
     recipe = dict(samples_per_track=8, save_minutes=0, schedule="steps", warm_up=5, decay=0.9, decay_every=7, silence=0.1)
     pairs = [part for name, value in recipe.items() for part in ("--recipe", f"{name}={value}")]
     pairs += [part for name, value in TINY.items() for part in ("--setting", f"{name}={value}")]
-    options = ("--max-steps", 60, "--batch", 2, "--accumulate", 2, "--ema", 0.9, "--chunk-seconds", 0.5, "--mix-prob", 0.5, "--device", "cpu")
-    return [str(part) for part in ("train", "--data", data, "--out", out, *options, *pairs, *more)]
+    options = ("--max-steps", 60, "--batch", 2, "--accumulate", 2, "--ema", 0.9, "--chunk-seconds", 0.5, "--mix-prob", 0.5)
+    return [str(part) for part in ("train", "--data", data, "--out", out, "--device", "cpu", *options, *pairs, *more)]
 
 
 @pytest.mark.slow
@@ -128,7 +128,8 @@ def test_sepkit_train_killed_and_repeated_equals_uninterrupted_bit_for_bit(tmp_p
 
     def start(out):
         arguments = [sys.executable, "-m", "sepkit", *command(data, tmp_path / out, "--workers", 2)]
-        return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
     whole, last = start("whole"), tmp_path / "broken" / "last.pt"
     for kill in range(4):

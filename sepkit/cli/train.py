@@ -50,11 +50,15 @@ def train(
     ] = None,
     activity: Annotated[
         bool | None,
-        typer.Option("--activity/--anywhere", help="Examples from where stems can be heard.", show_default="the size's", rich_help_panel=_REMIX),
+        typer.Option(
+            "--activity/--anywhere", help="Examples from where stems can be heard.", show_default="the size's", rich_help_panel=_REMIX
+        ),
     ] = None,
     speech: Annotated[
         str | None,
-        typer.Option(help="Speech in place of vocals: band, or a folder, such as of LibriSpeech.", show_default="none", rich_help_panel=_REMIX),
+        typer.Option(
+            help="Speech in place of vocals: band, or a folder, such as of LibriSpeech.", show_default="none", rich_help_panel=_REMIX
+        ),
     ] = None,
     speech_prob: Annotated[
         float | None,
@@ -87,11 +91,14 @@ def train(
     max_seconds: Annotated[
         float | None, typer.Option(help="At most so many seconds.", show_default="none", rich_help_panel=_RUN)
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that prepare examples.", show_default="0", rich_help_panel=_RUN)] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that prepare examples.", show_default="0", rich_help_panel=_RUN)
+    ] = None,
     cache: Annotated[
         str | None,
         typer.Option(
-            help="memory, or a folder: decode the songs once; 10 MB a minute and stem.", show_default="none; student memory", rich_help_panel=_RUN
+            help="memory, or a folder: decode the songs once; 10 MB a minute and stem.",
+            show_default="none; student memory", rich_help_panel=_RUN,
         ),
     ] = None,
     log: Annotated[
@@ -105,12 +112,14 @@ def train(
     from ..training_processes import place
 
     given = {
-        "loss": loss, "lr": lr, "batch": batch, "accumulate": accumulate, "ema": ema, "precision": precision, "workers": workers, "cache": cache,
+        "loss": loss, "lr": lr, "batch": batch, "accumulate": accumulate, "ema": ema, "precision": precision, "workers": workers,
+        "cache": cache,
         "chunk_seconds": chunk_seconds, "mix_prob": mix_prob, "activity": activity, "epochs": epochs, "max_steps": max_steps,
         "max_seconds": max_seconds, "log": None if log is None else ("csv", *log.split(",")), "strict": strict or None,
         "speech_prob": 0.2 if speech and speech_prob is None else speech_prob,
     }  # fmt: skip
-    chosen = {name: value for name, value in given.items() if value is not None} | assignments(recipe, "--recipe") | {"seed": seed}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen |= assignments(recipe, "--recipe") | {"seed": seed}
     with one_voice(*place()) as first:
         best = _train(model, target, data, out, size, preset, chosen, assignments(setting, "--setting"), speech, device, first)
         if first:
