@@ -28,6 +28,8 @@ from .experiment_scores import overview, stored, summary
 __all__ = ["Arm", "Plan", "overview", "run", "stored", "summary"]
 
 TARGET = "vocals"
+#: How often an epoch goes through an excerpt that is learnt by heart; validating it takes as long as learning it.
+HEARD = 14
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,8 @@ class _Laboratory:
 
     def scores(self, arm, seed):
         """The Scores of one training, and in words how they came about."""
-        folder = self.out / f"{_slug(arm.name)}-{seed}"
+        number = f"{arm.excerpt[0]}-" if arm.excerpt else ""
+        folder = self.out / f"{_slug(arm.name)}-{number}{seed}"
         settings = {**self.plan.settings, **arm.settings} if arm.model in (None, self.plan.model) else dict(arm.settings)
         recipe = self.plan.recipe.but(**arm.recipe, seed=seed)
         recipe = recipe.but(cache=None if recipe.cache == "memory" else recipe.cache)  # `tracks` has decoded them
@@ -186,7 +189,7 @@ class _Laboratory:
         trained = models.read_header(best)["extra"]
         clock = time.perf_counter()
         scores = self._score(arm, models.load(best), test, seed, {
-            "steps": _steps(folder), "best_step": trained["step"], "hours": round(_seconds(folder) / 3600, 4), "train_songs": len(train),
+            "steps": _steps(folder), "best_step": trained["step"], "hours": round(_seconds(folder) / 3600, 4), "train_songs": len(set(_names(train))),
             "parameters": sum(p.numel() for p in network.parameters()), "valid_loss": trained["valid_loss"],
         })  # fmt: skip
         save_scores(file, scores, extra={"about": about})
@@ -197,7 +200,7 @@ class _Laboratory:
         if arm.excerpt:
             track, seconds = self.tracks("test", network)[arm.excerpt[0]], arm.excerpt[1]
             part = [_loudest(track, seconds)]
-            return part, part, part
+            return part * HEARD, part, part
         if arm.augmented and self.augmented is None:
             raise SepkitError(f"{self.name}: the arm {arm.name!r} needs --augmented FOLDER; write it with: sepkit data augment")
         train = list(self.tracks("train", network, self.augmented if arm.augmented else None))

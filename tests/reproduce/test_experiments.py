@@ -86,10 +86,10 @@ def test_an_arm_that_changed_is_trained_again_and_refused_in_the_old_folder(song
 
 
 def test_arms_choose_songs_and_excerpts(songs, tmp_path):
-    arms = (Arm("one song", songs=1), Arm("with valid", with_valid=True), Arm("by heart", excerpt=(1, 1.0)))
+    arms = (Arm("one song", songs=1), Arm("with valid", with_valid=True), Arm("by heart", excerpt=(1, 1.0)), Arm("by heart", excerpt=(0, 1.0)))
     scores, _ = go(songs, tmp_path, Plan(**{**vars(PLAN), "arms": arms}), seeds=1)
     counts = {s.separator: (s.provenance["train_songs"], sorted({t.track for t in scores if t.separator == s.separator})) for s in scores}
-    assert counts == {"one song": (1, ["test0", "test1"]), "with valid": (3, ["test0", "test1"]), "by heart": (1, ["test1"])}
+    assert counts == {"one song": (1, ["test0", "test1"]), "with valid": (3, ["test0", "test1"]), "by heart": (1, ["test0", "test1"])}
     assert {s.provenance.get("excerpt") for s in scores if s.separator == "by heart"} == {"1 s"}
 
 
