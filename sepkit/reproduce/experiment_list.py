@@ -135,10 +135,10 @@ def ablation(profile):
 
 def overfit(profile):
     """Twelve seconds by heart, of six songs, as three examples of six seconds, each overlapping the next by half."""
-    number, seconds, steps = {"smoke": (1, 4.0, 2), "student": (6, 12.0, 168), "paper": (50, 12.0, 2000)}[profile]
+    number, seconds, steps = {"smoke": (1, 4.0, 2), "student": (6, 12.0, 252), "paper": (50, 12.0, 2000)}[profile]
     settings = dict(features=64, hidden=32, layers=1, mlp=128, split="V4", hop=1024)
     recipe = STUDENT.but(
-        loss="sdr", batch=3, chunk_seconds=seconds / 2, samples_per_track=3, random_start=False, mix_prob=0.0, gains=None, swap=0.0, lr=1e-2, clip=5.0,
+        loss="sdr", batch=3, chunk_seconds=seconds / 2, samples_per_track=1, mix_prob=0.0, gains=None, swap=0.0, lr=1e-2, clip=5.0,
         weight_decay=0.0, max_steps=steps,
     )  # fmt: skip
     arms = [Arm("BSRNN, 12 s by heart, minus SDR", excerpt=(k, seconds)) for k in range(number)]

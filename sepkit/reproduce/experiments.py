@@ -9,6 +9,7 @@ was. The Scores carry what was trained, on what, for how many steps and hours;
 import dataclasses
 import hashlib
 import json
+import statistics
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,7 +52,8 @@ class Arm:
     augmented : bool
         Train on the statically augmented data set.
     excerpt : (int, float), optional
-        Train, validate and test on that many seconds of test song number so-and-so.
+        Train, validate and test on that many seconds of test song number so-and-so, as three
+        examples of half that length, each overlapping the next by half.
     score_rate : int, optional
         Score at this sample rate instead of the network's.
     """
@@ -198,9 +200,8 @@ class _Laboratory:
 
     def _songs(self, arm, network):
         if arm.excerpt:
-            track, seconds = self.tracks("test", network)[arm.excerpt[0]], arm.excerpt[1]
-            part = [_loudest(track, seconds)]
-            return part * HEARD, part, part
+            parts = _thirds(_loudest(self.tracks("test", network)[arm.excerpt[0]], arm.excerpt[1]))
+            return parts * HEARD, parts, parts
         if arm.augmented and self.augmented is None:
             raise SepkitError(f"{self.name}: the arm {arm.name!r} needs --augmented FOLDER; write it with: sepkit data augment")
         train = list(self.tracks("train", network, self.augmented if arm.augmented else None))
@@ -225,11 +226,14 @@ class _Laboratory:
             facts["excerpt"] = f"{arm.excerpt[1]:g} s"
         command = f"sepkit experiment {self.name} --profile {self.profile} --data {dataset.partition(',')[0]}"
         own = provenance(command, device=str(self.device), seed=seed, profile=self.profile, experiment=self.name, **facts)
+        found = {}
+        for track in test:  # the examples of an excerpt have one name, and count together
+            for target, metric, value, card in _of_song(separator, track, rate, self.plan.metrics):
+                if target == TARGET:
+                    found.setdefault((track.name, metric, card), []).append(float(value))
         return [
-            Score(track.name, TARGET, metric, float(value), arm.name, dataset, card, own)
-            for track in test
-            for target, metric, value, card in _of_song(separator, track, rate, self.plan.metrics)
-            if target == TARGET
+            Score(name, TARGET, metric, statistics.fmean(values), arm.name, dataset, card, own)
+            for (name, metric, card), values in found.items()
         ]
 
 
@@ -262,6 +266,14 @@ def _loudest(track, seconds):
     energies = (power[frames:] - power[:-frames])[:: track.sample_rate // 4]
     start = int(energies.argmax()) * (track.sample_rate // 4)
     return MemoryTrack(track.name, {stem: track.stem(stem, start, frames) for stem in track.stems}, track.sample_rate)
+
+
+def _thirds(track):
+    """Three examples of half the length, each overlapping the next by half, as tracks."""
+    half, quarter = track.samples // 2, track.samples // 4
+    return [
+        MemoryTrack(track.name, {stem: track.stem(stem, k * quarter, half) for stem in track.stems}, track.sample_rate) for k in range(3)
+    ]
 
 
 def _decisive(recipe):

@@ -104,6 +104,14 @@ def test_the_excerpt_is_the_one_in_which_the_voice_is_strongest():
     assert torch.equal(part.stem("other"), track.stem("other", 6 * RATE, 2 * RATE))
 
 
+def test_an_excerpt_is_learnt_and_scored_as_three_overlapping_examples():
+    from sepkit.datasets import MemoryTrack
+
+    ramp = torch.arange(400.0)[None]
+    parts = experiments._thirds(MemoryTrack("t", {"vocals": ramp, "other": -ramp}, RATE))
+    assert [part.stem("vocals")[0, [0, -1]].tolist() for part in parts] == [[0, 199], [100, 299], [200, 399]]
+
+
 def test_derived_scores_are_computed_seed_by_seed(songs, tmp_path):
     plan = Plan(**{**vars(PLAN), "derived": {"l1 - mse": lambda t: {key: t["l1"][key] - t["mse"][key] for key in t["l1"]}}})
     scores, _ = go(songs, tmp_path, plan)
