@@ -46,7 +46,7 @@ class Recipe:
     normalise : bool
         Divide mixture and target by the larger of their absolute maxima.
     speech_prob, speech_as_published
-        How often speech joins the target, and whether with the gains as the thesis prints them;
+        How often speech replaces the vocals, and whether with the gains as the thesis prints them;
         see `sepkit.datasets.remix.SpeechRemix`.
     lr, weight_decay, amsgrad
         Adam's step size, weight decay and variant.

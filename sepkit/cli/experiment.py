@@ -7,7 +7,10 @@ import typer
 
 from .console import print_json, print_table
 
-EXAMPLES = "Examples: sepkit experiment | sepkit experiment songs --seeds 5 | sepkit experiment mixing --profile paper --data musdb18hq --device cuda"
+EXAMPLES = (
+    "Examples: sepkit experiment | sepkit experiment songs --seeds 5 | "
+    "sepkit experiment mixing --profile paper --data musdb18hq --device cuda"
+)
 
 
 def experiment(
@@ -18,7 +21,7 @@ def experiment(
     data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder of songs.")] = "band",
     preset: Annotated[str | None, typer.Option(help="Size of the band.", show_default="the experiment's")] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of every arm, with seeds 0, 1, ...", min=1)] = 3,
-    out: Annotated[Path, typer.Option(help="Folder for trainings and results; again on the same folder goes on.")] = Path("runs/experiments"),
+    out: Annotated[Path, typer.Option(help="Folder for trainings and results; the same again goes on.")] = Path("runs/experiments"),
     augmented: Annotated[
         Path | None, typer.Option(help="Augmented data set, from: sepkit data augment.", show_default=False)
     ] = None,

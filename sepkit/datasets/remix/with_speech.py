@@ -10,7 +10,7 @@ from .plan import peaks
 class SpeechRemix:
     """Replace the vocals of some examples by speech at a random level.
 
-    Algorithm 1 of the thesis (seed document 004, section 4.4.2): utterances
+    Algorithm 1 of Svystun (2024), a bachelor's thesis, section 4.4.2: utterances
     are drawn with replacement until they fill the example, each normalised;
     the rest is cut off; they are mixed with the accompaniment (the mixture
     minus the target) at an SNR that is uniform in dB; the mixture is
