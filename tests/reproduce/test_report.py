@@ -74,7 +74,8 @@ def test_report_shows_outcomes_links_numbers_and_where_they_come_from(out):
         assert said in text
 
 
-def test_report_shows_claims_with_verdicts_and_every_printed_number(out):
+def test_report_shows_claims_with_verdicts_and_every_printed_number(out, monkeypatch):
+    monkeypatch.setattr(ledger, "load_experiments", dict)  # those that come with sepkit add comparisons of their own
     rng = np.random.default_rng(0)
     binary = rng.normal(6, 1, 8)
     about = {"dataset": "band", "target": "drums", "excerpt": "8 s"}
@@ -153,3 +154,9 @@ def test_storing_a_chapter_takes_audio_out_and_leaves_a_failing_one_alone(tmp_pa
     with pytest.raises(SepkitError, match="05_x.ipynb: cell 2: ZeroDivisionError: division by zero"):
         stored.store(Chapter("05_x", path))
     assert path.read_bytes() == before
+
+
+def test_report_shows_the_experiments_that_come_with_sepkit(out):
+    page = Page(write_report(out).read_text(encoding="utf-8"))
+    found = {row[0]: row for row in page.rows if row and row[0] in ("S4.5", "S4.12")}
+    assert set(found) == {"S4.5", "S4.12"} and all("experiment" in row[2] and row[6] == "24" and row[7] == "3" for row in found.values())
