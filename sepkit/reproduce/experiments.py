@@ -123,7 +123,7 @@ def run(name, plan, data="band", preset=None, seeds=3, out="runs/experiments", p
     SepkitError
         As training and evaluation raise; and if an arm needs an augmented data set or speech that was not given.
     """
-    laboratory = _Laboratory(name, plan, data, preset or plan.preset, Path(out) / name, profile, device, root, augmented, speech)
+    laboratory = _Laboratory(name, plan, data, preset or plan.preset, seeds, Path(out) / name, profile, device, root, augmented, speech)
     scores, left = [], len(plan.arms) * seeds
     for seed in range(seeds):  # all arms of a seed first: a stopped experiment is short of seeds, not of arms
         for arm in plan.arms:
@@ -138,8 +138,8 @@ def run(name, plan, data="band", preset=None, seeds=3, out="runs/experiments", p
 class _Laboratory:
     """What the trainings of an experiment share."""
 
-    def __init__(self, name, plan, data, preset, out, profile, device, root, augmented, speech):
-        self.name, self.plan, self.data, self.preset, self.out = name, plan, data, preset, out
+    def __init__(self, name, plan, data, preset, seeds, out, profile, device, root, augmented, speech):
+        self.name, self.plan, self.data, self.preset, self.seeds, self.out = name, plan, data, preset, seeds, out
         self.profile, self.device, self.root, self.augmented, self.speech = profile, resolve_device(device), root, augmented, speech
         self._opened = {}
 
@@ -224,7 +224,7 @@ class _Laboratory:
         facts = {**facts, "preset": self.preset} if self.data == "band" else facts
         if arm.excerpt:
             facts["excerpt"] = f"{arm.excerpt[1]:g} s"
-        command = f"sepkit experiment {self.name} --profile {self.profile} --data {dataset.partition(',')[0]}"
+        command = f"sepkit experiment {self.name} --profile {self.profile} --data {dataset.partition(',')[0]} --seeds {self.seeds}"
         own = provenance(command, device=str(self.device), seed=seed, profile=self.profile, experiment=self.name, **facts)
         found = {}
         for track in test:  # the examples of an excerpt have one name, and count together
