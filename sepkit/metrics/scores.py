@@ -174,11 +174,12 @@ def comparable(a, b):
     return tuple({score.track: score.value for score in scores} for scores in (a, b))
 
 
-def save_scores(path, scores, extra=None):
+def save_scores(path, scores, extra=None, indent=1):
     """Write scores as JSON, atomically; cards and provenances are stored once each.
 
     NaN becomes null, infinity the string "inf". `extra` is a dict of further entries
-    for the file, which `load_scores` does not read.
+    for the file, which `load_scores` does not read. `indent` is JSON's; None writes one
+    line, for files of thousands of scores.
 
     Raises
     ------
@@ -201,7 +202,7 @@ def save_scores(path, scores, extra=None):
             "separator": score.separator, "dataset": score.dataset,
             "card": _place(cards, asdict(score.card)), "provenance": _place(provenances, dict(score.provenance)),
         })  # fmt: skip
-    write_json(path, {**(extra or {}), "format": _FORMAT, "cards": cards, "provenance": provenances, "scores": rows})
+    write_json(path, {**(extra or {}), "format": _FORMAT, "cards": cards, "provenance": provenances, "scores": rows}, indent)
 
 
 def load_scores(path):

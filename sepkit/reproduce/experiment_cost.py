@@ -69,7 +69,7 @@ def run(out="runs/experiments", profile="student", device="auto", seed=0, notice
         own = provenance(f"sepkit experiment cost --profile {profile}", device=str(device), seed=seed, profile=profile,
                          experiment="cost", turns=turns, derived="seconds of a step", **facts)  # fmt: skip
         scores += [Score(f"turn {k}", "vocals", "step_time", v / unit, name, "noise", CARD, own) for k, v in enumerate(values)]
-    save_scores(Path(out) / "cost.json", scores, extra={"experiment": "cost", "seeds": 1, "arms": list(VARIANTS)})
+    save_scores(Path(out) / "cost.json", scores, extra={"experiment": "cost", "seeds": 1, "arms": list(VARIANTS)}, indent=None)
     return scores
 
 

@@ -131,7 +131,8 @@ def run(name, plan, data="band", preset=None, seeds=3, out="runs/experiments", p
             scores, left = scores + found, left - 1
             notice(f"{arm.name}, seed {seed}: {told}; {left} to go")
     scores += _derived(plan, scores)
-    save_scores(Path(out) / f"{name}.json", scores, extra={"experiment": name, "seeds": seeds, "arms": [arm.name for arm in plan.arms]})
+    about = {"experiment": name, "seeds": seeds, "arms": [arm.name for arm in plan.arms]}
+    save_scores(Path(out) / f"{name}.json", scores, extra=about, indent=None)
     return scores
 
 
@@ -191,8 +192,8 @@ class _Laboratory:
         trained = models.read_header(best)["extra"]
         clock = time.perf_counter()
         scores = self._score(arm, models.load(best), test, seed, {
-            "steps": _steps(folder), "best_step": trained["step"], "hours": round(_seconds(folder) / 3600, 4), "train_songs": len(set(_names(train))),
-            "parameters": sum(p.numel() for p in network.parameters()), "valid_loss": trained["valid_loss"],
+            "steps": _steps(folder), "best_step": trained["step"], "hours": round(_seconds(folder) / 3600, 4),
+            "train_songs": len(set(_names(train))), "parameters": sum(p.numel() for p in network.parameters()), "valid_loss": trained["valid_loss"],
         })  # fmt: skip
         save_scores(file, scores, extra={"about": about})
         mean = sum(s.value for s in scores if s.metric == "usdr") / max(1, sum(s.metric == "usdr" for s in scores))
@@ -239,7 +240,8 @@ class _Laboratory:
 
 def _of_song(separator, track, rate, wanted):
     mixture, voice = track.mixture(), track.stem(TARGET)
-    estimate = separation.separate_at(separator, mixture, rate)[TARGET] if rate != separator.sample_rate else separator.separate(mixture)[TARGET]
+    same = rate == separator.sample_rate
+    estimate = (separator.separate(mixture) if same else separation.separate_at(separator, mixture, rate))[TARGET]
     truth = {TARGET: voice, "accompaniment": mixture - voice}
     return metrics.score_track(truth, {TARGET: estimate, "accompaniment": mixture - estimate}, rate, wanted)
 
