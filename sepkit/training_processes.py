@@ -4,6 +4,7 @@ Lightning Fabric moves the network to the devices and averages gradients; here i
 what else has to be agreed upon, so that all take the same steps and stop together.
 """
 
+import atexit
 import os
 import signal
 import threading
@@ -62,7 +63,14 @@ def fabric(device, precision):
     gpus = torch.cuda.device_count()
     if device.type == "cuda" and gpus < local:
         raise SepkitError(f"{local} processes on a machine with {gpus} GPU(s); use --nproc-per-node {gpus}")
+    atexit.register(_leave)
     return Fabric(accelerator=device.type, devices=local, num_nodes=world // local, strategy="ddp", **options)
+
+
+def _leave():
+    """Part from the other processes in good order: left to the end of the program, gloo's threads now and then abort it."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 class Team:
