@@ -34,7 +34,7 @@ def make_window(name, n_fft):
     """
     if name not in WINDOWS:
         raise unknown("window", name, WINDOWS)
-    phase = 2 * math.pi * torch.arange(n_fft, dtype=torch.float64) / n_fft
+    phase = 2 * math.pi * torch.arange(n_fft, dtype=torch.float64, device="cpu") / n_fft
     terms = _COSINE_SUMS["hann" if name == "sqrt_hann" else name]
     window = sum((-1) ** k * a * torch.cos(k * phase) for k, a in enumerate(terms)).clamp(min=0)
     return window.sqrt() if name == "sqrt_hann" else window

@@ -127,6 +127,8 @@ class BSRNN(nn.Module):
             if window is not None:
                 raise SepkitError(f"norm_frames={norm_frames} fixes the window; leave window={window} out")
             size = (norm_frames - 1) * self.stft.hop
+            if size < self.stft.n_fft:
+                raise SepkitError(f"norm_frames={norm_frames}: frames that span at least one window of {self.stft.n_fft} were expected")
         else:
             size = None if window is None else round(window * self.sample_rate)
         if size is None:

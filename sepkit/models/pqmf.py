@@ -106,8 +106,8 @@ def modulated(prototype):
     """The analysis and synthesis filters of a prototype with 16 K taps, (K, L) each."""
     taps = len(prototype)
     bands = taps // TAPS_PER_BAND
-    centred = torch.arange(taps, dtype=prototype.dtype) - (taps - 1) / 2            # (L,)
-    k = torch.arange(bands, dtype=prototype.dtype).unsqueeze(1)                     # (K, 1)
+    centred = torch.arange(taps, dtype=prototype.dtype, device="cpu") - (taps - 1) / 2            # (L,)
+    k = torch.arange(bands, dtype=prototype.dtype, device="cpu").unsqueeze(1)       # (K, 1)
     carrier = (2 * k + 1) * torch.pi / (2 * bands) * centred                        # (K, L)
     offset = (-1) ** k * torch.pi / 4                                               # (K, 1)
     return 2 * prototype * torch.cos(carrier + offset), 2 * prototype * torch.cos(carrier - offset)

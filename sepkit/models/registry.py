@@ -1,9 +1,13 @@
 """Which networks there are."""
 
 import inspect
+from contextlib import nullcontext
 from importlib import import_module
 
+import torch
+
 from ..errors import SepkitError, unknown
+from .settings import checked
 
 #: name -> "file.Class" in this folder
 MODELS = {
@@ -20,6 +24,8 @@ MODELS = {
     "conv-tasnet": "conv_tasnet.ConvTasNet",
     "hybrid-demucs": "hybrid_demucs.HybridDemucs",
 }
+#: The most weights a network may have: ten times those of the largest one here.
+LARGEST = 1_000_000_000
 
 
 def model_class(name):
@@ -48,14 +54,47 @@ def build(name, **settings):
     Raises
     ------
     SepkitError
-        For an unknown name or setting, listing what exists.
+        For an unknown name or setting, listing what exists; for settings of the wrong kind or
+        range, that do not go together, or that make a network of more than `LARGEST` weights.
     """
-    kind = model_class(name)
-    known = list(inspect.signature(kind).parameters)
+    settings = known_settings(name, settings)
+    weights = sum(value.numel() for value in _made(name, settings, "meta").state_dict().values())
+    if weights > LARGEST:
+        raise SepkitError(
+            f"{name} with {_told(settings)} would have {weights / 1e9:.3g} billion weights; at most {LARGEST / 1e9:g} were expected"
+        )
+    return _made(name, settings)
+
+
+def outline(name, **settings):
+    """The network that `build` would make, without memory for its weights: on PyTorch's meta device, for a look at their shapes.
+
+    Raises
+    ------
+    SepkitError
+        As `build`, but for the number of weights.
+    """
+    return _made(name, known_settings(name, settings), "meta")
+
+
+def known_settings(name, settings):
+    """The settings of a model after a look at their names, kinds and ranges."""
+    known = list(inspect.signature(model_class(name)).parameters)
     for setting in settings:
         if setting not in known:
             raise unknown(f"setting of {name}", setting, known)
+    return checked(name, settings)
+
+
+def _made(name, settings, device=None):
     try:
-        return kind(**settings)
-    except (TypeError, RuntimeError) as error:
-        raise SepkitError(f"{name} cannot be built with {settings}: {str(error).splitlines()[0]}") from None
+        with torch.device(device) if device else nullcontext():
+            return model_class(name)(**settings)
+    except (TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:
+        if isinstance(error, SepkitError):
+            raise
+        raise SepkitError(f"{name} cannot be built with {_told(settings)}: {(str(error).splitlines() or [repr(error)])[0]}") from None
+
+
+def _told(settings):
+    return ", ".join(f"{setting}={value!r}" for setting, value in settings.items())[:200] or "its usual settings"

@@ -183,7 +183,7 @@ def test_masks_are_never_negative_and_weigh_the_encoding():
     [
         (dict(length=21), "length=21, kernel=3: an even length and an odd kernel"),
         (dict(kernel=4), "kernel=4"),
-        (dict(layers=0), "layers=0: a whole number of 1 or more"),
+        (dict(layers=0), "layers=0: a whole number from 1 to"),
         (dict(tcn="speech"), "unknown tcn 'speech': choose from music, torchaudio"),
     ],
 )

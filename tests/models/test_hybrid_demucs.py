@@ -94,7 +94,7 @@ def test_published_weights_are_torchaudios():
         (dict(n_fft=4096, depth=4), "depth=4: with n_fft=4096, one frequency is left after 5 stages"),
         (dict(width=2), r"width=2, growth=2: the stages get \[2, 4\] feature maps"),
         (dict(n_fft=1024, depth=5, width=6, growth=1.5), "multiples of 16 from the fifth stage on"),
-        (dict(width=0), "width=0: a whole number of 1 or more"),
+        (dict(width=0), "width=0: a whole number from 1 to"),
     ],
 )
 def test_mistakes_are_named(settings, message):

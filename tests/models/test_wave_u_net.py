@@ -217,7 +217,7 @@ def test_linear_interpolation_weakens_the_mirror_image_by_what_its_taps_say():
     [
         (lambda: small(target="vocals"), "vocals is the only one; use 'direct'"),
         (lambda: small(kernel=4), "kernel=4, merge_kernel=3: odd numbers"),
-        (lambda: small(levels=0), "levels=0: a whole number of 1 or more"),
+        (lambda: small(levels=0), "levels=0: a whole number from 1 to"),
         (lambda: small(upsampling="cubic"), "unknown upsampling 'cubic': choose from linear, learned, transposed"),
         (lambda: small(output="sum"), "unknown output 'sum'"),
         (lambda: small(activation="relu"), "unknown activation 'relu'"),
