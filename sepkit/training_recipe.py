@@ -12,7 +12,8 @@ SCHEDULES = ("plateau", "cosine", "epochs", "steps", "constant")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 LOGS = ("csv", "tensorboard")
 _POSITIVE = ("batch", "chunk_seconds", "samples_per_track", "accumulate", "lr", "decay", "decay_every", "epochs")
-_NOT_NEGATIVE = ("weight_decay", "warm_up", "workers", "save_minutes", "patience")
+_NOT_NEGATIVE = ("weight_decay", "warm_up", "workers", "save_minutes", "patience",
+                 "vocals_semitones")
 _PROBABILITIES = ("mix_prob", "gain_prob", "swap", "polarity", "silence", "speech_prob")
 _POSITIVE_OR_NONE = ("cut_seconds", "clip", "max_steps", "max_seconds")
 
@@ -39,6 +40,11 @@ class Recipe:
         False: the same excerpts in every epoch.
     gains, gain_db, gain_prob
         Range of every stem's gain, linear or in dB (one of them is None), and how often it is applied.
+    vocals_gains
+        Another such range for the vocals alone, in the unit of the one that is given.
+    vocals_semitones : float
+        Play the vocals faster or slower by up to so many semitones, three times out of four;
+        needs `cut_seconds`, and chunks ``2 ** (vocals_semitones / 12)`` times as long.
     swap, polarity, silence : float
         Probabilities that a stem's channels change places, its sign turns, it is left out.
     cut_seconds : float, optional
@@ -99,6 +105,8 @@ class Recipe:
     gains: tuple | None = (0.25, 1.25)
     gain_db: tuple | None = None
     gain_prob: float = 1.0
+    vocals_gains: tuple | None = None
+    vocals_semitones: float = 0.0
     swap: float = 0.5
     polarity: float = 0.0
     silence: float = 0.0
@@ -147,10 +155,19 @@ class Recipe:
             self._check(name, lambda value: value is None or value > 0, "must be positive, or None")
         for name in _PROBABILITIES:
             self._check(name, lambda value: 0 <= value <= 1, "a probability from 0 to 1 was expected")
-        for name in ("gains", "gain_db"):
+        for name in ("gains", "gain_db", "vocals_gains"):
             self._check(name, lambda value: value is None or (len(value) == 2 and value[0] <= value[1]), "a pair (low, high) was expected")
         self._check("ema", lambda value: value is None or 0 < value < 1, "a decay between 0 and 1 was expected, such as 0.999")
         self._check("cut_seconds", lambda value: value is None or value <= self.chunk_seconds, "must not exceed chunk_seconds")
+        if self.vocals_semitones:
+            need = (self.cut_seconds or self.chunk_seconds) * 2 ** (self.vocals_semitones / 12)
+            if not self.cut_seconds or need >= self.chunk_seconds:
+                raise SepkitError(
+                    f"vocals_semitones={self.vocals_semitones}: needs cut_seconds, and chunk_seconds above "
+                    f"{need:.2f} (now {self.chunk_seconds})"
+                )
+        if self.vocals_gains is not None and self.gains is None and self.gain_db is None:
+            raise SepkitError(f"vocals_gains={self.vocals_gains}: give gains or gain_db for the other stems too")
         if self.gains is not None and self.gain_db is not None:
             both = f"gains={self.gains} and gain_db={self.gain_db}"
             raise SepkitError(f"{both}: choose one; set the other to None (null on the command line)")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sepkit.datasets.band import dsp_voice, espeak, expression, lyrics, sentences, speech, voice
+from sepkit.datasets.band import dsp_voice, espeak, expression, flite, lyrics, sentences, speech, voice
 from sepkit.datasets.band.phonetics import SONORANT, STOP, VOWEL, Segment, kind_of, syllabify
 from sepkit.datasets.band.voice import Note
 from sepkit.errors import SepkitError
@@ -348,3 +348,70 @@ def test_sentences_are_made_of_the_splits_own_words():
     nouns = set(sentences.WORDS["train"][0]) | set(sentences.WORDS["train"][2])
     assert not nouns & {word.strip(".,").lower() for word in text.split()}
     assert " a o" not in text and " a i" not in text  # an orchard, an island
+
+
+# --- more voices for training ---------------------------------------------------------------------------------------
+
+needs_flite = pytest.mark.skipif(
+    not (flite.available() and voice.available_engine() == "espeak"),
+    reason="needs the program flite and the extra: pip install 'sepkit[band]'",
+)
+
+
+def test_wide_voices_spread_further_and_leave_the_test_songs_alone():
+    def draw(split, voices):
+        return [voice.draw_singer(np.random.default_rng(k), split, voices) for k in range(300)]
+
+    wide, natural, classic = draw("train", "wide"), draw("train", "natural"), draw("train", "classic")
+    assert draw("test", "natural") == draw("test", "classic")
+    test = {singer.variant for singer in draw("test", "classic")}
+    assert not test & {singer.variant for singer in (*wide, *natural)}
+    assert len({singer.variant for singer in wide}) > 60
+    for name in ("formant", "centre", "vibrato_depth"):
+        spread = {id(group): np.std([getattr(s, name) for s in group]) for group in (wide, classic)}
+        assert spread[id(wide)] > 1.5 * spread[id(classic)], name
+    recorded = np.mean([singer.accent in flite.VOICES for singer in natural])
+    assert recorded == pytest.approx(0.5, abs=0.1)
+    assert not any(singer.accent in flite.VOICES for singer in wide)
+
+
+@pytest.mark.slow
+@needs_extra
+@pytest.mark.parametrize("variant", voice.WIDE)
+def test_every_wide_voice_exists(variant):
+    assert len(espeak.speak("la", f"en+{variant}").samples) > 1000
+
+
+@needs_flite
+@pytest.mark.parametrize("name, register", flite.VOICES.items())
+def test_recorded_voices_sing_on_pitch(name, register):
+    singer = voice.Singer(name, name, "", register, 56.0, vibrato_depth=0.0, breath=0.1)
+    wave = sing("espeak", singer=singer)
+    pyworld = pytest.importorskip("pyworld")
+    f0, times = pyworld.harvest(wave, RATE)  # an independent pitch tracker
+    for note in TUNE:
+        inside = (times > note.start + 0.2) & (times < note.start + note.duration - 0.1) & (f0 > 0)
+        if inside.sum() > 5:
+            expected = 440 * 2 ** ((note.pitch - 69) / 12)
+            assert abs(1200 * np.log2(np.median(f0[inside]) / expected)) < 40
+    assert np.array_equal(wave, sing("espeak", singer=singer))
+
+
+@needs_flite
+def test_flite_names_the_sounds_of_every_word_where_they_are():
+    words = ["silver", "morning", "again"]
+    said = flite.speak(words, "slt")
+    assert [position for position, _ in said.words] == [0, 8, 17]
+    names = [name for name, _ in said.phonemes]
+    assert names.index("s") < names.index("l") < names.index("ŋ")
+    level = [np.abs(said.samples[start : start + 4000]).max() for _, start in said.words]
+    pause = next(start for name, start in said.phonemes[1:] if not name)
+    assert min(level) > 0.05 > 5 * np.abs(said.samples[pause + 200 : pause + 1500]).mean()
+
+
+def test_without_flite_natural_voices_say_so(monkeypatch):
+    monkeypatch.setattr(flite.shutil, "which", lambda name: None)
+    with pytest.raises(SepkitError, match="flite is not installed.*voices='wide'"):
+        flite.speak(["la"], "slt")
+    with pytest.raises(SepkitError, match="unknown flite voice"):
+        flite.speak(["la"], "caruso")

@@ -449,3 +449,51 @@ def test_the_pipeline_stays_on_the_device_of_the_stems(device):
 def test_mistakes_are_named(make, message):
     with pytest.raises(SepkitError, match=message):
         make()
+
+
+# --- voices ---------------------------------------------------------------------------------------------------------
+
+
+def test_playback_rate_moves_a_tone_of_the_vocals_and_nothing_else():
+    rate, kept = 44100, 8192
+    tone = torch.sin(2 * math.pi * 1000 * torch.arange(2 * kept, dtype=torch.float64) / rate).float()
+    stems = tone.expand(40, 4, 2, -1).clone()
+    draws = many(40)
+    out = Compose([remix.PlaybackRate(0, 4.0), Cut(kept)])(stems, draws)
+    spectrum = torch.fft.rfft(out[:, :, 0] * torch.hann_window(kept), 8 * kept).abs()
+    found = spectrum.argmax(-1) * rate / (8 * kept)                       # (B, S) Hz
+    chance, where = draws.uniform("playback rate", 2).unbind(-1)
+    expected = torch.where(chance < 0.75, 1000 * 2 ** (4 * (2 * where - 1) / 12), 1000.0)
+    assert (found[:, 0] - expected).abs().max() < 1.0 and (found[:, 1:] - 1000).abs().max() < 1.0
+    assert 0.5 < (found[:, 0] - 1000).abs().gt(2).double().mean() < 0.95
+
+
+def test_playback_rate_interpolates_a_straight_line_exactly_and_keeps_what_is_left_alone_bit_for_bit():
+    line = torch.arange(600.0).expand(50, 4, 1, 600)
+    out = Compose([remix.PlaybackRate(2, 4.0), Cut(400)])(line, many(50))
+    steps = out.diff(dim=-1)
+    assert (steps - steps.mean(-1, keepdim=True)).abs().max() < 1e-3      # one slope each: the rate
+    assert torch.equal(steps[:, [0, 1, 3]], torch.ones(50, 3, 1, 399))
+    unchanged = Compose([remix.PlaybackRate(2, 4.0, prob=0.0), Cut(400)])(noise(frames=600), many(4))
+    assert torch.equal(unchanged, Compose([Cut(400)])(noise(frames=600), many(4)))
+
+
+def test_a_faster_rate_needs_more_samples_than_there_are():
+    with pytest.raises(SepkitError, match="use longer chunks"):
+        Compose([remix.PlaybackRate(0, 4.0, prob=1.0), Cut(590)])(noise(batch=30, frames=600), many(30))
+    with pytest.raises(SepkitError, match="chunk_seconds above 3.78"):
+        Recipe(chunk_seconds=3.5, cut_seconds=3.0, vocals_semitones=4.0)
+    with pytest.raises(SepkitError, match="from 0 to 12"):
+        remix.PlaybackRate(0, 13.0)
+
+
+def test_vocals_may_have_gains_of_their_own():
+    recipe = Recipe(gains=(0.25, 1.25), vocals_gains=(2.0, 3.0), swap=0.0)
+    augmentation = remix.pipeline(recipe, STEMS, "vocals", RATE).augmentation
+    gains = augmentation(torch.ones(200, 4, 1, 1), many(200))[..., 0, 0]
+    assert gains[:, 0].min() >= 2.0 and gains[:, 0].max() <= 3.0
+    assert gains[:, 1:].min() >= 0.25 and gains[:, 1:].max() <= 1.25
+    usual = remix.pipeline(recipe.but(vocals_gains=None), STEMS, "vocals", RATE).augmentation
+    assert torch.equal(usual(torch.ones(200, 4, 1, 1), many(200))[:, 1:, 0, 0], gains[:, 1:])
+    with pytest.raises(SepkitError, match="gains or gain_db"):
+        Recipe(gains=None, vocals_gains=(1, 2))

@@ -20,6 +20,12 @@ KNOBS = {
     "a_cappella": ("flag", (False, True), "voice and beatbox only: drums, bass and other are silent (their SDR is undefined)"),
     "old_recording": ("number", (0.0, 1.0), "mono, narrow band, saturation, and hiss in `other`; 0 leaves the song as it is"),
     "reverb": ("number", (0.0, 1.0), "0 dry, 1 a hall, on all four stems"),
+    "voices": (
+        "choice",
+        ("classic", "wide", "natural"),
+        "who sings: classic is 16 voices to train on and 11 others to test; wide, for training, has all of espeak-ng's "
+        "that suit a song, with wider ranges; natural takes half of the singers from flite, which must be installed",
+    ),
     "vocals_level": ("number", (-12.0, 12.0), "dB added to the vocals"),
     "other_level": ("number", (-12.0, 12.0), "dB added to the other stem"),
     "bass_level": ("number", (-12.0, 12.0), "dB added to the bass"),
@@ -46,6 +52,7 @@ class Knobs:
     a_cappella: bool = False
     old_recording: float = 0.0
     reverb: float | None = None
+    voices: str = "classic"
     vocals_level: float = 0.0
     other_level: float = 0.0
     bass_level: float = 0.0

@@ -96,7 +96,7 @@ class _Voice:
         from . import voice
 
         self.plan, self.rng = plan, plan.stream("vocals")
-        self.singer = voice.draw_singer(self.rng, plan.split)
+        self.singer = voice.draw_singer(self.rng, plan.split, plan.knobs.voices)
         self.centre = float(getattr(self.singer, "centre", 0) or self.rng.uniform(53, 65))
         self.description = str(getattr(self.singer, "name", "")) or None
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from ...errors import SepkitError, unknown
-from . import expression
+from . import expression, flite
 from .expression import HOP
 
 RATE = 44100
@@ -29,6 +29,14 @@ VARIANTS = {
     "test": {"+m5": _LOW, "+m6": _LOW, "+norbert": _LOW, "+Storm": _LOW, "+grandpa": _LOW, "+victor": _LOW,
              "+f3": _HIGH, "+f4": _HIGH, "+linda": _HIGH, "+anika": _HIGH, "+shelby": _HIGH},
 }  # fmt: skip
+#: The other voices of espeak-ng that suit a song and are none of the test songs'; a singer of either register has any.
+WIDE = (
+    "Alex", "Andrea", "Andy", "Denis", "Diogo", "Gene2", "Henrique", "Hugo", "Jacky", "Lee", "Marco", "Mario", "Nguyen", "Reed",
+    "RicishayMax", "RicishayMax2", "RicishayMax3", "adam", "announcer", "antonio", "aunty", "benjamin", "boris", "caleb", "david",
+    "ed", "edward", "edward2", "grandma", "gustave", "ian", "iven", "iven2", "iven3", "iven4", "john", "kaukovalta", "klatt",
+    "klatt2", "klatt3", "klatt4", "klatt5", "klatt6", "m8", "marcelo", "max", "michel", "mike2", "pablo", "paul", "pedro",
+    "quincy", "rob", "robert", "sandro", "steph", "steph2", "steph3", "travis", "zac",
+)  # fmt: skip
 ACCENTS = ("en", "en-us", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-us-nyc")
 
 
@@ -50,7 +58,7 @@ class Singer:
     name : str
         Accent, variant and formant shift, for the manifest.
     accent, variant : str
-        Of espeak-ng; the other engine takes its formants from their names.
+        Of espeak-ng, or a voice of `flite` and nothing; ``"dsp"`` takes its formants from their names.
     register : str
         "low" or "high".
     centre : float
@@ -86,13 +94,15 @@ class Singer:
     jitter: float = 4.0
 
 
-def draw_singer(rng, split):
+def draw_singer(rng, split, voices="classic"):
     """Draw a singer; no espeak-ng variant of the test songs occurs in train.
 
     Parameters
     ----------
     rng : numpy.random.Generator
     split : {"train", "test"}
+    voices : {"classic", "wide", "natural"}
+        See `sepkit.datasets.band.knobs.KNOBS`; songs of test are always classic.
 
     Returns
     -------
@@ -105,6 +115,8 @@ def draw_singer(rng, split):
     """
     if split not in VARIANTS:
         raise unknown("split", split, VARIANTS)
+    if voices != "classic" and split == "train":
+        return _draw_widely(rng, voices == "natural")
     variant = list(VARIANTS[split])[rng.integers(len(VARIANTS[split]))]
     accent = ACCENTS[rng.integers(len(ACCENTS))]
     register, lowest, highest = VARIANTS[split][variant]
@@ -125,6 +137,35 @@ def draw_singer(rng, split):
         scoop=float(rng.uniform(0, 120)),
         intonation=float(rng.uniform(2, 6)),
         jitter=float(rng.uniform(2, 5)),
+    )
+
+
+def _draw_widely(rng, natural):
+    """A singer of any size and school: what varies the voice helps on real songs, what varies the band does not."""
+    if natural and rng.random() < 0.5:
+        accent = list(flite.VOICES)[rng.integers(len(flite.VOICES))]
+        variant, low = "", rng.random() < (0.7 if flite.VOICES[accent] == "low" else 0.2)
+    else:
+        known = (*VARIANTS["train"], *(f"+{name}" for name in WIDE))
+        accent, variant = ACCENTS[rng.integers(len(ACCENTS))], known[rng.integers(len(known))]
+        low = rng.random() < 0.5
+    formant = float(np.round(np.exp(rng.uniform(np.log(0.8), np.log(1.1))) if low else np.exp(rng.uniform(np.log(0.9), np.log(1.25))), 3))
+    return Singer(
+        name=f"{accent}{variant} x{formant:.3f}",
+        accent=accent,
+        variant=variant,
+        register="low" if low else "high",
+        centre=float(rng.uniform(46, 59) if low else rng.uniform(57, 71)),
+        formant=formant,
+        breath=float(rng.beta(1.2, 2.5)),
+        brightness=float(np.clip(rng.normal(0, 3.5), -8, 8)),
+        vibrato_rate=float(rng.uniform(4.2, 6.8)),
+        vibrato_depth=float(rng.choice([0.0, 1.0], p=[0.2, 0.8]) * rng.uniform(10, 110)),
+        vibrato_delay=float(rng.uniform(0.05, 0.5)),
+        portamento=float(rng.uniform(0.03, 0.2)),
+        scoop=float(rng.uniform(0, 250)),
+        intonation=float(rng.uniform(2, 18)),
+        jitter=float(rng.uniform(2, 12)),
     )
 
 

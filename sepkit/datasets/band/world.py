@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import espeak, phonetics
+from . import espeak, flite, phonetics
 from .phonetics import FRICATIVE, SONORANT, STOP, VOICED, VOICED_FRICATIVE, VOICED_STOP, VOWEL, Segment
 
 RATE, HOP = 44100, 0.005  # Hz, seconds
@@ -55,12 +55,19 @@ def learn(words, singer):
     Lexicon
     """
     unique = sorted(set(words))
-    said = espeak.speak(", ".join(unique), singer.accent + singer.variant, rate=150, pitch_range=0, fundamental=_SPOKEN_F0)
+    said = _spoken(unique, singer)
     syllables, stretches = {}, []
     for word, segments in zip(unique, _segments(said, unique), strict=True):
         syllables[word] = phonetics.syllabify(word, segments)
         stretches += segments
     return Lexicon(syllables, _spectrum(said, stretches, singer))
+
+
+def _spoken(words, singer):
+    if singer.accent in flite.VOICES:
+        return flite.speak(words, singer.accent)
+    voice = singer.accent + singer.variant
+    return espeak.speak(", ".join(words), voice, rate=150, pitch_range=0, fundamental=_SPOKEN_F0)
 
 
 def _segments(said, unique):
@@ -83,30 +90,52 @@ def _segments(said, unique):
 
 def _spectrum(said, segments, singer):
     """Log power (frames, BINS) of the whole utterance; frames in no segment stay empty."""
-    import pyworld
-
     frames = int(len(said.samples) / said.sample_rate / HOP) + 2
     kind = np.full(frames, "", dtype=object)
     for segment in segments:
         kind[round(segment.start / HOP) : round((segment.start + segment.duration) / HOP) + 1] = segment.kind
     used = np.flatnonzero(kind != "")
     voiced = np.isin(kind[used].astype(str), VOICED)
-    f0 = np.where(voiced, _SPOKEN_F0, _NOISE_F0)
-    power = pyworld.cheaptrick(said.samples, f0, used * HOP, said.sample_rate, f0_floor=135.0, fft_size=2 * (_SPOKEN_BINS - 1))
     spectrum = np.full((frames, BINS), -40.0)
-    spectrum[used] = _complete(np.log(power + 1e-12), kind[used].astype(str), singer)
+    if singer.accent in flite.VOICES:
+        power, top = _natural(said, used * HOP, voiced), flite.BANDWIDTH
+    else:
+        f0 = np.where(voiced, _SPOKEN_F0, _NOISE_F0)
+        power = _envelopes(said, f0, used * HOP, 135.0, 2 * (_SPOKEN_BINS - 1))
+        top = _TOP
+    spectrum[used] = _complete(np.log(power + 1e-12), kind[used].astype(str), singer, top)
     return spectrum
 
 
-def _complete(spoken, kind, singer):
+def _natural(said, times, voiced):
+    """The power envelopes of recorded speech, whose fundamental has to be found first."""
+    import pyworld
+
+    f0, grid = pyworld.harvest(said.samples, said.sample_rate, 70.0, 400.0, 1000 * HOP)
+    found = np.interp(times, grid, np.where(f0 > 0, f0, 0.0))
+    typical = np.median(f0[f0 > 0]) if (f0 > 0).any() else _SPOKEN_F0
+    pitch = np.where(voiced, np.where(found > 70.0, found, typical), _NOISE_F0)
+    # Deep voices need the longer transform; every other of its bins is one of ours.
+    return _envelopes(said, pitch, times, 66.0, 4 * (_SPOKEN_BINS - 1))[:, ::2]
+
+
+def _envelopes(said, f0, times, floor, size):
+    import pyworld
+
+    return pyworld.cheaptrick(
+        said.samples, f0, times, said.sample_rate, f0_floor=floor, fft_size=size
+    )
+
+
+def _complete(spoken, kind, singer, top):
     """Shift the formants, fill the holes at 4 to 6 kHz and continue beyond the spoken band."""
-    source = np.minimum(_FREQUENCY / singer.formant, _TOP) / (_SPOKEN_RATE / 2) * (_SPOKEN_BINS - 1)
+    source = np.minimum(_FREQUENCY / singer.formant, top) / (_SPOKEN_RATE / 2) * (_SPOKEN_BINS - 1)
     low = np.minimum(source.astype(int), _SPOKEN_BINS - 2)
     weight = source - low
     log = spoken[:, low] * (1 - weight) + spoken[:, low + 1] * weight
     octaves = np.log2(np.maximum(_FREQUENCY, 1.0) / 2000.0)
     decibel = np.log(10) / 10
-    log -= np.maximum(0, np.log2(np.maximum(_FREQUENCY, 1.0) / (_TOP * singer.formant))) * 24.0 * decibel
+    log -= np.maximum(0, np.log2(np.maximum(_FREQUENCY, 1.0) / (top * singer.formant))) * 24.0 * decibel
     # The floor of what is voiced: 12 dB an octave down from 2 kHz, below the level under 1 kHz.
     base = np.log(np.mean(np.exp(log[:, 3:24]), axis=1))[:, None]
     depth = np.where(np.isin(kind, (VOWEL, SONORANT))[:, None], 22.0, 14.0) - singer.brightness

@@ -9,11 +9,11 @@ asks for. Chapter 07 hears each of them; chapter 04 uses those of Open-Unmix.
 
 from ...errors import SepkitError, unknown
 from .draws import Draws
-from .objects import Augmentation, Compose, Cut, Gain, Polarity, Silence, SwapChannels
+from .objects import Augmentation, Compose, Cut, Gain, PlaybackRate, Polarity, Silence, SwapChannels
 from .plan import Plan, mix_down, normalise
 from .with_speech import SpeechRemix
 
-__all__ = ["Augmentation", "Compose", "Cut", "Draws", "Gain", "Pipeline", "Plan", "Polarity", "Silence", "SpeechRemix",
+__all__ = ["Augmentation", "Compose", "Cut", "Draws", "Gain", "Pipeline", "Plan", "PlaybackRate", "Polarity", "Silence", "SpeechRemix",
            "SwapChannels", "mix_down", "normalise", "pipeline"]
 
 
@@ -23,7 +23,7 @@ def pipeline(recipe, stems, target, sample_rate, speech=None):
     Parameters
     ----------
     recipe : Recipe
-        Read are `seed`, `mix_prob`, `gains`, `gain_db`, `gain_prob`, `swap`,
+        Read are `seed`, `mix_prob`, `vocals_semitones`, `vocals_gains`, `gains`, `gain_db`, `gain_prob`, `swap`,
         `polarity`, `silence`, `cut_seconds`, `normalise`, `speech_prob` and
         `speech_as_published`. What is None, 0 or False leaves no object behind.
     stems : sequence of str
@@ -47,10 +47,15 @@ def pipeline(recipe, stems, target, sample_rate, speech=None):
     if target not in stems:
         raise unknown("target", target, stems)
     objects = []
+    if recipe.vocals_semitones and "vocals" in stems:
+        objects.append(PlaybackRate(list(stems).index("vocals"), recipe.vocals_semitones))
     if recipe.cut_seconds:
         objects.append(Cut(int(recipe.cut_seconds * sample_rate)))
     if recipe.gain_prob and (recipe.gains or recipe.gain_db):
-        objects.append(Gain(recipe.gains, recipe.gain_db, recipe.gain_prob))
+        own = {}
+        if recipe.vocals_gains and "vocals" in stems:
+            own = {list(stems).index("vocals"): recipe.vocals_gains}
+        objects.append(Gain(recipe.gains, recipe.gain_db, recipe.gain_prob, own))
     for kind, prob in ((SwapChannels, recipe.swap), (Polarity, recipe.polarity), (Silence, recipe.silence)):
         if prob:
             objects.append(kind(prob))

@@ -25,6 +25,8 @@ class Plan:
         float64, (B, S): factor, negative for turned polarity, 0 for a dropped stem.
     channels : int
         Of the stems.
+    rates : Tensor
+        float64, (B, S): how fast a stem is played; 2 is an octave up in half the time.
     """
 
     starts: torch.Tensor
@@ -32,13 +34,20 @@ class Plan:
     swapped: torch.Tensor
     gains: torch.Tensor
     channels: int
+    rates: torch.Tensor
 
     @classmethod
     def of(cls, stems):
         """The plan that leaves stems (B, S, C, T) as they are."""
         batch, count, channels, frames = stems.shape
         nothing = torch.zeros(batch, count, dtype=torch.int64)
-        return cls(nothing, frames, nothing.bool(), nothing.double() + 1, channels)
+        ones = torch.ones(batch, count, dtype=torch.float64)
+        return cls(nothing, frames, nothing.bool(), ones, channels, ones)
+
+    def consumed(self, frames):
+        """Samples of each stem that are read for so many at its rate: int64, (B, S)."""
+        resampled = ((frames - 1) * self.rates).floor().long() + 2
+        return resampled.where(self.rates != 1, frames)
 
     @torch.no_grad()
     def stems(self, stems):
@@ -63,11 +72,22 @@ class Plan:
     def _parts(self, stems):
         """(example, stem, gain, [(channel where it goes, samples)]) of all stems that are heard."""
         starts, swapped, gains = self.starts.tolist(), self.swapped.tolist(), self.gains.tolist()
+        rates, consumed = self.rates.tolist(), self.consumed(self.frames).tolist()
         for example in range(len(stems)):
             for stem, gain in enumerate(gains[example]):
                 if gain:
-                    part = stems[example, stem].narrow(-1, starts[example][stem], self.frames).unbind()
+                    rate, count = rates[example][stem], consumed[example][stem]
+                    part = stems[example, stem].narrow(-1, starts[example][stem], count)   # (C, count)
+                    part = (part if rate == 1 else _played(part, rate, self.frames)).unbind()
                     yield example, stem, gain, list(enumerate(reversed(part) if swapped[example][stem] else part))
+
+
+def _played(audio, rate, frames):
+    """(C, frames) of audio (C, T) played at another rate, by linear interpolation."""
+    places = torch.arange(frames, dtype=torch.float64, device=audio.device) * rate
+    before = places.long()
+    share = (places - before).to(audio)                                  # (frames,)
+    return torch.lerp(audio[:, before], audio[:, before + 1], share)
 
 
 def mix_down(stems, target_index, plan=None):
