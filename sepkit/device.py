@@ -38,7 +38,7 @@ def resolve_device(device="auto"):
 
 @contextmanager
 def denormals_as_zero():
-    """Let numbers below 1e-38 count as zero, on processors that can. Also a decorator.
+    """Let numbers below 1e-38 count as zero, on processors that can; then, as before. Also a decorator.
 
     Weight decay drives the weights of outputs that are never needed (bins above the music's
     highest frequency) towards zero without end. Once they are that small, a processor takes
@@ -47,8 +47,16 @@ def denormals_as_zero():
     """
     import torch
 
+    before = _denormals_are_zero()
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(False)
+        torch.set_flush_denormal(before)
+
+
+def _denormals_are_zero():
+    """Whether they count as zero now, which PyTorch does not tell: tried with half of the smallest normal number."""
+    import torch
+
+    return float(torch.tensor([torch.finfo(torch.float64).tiny], dtype=torch.float64) * 0.5) == 0.0

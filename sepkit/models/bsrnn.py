@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ..errors import SepkitError, unknown
 from ..stft import STFT
+from . import bsrnn_published
 from .bands import band_edges, default_split
 from .bsrnn_layers import BandSplit, MaskEstimation, RecurrentLayer
 from .waveform import waveform_loss
@@ -253,9 +254,7 @@ class BSRNN(nn.Module):
         SepkitError
             Naming what is missing, left over or of another shape.
         """
-        from .bsrnn_published import load  # it imports the registry, which imports this file
-
-        load(self, state)
+        bsrnn_published.load(self, state)
 
 
 def _in_windows(separate, mixture, size, hop):

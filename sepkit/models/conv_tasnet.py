@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ..errors import SepkitError, unknown
+from .checkpoints import fill
 from .waveform import WaveformModel, positive
 
 TCNS = ("music", "torchaudio")
@@ -98,8 +99,6 @@ class ConvTasNet(WaveformModel):
         SepkitError
             Naming what is missing, left over or of another shape.
         """
-        from .checkpoints import fill  # it imports the registry, which imports this file
-
         if self.settings["tcn"] != "music":
             raise SepkitError(f"tcn={self.settings['tcn']}: the published weights are for tcn='music'")
         ours = {published_name(name, self.settings["layers"]): name for name in self.state_dict()}

@@ -9,6 +9,7 @@ compares it with networks of one domain.
 from torch import nn
 
 from ..errors import SepkitError, unknown
+from .checkpoints import fill
 from .waveform import WaveformModel, positive
 
 #: For training on one CPU core: 2.4 million parameters, 0.45 s of processor time a step of one stereo chunk of 3 s.
@@ -105,6 +106,4 @@ class HybridDemucs(WaveformModel):
         SepkitError
             Naming what is missing, left over or of another shape.
         """
-        from .checkpoints import fill  # it imports the registry, which imports this file
-
         fill(self, {f"net.{name}": value for name, value in state.items()}, "the published weights")

@@ -10,6 +10,7 @@ from torch import nn
 
 from ..errors import SepkitError, unknown
 from ..stft import STFT
+from .checkpoints import fill
 
 LOSSES = ("mse", "l1", "dual", "nmse")
 #: Blocks of so few frames go through the LSTM one by one: on a CPU, PyTorch's own copies all weights at every call.
@@ -261,8 +262,6 @@ class OpenUnmix(Core):
         SepkitError
             Naming what is missing, left over or of another shape.
         """
-        from .checkpoints import fill  # it imports the registry, which imports this file
-
         prefix = f"target_models.{self.targets[0]}."
         if any(key.startswith("target_models.") for key in state):
             state = {key[len(prefix):]: value for key, value in state.items() if key.startswith(prefix)}

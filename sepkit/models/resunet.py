@@ -13,9 +13,11 @@ from torch import nn
 
 from ..errors import SepkitError, unknown
 from ..stft import STFT
+from .checkpoints import fill
 from .pqmf import PQMF
 from .waveform import waveform_loss
 from .resunet_layers import Decoder, Encoder, initialise, nearest, residual, separable, transposed
+from .resunet_published import renamed
 
 LOSSES = ("l1", "nmse")
 #: Maps that the network gives for each bin: mask, the two components of the phase shift, addition.
@@ -206,9 +208,6 @@ class ResUNet(nn.Module):
         SepkitError
             Naming what is missing, left over or of another shape.
         """
-        from .checkpoints import fill  # it imports the registry, which imports this file
-        from .resunet_published import renamed
-
         fill(self, renamed(state, self), "the published weights")
 
     def _spectrum(self, mixture):

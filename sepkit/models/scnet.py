@@ -14,6 +14,7 @@ from torch import nn
 
 from ..errors import SepkitError, unknown
 from ..stft import STFT
+from .checkpoints import fill
 from .waveform import FAINT, LOSSES, WaveformModel, positive
 
 #: The loss of the authors, besides those on waveforms.
@@ -164,8 +165,6 @@ class SCNet(WaveformModel):
         SepkitError
             Naming what is missing, left over or of another shape.
         """
-        from .checkpoints import fill  # it imports the registry, which imports this file
-
         for theirs, ours in _PUBLISHED:
             state = {name.replace(theirs, ours): value for name, value in state.items()}
         fill(self, state, "the published weights")
