@@ -73,11 +73,46 @@ def write_json(path, value, indent=1):
 def read_json(path):
     """Read a JSON file; a missing or broken one raises a `SepkitError` that names it."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SepkitError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise SepkitError(f"{path}: not a JSON file ({error})") from None
+    except OSError as error:
+        raise SepkitError(f"{path}: cannot be read ({error.strerror}); expected a JSON file") from None
+    return parse_json(text, path)
+
+
+def parse_json(text, source):
+    """The value of a JSON text, which may be anybody's.
+
+    Parameters
+    ----------
+    text : str or bytes
+    source : str or Path
+        What the error message calls it.
+
+    Raises
+    ------
+    SepkitError
+        If it is not JSON, is nested too deeply, says one key twice, or holds a number with
+        thousands of digits. NaN and Infinity are read, as Python writes them.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_once_each)
+    except RecursionError:
+        raise SepkitError(f"{source}: not a JSON file of ours (nested too deeply)") from None
+    except ValueError as error:  # JSONDecodeError, and numbers of too many digits
+        raise SepkitError(f"{source}: not a JSON file ({str(error)[:120]})") from None
+
+
+def _once_each(pairs):
+    found = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key[:60]!r} is there twice")
+        found[key] = value
+    return found
 
 
 def _finite(value):

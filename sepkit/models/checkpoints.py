@@ -1,5 +1,11 @@
-"""Checkpoints: one .safetensors file holds the weights and what rebuilds the network."""
+"""Checkpoints: one .safetensors file holds the weights and what rebuilds the network.
 
+A file may come from anybody. What it says of itself is checked first, then the names, shapes
+and types of its tensors against a network without weights; memory is taken only for a file
+that fits, and the network is filled only with what the file's digest was made of.
+"""
+
+import hashlib
 import json
 from pathlib import Path
 
@@ -7,12 +13,19 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..errors import SepkitError
-from ..files import atomic_path, shipped
-from .registry import MODELS, build
+from ..errors import SepkitError, unknown
+from ..files import atomic_path, parse_json, shipped
+from ..names import plain_name
+from .registry import MODELS, build, outline
 
-KEY = "sepkit"
+#: In the metadata: a description in JSON; and in that, the SHA-256 of the rest of it and of all tensors.
+#: One entry, because safetensors writes several in any order, and equal runs make equal files.
+KEY, DIGEST = "sepkit", "sha256"
+#: 1 had no digest; the checkpoints that come with sepkit are of this format.
+FORMAT = 2
 SUFFIX = ".safetensors"
+#: What the description holds, and as what.
+_FIELDS = {"model": str, "settings": dict, "sample_rate": int, "targets": list, "extra": dict}
 
 
 def save(path, model, extra=None, half=False):
@@ -47,9 +60,11 @@ def save(path, model, extra=None, half=False):
         state = {k: v.half() if v.is_floating_point() and v.ndim > 1 else v for k, v in state.items()}
     _check_finite(state, f"{path}: not saved, because the model's")
     header = {
-        "format": 1, "model": model.name, "settings": model.settings, "sample_rate": model.sample_rate,
+        "format": FORMAT, "model": model.name, "settings": model.settings, "sample_rate": model.sample_rate,
         "targets": list(model.targets), "extra": extra or {},
-    }
+    }  # fmt: skip
+    header = json.loads(json.dumps(header))  # as it will be read
+    header[DIGEST] = _digest(header, state)
     with atomic_path(path) as temporary:
         try:
             save_file(state, temporary, metadata={KEY: json.dumps(header)})
@@ -104,9 +119,16 @@ def load(name_or_path, weights="shipped", model=None):
 
 
 def read_header(path):
-    """What a checkpoint says about itself: model, settings, sample_rate, targets, extra."""
+    """What a checkpoint says about itself: model, settings, sample_rate, targets, extra.
+
+    Raises
+    ------
+    SepkitError
+        If the file is no checkpoint, or describes no network of sepkit. Its tensors are not looked at.
+    """
     with _open(path) as file:
-        return _header(path, file)
+        header = _header(path, file)
+    return {name: header[name] for name in _FIELDS}
 
 
 def _load_folder(folder, model):
@@ -128,15 +150,33 @@ def _load_file(path, expected=None):
         if expected and header["model"] != expected:
             raise SepkitError(f"{path}: a checkpoint of {header['model']}, where one of {expected} was expected")
         try:
+            empty = outline(header["model"], **header["settings"])
+        except SepkitError as error:
+            raise SepkitError(f"{path}: {error}; the checkpoint is damaged or of another version of sepkit") from None
+        if (list(empty.targets), empty.sample_rate) != (header["targets"], header["sample_rate"]):
+            raise SepkitError(f"{path}: says one thing of targets and sample rate, and another in the settings; it is damaged")
+        try:
+            _check_layout(path, file, empty)
             state = {key: file.get_tensor(key) for key in file.keys()}
-        except (SafetensorError, OSError) as error:
-            raise SepkitError(f"{path}: damaged ({error}); copy it or train it again") from None
-    try:
-        net = build(header["model"], **header["settings"])
-    except SepkitError as error:
-        raise SepkitError(f"{path}: {error}; the checkpoint is of another version of sepkit") from None
+        except (SafetensorError, OSError, RuntimeError) as error:
+            raise SepkitError(f"{path}: damaged ({_line(error)}); copy it or train it again") from None
+    if header["format"] > 1 and header.get(DIGEST) != _digest(header, state):
+        raise SepkitError(f"{path}: damaged, its contents are not those that were saved; copy it or train it again")
+    net = build(header["model"], **header["settings"])
     fill(net, state, path)
     return net.eval()
+
+
+def _check_layout(path, file, model):
+    """Compare names, shapes and types of a file's tensors with a model's, from the file's first lines alone."""
+    found = {key: file.get_slice(key) for key in file.keys()}
+    wanted = model.state_dict()
+    _check_shapes(wanted, {key: tuple(part.get_shape()) for key, part in found.items()}, model.name, path)
+    for key, value in wanted.items():
+        kind = found[key].get_dtype()
+        allowed = ("F16", "BF16", "F32", "F64") if value.is_floating_point() else ("I64",)
+        if kind not in allowed:
+            raise SepkitError(f"{path}: {key} holds {kind}, where {' or '.join(allowed)} was expected; it is damaged")
 
 
 def fill(model, state, source):
@@ -156,18 +196,22 @@ def fill(model, state, source):
         those that are NaN or infinite.
     """
     wanted = model.state_dict()
-    missing, left = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
-    if missing or left:
-        parts = [f"{what} {_some(keys)}" for what, keys in (("lacks", missing), ("has unexpected", left)) if keys]
-        raise SepkitError(f"{source}: does not fit {model.name}: {', '.join(parts)}; is it another model's?")
-    for key, value in wanted.items():
-        if state[key].shape != value.shape:
-            raise SepkitError(
-                f"{source}: {key} has shape {tuple(state[key].shape)}, but these settings of {model.name} "
-                f"need {tuple(value.shape)}"
-            )
+    _check_shapes(wanted, {key: tuple(value.shape) for key, value in state.items()}, model.name, source)
     _check_finite(state, f"{source}:")
     model.load_state_dict({key: state[key].to(value.dtype) for key, value in wanted.items()})
+
+
+def _check_shapes(wanted, shapes, name, source):
+    """Compare a state dict with {key: shape}."""
+    missing, left = sorted(wanted.keys() - shapes.keys()), sorted(shapes.keys() - wanted.keys())
+    if missing or left:
+        parts = [f"{what} {_some(keys)}" for what, keys in (("lacks", missing), ("has unexpected", left)) if keys]
+        raise SepkitError(f"{source}: does not fit {name}: {', '.join(parts)}; is it another model's?")
+    for key, value in wanted.items():
+        if shapes[key] != tuple(value.shape):
+            raise SepkitError(
+                f"{source}: {key} has shape {shapes[key]}, but these settings of {name} need {tuple(value.shape)}"
+            )
 
 
 def _open(path):
@@ -176,16 +220,39 @@ def _open(path):
         return safe_open(path, framework="pt", device="cpu")
     except FileNotFoundError:
         raise SepkitError(f"{path}: no such file") from None
-    except (SafetensorError, OSError) as error:
-        raise SepkitError(f"{path}: not a checkpoint, or truncated ({error}); copy it or train it again") from None
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise SepkitError(f"{path}: not a checkpoint, or truncated ({_line(error)}); copy it or train it again") from None
 
 
 def _header(path, file):
-    try:
-        header = json.loads((file.metadata() or {})[KEY])
-        return {key: header[key] for key in ("model", "settings", "sample_rate", "targets", "extra")}
-    except (KeyError, TypeError, json.JSONDecodeError):
-        raise SepkitError(f"{path}: holds weights but not what model they are for; it was not saved by sepkit") from None
+    """The description, all of its fields of the right type, with targets that may become file names."""
+    text = (file.metadata() or {}).get(KEY)
+    if text is None:
+        raise SepkitError(f"{path}: holds weights but not what model they are for; it was not saved by sepkit")
+    header = parse_json(text, f"{path}: its description")
+    if not isinstance(header, dict) or not isinstance(header.get("format"), int):
+        raise SepkitError(f"{path}: its description has no format number; copy it or train it again")
+    if header["format"] > FORMAT:
+        raise SepkitError(f"{path}: of format {header['format']}, this sepkit reads up to {FORMAT}; install a newer sepkit")
+    for name, kind in _FIELDS.items():
+        if not isinstance(header.get(name), kind):
+            raise SepkitError(f"{path}: its description has no usable {name}; copy it or train it again")
+    if header["model"] not in MODELS:
+        raise SepkitError(f"{path}: {unknown('model', header['model'][:60], MODELS)}; the checkpoint is damaged or of another version of sepkit")
+    if not header["targets"]:
+        raise SepkitError(f"{path}: is for no target; copy it or train it again")
+    for target in header["targets"]:
+        plain_name(target, "target", path)
+    return header
+
+
+def _digest(header, state):
+    """The SHA-256 of a description (without its digest) and of all tensors: names, types, shapes and bytes."""
+    digest = hashlib.sha256(json.dumps({key: value for key, value in header.items() if key != DIGEST}).encode())
+    for key, value in sorted(state.items()):
+        digest.update(f"\n{key} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(memoryview(value.reshape(-1).view(torch.uint8).numpy()))
+    return digest.hexdigest()
 
 
 def _check_finite(state, subject):
@@ -195,4 +262,9 @@ def _check_finite(state, subject):
 
 
 def _some(keys, at_most=3):
-    return ", ".join(keys[:at_most]) + (f" and {len(keys) - at_most} more" if len(keys) > at_most else "")
+    shown = ", ".join(key if key.isprintable() and len(key) <= 80 else ascii(key[:80]) for key in keys[:at_most])
+    return shown + (f" and {len(keys) - at_most} more" if len(keys) > at_most else "")
+
+
+def _line(error):
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

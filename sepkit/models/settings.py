@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 from ..errors import SepkitError
+from ..names import fault
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ class Text:
 
     def __str__(self):
         return "a name of at most 100 characters"
+
+
+class Name:
+    """What may become the name of a file, such as a target's."""
+
+    def fits(self, value):
+        return fault(value) is None
+
+    def __str__(self):
+        return "a plain name, without folders"
 
 
 @dataclass(frozen=True)
@@ -82,9 +93,9 @@ _SECONDS = optional(Number(0.01, 3600, whole=False))
 _PART = Number(0, 1, whole=False)
 #: setting -> its kind; "model.setting" where one model has another meaning than the others
 KINDS = {
-    "target": Text(), "open-unmix-waveform.target": optional(Text()), "scnet.target": optional(Text()),
-    "wave-u-net.target": optional(Text()), "conv-tasnet.target": optional(Text()), "hybrid-demucs.target": optional(Text()),
-    "targets": optional(Text(), Several(Text())), "loss": Text(), "sample_rate": Number(100, 1_000_000), "channels": Number(1, 64),
+    "target": Name(), "open-unmix-waveform.target": optional(Name()), "scnet.target": optional(Name()),
+    "wave-u-net.target": optional(Name()), "conv-tasnet.target": optional(Name()), "hybrid-demucs.target": optional(Name()),
+    "targets": optional(Name(), Several(Name())), "loss": Text(), "sample_rate": Number(100, 1_000_000), "channels": Number(1, 64),
     "n_fft": _WINDOW, "tfc-tdf.n_fft": optional(_WINDOW), "hop": Number(1, 2**17), "window": Text(), "bsrnn.window": _SECONDS,
     "window_hop": _SECONDS, "segment": _SECONDS, "bandwidth": Number(1, 1_000_000, whole=False),
     "hidden": _WIDTH, "bsrnn.hidden": optional(_WIDTH), "layers": _DEEP, "conv-tasnet.layers": _HALVINGS, "heads": _WIDTH,
