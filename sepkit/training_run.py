@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 
 from .errors import SepkitError
-from .files import atomic_path, provenance, write_json
+from .files import provenance, write_json
 from .models import fill, read_header, save
 from .training_log import Log
 from .training_processes import Agreed
 from .training_songs import WatchedTrack
+from .training_state import read_state, write_state
 
 #: Parts of a recipe that may change from one call to the next: they bound or speed up the run, and do not alter it.
 FREE = ("epochs", "max_steps", "max_seconds", "patience", "workers", "cache", "save_minutes", "log", "strict")
@@ -86,7 +87,7 @@ class Run:
 
     def _resume(self):
         try:
-            saved = torch.load(self.last_path, map_location="cpu", weights_only=True)
+            saved = read_state(self.last_path)
             _refuse_difference(self.out, saved["about"], self.about)
             fill(self._model, saved["model"], self.last_path)
             for name, part in self._parts.items():
@@ -99,7 +100,7 @@ class Run:
             self.state = {**saved["state"], **own["state"]}
         except SepkitError:
             raise
-        except Exception as error:  # torch.load raises whatever a damaged file makes it stumble over
+        except Exception as error:  # whatever a state that is not of this run makes its parts stumble over
             reason = f"cannot be resumed from ({_line(error)}); delete the folder to start again"
             raise SepkitError(f"{self.last_path}: {reason}") from None
         self._saved_at = self.state["seconds"]
@@ -125,16 +126,8 @@ class Run:
         with self.team.agreed():
             if self.team.rank == 0:
                 others = {name: part.state_dict() for name, part in self._parts.items() if part is not None}
-                self._write_last({"about": self.about, "state": self.state, "processes": processes, **others})
+                write_state(self.last_path, {"about": self.about, "state": self.state, "processes": processes, **others})
         self._saved_at = self.state["seconds"]
-
-    def _write_last(self, saved):
-        with atomic_path(self.last_path) as temporary:
-            try:
-                torch.save(saved, temporary)
-            except RuntimeError as error:  # torch's own name for a full disk
-                reason = f"cannot be written ({_line(error)}); is the disk full? The state saved before is kept"
-                raise SepkitError(f"{self.last_path}: {reason}") from None
 
     def _device(self):
         return next(self._model.parameters()).device
