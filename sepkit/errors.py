@@ -1,4 +1,6 @@
-"""The one exception that sepkit raises at its users."""
+"""The one exception that sepkit raises at its users, and the one warning."""
+
+import warnings
 
 
 class SepkitError(ValueError):
@@ -22,3 +24,12 @@ def unknown(kind, name, known):
         What exists.
     """
     return SepkitError(f"unknown {kind} {name!r}: choose from {', '.join(map(str, known))}")
+
+
+class Notice(UserWarning):
+    """Something was done to the user's audio that he may want to know."""
+
+
+def warn(message):
+    """The default way to tell: a Python warning."""
+    warnings.warn(message, Notice, stacklevel=3)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from .datasets.track import NOT_THE_SUM, left_of_mixture, left_over
 from .errors import SepkitError
 from .evaluation_files import finished, fingerprint, write_song
 from .metrics.findings import Finding, examine
@@ -54,12 +55,14 @@ class Job:
         if (earlier := finished(self.file, settings)) is not None:
             return Result(*earlier, kept=True)
         window, hop, frames = settings["window"], settings["hop"], {}
-        with naming(track.name):
+        with naming(track.name), warnings.catch_warnings():
+            for told in ("bss_eval", "the mixture is not the sum"):  # by the findings as well, with names and once a song
+                warnings.filterwarnings("ignore", message=told)
             references, estimates, findings, facts = self.source.read()
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="bss_eval")  # `examine` tells the same, with names
-                rows = score_track(references, estimates, track.sample_rate, settings["metrics"], window, hop, frames)
+            rows = score_track(references, estimates, track.sample_rate, settings["metrics"], window, hop, frames)
             unusual = examine(references, estimates, track.sample_rate, track.mixture(), track.name, frames, window, hop)
+            if (level := left_of_mixture(track)) > NOT_THE_SUM:
+                unusual.append(Finding("not the sum", track.name, (), left_over(level)))
         facts = {**self.provenance, **facts}
         scores = [Score(track.name, *row[:3], self.source.name, settings["dataset"], row[3], facts) for row in rows]
         findings += [f for f in unusual if not (f.kind == "mixture" and self.source.name == "mixture")]  # it is meant to be that

@@ -5,7 +5,8 @@ Everything here is offered by `sepkit.separation`.
 
 import torch
 
-from .errors import SepkitError, unknown
+from .datasets.track import NOT_THE_SUM, left_over, rest_level
+from .errors import SepkitError, unknown, warn
 from .masks import KINDS, oracle_masks
 from .stft import STFT
 from .streaming import check, residual_option, share_remainder
@@ -138,6 +139,7 @@ class OracleSeparator(Separator):
                     f"{self.name}: the reference {target!r} has shape {tuple(reference.shape)}, "
                     f"the mixture {tuple(mixture.shape)}; they must be equal"
                 )
+        _tell_the_rest(mixture, references)
         spectrum = self.stft(mixture)
         sources = torch.stack([self.stft(reference.to(mixture)) for reference in references.values()])
         if self.kind == "mwf":
@@ -149,3 +151,10 @@ class OracleSeparator(Separator):
 
     def describe(self):
         return {**super().describe(), "oracle": self.kind, "n_fft": self.stft.n_fft, "hop": self.stft.hop}
+
+
+def _tell_the_rest(mixture, references):
+    """Masks share the mixture among the stems: what is not in them is in no estimate's reference."""
+    level = rest_level(mixture, references.values())
+    if level > NOT_THE_SUM:
+        warn(left_over(level))

@@ -6,13 +6,12 @@ on as much audio as fits into memory. `separate_at` bridges the first two;
 """
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import torch
 
 from . import audio
-from .errors import SepkitError, unknown
+from .errors import SepkitError, unknown, warn
 
 #: Seconds separated at once, and by how much neighbours overlap. Open-Unmix needs 14 MB for a second of
 #: stereo; from 0.75 s after an edge on, where fades begin, its estimates differ from those of the whole by
@@ -20,15 +19,6 @@ from .errors import SepkitError, unknown
 CHUNK = 30.0
 OVERLAP = 3.0
 RESIDUALS = ("spread", "residual")
-
-
-class Notice(UserWarning):
-    """Something was done to the user's audio that he may want to know."""
-
-
-def warn(message):
-    """The default way to tell: a Python warning."""
-    warnings.warn(message, Notice, stacklevel=3)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -9,9 +10,9 @@ import torch
 
 from sepkit import audio
 from sepkit.datasets import MemoryTrack, open_tracks
-from sepkit.errors import SepkitError
+from sepkit.errors import Notice, SepkitError
 from sepkit.evaluation import evaluate, evaluate_folders, tables, to_table
-from sepkit.metrics import ffmpeg_available, load_scores, score_track
+from sepkit.metrics import aggregate, ffmpeg_available, load_scores, score_track
 from sepkit.metrics.statistics import bootstrap_interval
 from sepkit.separation import MixtureSeparator, OracleSeparator, Separator, get
 
@@ -206,6 +207,37 @@ def test_a_silent_stem_is_told_once_with_what_to_do():
     assert len(told) == 1 and "one: the reference 'drums' is silent" in told[0] and "leave this stem out" in told[0]
     assert "(and 1 more like this)" in told[0]
     assert all(math.isnan(s.value) for s in scores if s.metric == "csdr")
+
+
+@pytest.mark.parametrize("gain, told", [(10 ** (-15 / 20), ["-15.1 dB"]), (0.05, [])])
+def test_a_mixture_that_is_not_the_sum_of_its_stems_is_told_once_a_song(gain, told):
+    track = make_track()
+    track._audio["mixture"] += gain * noise(7) * track.mixture().norm() / noise(7).norm()
+    track.has_mixture = True
+    for separator in (Leak(), get("irm1")):
+        notes, findings = [], []
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            evaluate(separator, [track], metrics=["usdr"], chunk=1.0, overlap=0.5, notice=notes.append, findings=findings)
+        assert [f.kind for f in findings] == ["not the sum"] * len(told) and len(notes) == len(told)
+        for note, level in zip(notes, told):
+            assert note.startswith("a song: the mixture is not the sum of its stems") and level in note
+    if told:
+        with pytest.warns(Notice, match="the mixture is not the sum of its stems.* -15.1 dB"):
+            get("irm1").separate(track.mixture(), track.references())
+
+
+def test_a_song_with_a_silent_reference_is_not_scored_in_any_metric():
+    tracks = [make_track(name, k) for k, name in enumerate("abc")]
+    tracks[1]._audio["vocals"] *= 0
+    scores = evaluate(Leak(), tracks, metrics=["usdr", "si_sdr", "csdr"], notice=None)
+    missing = {(s.track, s.target, s.metric) for s in scores if math.isnan(s.value)}
+    assert missing == {("b", "vocals", m) for m in ("usdr", "si_sdr", "csdr")} | {("b", "drums", "csdr")}
+    mean = sum(s.value for s in scores if (s.target, s.metric) == ("vocals", "usdr") and s.track != "b") / 2
+    cell = next(row for table in tables(scores) if table.title.startswith("uSDR") for row in table.rows)[1]
+    assert cell == f"{mean:.2f} (of 2)" and mean == pytest.approx(20, abs=0.4)
+    vocals = [s for s in scores if (s.target, s.metric) == ("vocals", "usdr")]
+    assert aggregate(vocals, "mean") == pytest.approx(mean)
 
 
 def rescored(scores, **changes):

@@ -152,7 +152,8 @@ def test_stem_files_are_scored_by_several_processes(tmp_path):
     write_stem_files(tmp_path / "songs", ["A - B", "C - D"])
     tracks, told = open_tracks(tmp_path / "songs"), []
     together = evaluate(get("irm1"), tracks, metrics=["usdr"], workers=2, notice=told.append)
-    assert not told and values(together) == pytest.approx(values(evaluate(get("irm1"), tracks, metrics=["usdr"])), abs=1e-6)
+    assert all("is not the sum" in text for text in told)  # AAC does not code white noise well
+    assert values(together) == pytest.approx(values(evaluate(get("irm1"), tracks, metrics=["usdr"])), abs=1e-6)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from sepkit import audio, models, separation, separation_files
 from sepkit.errors import SepkitError
 from sepkit.metrics.sdr import sdr
 from sepkit.separation import MixtureSeparator, ModelSeparator, OracleSeparator, Separator, get, separate_file, separate_files
-from sepkit.streaming import Notice
+from sepkit.errors import Notice
 from sepkit.stft import STFT
 
 RATE = 8000

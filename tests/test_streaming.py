@@ -8,11 +8,11 @@ import torch
 
 from sepkit import audio
 from sepkit.datasets import MemoryTrack
-from sepkit.errors import SepkitError
+from sepkit.errors import Notice, SepkitError
 from sepkit.metrics.sdr import sdr
 from sepkit.separation import MixtureSeparator, Separator
 from sepkit.stft import STFT
-from sepkit.streaming import Notice, join, plan, separate_at, share_remainder, stream
+from sepkit.streaming import join, plan, separate_at, share_remainder, stream
 
 RATE = 8000
 

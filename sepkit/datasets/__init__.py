@@ -6,7 +6,7 @@
 from importlib import import_module
 from pathlib import Path
 
-from ..errors import SepkitError, unknown
+from ..errors import SepkitError, unknown, warn
 from ..files import data_root
 
 __all__ = ["DATASETS", "SPLITS", "FolderTrack", "MemoryTrack", "Track", "data_set_name", "open_tracks"]
@@ -142,6 +142,8 @@ def _readable(paths, sample_rate, channels, damaged):
             if damaged is None or (number == len(paths) and not tracks):
                 raise
             damaged(error)
+    if notes := [note for track in tracks for note in track.notes]:
+        warn(notes[0] + (f" (and {len(notes) - 1} songs more like this)" if len(notes) > 1 else ""))
     return tracks
 
 

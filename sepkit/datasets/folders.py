@@ -6,6 +6,8 @@ have any names: vocals.wav and drums.flac, or speech.wav and noise.wav.
 
 from pathlib import Path
 
+import torch
+
 from .. import audio
 from ..errors import SepkitError
 from .track import Track
@@ -13,6 +15,9 @@ from .track import Track
 SUFFIXES = tuple(audio.FORMATS)
 #: The order in which the field's tables show stems; others follow by name.
 ORDER = ("vocals", "drums", "bass", "other", "speech", "noise")
+#: Seconds by which the files of one song may differ, as encoders and editors leave them: the
+#: shorter are continued by silence. A larger difference is a mistake.
+PADDING = 0.5
 
 
 def audio_files(folder):
@@ -50,7 +55,7 @@ class FolderTrack(Track):
     ------
     SepkitError
         If there are no stems, a file is unreadable, or two stems differ in
-        length, rate or channels; the message names both.
+        rate or by more than `PADDING` in length; the message names both.
     """
 
     def __init__(self, folder, sample_rate=None, channels=None):
@@ -61,21 +66,41 @@ class FolderTrack(Track):
         if not [name for name in files if name != "mixture"]:
             raise SepkitError(f"{folder}: no stems found; expected files such as vocals.wav and drums.wav")
         headers = {name: audio.info(path) for name, path in files.items()}
-        first, *others = headers.values()
-        for header in others:
-            for what in ("sample_rate", "samples"):
-                if getattr(header, what) != getattr(first, what):
-                    raise SepkitError(
-                        f"{header.path}: {what.replace('_', ' ')} {getattr(header, what)} differs from "
-                        f"{getattr(first, what)} in {first.path.name}; stems of one song must match"
-                    )
+        samples, self.notes = _one_length(self.folder, list(headers.values()))
+        first = next(iter(headers.values()))
         self._headers, self.has_mixture, self.paths = headers, "mixture" in files, tuple(files.values())
         self._channels = max(header.channels for header in headers.values())
         stems = sorted((n for n in files if n != "mixture"), key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n))
-        super().__init__(self.folder.name, stems, first.sample_rate, first.samples, self._channels, sample_rate, channels)
+        super().__init__(self.folder.name, stems, first.sample_rate, samples, self._channels, sample_rate, channels)
 
     def _read_file(self, name, start, frames):
         if name == "mixture" and not self.has_mixture:
             return sum(self._read_file(stem, start, frames) for stem in self.stems)
         header = self._headers[name]
-        return audio.read(header.path, start, frames, channels=self._channels, header=header)[0]
+        there = max(0, min(frames, header.samples - start))
+        if not there:
+            return torch.zeros(self._channels, frames)
+        part = audio.read(header.path, start, there, channels=self._channels, header=header)[0]
+        return torch.nn.functional.pad(part, (0, frames - there))
+
+
+def _one_length(folder, headers):
+    """The samples of a song, and notes on files that are shorter; `headers` are the `AudioInfo` of its files."""
+    longest, rate = max(headers, key=lambda header: header.samples), headers[0].sample_rate
+    for header in headers:
+        if header.sample_rate != rate:
+            raise SepkitError(
+                f"{header.path}: sample rate {header.sample_rate} differs from {rate} in {headers[0].path.name}; "
+                "stems of one song must match"
+            )
+    shorter = [header for header in headers if header.samples < longest.samples]
+    for header in shorter:
+        if longest.samples - header.samples > PADDING * rate:
+            raise SepkitError(
+                f"{header.path}: {header.samples} samples differ from {longest.samples} in {longest.path.name}, by more than "
+                f"{PADDING:g} s; stems of one song must match"
+            )
+    if not shorter:
+        return longest.samples, ()
+    told = ", ".join(f"{header.path.name} by {longest.samples - header.samples} samples" for header in shorter)
+    return longest.samples, (f"{folder}: padded with silence to the length of {longest.path.name}: {told}",)

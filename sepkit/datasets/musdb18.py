@@ -60,6 +60,9 @@ class StemTrack(Track):
         If ffmpeg or the musdb package is missing, or the file does not decode.
     """
 
+    has_mixture = True
+    block = 60 * SAMPLE_RATE  # each part is a run of ffmpeg
+
     def __init__(self, path, sample_rate=None, channels=None):
         self.path = Path(path)
         self.paths = (self.path,)

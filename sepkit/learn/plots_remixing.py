@@ -54,7 +54,7 @@ def strips(groups, ax, ylabel="", title=""):
         values, tint = np.asarray(values, dtype=float), CYCLE[place % len(CYCLE)]
         spread = np.modf(np.arange(len(values)) * 0.618)[0] - 0.5  # even, without a pattern
         ax.plot(place + 0.5 * spread, values, ".", color=tint, markersize=4, alpha=0.6)
-        ax.plot([place - 0.33, place + 0.33], [values.mean()] * 2, color=tint, linewidth=2.5)
+        ax.plot([place - 0.33, place + 0.33], [np.nanmean(values)] * 2, color=tint, linewidth=2.5)
     ax.set_xticks(range(len(groups)), groups)
     ax.set(ylabel=ylabel, title=title, xlim=(-0.6, len(groups) - 0.4))
     ax.grid(True, axis="y")
@@ -140,7 +140,7 @@ def curves(table, lines, ax, title="", xlabel="", ylabel="SDR of the vocals (dB)
         Label -> {x: name of the arm}.
     """
     for (label, arms), tint in zip(lines.items(), CYCLE, strict=False):
-        means = {x: [statistics.fmean(songs.values()) for songs in table[arm].values()] for x, arm in arms.items()}
+        means = {x: [np.nanmean([*songs.values()]) for songs in table[arm].values()] for x, arm in arms.items()}
         ax.plot(list(means), [statistics.fmean(values) for values in means.values()], color=tint, label=label, linewidth=1.8)
         for x, values in means.items():
             ax.plot([x] * len(values), values, "o", color=tint, markersize=4, alpha=0.6)
@@ -178,10 +178,10 @@ def by_song_and_seed(found, ax, title="", ylabel="difference in SDR (dB)"):
         As `differences` returns it.
     """
     found = np.asarray(found)
-    found = found[np.argsort(found.mean(1))]
+    found = found[np.argsort(found.mean(1))]  # a song that is NaN, being silent, goes last
     for seed in range(found.shape[1]):
         own, tint = found[:, seed], CYCLE[seed % len(CYCLE)]
-        ax.plot(range(len(own)), own, ".", color=tint, markersize=5, label=f"seed {seed}: mean {own.mean():+.2f} dB")
+        ax.plot(range(len(own)), own, ".", color=tint, markersize=5, label=f"seed {seed}: mean {np.nanmean(own):+.2f} dB")
     for song, mean in enumerate(found.mean(1)):
         ax.plot([song - 0.35, song + 0.35], [mean, mean], color=GREY, linewidth=1.6)
     ax.axhline(0, color="#344054", linewidth=0.9)

@@ -48,11 +48,20 @@ def usdr(reference, estimate, delta=USDR_DELTA):
     """The Music Demixing Challenge's SDR: `sdr` of a whole song with delta 1e-7.
 
     Mitsufuji et al., "Music Demixing Challenge 2021", Frontiers in Signal Processing
-    2022; the mean over songs makes "uSDR". For a silent reference `delta` alone
-    decides the value, so such a song is better left out.
-    Parameters, result and errors as for `sdr`.
+    2022; the mean over songs makes "uSDR". A perfect estimate is as high as `delta`
+    allows. For a silent reference `delta` alone would decide the value (-94 dB, say),
+    and with it the mean over songs: such a song counts as not scored, as in the
+    other metrics.
+    Parameters and errors as for `sdr`.
+
+    Returns
+    -------
+    float64 tensor (...)
+        NaN where the reference is silent.
     """
-    return sdr(reference, estimate, delta)
+    reference, estimate = pair(reference, estimate)
+    silent = (reference == 0).all(-1).all(-1)
+    return sdr(reference, estimate, delta).masked_fill(silent, torch.nan)
 
 
 def si_sdr(reference, estimate, mode="joint", zero_mean=False):

@@ -151,8 +151,8 @@ def _spread(arm):
     def deviations(table):
         found, means = table[arm], {}
         for metric in {key[1] for key in found}:
-            values = [value for key, value in found.items() if key[1] == metric]
-            means[metric] = sum(values) / len(values)
+            values = [value for key, value in found.items() if key[1] == metric and value == value]
+            means[metric] = sum(values) / len(values) if values else float("nan")
         return {key: abs(value - means[key[1]]) for key, value in found.items()}
 
     return deviations

@@ -27,10 +27,11 @@ def summary(scores):
         row = {"arm": arm, "seeds": len({s.provenance["seed"] for s in own}), "songs": len({s.track for s in own}),
                "steps": max(s.provenance["steps"] for s in own)}  # fmt: skip
         for metric in dict.fromkeys(score.metric for score in own):
-            means = [
-                statistics.fmean(s.value for s in own if s.metric == metric and s.provenance["seed"] == seed and s.value == s.value)
-                for seed in sorted({s.provenance["seed"] for s in own})
-            ]
+            by_seed = {}
+            for score in own:
+                if score.metric == metric and score.value == score.value:
+                    by_seed.setdefault(score.provenance["seed"], []).append(score.value)
+            means = [statistics.fmean(values) for _, values in sorted(by_seed.items())] or [float("nan")]
             spread = f" ± {statistics.stdev(means):.2f}" if len(means) > 1 else ""
             row[f"{metric} ({'dB, ' * (metric in METRICS)}mean)"] = f"{statistics.fmean(means):.2f}{spread}"
         rows.append(row)

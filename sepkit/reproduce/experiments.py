@@ -196,7 +196,8 @@ class _Laboratory:
             "train_songs": len(set(_names(train))), "parameters": sum(p.numel() for p in network.parameters()), "valid_loss": trained["valid_loss"],
         })  # fmt: skip
         save_scores(file, scores, extra={"about": about})
-        mean = sum(s.value for s in scores if s.metric == "usdr") / max(1, sum(s.metric == "usdr" for s in scores))
+        heard = [s.value for s in scores if s.metric == "usdr" and s.value == s.value]  # NaN: a silent reference
+        mean = statistics.fmean(heard) if heard else float("nan")
         return scores, f"usdr {mean:.2f} dB, {_seconds(folder):.0f} s of training, {time.perf_counter() - clock:.0f} s of scoring"
 
     def _songs(self, arm, network):

@@ -11,7 +11,7 @@ from sepkit.blind import assign, fast_ica, non_gaussianity, rotate, whiten
 from sepkit.errors import SepkitError
 from sepkit.metrics.sdr import si_sdr
 from sepkit.separation import get
-from sepkit.streaming import Notice
+from sepkit.errors import Notice
 
 IDENTITY = torch.eye(2, dtype=torch.float64)
 

@@ -8,7 +8,8 @@ import torch
 from sepkit import audio
 from sepkit.datasets import MemoryTrack, data_set_name, open_tracks
 from sepkit.datasets.musdb18 import VALIDATION, ffmpeg_missing
-from sepkit.errors import SepkitError
+from sepkit.datasets.track import left_of_mixture, not_the_sum, rest_level
+from sepkit.errors import Notice, SepkitError
 
 RATE = 44100
 
@@ -102,14 +103,50 @@ def test_a_song_folder_itself_opens(tmp_path):
 
 
 @pytest.mark.parametrize("other, expected", [
-    (dict(samples=29999, rate=RATE), "samples 29999 differs from 30000"),
+    (dict(samples=30000 + RATE // 2 + 1, rate=RATE), f"30000 samples differ from {30001 + RATE // 2} in vocals.wav, by more than 0.5 s"),
     (dict(samples=30000, rate=48000), "sample rate 48000 differs from 44100"),
 ])
 def test_stems_that_do_not_match_are_refused_naming_both(tmp_path, other, expected):
     audio.write(tmp_path / "song" / "bass.wav", noise(0), RATE)
     audio.write(tmp_path / "song" / "vocals.wav", noise(1, other["samples"]), other["rate"])
-    with pytest.raises(SepkitError, match=rf"vocals.wav: {expected} in bass.wav"):
+    with pytest.raises(SepkitError, match=expected) as told:
         open_tracks(tmp_path)
+    assert "vocals.wav" in str(told.value) and "bass.wav" in str(told.value)
+
+
+def test_stems_of_nearly_one_length_are_padded_with_a_note(tmp_path):
+    short, long = noise(0), noise(1, 30000 + RATE // 2)
+    for song in ("one", "two"):
+        audio.write(tmp_path / song / "bass.wav", short, RATE)
+        audio.write(tmp_path / song / "vocals.wav", long, RATE)
+    with pytest.warns(Notice) as told:
+        one, _ = open_tracks(tmp_path)
+    assert [str(warning.message) for warning in told] == [
+        f"{tmp_path / 'one'}: padded with silence to the length of vocals.wav: bass.wav by 22050 samples (and 1 songs more like this)"
+    ]
+    padded = torch.nn.functional.pad(short, (0, RATE // 2))
+    assert one.samples == 52050 and torch.equal(one.stem("bass"), padded) and torch.equal(one.stem("vocals"), long)
+    assert torch.equal(one.mixture(), padded + long)
+    for start, frames in ((29990, 20), (30000, 5), (40000, 100)):
+        assert torch.equal(one.stem("bass", start, frames), padded[:, start : start + frames])
+
+
+def test_a_mixture_that_is_not_the_sum_is_told_with_its_level(tmp_path):
+    stems = {"a": noise(0), "b": noise(1)}
+    mixture = sum(stems.values())
+    rest = noise(2) * mixture.norm() / noise(2).norm()
+    for gain, told in ((0, False), (0.09, False), (0.11, True), (10 ** (-15 / 20), True)):
+        track = MemoryTrack("song", stems, RATE, mixture + gain * rest)
+        level = left_of_mixture(track)
+        assert level == pytest.approx(rest_level(mixture + gain * rest, stems.values()), abs=1e-9)
+        if gain:
+            assert level == pytest.approx(20 * np.log10(gain / np.sqrt(1 + gain**2)), abs=0.05)
+        text = not_the_sum([MemoryTrack("fine", stems, RATE), track, track])
+        assert (text is not None) == told
+    assert text.startswith("song: the mixture is not the sum of its stems: what they leave of it lies at -15.1 dB of the mixture")
+    assert text.endswith("the sum is used") and left_of_mixture(MemoryTrack("sum", stems, RATE)) == -np.inf
+    late = MemoryTrack("late", stems, RATE, torch.cat([mixture[:, :20000], rest[:, 20000:]], -1))
+    assert left_of_mixture(late) > -10 and left_of_mixture(late, seconds=0.1) < -100  # its middle is in order
 
 
 @pytest.mark.parametrize("call, expected", [

@@ -37,7 +37,11 @@ def test_closed_forms():
     assert sdr(0 * reference, reference).item() == -math.inf
     assert math.isnan(sdr(0 * reference, 0 * reference).item())
     assert usdr(reference, reference).item() == pytest.approx(10 * math.log10(25e7), abs=1e-6)
-    assert usdr(0 * reference, 0 * reference).item() == 0
+    for estimate in (reference, 0 * reference):
+        assert math.isnan(usdr(0 * reference, estimate).item())  # not -84 dB, which only delta decides
+    assert usdr(reference, 0 * reference).item() == 0
+    half = torch.stack([reference, 0 * reference])
+    assert usdr(half, half).isnan().tolist() == [False, True]
 
 
 def test_known_noise_level():
