@@ -8,7 +8,6 @@ Chapter 01 listens to what the sample rate does.
 
 import functools
 import math
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,20 +16,10 @@ import soundfile
 import soxr
 import torch
 
+from .audio_writer import BLOCK, FORMATS, MP3_RATES, Writer, write
 from .errors import SepkitError
-from .files import atomic_path
 
 MAX_CHANNELS = 2
-#: suffix -> (soundfile format, subtype, whether it holds samples beyond +-1)
-FORMATS = {
-    ".wav": ("WAV", "FLOAT"),
-    ".flac": ("FLAC", "PCM_24"),
-    ".mp3": ("MP3", "MPEG_LAYER_III"),
-    ".ogg": ("OGG", "VORBIS"),
-}
-MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-#: libsndfile's Ogg writer overflows its stack on very long blocks
-BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -191,77 +180,3 @@ def to_channels(audio, channels):
     if have == 2 and channels == 1:
         return audio.mean(dim=-2, keepdim=True)
     raise SepkitError(f"cannot turn {have} channels into {channels}: only mono and stereo are known")
-
-
-class Writer:
-    """Write an audio file block by block; it takes its final name when all is written.
-
-    Parameters
-    ----------
-    path : str or Path
-        The suffix picks the format: ``.wav`` (32-bit float), ``.flac`` (24
-        bit), ``.mp3`` or ``.ogg``.
-    sample_rate, channels : int
-    subtype : str, optional
-        Another soundfile subtype, such as ``"PCM_16"``.
-    clip : bool
-        Limit samples to +-1. Without it, samples beyond +-1 are an error in
-        every format but float WAV.
-    samples : int, optional
-        The expected length, so that files above 4 GB get a header that holds it.
-
-    Examples
-    --------
-    >>> with Writer("vocals.wav", 44100, 2) as out:   # doctest: +SKIP
-    ...     out.write(block)                           # (channels, samples)
-    """
-
-    def __init__(self, path, sample_rate, channels, subtype=None, clip=False, samples=None):
-        self.path = Path(path)
-        suffix = self.path.suffix.lower()
-        if suffix not in FORMATS:
-            raise SepkitError(f"{path}: cannot write {suffix or 'a file without suffix'}; use {', '.join(FORMATS)}")
-        if suffix == ".mp3" and sample_rate not in MP3_RATES:
-            raise SepkitError(f"{path}: MP3 does not know {sample_rate} Hz; write .wav or .flac")
-        self.format, default = FORMATS[suffix]
-        self.subtype, self.clip = subtype or default, clip
-        if suffix == ".wav" and (samples or 0) * channels * 8 > 0xF0000000:
-            self.format = "RF64"  # plain WAV counts its bytes in 32 bits
-        self.sample_rate, self.channels = sample_rate, channels
-
-    def __enter__(self):
-        self._stack = ExitStack()
-        temporary = self._stack.enter_context(atomic_path(self.path))
-        try:
-            self._file = self._stack.enter_context(
-                soundfile.SoundFile(str(temporary), "w", self.sample_rate, self.channels, self.subtype, format=self.format)
-            )
-        except (soundfile.LibsndfileError, ValueError) as error:
-            self._stack.__exit__(type(error), error, None)
-            raise SepkitError(f"{self.path}: cannot be written as {self.format} {self.subtype} ({error})") from None
-        return self
-
-    def write(self, block):
-        """Append a block of shape (channels, samples)."""
-        data = np.asarray(block.detach().cpu() if isinstance(block, torch.Tensor) else block).T
-        if self.clip:
-            data = np.clip(data, -1.0, 1.0)
-        elif self.subtype not in ("FLOAT", "DOUBLE") and data.size and np.abs(data).max() > 1.0:
-            raise SepkitError(f"{self.path}: samples beyond full scale do not fit {self.subtype}; write .wav or pass --clip")
-        try:
-            for first in range(0, len(data), BLOCK):
-                self._file.write(np.ascontiguousarray(data[first : first + BLOCK]))
-        except soundfile.LibsndfileError as error:
-            raise SepkitError(f"{self.path}: writing failed ({error}); is the disk full?") from None
-
-    def __exit__(self, *failure):
-        return self._stack.__exit__(*failure)
-
-
-def write(path, audio, sample_rate, subtype=None, clip=False):
-    """Write audio of shape (channels, samples); see `Writer` for formats and errors."""
-    if audio.ndim != 2:
-        raise SepkitError(f"{path}: audio of shape (channels, samples) was expected, not {tuple(audio.shape)}")
-    with Writer(path, sample_rate, audio.shape[0], subtype, clip, audio.shape[1]) as out:
-        out.write(audio)
-    return Path(path)
