@@ -1,12 +1,11 @@
 """Where scores are kept: one file a song, which museval's tools can read as well, and one for all."""
 
-import hashlib
 import os
 from dataclasses import asdict
 from pathlib import Path
 
 from .errors import SepkitError
-from .files import read_json, sha256
+from .files import read_json
 from .metrics.findings import Finding
 from .metrics.museval_files import NAMES
 from .metrics.scores import load_scores, save_scores
@@ -63,17 +62,3 @@ def finished(file, settings):
         return load_scores(file), [Finding(**{**entry, "stems": tuple(entry["stems"])}) for entry in content["findings"]]
     except (SepkitError, KeyError, TypeError):  # broken, or somebody else's: score again
         return None
-
-
-def fingerprint(track, places=4):
-    """A short hash of a track's audio: one second at a few places, of everything in it; or of its one file, where decoding is slow."""
-    digest = hashlib.sha256(f"{track.samples} {track.sample_rate} {track.channels} {track.stems}".encode())
-    if hasattr(track, "path"):
-        digest.update(sha256(track.path).encode())
-        return digest.hexdigest()[:16]
-    frames = min(track.sample_rate, track.samples)
-    for place in range(places):
-        start = (track.samples - frames) * place // (places - 1)
-        for x in (track.mixture(start, frames), *track.references(start, frames).values()):
-            digest.update(x.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]

@@ -9,9 +9,8 @@ from . import audio
 from .datasets import SPLITS, open_tracks
 from .datasets.folders import audio_files, is_song
 from .errors import SepkitError
-from .evaluation_files import fingerprint
 from .evaluation_jobs import reference_audio, references_for
-from .files import sha256
+from .files import digest, identity
 from .metrics.findings import Finding
 
 
@@ -24,8 +23,9 @@ class Song:
     parts: dict  # {target: stems whose sum is its reference}
     name: str  # what tables call the estimates
 
-    def fingerprint(self):
-        return " ".join([fingerprint(self.track), *(f"{target} {sha256(path)[:16]}" for target, path in self.files.items())])
+    def identity(self):
+        estimates = {target: identity(path) for target, path in self.files.items()}
+        return digest(self.track.identity(), estimates)
 
     def read(self):
         """References, estimates, findings and provenance: what does not fit exactly is made to fit, and told."""

@@ -17,7 +17,7 @@ import torch
 
 from .datasets.track import NOT_THE_SUM, left_of_mixture, left_over
 from .errors import SepkitError
-from .evaluation_files import finished, fingerprint, write_song
+from .evaluation_files import finished, write_song
 from .metrics.findings import Finding, examine
 from .metrics.scores import Score
 from .metrics.scoring import score_track
@@ -41,7 +41,7 @@ class Job:
     """One song: all that a process needs to score it.
 
     `source` has a `track`, a `name` (what tables call the estimates), a
-    `fingerprint()` of all audio that it scores, and ``read()``: references,
+    `identity()` of all audio that it scores, and ``read()``: references,
     estimates, findings and further provenance.
     """
 
@@ -51,9 +51,12 @@ class Job:
     provenance: dict
 
     def run(self):
-        track, settings = self.source.track, {**self.settings, "audio": self.source.fingerprint()}
-        if (earlier := finished(self.file, settings)) is not None:
-            return Result(*earlier, kept=True)
+        track, settings = self.source.track, dict(self.settings)
+        if self.file is not None:
+            # Asked for first: what changes while it is read is scored again.
+            settings["audio"] = self.source.identity()
+            if (earlier := finished(self.file, settings)) is not None:
+                return Result(*earlier, kept=True)
         window, hop, frames = settings["window"], settings["hop"], {}
         with naming(track.name), warnings.catch_warnings():
             for told in ("bss_eval", "the mixture is not the sum"):  # by the findings as well, with names and once a song
@@ -83,8 +86,8 @@ class Separated:
     def name(self):
         return self.separator.name
 
-    def fingerprint(self):
-        return fingerprint(self.track)
+    def identity(self):
+        return self.track.identity()
 
     def read(self):
         began, parts = time.perf_counter(), {}

@@ -14,7 +14,9 @@ from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
+from . import hash_memory
 from .errors import SepkitError
+from .threads import in_threads
 
 
 @contextmanager
@@ -136,6 +138,66 @@ def sha256(path):
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
+
+
+def digest(*parts):
+    """A short hash of text, numbers, and lists and dicts of them."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def identity(path, suffixes=None):
+    """What a file or a folder holds, as a hash: whatever is kept for later is kept under this.
+
+    It is equal where every byte is, wherever the file lies and whenever it was written. Bytes are
+    read once: the hash is remembered (`sepkit.hash_memory`) until the file changes.
+
+    Parameters
+    ----------
+    path : str or Path
+    suffixes : tuple of str, optional
+        Of a folder: only files that end so (in small letters).
+
+    Returns
+    -------
+    str
+        A file's SHA-256. For a folder a `digest` of the names, seen from the folder, and
+        identities of all files in it, hidden ones and those in hidden folders left out.
+
+    Raises
+    ------
+    SepkitError
+        If a file cannot be read, or there is none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        names = list(_files_below(path, suffixes or ("",)))
+        return digest(*zip(names, in_threads(lambda name: identity(path / name), names)))
+    try:
+        where = os.path.abspath(path)
+        state, settled = hash_memory.state_of(where)
+        known = hash_memory.recall(where, state)
+        if known is None:
+            known = sha256(where)
+            if settled and hash_memory.state_of(where)[0] == state:  # else somebody is writing it
+                hash_memory.keep(where, state, known)
+        return known
+    except OSError as error:
+        raise SepkitError(f"{path}: cannot be read ({error.strerror}); mend or remove it") from None
+
+
+def _files_below(folder, suffixes, above=()):
+    """The names of the visible files in a folder and its folders, sorted, seen from the folder."""
+    here = folder.resolve()
+    if here in above:  # a link to where it lies
+        return
+    for path in sorted(folder.iterdir(), key=lambda path: path.name):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            inside = _files_below(path, suffixes, (*above, here))
+            yield from (f"{path.name}/{name}" for name in inside)
+        elif path.is_file() and path.name.lower().endswith(suffixes):
+            yield path.name
 
 
 def repo_root():

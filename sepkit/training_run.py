@@ -9,15 +9,16 @@ from pathlib import Path
 import torch
 
 from .errors import SepkitError
-from .files import provenance, write_json
+from .files import digest, provenance, write_json
 from .models import fill, read_header, save
 from .training_log import Log
 from .training_processes import Agreed
-from .training_songs import WatchedTrack
+from .training_songs import WatchedTrack, identities, refuse_other_songs
 from .training_state import read_state, write_state
 
 #: Parts of a recipe that may change from one call to the next: they bound or speed up the run, and do not alter it.
 FREE = ("epochs", "max_steps", "max_seconds", "patience", "workers", "cache", "save_minutes", "log", "strict")
+_OLD = "was begun when runs recorded the names of songs alone; it goes on with what they hold now"
 #: Steps between looks at the loss on a device that computes ahead; every look waits for it.
 EVERY = 20
 
@@ -62,6 +63,8 @@ class Run:
             "train tracks": [track.name for track in train_tracks],
             "valid tracks": [track.name for track in valid_tracks],
         }  # fmt: skip
+        heard = _heard(train_tracks, valid_tracks, speech) if team.rank == 0 else None
+        about["audio"] = team.from_first(heard)
         self.about = json.loads(json.dumps(about))  # tuples become lists, as they will when read back
         self.log = Log(self.out, recipe)
         self._songs = {"train": train_tracks, "valid": valid_tracks}
@@ -89,6 +92,9 @@ class Run:
         try:
             saved = read_state(self.last_path)
             _refuse_difference(self.out, saved["about"], self.about)
+            refuse_other_songs(self.out, saved["about"], self.about, saved["state"]["left_out"])
+            if "audio" not in saved["about"] and self.team.rank == 0:
+                warnings.warn(f"{self.last_path}: {_OLD}", Notice, stacklevel=2)
             fill(self._model, saved["model"], self.last_path)
             for name, part in self._parts.items():
                 if part is not None and name != "model":
@@ -265,7 +271,9 @@ class Run:
         return read_header(self.best_path)["extra"].get("epoch") if self.best_path.exists() else None
 
     def _save_best(self):
-        ema, extra = self._parts.get("ema"), {**self.about, **self.state["rows"][-1], "provenance": self._provenance}
+        ema, row = self._parts.get("ema"), self.state["rows"][-1]
+        about = {**self.about, "audio": digest(self.about["audio"])}  # it is long
+        extra = {**about, **row, "provenance": self._provenance}
         save(self.best_path, ema.module if ema else self._model, extra)
 
     def interrupt(self):
@@ -277,20 +285,26 @@ class Run:
         )
 
 
+def _heard(train_tracks, valid_tracks, speech):
+    """The identities of all that a run learns from."""
+    said = None if speech is None else identities([speech])[0]
+    return {"train": identities(train_tracks), "valid": identities(valid_tracks), "speech": said}
+
+
 def _refuse_difference(out, then, now):
-    """Raise a `SepkitError` naming the first thing that differs between two runs."""
+    """Raise a `SepkitError` naming the first thing but its songs that differs between two runs."""
     then_flat, now_flat = _flat(then), _flat(now)
     for key in sorted(then_flat.keys() | now_flat.keys()):
         old, new = then_flat.get(key), now_flat.get(key)
         if old != new:
-            if isinstance(old, list) and isinstance(new, list):
-                old, new = (f"{len(x)} from {x[0]!r} to {x[-1]!r}" if x else "none" for x in (old, new))
             raise SepkitError(f"{out}: holds a run with {key} {old}, not {new}; choose another folder, or the same settings")
 
 
 def _flat(about):
     flat = {}
     for key, value in about.items():
+        if key in ("train tracks", "valid tracks", "audio"):  # see `refuse_other_songs`
+            continue
         flat.update(value if isinstance(value, dict) else {key: value})
     return flat
 

@@ -14,10 +14,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
-def _no_user_settings(monkeypatch):
-    """SEPKIT_... variables must not decide the outcome of a test."""
+def _no_user_settings(monkeypatch, tmp_path_factory):
+    """SEPKIT_... variables must not decide a test's outcome, nor tests fill the user's cache."""
     for name in [name for name in os.environ if name.startswith("SEPKIT_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("SEPKIT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 def _spoil(kind, path):

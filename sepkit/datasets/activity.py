@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import SepkitError
-from ..files import data_root, read_json, write_json
-from .decoding import fingerprint, in_threads
+from ..files import data_root, digest, read_json, write_json
+from ..threads import in_threads
 
 SECONDS = 6.0
 CHUNKS = 10  # a segment; with an overlap of half, the next begins 5 chunks later
@@ -104,7 +104,7 @@ def find(tracks, folder=None, workers=None):
 
 def _of_track(track, folder):
     """(number of segments, {stem: starts}) of a track."""
-    path = folder / f"{fingerprint(track, METHOD)}.json" if track.paths else None
+    path = folder / f"{digest(METHOD, track.identity())}.json" if track.paths else None
     if path and path.exists():
         entry = read_json(path)
         try:

@@ -20,12 +20,17 @@ from pathlib import Path
 
 from ..errors import SepkitError
 from ..files import commit, free_bytes, read_json, write_json
+from ..threads import in_threads
 from . import SPLITS, _choose, _locate, _open, _songs
 from .band.rendering import only_one, render_all
 from .musdb18 import SUFFIX
-from .versions import FACTS, PART, Change, bring, can_link, files_of, fingerprint, is_complete, make_version, plan_changes
+from .versions import (
+    FACTS, PART, Change, bring, can_link, files_of, is_complete, make_version, plan_changes,
+)  # fmt: skip
 
 MANIFEST = "augmented.json"
+#: Digits of what once stood in the manifest for a song's identity: a hash of three blocks a file.
+_OLD = 20
 VERSION = 1  # of the samples that the same settings give; goes up whenever they change
 #: A mixture that is closer to the sum of its stems than this (dB) counts as their sum.
 SAME_MIXTURE = 60.0
@@ -41,7 +46,8 @@ def augment(data, out, pitch=(-2, 2), speed=(0.9, 1.1), shift=(-1, 1), speed_by=
     folders of their own, so that no version of a validation song is trained on:
     ``sepkit train --data out`` is all that is left to do. ``out/augmented.json``
     says how everything was made. Finished versions are kept, so an interrupted
-    call goes on where it stopped; songs that were added to `data` are added here.
+    call goes on where it stopped; songs that were added to `data` are added here, and those of
+    which a sample has changed are brought and made into versions anew.
 
     Parameters
     ----------
@@ -85,7 +91,7 @@ def augment(data, out, pitch=(-2, 2), speed=(0.9, 1.1), shift=(-1, 1), speed_by=
     ------
     SepkitError
         For settings outside their range, too little disk space (before
-        anything is made), an unreadable song, or an `out` that holds other
+        anything is made), an unreadable song, or an `out` that holds further
         songs or other settings.
 
     Notes
@@ -100,11 +106,12 @@ def augment(data, out, pitch=(-2, 2), speed=(0.9, 1.1), shift=(-1, 1), speed_by=
     jobs = [(_target(song, out, change), song, change) for song in splits["train"] for change in changes]
     _no_namesakes(jobs, splits["train"], out)
     settings = {"version": VERSION, "changes": [asdict(change) for change in changes], "with_valid": with_valid}
-    songs = {f"{split}/{song.name}": fingerprint(song) for split in splits for song in splits[split]}
+    songs = _identities(splits)
     _same(out, settings, songs)
     with only_one(out, ".augment.lock"):
         _same(out, settings, songs)
         _sweep(out)
+        _discard(out, jobs, songs, say)
         missing = [job for job in jobs if not is_complete(job[0])]
         _check_space(out, missing, splits, say)
         _write_manifest(out, settings, songs, {}, complete=False)
@@ -139,6 +146,13 @@ def _splits(folder, out, with_valid):
     for song in {song for split in splits for song in splits[split]}:
         _open(song, None, None)
     return splits
+
+
+def _identities(splits):
+    """{split/song: identity of its Track}"""
+    places = [(split, song) for split in splits for song in splits[split]]
+    found = in_threads(lambda place: _open(place[1], None, None).identity(), places)
+    return {f"{split}/{song.name}": identity for (split, song), identity in zip(places, found)}
 
 
 def _target(song, out, change):
@@ -189,9 +203,9 @@ def _same(out, settings, songs):
                if before["settings"].get(key) != value]  # fmt: skip
     if changed:
         raise SepkitError(f"{out}: was made with {'; '.join(changed)}; choose another folder or delete this one")
-    for name, sound in before["songs"].items():
-        if songs.get(name) != sound:
-            what = "has changed since" if name in songs else "is not among the songs any more, or in another split"
+    for name in before["songs"]:
+        if name not in songs:
+            what = "is not among the songs any more, or in another split"
             raise SepkitError(f"{out}: {name}, which it was made from, {what}; choose another folder or delete this one")
 
 
@@ -199,6 +213,29 @@ def _show(value):
     if isinstance(value, list):
         return ", ".join(Change(**change).label + (" (resampled)" if change["by"] == "resample" else "") for change in value)
     return f"with_valid={value}" if isinstance(value, bool) else f"version {value} of the method"
+
+
+def _discard(out, jobs, songs, say):
+    """Remove what was made from songs that have changed since.
+
+    The manifest still has their old identities then, so that after a stop they are found again.
+    """
+    if not (out / MANIFEST).is_file():
+        return
+    before = read_json(out / MANIFEST)["songs"]
+    if any(len(sound) == _OLD for sound in before.values()):
+        say(
+            f"augment: {out} was made before songs were recorded by all their bytes; "
+            "what is there is taken to be made from them as they are"
+        )
+    recorded = {name: sound for name, sound in before.items() if len(sound) != _OLD}
+    changed = {name for name, sound in recorded.items() if sound != songs[name]}
+    made = [folder for folder, song, _ in jobs if f"train/{song.name}" in changed]
+    for path in [*(out / name for name in changed), *made]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if changed:
+        told = f"{len(changed)} songs have changed ({min(changed)} ...)"
+        say(f"augment: {told}: they and their versions are made again")
 
 
 def _sweep(out):

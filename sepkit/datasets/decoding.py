@@ -3,24 +3,20 @@
 Chapter 04 trains with them.
 """
 
-import hashlib
-import os
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ..errors import SepkitError
-from ..files import atomic_path, free_bytes
+from ..files import atomic_path, digest, free_bytes
+from ..threads import in_threads
 from .track import Track
 
 FULL_SCALE = 32768
 #: Part of every cached file's name: another layout is another file.
 LAYOUT = "stems, channels, samples; 2"
-#: Songs decoded at a time, at most: each holds a stem in memory.
-THREADS = 8
 
 
 class DiskSpace(UserWarning):
@@ -39,17 +35,22 @@ class DecodedTrack(Track):
     ----------
     track : Track
         Gives name, rate and stems.
+    identity : str
+        What ``track.identity()`` was when the samples were read.
     samples : ndarray or Path
         int16 or float32, (stems, channels, samples), or the ``.npy`` file that holds
         them. A file is mapped: reading a part touches only its bytes, and a process
         that gets the track maps the file again instead of copying it.
     """
 
-    def __init__(self, track, samples):
+    def __init__(self, track, identity, samples):
         super().__init__(track.name, track.stems, track.sample_rate, track.samples, track.channels)
-        self.paths = track.paths
+        self.paths, self._identity = track.paths, identity
         self._file = samples if isinstance(samples, Path) else None
         self._samples = _mapped(samples) if self._file else samples
+
+    def identity(self):
+        return self._identity
 
     def __getstate__(self):
         return {**self.__dict__, "_samples": None} if self._file else self.__dict__
@@ -107,29 +108,25 @@ def decoded(tracks, folder=None, workers=None, notice=warn):
         is written; if a file of the cache is damaged.
     """
     if folder is None:
-        return in_threads(lambda track: DecodedTrack(track, _samples(track)), tracks, workers)
+        return in_threads(_in_memory, tracks, workers)
     folder = Path(folder)
-    paths = [folder / f"{name}.npy" for name in in_threads(fingerprint, tracks, workers)]
-    missing = [(track, path) for track, path in zip(tracks, paths) if not path.exists()]
+    identities = in_threads(lambda track: track.identity(), tracks, workers)
+    paths = [folder / f"{digest(LAYOUT, identity)}.npy" for identity in identities]
+    missing = {path: track for track, path in zip(tracks, paths) if not path.exists()}
     if missing:
-        need = sum(in_threads(lambda job: _bytes(job[0]), missing, workers))
+        need = sum(in_threads(_bytes, missing.values(), workers))
         free = free_bytes(folder)
         told = f"{folder}: {len(missing)} songs to decode need {need / 1e9:.2f} GB on disk; {free / 1e9:.2f} GB are free"
         if need > free:
             raise SepkitError(f"{told}; free some space or choose another folder")
         if notice:
             notice(told)
-        in_threads(lambda job: _write(*job), missing, workers)
-    return [DecodedTrack(track, path) for track, path in zip(tracks, paths)]
+        in_threads(lambda path: _write(missing[path], path), missing, workers)
+    return [DecodedTrack(*found) for found in zip(tracks, identities, paths)]
 
 
-def in_threads(function, items, workers=None):
-    """``[function(item) for item in items]``, several at a time; after an error no further one is begun."""
-    pool = ThreadPoolExecutor(workers or min(THREADS, os.cpu_count() or 1))
-    try:
-        return list(pool.map(function, items))
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _in_memory(track):
+    return DecodedTrack(track, track.identity(), _samples(track))
 
 
 def _bytes(track):
@@ -171,17 +168,3 @@ def _write(track, path):
             return
         except _BeyondFullScale:
             continue
-
-
-def fingerprint(track, purpose=LAYOUT):
-    """A name for what is derived from a track; it changes when the track does.
-
-    Made of the sizes and times of the files the track is read from, or of its samples when there are none.
-    """
-    digest = hashlib.sha256(repr((purpose, track.name, track.sample_rate, track.channels, track.stems)).encode())
-    for path in track.paths:
-        state = path.stat()
-        digest.update(repr((path.name, state.st_size, state.st_mtime_ns)).encode())
-    for stem in () if track.paths else track.stems:
-        digest.update(track.stem(stem).numpy().tobytes())
-    return digest.hexdigest()[:20]

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import audio
+from .. import audio, files
 from ..errors import SepkitError, unknown
+from ..threads import in_threads
 
 SPLITS = ("train", "test")
 SUBSETS = ("dev-clean", "dev-other", "test-clean", "test-other", "train-clean-100", "train-clean-360", "train-other-500")
@@ -46,6 +47,11 @@ class Speech:
 
     def __repr__(self):
         return f"Speech({len(self)} utterances of {len(self.speakers)} speakers, {self.sample_rate} Hz)"
+
+    def identity(self):
+        """A hash of what is said and by whom, from the bytes of the files; and of the rate."""
+        said = in_threads(files.identity, [path for _, path in self.files])
+        return files.digest(self.sample_rate, *zip([speaker for speaker, _ in self.files], said))
 
     def speaker(self, index):
         """Who speaks the index-th utterance."""

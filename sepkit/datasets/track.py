@@ -4,11 +4,12 @@ MUSDB18, the band and a user's own folder all become Tracks; nothing that
 trains, separates or scores knows which one it has. Chapters 02 and 04 use it.
 """
 
+import hashlib
 import math
 
 import torch
 
-from .. import audio
+from .. import audio, files
 from ..errors import SepkitError, unknown
 
 #: Extra context (file samples) on each side of a resampled part, so that a part equals
@@ -84,6 +85,26 @@ class Track:
     def references(self, start=0, frames=None):
         """All stems as {name: (channels, frames)}: what estimates are scored against."""
         return {name: self.stem(name, start, frames) for name in self.stems}
+
+    def identity(self):
+        """A hash of what reading the track gives: stems by name, sample rate, channels, samples.
+
+        Made of its files' identities (`sepkit.files.identity`), or of the samples where it lies in
+        memory. The track's own name and its place do not count: a copy is the same.
+
+        Raises
+        ------
+        SepkitError
+            If a file cannot be read.
+        """
+        what = (self.sample_rate, self.channels, self.stems)
+        if self.paths:  # the name of a single file says nothing more than `stems`
+            names = [path.stem for path in self.paths] if len(self.paths) > 1 else [""]
+            return files.digest(what, *zip(names, map(files.identity, self.paths)))
+        sound = hashlib.sha256()
+        for part in (self.mixture(), *self.references().values()):
+            sound.update(part.contiguous().numpy())
+        return files.digest(what, self.samples, sound.hexdigest())
 
     def _read(self, name, start, frames):
         frames = self.samples - start if frames is None else frames

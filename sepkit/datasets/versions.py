@@ -4,7 +4,6 @@
 its files are there, so that what was interrupted is never taken for a song.
 """
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -16,9 +15,8 @@ import numpy as np
 import soundfile
 
 from ..errors import SepkitError, unknown
-from ..files import read_json, write_json
+from ..files import identity, read_json, write_json
 from . import _open, stretching
-from .folders import audio_files
 
 #: In the folder of a version: what was done to which song, and the files that belong to it.
 FACTS = "version.json"
@@ -132,13 +130,18 @@ def _to_16_bit(stems):
 
 def bring(song, target):
     """Put a song, as it is, at `target`: hard links where the file system allows it, copies elsewhere."""
-    if all((target / file.name if song.is_dir() else target).exists() for file in files_of(song)):
+    places = {file: target / file.name if song.is_dir() else target for file in files_of(song)}
+    if all(_same_file(file, place) for file, place in places.items()):
         return
     with whole(target) as place:
         if song.is_dir():
             place.mkdir()
         for file in files_of(song):
             _link_or_copy(file, place / file.name if song.is_dir() else place)
+
+
+def _same_file(file, there):
+    return there.is_file() and (there.samefile(file) or identity(there) == identity(file))
 
 
 def can_link(source, folder):
@@ -165,19 +168,6 @@ def files_of(song):
     if not song.is_dir():
         return [song]
     return sorted(file for file in song.iterdir() if file.is_file() and not file.name.startswith("."))
-
-
-def fingerprint(song):
-    """What a song sounds like, in short: names, sizes and three blocks of its audio files."""
-    digest = hashlib.sha256()
-    for file in audio_files(song).values() if song.is_dir() else [song]:
-        size = file.stat().st_size
-        digest.update(f"{file.name} {size}\n".encode())
-        with open(file, "rb") as data:
-            for place in (0, size // 2, max(0, size - 65536)):
-                data.seek(place)
-                digest.update(data.read(65536))
-    return digest.hexdigest()[:20]
 
 
 @contextmanager

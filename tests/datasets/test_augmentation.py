@@ -319,13 +319,54 @@ def test_settings_that_make_no_sense_are_refused(make, tmp_path, settings, messa
     assert not (tmp_path / "out").exists()
 
 
-def test_changed_and_missing_songs_are_named(make, songs):
+@pytest.mark.parametrize("sample", [0, 6000, 11999])
+def test_versions_of_a_changed_song_are_made_again(make, songs, said, tmp_path, sample):
+    make_song(songs / "train/B", 7)
+    out = make(pitch=())
+    made = {path: path.stat().st_mtime_ns for path in out.rglob("*.wav")}
+    stems = soundfile.read(songs / "train/B/vocals.wav", dtype="int16")[0]
+    stems[sample, 0] ^= 1
+    soundfile.write(songs / "train/B/new.wav", stems, RATE, subtype="PCM_16")
+    (songs / "train/B/new.wav").rename(songs / "train/B/vocals.wav")  # the link's other end stays
+    make(pitch=())
+    again = {path for path in made if path.stat().st_mtime_ns != made[path]}
+    assert {path.parent.name for path in again} == {"B", *(f"B [{label}]" for label in LABELS[2:])}
+    told = "1 songs have changed (train/B ...): they and their versions are made again"
+    assert f"augment: {told}" in said
+    assert tree(out) == tree(augment(songs, tmp_path / "fresh", (), workers=1, say=said.append))
+    make(pitch=())
+    assert said[-1] == f"augment: {out} is complete"
+
+
+def test_a_stop_while_changed_songs_are_made_again_leaves_nothing_old(make, songs, tmp_path):
     make(pitch=(), speed=())
     stems = soundfile.read(songs / "train/A/vocals.wav", dtype="int16")[0]
-    soundfile.write(tmp := songs / "train/A/new.wav", stems[::-1], RATE, subtype="PCM_16")  # the link's other end stays as it is
-    tmp.rename(songs / "train/A/vocals.wav")
-    with pytest.raises(SepkitError, match="out: train/A, which it was made from, has changed since; choose another folder"):
-        make(pitch=(), speed=())
+    # In place: the link's other end changes too.
+    soundfile.write(songs / "train/A/vocals.wav", stems[::-1], RATE, subtype="PCM_16")
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(pitch=(), speed=(), progress=stop)
+    fresh = augment(songs, tmp_path / "fresh", (), (), workers=1, say=lambda line: None)
+    assert tree(make(pitch=(), speed=())) == tree(fresh)
+
+
+def test_what_was_made_when_less_was_recorded_is_kept_and_this_is_said(make, said):
+    out = make(pitch=(), speed=())
+    before, manifest = tree(out), json.loads((out / "augmented.json").read_text())
+    manifest["songs"] = {name: "0123456789abcdef0123" for name in manifest["songs"]}
+    (out / "augmented.json").write_text(json.dumps(manifest))
+    assert tree(make(pitch=(), speed=())) == before
+    assert sum("is taken to be made from them as they are" in line for line in said) == 1
+    said.clear()
+    make(pitch=(), speed=())
+    assert said == [f"augment: {out} is complete"]
+
+
+def test_missing_songs_are_named(make, songs):
+    make(pitch=(), speed=())
     (songs / "test/T").rename(songs / "test/U")
     (songs / "train/A").rename(songs / "train/C")
     with pytest.raises(SepkitError, match="out: train/A, which it was made from, is not among the songs any more, or in another split"):

@@ -73,7 +73,7 @@ def test_a_mapped_track_travels_without_its_samples(tmp_path):
 
 def test_disk_space_is_told_and_checked_before_it_is_taken(tmp_path, monkeypatch):
     for seed in range(2):
-        write_song(tmp_path / "data" / f"song{seed}", samples=250_000)
+        write_song(tmp_path / "data" / f"song{seed}", seed, samples=250_000)
     tracks, cache = open_tracks(tmp_path / "data"), tmp_path / "cache"
     monkeypatch.setattr(decoding, "free_bytes", lambda folder: 3_999_999)  # of 2 songs x 2 stems x 2 channels x 2 bytes x 250,000
     with pytest.raises(SepkitError, match=r"cache: 2 songs to decode need 0\.00 GB on disk; 0\.00 GB are free; free some space"):
