@@ -70,11 +70,29 @@ def open_tracks(data, split=None, root=None, sample_rate=None, channels=None, pr
     """
     if split is not None and split not in SPLITS:
         raise unknown("split", split, SPLITS)
+    from .layouts import recognised
+
     folder = _locate(data, root, preset)
-    paths = _choose(_songs(folder), split)
+    songs = _songs(folder)
+    if told := recognised(folder, [path for paths in songs.values() for path in paths]):
+        raise SepkitError(told)
+    paths = _choose(songs, split)
     if not paths:
-        raise SepkitError(f"{folder}: no songs{f' for {split}' if split else ''} found; expected {_LAYOUT}")
+        raise SepkitError(_nothing_for(split, folder, songs))
     return _readable(paths, sample_rate, channels, damaged)
+
+
+def _nothing_for(split, folder, songs):
+    """What to say where a split is empty."""
+    count = len(songs.get("train", songs.get("", [])))
+    if split in ("train", "valid") and count == 1 and "valid" not in songs:
+        return (
+            f"{folder}: one song to train on, and none to validate with; at least two are needed: add songs "
+            f"(or put one into {folder / 'valid'}), or cut this one in two (the first minutes as one song, the rest as another)"
+        )
+    there = ", ".join(f"{len(paths)} in {name}/" for name, paths in songs.items() if name and paths)
+    there = f" ({there})" if there else ""
+    return f"{folder}: no songs{f' for {split}' if split else ''} found{there}; expected {_LAYOUT}"
 
 
 _LAYOUT = "SONG/vocals.wav ..., train/SONG/vocals.wav ..., or SONG.stem.mp4"
