@@ -8,7 +8,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib import metadata
@@ -17,6 +16,7 @@ from pathlib import Path
 from . import hash_memory
 from .errors import SepkitError
 from .threads import in_threads
+from .temporary import Temporary
 
 
 @contextmanager
@@ -32,7 +32,8 @@ def atomic_path(path):
     ------
     Path
         A temporary file in the same folder and with the same suffix. It is
-        renamed to `path` on success and removed on any failure, Ctrl-C included.
+        renamed to `path` on success and removed on any failure, Ctrl-C included;
+        what a killed process left there is removed by the next that writes there.
 
     Raises
     ------
@@ -42,21 +43,19 @@ def atomic_path(path):
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
+        temporary = Temporary(path)
     except OSError as error:
         raise SepkitError(f"{path.parent}: cannot be written ({error.strerror}); choose another folder") from None
-    temporary = Path(temporary)
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; give the usual mode
-        os.replace(temporary, path)
+        yield temporary.path
+        temporary.path.chmod(0o666 & ~_umask())  # mkstemp makes private files; give the usual mode
+        temporary.become(path)
     except OSError as error:
         if error.errno == 28:
             raise SepkitError(f"{path}: the disk is full; free some space and run again") from None
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        temporary.remove()
 
 
 def _umask():
