@@ -2,15 +2,11 @@
 
 import os
 import pickle
-import signal
-import threading
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,6 +17,7 @@ from .evaluation_files import finished, write_song
 from .metrics.findings import Finding, examine
 from .metrics.scores import Score
 from .metrics.scoring import score_track
+from .processes import run_jobs
 from .streaming import stream
 
 #: Names for all stems but one, beside ``no_<stem>``, which `sepkit.separation.separate_file` writes.
@@ -160,38 +157,8 @@ def run_all(jobs, workers, notice):
     if workers <= 1:
         yield from ((index, job.run()) for index, job in enumerate(jobs))
         return
-    # Forking a process that has used torch's threads can hang: the workers start afresh.
-    context = get_context("spawn")
-    reader, lifeline = context.Pipe(duplex=False)
     threads = max(1, (os.cpu_count() or 1) // workers)
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(threads, reader))
-    try:
-        futures = {pool.submit(job.run): index for index, job in enumerate(jobs)}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-        pool.shutdown()
-    except BrokenProcessPool:
-        raise SepkitError(
-            f"one of {workers} workers was killed, most likely for want of memory; use fewer workers. Songs that were finished are kept "
-            "where results are written to a file, and the same call goes on"
-        ) from None
-    finally:
-        lifeline.close()  # whoever still works leaves
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker(threads, lifeline):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for us
-    torch.set_num_threads(threads)
-    threading.Thread(target=_leave_with, args=(lifeline,), daemon=True).start()
-
-
-def _leave_with(lifeline):
-    """End this process when its parent ends, however that happens: no orphan goes on computing."""
-    try:
-        lifeline.recv()
-    except (EOFError, OSError):
-        os._exit(1)
+    yield from run_jobs([job.run for job in jobs], workers, partial(torch.set_num_threads, threads))
 
 
 def _inseparable(source):

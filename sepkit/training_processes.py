@@ -159,8 +159,10 @@ def interruptible():
         yield lambda: False
         return
     before = {signal.SIGINT: signal.getsignal(signal.SIGINT)}
-    if signal.getsignal(signal.SIGTERM) is signal.default_int_handler:  # so in the command line
-        before[signal.SIGTERM] = signal.default_int_handler
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number and callable(signal.getsignal(number)):  # so in the command line
+            before[number] = signal.getsignal(number)
 
     def note(number, frame):
         pressed.append(True)

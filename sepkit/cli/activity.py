@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..interruption import resumes
 from .console import plainly, print_json, print_table
 
 
@@ -25,6 +26,7 @@ def activity(
     Segments of 6 s, overlapping by half, as in the paper of the band-split RNN;
     train with --recipe activity=true to use them.
     """
+    resumes("the index of finished songs is kept, and the same command goes on")
     from ..datasets import activity, open_tracks
 
     rows = activity.find(open_tracks(data, split, preset=preset), cache, workers).statistics()

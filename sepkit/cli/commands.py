@@ -1,7 +1,6 @@
 """The command ``sepkit``: a thin layer over the package. Nothing heavy is imported before it is needed."""
 
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from ..interruption import resumes
 from .data import app as data_app
 from .evaluate import EXAMPLES, evaluate
 from .experiment import EXAMPLES as EXPERIMENT_EXAMPLES
@@ -118,6 +118,7 @@ def separate(
     ] = False,
 ):
     """Split songs into their stems."""
+    resumes("finished songs are kept")
     from ..errors import SepkitError, unknown
 
     suffixes = ("wav", "flac", "mp3", "ogg")
@@ -152,15 +153,8 @@ app.command(epilog=TRAIN_EXAMPLES)(plainly(train))
 
 
 def main(arguments=None):
-    """Entry point: ``--debug`` is understood anywhere, a hang-up or a kill ends as Ctrl-C does."""
+    """The command line in this process; ``--debug`` is understood anywhere."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if "--debug" in arguments:
         arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:
-            signal.signal(getattr(signal, name), signal.default_int_handler)
-    try:
-        app(args=arguments, prog_name="sepkit")
-    except KeyboardInterrupt:
-        typer.echo("sepkit: interrupted", err=True)
-        sys.exit(130)
+    app(args=arguments, prog_name="sepkit")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import typer
 
+from .. import interruption
 from ..errors import SepkitError
 
 
@@ -23,11 +24,11 @@ def plainly(function):
     @functools.wraps(function)
     def wrapped(*args, **kwargs):
         try:
-            with warnings.catch_warnings():
+            with interruption.work(), warnings.catch_warnings():
                 warnings.showwarning = _as_note
                 return function(*args, **kwargs)
-        except KeyboardInterrupt:
-            typer.echo("sepkit: interrupted", err=True)
+        except KeyboardInterrupt as stop:
+            interruption.tell(str(stop))
             raise typer.Exit(130) from None
         except typer.Exit:
             raise

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..interruption import resumes
 from .activity import activity
 from .console import assignments, note, plainly, print_json, print_table, progress
 
@@ -57,6 +58,7 @@ def band(
 
     Run it again to go on after an interruption, or with more songs to add some.
     """
+    resumes("finished songs are kept, and the same command goes on")
     from ..datasets import band as generator
     from ..files import data_root
 
@@ -90,6 +92,7 @@ def augment(
     OUT is a whole data set, in which valid and test are unchanged. What it needs of the
     disk is said first. Run it again to go on after an interruption.
     """
+    resumes("finished songs are kept, and the same command goes on")
     from ..datasets.augmentation import augment as write
 
     amounts = {name: _numbers(text, f"--{name}") for name, text in (("pitch", pitch), ("speed", speed), ("shift", shift))}

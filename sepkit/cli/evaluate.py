@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..interruption import resumes
 from .console import note, print_json, print_table, progress
 
 EXAMPLES = (
@@ -57,6 +58,9 @@ def evaluate(
     folders = reference or estimate
     if sum(map(bool, (folders, separator, scores))) != 1 or (folders and not (reference and estimate)):
         raise typer.BadParameter(_WAYS)
+    if not scores:
+        kept = "scores of finished songs are kept, and the same command goes on"
+        resumes(kept if out else "nothing is kept without --out")
     from .. import evaluation
 
     if scores:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..interruption import resumes
 from .console import print_json, print_table
 
 EXAMPLES = (
@@ -32,6 +33,7 @@ def experiment(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ):
     """Train and score the arms of an experiment; stopped and called again, it goes on."""
+    resumes("what was trained and scored is kept, and the same command goes on from the last save")
     from ..reproduce import experiment_cost, experiment_list, experiments
 
     def notice(told):

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..interruption import resumes
 from .console import assignments, on_terminal, print_table
 
 EPILOG = "Examples: sepkit reproduce --profile smoke | sepkit reproduce 01 04_open_unmix --seed 1 --out build/seed1"
@@ -37,6 +38,7 @@ def reproduce(
 
     Chapters whose notebook, code, data and parameters are unchanged are not run again.
     """
+    resumes("finished chapters are kept, and the same command goes on")
     from ..device import resolve_device
     from ..reproduce import batch, ledger
     from ..reproduce.report import write_report

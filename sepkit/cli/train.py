@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..interruption import resumes
 from .console import assignments, complain, describe, note, on_terminal
 
 EXAMPLES = (
@@ -109,6 +110,7 @@ def train(
     ] = "auto",
 ):
     """Train a network for one target; Ctrl-C saves, and the same command goes on."""
+    resumes("the same command goes on from the last save")
     from ..training_processes import place
 
     given = {
@@ -161,10 +163,8 @@ def one_voice(rank, world):
 
     try:
         yield rank == 0
-    except KeyboardInterrupt as stop:
-        if rank == 0 and str(stop):
-            note(stop)
-        elif rank:
+    except KeyboardInterrupt:
+        if rank:
             raise typer.Exit(130) from None
         raise
     except Exception as error:

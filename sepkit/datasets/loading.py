@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from ..errors import SepkitError
+from ..processes import end_with_parent
 from .chunks import Chunks
 from .decoding import DecodedTrack, decoded
 
@@ -152,6 +153,7 @@ class _Workers:
 def _let_the_loop_stop_us(worker):
     """Ctrl-C goes to all processes of a terminal; the loop wants to finish its step first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
 
 
 class Examples(Dataset):

@@ -1,20 +1,17 @@
 """Songs to files: parallel, resumable, and never half a song."""
 
-import multiprocessing
 import os
 import shutil
-import signal
 import tempfile
-import threading
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import SepkitError
 from ...files import write_json
+from ...processes import run_jobs
 
 RATE = 44100
 FILES = ("mixture", "drums", "bass", "other", "vocals")
@@ -91,24 +88,10 @@ def sweep(root):
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _start_worker():
-    # Ctrl-C is the parent's to handle; and a worker whose parent was killed must not linger.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def follow():
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
-
-
 def render_all(jobs, workers, advance, render=None):
     """Render (folder, plan) pairs on `workers` processes; calls `advance()` after each song.
 
     `render` is what does it, `render_song` by default, and a job its arguments.
-
-    Workers are spawned, not forked: the state of threads and of the speech
-    library is not copied, and every platform behaves alike.
     """
     render = render or render_song
     if workers <= 1 or len(jobs) <= 1:
@@ -116,13 +99,5 @@ def render_all(jobs, workers, advance, render=None):
             render(*job)
             advance()
         return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_start_worker)
-    try:
-        for done in as_completed([pool.submit(render, *job) for job in jobs]):
-            done.result()
-            advance()
-    except BrokenProcessPool:
-        raise SepkitError("a rendering process was killed, perhaps for want of memory; run again with fewer workers, finished songs are kept") from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    for _ in run_jobs([partial(render, *job) for job in jobs], workers):
+        advance()

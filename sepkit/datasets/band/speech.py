@@ -2,16 +2,15 @@
 
 import math
 import os
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import SepkitError, unknown
 from ...files import atomic_path, read_json, write_json
+from ...processes import run_jobs
 from . import voice
 from .sentences import compose
 
@@ -248,16 +247,8 @@ def _run(jobs, workers):
         for job in jobs:
             _render_speaker(*job)
         return
-    from .rendering import _start_worker
-
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=_start_worker)
-    try:
-        for future in [pool.submit(_render_speaker, *job) for job in jobs]:
-            future.result()
-    except BrokenProcessPool:
-        raise SepkitError("a speech process was killed, for want of memory? Run again with workers=1; finished files are kept") from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    for _ in run_jobs([partial(_render_speaker, *job) for job in jobs], workers):
+        pass
 
 
 def _render_speaker(folder, seed, split, index, numbers, seconds, engine):
