@@ -22,10 +22,6 @@ from .errors import SepkitError
 _SHARED = ("SIGINT", "SIGHUP", "SIGTERM")
 
 
-class WorkerKilled(SepkitError):
-    """A worker process has ended in the middle of its job, most often for want of memory."""
-
-
 def run_jobs(jobs, workers, start=None):
     """Call every job in worker processes.
 
@@ -45,8 +41,8 @@ def run_jobs(jobs, workers, start=None):
 
     Raises
     ------
-    WorkerKilled
-        If a process ends in the middle of its job.
+    SepkitError
+        If a process ends in the middle of its job, most often for want of memory.
     Exception
         What the first job that fails has raised. Other jobs are given up then.
 
@@ -80,7 +76,7 @@ def _answer(pipe, workers):
         fine, value, told = pipe.recv()
     except (EOFError, OSError):
         time.sleep(0.2)  # what ended the worker may be meant for this process too: let it come first
-        raise WorkerKilled(
+        raise SepkitError(
             f"one of {workers} workers was killed, most likely for want of memory; use fewer workers. "
             "What was finished is kept where it is written to files, and the same call goes on"
         ) from None

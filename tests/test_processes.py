@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from sepkit.errors import SepkitError
-from sepkit.processes import WorkerKilled, run_jobs
+from sepkit.processes import run_jobs
 
 
 def power(base, exponent):
@@ -55,7 +55,7 @@ def test_no_jobs_no_processes():
         (partial(fail, "song.wav: broken"), SepkitError, "^song.wav: broken$"),
         (odd, RuntimeError, "Odd: 1 and 2"),
         (unreturnable, SepkitError, "its result cannot be handed to another process .*; use one worker"),
-        (partial(os._exit, 3), WorkerKilled, "one of 2 workers was killed, .* use fewer workers"),
+        (partial(os._exit, 3), SepkitError, "one of 2 workers was killed, .* use fewer workers"),
     ],
 )
 def test_a_job_that_fails_ends_all_with_its_error(job, kind, message):
