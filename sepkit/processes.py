@@ -195,3 +195,19 @@ def end_with_parent(by_main=False):
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
+
+
+def kill_family(process, and_itself=True):
+    """Kill the processes that `process` has started, and itself."""
+    import psutil
+
+    try:
+        head = psutil.Process(process)
+        family = [*([head] if and_itself else []), *head.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for member in family:
+        try:
+            member.kill()
+        except psutil.NoSuchProcess:
+            pass

@@ -13,6 +13,8 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from ..errors import SepkitError, unknown
 from ..files import provenance, read_json, repo_root, write_json
 from .fingerprint import data_digest, fingerprint
@@ -137,7 +139,7 @@ def run(
     batch = _Batch(out, parameters, timeout, workers or min(2, os.cpu_count() or 1), force, notify)
     batch.run([chapter for chapter in chapters if not chapter.gathers])
     batch.run([chapter for chapter in chapters if chapter.gathers])
-    return {chapter.name: batch.manifest["chapters"][chapter.name] for chapter in chapters}
+    return {chapter.name: batch.entries[chapter.name] for chapter in chapters}
 
 
 def failures(entries, out=""):
@@ -153,6 +155,24 @@ def load_manifest(out):
     """The manifest of an output folder; an empty one when there is none."""
     path = Path(out) / "manifest.json"
     return read_json(path) if path.is_file() else {"chapters": {}}
+
+
+def folder_lock(out, name):
+    """A lock among all calls that fill the same folder; who holds it and is killed, gives it back."""
+    (out / ".locks").mkdir(parents=True, exist_ok=True)
+    return FileLock(out / ".locks" / name)
+
+
+def add_to_manifest(out, entries):
+    """Add entries to the manifest, which other calls may be adding to as well; returns all of it."""
+    try:
+        with folder_lock(out, "manifest"):
+            manifest = load_manifest(out)
+            manifest["chapters"].update(entries)
+            write_json(out / "manifest.json", manifest)
+            return manifest
+    except OSError as error:
+        raise SepkitError(f"{out}: cannot be written ({error.strerror}); choose another folder") from None
 
 
 def _absolute(data):
@@ -180,13 +200,12 @@ class _Batch:
     def __init__(self, out, parameters, timeout, workers, force, notify):
         self.out, self.parameters, self.timeout, self.notify = out, parameters, timeout, notify
         self.workers, self.force = workers, force
-        self.manifest = load_manifest(out)
         self.provenance = provenance()
         self.data = data_digest(parameters["data"], parameters["profile"])
-        write_json(out / "manifest.json", self.manifest)  # a folder that cannot be written is noticed now
+        self.entries = add_to_manifest(out, {})["chapters"]  # a folder that cannot be written is noticed now
 
     def run(self, chapters):
-        entries = self.manifest["chapters"]
+        entries = self.entries
         marks = {chapter: fingerprint(chapter, self.parameters, self.out, self.data) for chapter in chapters}
         todo = []
         for chapter in chapters:
@@ -202,27 +221,48 @@ class _Batch:
     def _execute(self, jobs):
         threads = max(1, (os.cpu_count() or 1) // max(1, min(self.workers, len(jobs))))
         pool = ThreadPoolExecutor(self.workers)
-        pending = {pool.submit(worker.run, threads): (worker, mark) for worker, mark in jobs}
+        pending = {pool.submit(self._do, worker, mark, threads): worker for worker, mark in jobs}
         try:
             while pending:
                 # A short wait, not an endless one, so that Ctrl-C is heard on every platform.
                 finished, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    worker, mark = pending.pop(future)
-                    self._record(worker, mark, future.result())
+                    pending.pop(future)
+                    future.result()
         finally:
-            for future, (worker, _) in pending.items():
+            for future, worker in pending.items():
                 future.cancel()
                 worker.stop()
             pool.shutdown()
 
-    def _record(self, worker, mark, outcome):
-        name = worker.chapter.name
+    def _do(self, worker, mark, threads):
+        """Run a chapter, unless another call on this folder is about it: then wait, and see what it has brought."""
+        name, waited = worker.chapter.name, False
+        lock = folder_lock(self.out, name)
+        while not worker.stopped:
+            try:
+                with lock.acquire(timeout=0 if not waited else 0.5):
+                    entry = load_manifest(self.out)["chapters"].get(name)
+                    if waited and self._is_current(entry, mark):
+                        self.entries[name] = entry
+                        self.notify(name, "unchanged", entry)
+                        return
+                    outcome = worker.run(threads)
+                    if not Path(lock.lock_file).exists():
+                        told = f"{self.out} was deleted while it ran; run it again"
+                        outcome = {"status": "failed", "error": told, "executed": None, "results": None}
+                    if not worker.stopped:
+                        self._record(name, mark, outcome)
+                    return
+            except Timeout:
+                waited = True
+
+    def _record(self, name, mark, outcome):
         parameters = {key: value for key, value in self.parameters.items() if key != "out_dir"}
         entry = {**outcome, "profile": parameters["profile"], "parameters": parameters}
         entry |= {"fingerprint": mark["fingerprint"], "hashes": mark, "provenance": self.provenance}
-        self.manifest["chapters"][name] = entry
-        write_json(self.out / "manifest.json", self.manifest)
+        add_to_manifest(self.out, {name: entry})
+        self.entries[name] = entry
         self.notify(name, outcome["status"], entry)
 
     def _is_current(self, entry, mark):

@@ -3,19 +3,23 @@
 ``python -m sepkit.reproduce.run_notebook`` reads a job as JSON from standard
 input and writes one JSON object a line: ``{"cell": 3, "of": 20}`` while it runs,
 ``{"status": ...}`` at the end. A process of its own, so that a kernel that dies,
-hangs or fills the memory takes nothing else with it.
+hangs or fills the memory takes nothing else with it. It lasts as long as somebody
+holds the other end of its standard input, and leaves neither kernel nor file behind.
 """
 
 import json
 import os
 import re
-import resource
 import sys
+import threading
 import time
+from pathlib import Path
 
 from papermill import execute_notebook
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
+
+from ..processes import kill_family
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -86,10 +90,19 @@ def run(job, say):
         notebook, cell = _Watched.notebook, _Watched.cell
         outcome = {"status": "failed", "cell": cell, "error": _one_line(error, job["timeout"])}
     if notebook is not None:
+        Path(job["output"]).parent.mkdir(parents=True, exist_ok=True)  # somebody may have deleted it
         write(notebook, job["output"])
+    return {**outcome, "seconds": round(time.monotonic() - began, 1), "peak_mb": _peak_mb()}
+
+
+def _peak_mb():
+    """Resident memory of the largest process that this one has started and seen end; None where nobody counts it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
     usage = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    peak = usage / (1 << 20) if sys.platform == "darwin" else usage / (1 << 10)
-    return {**outcome, "seconds": round(time.monotonic() - began, 1), "peak_mb": round(peak)}
+    return round(usage / (1 << 20) if sys.platform == "darwin" else usage / (1 << 10))
 
 
 def _one_line(error, timeout):
@@ -110,7 +123,28 @@ def main():
     def say(**message):
         lines.write(json.dumps(message) + "\n")
 
-    say(**run(json.load(sys.stdin), say))
+    job = json.loads(_line(0))
+    threading.Thread(target=_follow, args=(0, Path(job["output"])), daemon=True).start()
+    say(**run(job, say))
+
+
+def _line(source):
+    """The first line of a file descriptor, without a buffer that would take more."""
+    parts = []
+    while not parts or not parts[-1].endswith(b"\n"):
+        parts.append(os.read(source, 1 << 16))
+        if not parts[-1]:
+            sys.exit(1)  # the other end has gone before it said what to do
+    return b"".join(parts)
+
+
+def _follow(source, output):
+    """End everything here when the other end of `source` goes."""
+    while os.read(source, 1 << 16):
+        pass
+    kill_family(os.getpid(), and_itself=False)
+    output.unlink(missing_ok=True)
+    os._exit(1)
 
 
 if __name__ == "__main__":

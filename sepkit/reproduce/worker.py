@@ -1,11 +1,14 @@
 """Starting one chapter's process, listening to it, and leaving none of it behind."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
+
+from ..processes import kill_family
 
 
 class Worker:
@@ -29,7 +32,7 @@ class Worker:
         self.chapter, self.out, self.notify = chapter, out, notify
         self.parameters, self.timeout = parameters, timeout
         self.process = None
-        self._lock, self._stopped = threading.Lock(), False
+        self._lock, self.stopped = threading.Lock(), False
 
     def run(self, threads):
         """Execute the chapter on `threads` cores; returns its outcome for the manifest."""
@@ -42,7 +45,7 @@ class Worker:
         results.unlink(missing_ok=True)  # so that no chapter takes an earlier run's numbers for this one's
         try:
             outcome = self._converse(partial, threads)
-            if self._stopped:
+            if self.stopped:
                 return outcome
             done = outcome["status"] == "done"
             # What an earlier run left no longer holds.
@@ -59,21 +62,11 @@ class Worker:
     def stop(self):
         """End the chapter's process and the kernel under it, now."""
         with self._lock:
-            self._stopped = True
+            self.stopped = True
             process = self.process
         if process is None or process.poll() is not None:
             return
-        import psutil
-
-        try:
-            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return
-        for member in family:
-            try:
-                member.kill()
-            except psutil.NoSuchProcess:
-                pass
+        kill_family(process.pid)
         process.wait()
 
     def _converse(self, output, threads):
@@ -83,7 +76,7 @@ class Worker:
         }  # fmt: skip
         with tempfile.TemporaryFile("w+") as log:
             with self._lock:
-                if self._stopped:
+                if self.stopped:
                     return {"status": "failed", "error": "interrupted"}
                 # A session of its own: Ctrl-C reaches the batch alone, which then ends the rest in order.
                 self.process = subprocess.Popen(
@@ -102,8 +95,8 @@ class Worker:
     def _listen(self, job):
         outcome = cell = of = None
         try:
-            self.process.stdin.write(job)
-            self.process.stdin.close()
+            self.process.stdin.write(job + "\n")
+            self.process.stdin.flush()  # and left open: when it closes, the chapter ends
         except BrokenPipeError:
             pass
         for line in self.process.stdout:
@@ -114,6 +107,8 @@ class Worker:
                 cell, of = message["cell"], message["of"]
                 self.notify(self.chapter.name, "cell", message)
         self.process.wait()
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
         return outcome, cell, of
 
 

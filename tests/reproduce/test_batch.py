@@ -146,3 +146,50 @@ def test_interrupting_leaves_no_process_and_no_fragment(tmp_path, course):
     assert not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
     assert list((course["out"] / "executed").iterdir()) == []
     assert json.loads((course["out"] / "manifest.json").read_text())["chapters"] == {}
+
+
+def in_process(course, names):
+    """The batch in a process of its own."""
+    arguments = {key: str(value) for key, value in course.items()}
+    code = f"from sepkit.reproduce import batch; batch.run({names!r}, **{arguments!r})"
+    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+def test_a_kill_leaves_no_kernel_and_no_fragment(tmp_path, course):
+    """kill -9 of the batch: notebook and kernel end within seconds, and take what is half-done with them."""
+    pid = tmp_path / "pid"
+    note_pid = f"import os, pathlib; pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))"
+    notebook(course["notebooks"], "01_one", note_pid, "import time; time.sleep(600)")
+    process = in_process(course, ["01"])
+    while not (pid.exists() and pid.read_text()) and process.poll() is None:
+        time.sleep(0.05)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert int(pid.read_text()) in [member.pid for member in family]
+    process.kill()
+    process.communicate()
+    _, left = psutil.wait_procs(family, timeout=5)
+    assert [member for member in left if member.is_running() and member.status() != psutil.STATUS_ZOMBIE] == []
+    assert list((course["out"] / "executed").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_two_batches_into_one_folder_lose_nothing(course):
+    """Different chapters run side by side; the same chapter is run once, and the other batch waits for it."""
+    notebook(course["notebooks"], "01_one", "import time; time.sleep(2)", WRITE)
+    notebook(course["notebooks"], "02_broken", "import time; time.sleep(2)", WRITE)
+    calls = [in_process(course, names) for names in (["01"], ["02"], ["01", "02"])]
+    assert [(call.communicate()[1], call.returncode) for call in calls] == [("", 0)] * 3
+    manifest = json.loads((course["out"] / "manifest.json").read_text())["chapters"]
+    assert {name: entry["status"] for name, entry in manifest.items()} == {"01_one": "done", "02_broken": "done"}
+    assert all((course["out"] / manifest[name][key]).is_file() for name in manifest for key in ("executed", "results"))
+    before = (course["out"] / "manifest.json").read_bytes()
+    assert all(entry["status"] == "done" for entry in batch.run(**course, names=["01", "02"]).values())
+    assert (course["out"] / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_deleted_meanwhile_is_told(course):
+    notebook(course["notebooks"], "01_one", f"import shutil; shutil.rmtree({str(course['out'])!r})", WRITE)
+    (entry,) = batch.run(**course, names=["01"]).values()
+    assert entry["status"] == "failed" and entry["error"] == f"{course['out']} was deleted while it ran; run it again"
