@@ -105,12 +105,13 @@ def augment(data, out, pitch=(-2, 2), speed=(0.9, 1.1), shift=(-1, 1), speed_by=
     splits = _splits(_locate(data, root, preset), out, with_valid)
     jobs = [(_target(song, out, change), song, change) for song in splits["train"] for change in changes]
     _no_namesakes(jobs, splits["train"], out)
+    _no_longer_than_the_song(jobs)
     settings = {"version": VERSION, "changes": [asdict(change) for change in changes], "with_valid": with_valid}
     songs = _identities(splits)
     _same(out, settings, songs)
     with only_one(out, ".augment.lock"):
         _same(out, settings, songs)
-        _sweep(out)
+        _sweep(out, songs)
         _discard(out, jobs, songs, say)
         missing = [job for job in jobs if not is_complete(job[0])]
         _check_space(out, missing, splits, say)
@@ -166,6 +167,16 @@ def _no_namesakes(jobs, songs, out):
         raise SepkitError(f"{out / 'train' / name}: {count} songs or versions would have this name; rename one of the songs")
 
 
+def _no_longer_than_the_song(jobs):
+    """Refuse a shift that would leave nothing of a song, before anything is made."""
+    for _, song, change in jobs:
+        if change.kind == "shift":
+            track = _open(song, None, None)
+            if abs(change.amount) * track.sample_rate >= track.samples:
+                seconds = track.samples / track.sample_rate
+                raise SepkitError(f"{song}: lasts {seconds:.1f} s, shift is {change.amount:g} s; give a shorter one")
+
+
 def _check_space(out, missing, splits, say):
     """Say what the disk has to hold, and stop where it cannot."""
     tracks = {song: _open(song, None, None) for song in {song for _, song, _ in missing}}
@@ -198,6 +209,8 @@ def _same(out, settings, songs):
         if any(any((out / split).glob("[!.]*")) for split in SPLITS):
             raise SepkitError(f"{out}: holds songs but no {MANIFEST}; choose an empty folder")
         return
+    if not _any_version(out):
+        return  # an earlier call has failed before anything was made
     before = read_json(out / MANIFEST)
     changed = [f"{_show(before['settings'].get(key))}, now {_show(value)}" for key, value in settings.items()
                if before["settings"].get(key) != value]  # fmt: skip
@@ -229,7 +242,7 @@ def _discard(out, jobs, songs, say):
             "what is there is taken to be made from them as they are"
         )
     recorded = {name: sound for name, sound in before.items() if len(sound) != _OLD}
-    changed = {name for name, sound in recorded.items() if sound != songs[name]}
+    changed = {name for name, sound in recorded.items() if sound != songs.get(name, sound)}
     made = [folder for folder, song, _ in jobs if f"train/{song.name}" in changed]
     for path in [*(out / name for name in changed), *made]:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -238,11 +251,19 @@ def _discard(out, jobs, songs, say):
         say(f"augment: {told}: they and their versions are made again")
 
 
-def _sweep(out):
-    """Remove what a killed call left behind."""
+def _any_version(out):
+    return any((out / "train").glob(f"*/{FACTS}"))
+
+
+def _sweep(out, songs):
+    """Remove what a killed call left behind; and the songs of a call that failed, if they are none of this call's."""
     for split in SPLITS:
         for leftover in (out / split).glob(f"{PART}*"):
             shutil.rmtree(leftover)
+    if (out / MANIFEST).is_file() and not _any_version(out):
+        for name in set(read_json(out / MANIFEST)["songs"]) - set(songs):
+            place = out / name
+            shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
 
 
 def _write_manifest(out, settings, songs, versions, complete):

@@ -408,5 +408,22 @@ def test_folders_that_cannot_be_meant_are_refused(make, songs, tmp_path):
 
 def test_a_shift_longer_than_a_song_is_refused(make, songs):
     make_song(songs / "train/Short", seconds=0.5)
-    with pytest.raises(SepkitError, match="shift -1 s: the song lasts 0.5 s"):
+    with pytest.raises(SepkitError, match="train/Short: lasts 0.5 s, shift is -1 s; give a shorter one"):
         make(pitch=(), speed=())
+
+
+def test_a_call_that_failed_before_anything_was_made_may_be_corrected(make, songs, tmp_path, monkeypatch):
+    """Its folder holds links and a manifest of other settings: they do not stand in the way."""
+    from sepkit.datasets import augmentation
+
+    def broken(*_):
+        raise SepkitError("no such luck")
+
+    monkeypatch.setattr(augmentation, "render_all", broken)
+    with pytest.raises(SepkitError, match="no such luck"):
+        make(with_valid=True)
+    monkeypatch.undo()
+    with pytest.raises(SepkitError, match=r"train/A: lasts 1.5 s, shift is -1.5 s; give a shorter one"):
+        make(shift=(-1.5,))
+    assert tree(make(shift=(0.5,))) == tree(augment(songs, tmp_path / "other", shift=(0.5,), workers=1, say=lambda line: None))
+    assert names(tmp_path / "out", "train") == ["A", *(f"A [{label}]" for label in ("pitch +2", "pitch -2", "shift +0.5s", "speed 0.9", "speed 1.1"))]

@@ -329,6 +329,30 @@ def test_speech_goes_on_where_it_stopped(tmp_path):
         speech.render_speech(tmp_path / "twice", **{**settings, "seed": 5})
 
 
+def test_speakers_of_a_call_that_was_killed_are_all_in_the_manifest(tmp_path, monkeypatch):
+    """Killed after the first speaker's files: the next call has the other one to render, and knows both."""
+    settings = {"speakers_train": 2, "speakers_test": 0, "utterances": 1, "seconds": 1.5, "workers": 1, "engine": "dsp"}
+    whole = speech.render_speech(tmp_path / "once", **settings)
+    render, rendered = speech._render_speaker, []
+
+    def killed(*job):
+        if rendered:
+            raise KeyboardInterrupt
+        rendered.append(render(*job))
+
+    monkeypatch.setattr(speech, "_render_speaker", killed)
+    with pytest.raises(KeyboardInterrupt):
+        speech.render_speech(tmp_path / "twice", **settings)
+    monkeypatch.undo()
+    root = speech.render_speech(tmp_path / "twice", **settings)
+    assert (root / speech.MANIFEST).read_bytes() == (whole / speech.MANIFEST).read_bytes()
+
+    facts = json.loads((root / speech.MANIFEST).read_text())  # as earlier versions have left it
+    (root / speech.MANIFEST).write_text(json.dumps({**facts, "speakers": {"train-001": facts["speakers"]["train-001"]}}))
+    speech.render_speech(tmp_path / "twice", **settings)
+    assert (root / speech.MANIFEST).read_bytes() == (whole / speech.MANIFEST).read_bytes()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -196,14 +196,15 @@ def render_speech(root, speakers_train=12, speakers_test=6, utterances=6, second
     engine = voice.available_engine() if engine == "auto" else engine
     folder = Path(root) / "speech"
     settings = {"version": _VERSION, "seed": seed, "seconds": float(seconds), "engine": engine}
-    known = _known(folder, settings)
-    jobs = []
+    (known, complete), jobs, wanted = _known(folder, settings), [], {}
     for split, count in zip(SPLITS, (speakers_train, speakers_test)):
         for index in range(count):
+            speaker = draw_speaker(seed, split, index)
+            wanted[speaker.name] = _facts(speaker)
             missing = [n for n in range(utterances) if not (folder / split / f"{split}-{index:03d}" / f"{n:03d}.wav").is_file()]
             if missing:
                 jobs.append((folder, seed, split, index, missing, float(seconds), engine))
-    if not jobs:
+    if not jobs and complete and wanted.items() <= known.items():
         return folder
     for leftover in folder.glob("*/*/.*.wav"):  # of a call that was killed
         leftover.unlink(missing_ok=True)
@@ -211,8 +212,8 @@ def render_speech(root, speakers_train=12, speakers_test=6, utterances=6, second
     if workers is None:  # starting a process costs more than a minute of speech
         workers = os.cpu_count() or 1 if seconds * sum(len(job[4]) for job in jobs) > 1800 else 1
     _run(jobs, workers)
-    speakers = {**known, **{s.name: _facts(s) for s in (draw_speaker(seed, job[2], job[3]) for job in jobs)}}
-    write_json(folder / MANIFEST, {**settings, "complete": True, "speakers": dict(sorted(speakers.items()))})
+    speakers = dict(sorted({**known, **wanted}.items()))
+    write_json(folder / MANIFEST, {**settings, "complete": True, "speakers": speakers})
     return folder
 
 
@@ -228,14 +229,14 @@ def _check(speakers_train, speakers_test, utterances, seconds, seed, engine):
 
 
 def _known(folder, settings):
-    """The speakers that an earlier call rendered here with the same settings."""
+    """The speakers that earlier calls rendered here with the same settings, and whether the last one came to its end."""
     if not (folder / MANIFEST).is_file():
-        return {}
+        return {}, False
     before = read_json(folder / MANIFEST)
     changed = [f"{key} {before.get(key)!r}, now {settings[key]!r}" for key in _FIXED if before.get(key) != settings[key]]
     if changed:
         raise SepkitError(f"{folder}: was rendered with {'; '.join(changed)}; choose another folder or delete this one")
-    return before.get("speakers", {})
+    return before.get("speakers", {}), bool(before.get("complete"))
 
 
 def _facts(speaker):
