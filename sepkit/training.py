@@ -16,6 +16,7 @@ from .datasets.loading import loader
 from .device import denormals_as_zero, resolve_device
 from .errors import SepkitError, unknown
 from .training_batches import Batches, examples, make_chunks, readable
+from .training_init import take_weights
 from .training_memory import enough_memory, enough_memory_for
 from .training_processes import Team, interruptible
 from .training_recipe import STUDENT, STUDENT_MODEL, Recipe
@@ -27,7 +28,9 @@ __all__ = ["STUDENT", "STUDENT_MODEL", "Recipe", "cosine", "examples", "loader",
 
 
 @denormals_as_zero()
-def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto", target=None, progress=True, speech=None):
+def train(
+    model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto", target=None, progress=True, speech=None, init=None
+):  # fmt: skip
     """Train a model for one target; run it again to go on where it stopped.
 
     Parameters
@@ -49,6 +52,9 @@ def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto"
         each row of the log, as a dict.
     speech : Speech, optional
         For a recipe with `speech_prob`, see `sepkit.datasets.speech.open_speech`.
+    init : str or Path, optional
+        Fine-tune: begin with the weights of this checkpoint instead of the model's own. It is
+        validated first, as epoch 0, so that what is kept is never worse.
 
     Returns
     -------
@@ -61,7 +67,8 @@ def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto"
     SepkitError
         If tracks and model do not fit, if `out` holds a run with other
         settings or another number of processes, if memory does not suffice, or
-        if the loss is no longer a number.
+        if the loss is no longer a number; if `init` does not fit the model, or the run in `out`
+        began with other weights.
     KeyboardInterrupt
         After Ctrl-C, with the state saved.
 
@@ -82,13 +89,14 @@ def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto"
     check_fit(model, train_tracks, valid_tracks, target)
     if recipe.loss:
         model.set_loss(recipe.loss)
+    start = None if init is None else take_weights(model, init, target)
     fabric = training_processes.fabric(resolve_device(device), recipe.precision)
     fabric.launch()
     team = Team(fabric)
-    run = Run(out, model, target, recipe, train_tracks, valid_tracks, team, speech)
+    run = Run(out, model, target, recipe, train_tracks, valid_tracks, team, speech, start)
     if not run.begun():
         torch.manual_seed(recipe.seed + team.rank)
-        if hasattr(model, "fit_input"):  # the first process's weights go to the others, in `prepare`
+        if init is None and hasattr(model, "fit_input"):  # the first process's weights go to the others, in `prepare`
             readable(run, "train", lambda songs: team.rank or model.fit_input(song.mixture() for song in songs))
     network, optimiser, plateau, ema = prepare(fabric, model, recipe)
     run.attach(model=model, optimiser=optimiser, plateau=plateau, ema=ema, scaler=fabric.strategy.precision)
@@ -99,6 +107,8 @@ def train(model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto"
     judged = ema.module if ema else model
     shown = run.log.display(progress if team.rank == 0 else False, target, run.budget_used(), run.state["step"])
     with interruptible() as interrupted, shown:
+        if init is not None and not run.state["rows"]:
+            run.begin(validate(fabric, judged, run, interrupted), recipe.lr)
         while not run.finished():
             train_epoch(fabric, network, model, optimiser, ema, batches, run, interrupted)
             team.like_the_first(model, judged)

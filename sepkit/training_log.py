@@ -1,6 +1,7 @@
 """What a training run shows: log.csv, TensorBoard, a progress bar, a function that gets every row."""
 
 import csv
+import math
 from contextlib import contextmanager
 from importlib.util import find_spec
 
@@ -37,7 +38,8 @@ class Log:
         self.rewrite(rows)
         if self._board:
             for name in ("train_loss", "valid_loss", "lr"):
-                self._board.add_scalar(name, rows[-1][name], rows[-1]["step"])
+                if not math.isnan(rows[-1][name]):  # nothing has been trained before epoch 1
+                    self._board.add_scalar(name, rows[-1][name], rows[-1]["step"])
             self._board.flush()
         if self._report:
             self._report(rows[-1])

@@ -11,6 +11,7 @@ import torch
 from .errors import SepkitError
 from .files import digest, provenance, write_json
 from .models import fill, read_header, save
+from .training_init import refuse_other_start
 from .training_log import Log
 from .training_processes import Agreed
 from .training_songs import WatchedTrack, identities, refuse_other_songs
@@ -37,6 +38,8 @@ class Run:
         As in `sepkit.training.train`.
     team : Team
     speech : Speech, optional
+    init : dict, optional
+        What `sepkit.training_init.take_weights` says of the weights it begins with.
 
     Attributes
     ----------
@@ -49,7 +52,7 @@ class Run:
         that cannot be read; rows: the log.
     """
 
-    def __init__(self, out, model, target, recipe, train_tracks, valid_tracks, team, speech=None):
+    def __init__(self, out, model, target, recipe, train_tracks, valid_tracks, team, speech=None, init=None):
         self.out, self.target, self.recipe, self.team = Path(out), target, recipe, team
         self.best_path, self.last_path = self.out / f"{target}.safetensors", self.out / "last.pt"
         self.state = dict(
@@ -63,6 +66,8 @@ class Run:
             "train tracks": [track.name for track in train_tracks],
             "valid tracks": [track.name for track in valid_tracks],
         }  # fmt: skip
+        if init is not None:
+            about["init"] = init
         heard = _heard(train_tracks, valid_tracks, speech) if team.rank == 0 else None
         about["audio"] = team.from_first(heard)
         self.about = json.loads(json.dumps(about))  # tuples become lists, as they will when read back
@@ -92,6 +97,7 @@ class Run:
         try:
             saved = read_state(self.last_path)
             _refuse_difference(self.out, saved["about"], self.about)
+            refuse_other_start(self.out, saved["about"], self.about)
             refuse_other_songs(self.out, saved["about"], self.about, saved["state"]["left_out"])
             if "audio" not in saved["about"] and self.team.rank == 0:
                 warnings.warn(f"{self.last_path}: {_OLD}", Notice, stacklevel=2)
@@ -243,6 +249,10 @@ class Run:
         self.state["seconds"] += seconds
         self.state["waiting"] += waited
 
+    def begin(self, valid_loss, lr):
+        """Log as epoch 0 and keep the weights that the run begins with."""
+        self._note_epoch(math.nan, valid_loss, lr)
+
     def end_epoch(self, valid_loss, lr):
         """Log the epoch, keep the weights that were validated if they are the best so far, and save the state."""
         self.look()
@@ -251,8 +261,12 @@ class Run:
         sums = self.team.gathered((state["loss_sum"], state["examples"]))
         total, examples = (sum(values) for values in zip(*sums))
         state["epoch"] += 1
+        self._note_epoch(total / max(1, examples), valid_loss, lr)
+
+    def _note_epoch(self, train_loss, valid_loss, lr):
+        state = self.state
         row = dict(
-            epoch=state["epoch"], step=state["step"], train_loss=total / max(1, examples),
+            epoch=state["epoch"], step=state["step"], train_loss=train_loss,
             valid_loss=valid_loss, lr=lr, seconds=round(state["seconds"], 3), waiting=round(state["waiting"], 3),
         )  # fmt: skip
         state["rows"].append(row)
@@ -274,6 +288,8 @@ class Run:
         ema, row = self._parts.get("ema"), self.state["rows"][-1]
         about = {**self.about, "audio": digest(self.about["audio"])}  # it is long
         extra = {**about, **row, "provenance": self._provenance}
+        if math.isnan(row["train_loss"]):  # JSON has no word for it
+            extra["train_loss"] = None
         save(self.best_path, ema.module if ema else self._model, extra)
 
     def interrupt(self):
@@ -303,7 +319,7 @@ def _refuse_difference(out, then, now):
 def _flat(about):
     flat = {}
     for key, value in about.items():
-        if key in ("train tracks", "valid tracks", "audio"):  # see `refuse_other_songs`
+        if key in ("train tracks", "valid tracks", "audio", "init"):  # see `refuse_other_songs` and `refuse_other_start`
             continue
         flat.update(value if isinstance(value, dict) else {key: value})
     return flat

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from .datasets.track import Track
+from .datasets.track import WrappedTrack
 from .errors import SepkitError
 from .threads import in_threads
 
@@ -17,7 +17,7 @@ class UnreadableSong(SepkitError):
     number = None
 
 
-class WatchedTrack(Track):
+class WatchedTrack(WrappedTrack):
     """A track whose failures say which track they are about.
 
     Parameters
@@ -28,18 +28,14 @@ class WatchedTrack(Track):
     """
 
     def __init__(self, track, number):
-        self.__dict__.update(track.__dict__)
-        self.track, self.number, self.paths = track, number, track.paths
-
-    @property
-    def samples(self):
-        return self.track.samples  # some tracks know only after decoding, see `musdb18.StemTrack`
+        super().__init__(track)
+        self.number = number
 
     def identity(self):
         return self._named(self.track.identity)
 
     def _read(self, name, start, frames):
-        return self._named(lambda: self.track._read(name, start, frames))
+        return self._named(lambda: super(WatchedTrack, self)._read(name, start, frames))
 
     def _named(self, action):
         try:

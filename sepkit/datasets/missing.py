@@ -5,12 +5,12 @@ from collections import Counter
 import torch
 
 from ..errors import SepkitError, unknown
-from .track import Track
+from .track import WrappedTrack
 
 WAYS = ("refuse", "silent", "skip")
 
 
-class Filled(Track):
+class Filled(WrappedTrack):
     """A track with further stems, which are silent.
 
     Parameters
@@ -21,16 +21,12 @@ class Filled(Track):
     """
 
     def __init__(self, track, stems):
-        self.__dict__.update({name: value for name, value in track.__dict__.items() if name != "samples"})
-        self.track, self.paths, self.stems = track, track.paths, tuple(stems)
-
-    @property
-    def samples(self):
-        return self.track.samples  # some tracks know only after decoding
+        super().__init__(track)
+        self.stems = tuple(stems)
 
     def _read(self, name, start, frames):
         if name == "mixture" or name in self.track.stems:
-            return self.track._read(name, start, frames)
+            return super()._read(name, start, frames)
         like = self.track._read(self.track.stems[0], start, frames)
         return torch.zeros_like(like)
 

@@ -135,6 +135,27 @@ class Track:
         raise NotImplementedError
 
 
+class WrappedTrack(Track):
+    """Another track, of which something is changed; what is not changed here is as there.
+
+    Parameters
+    ----------
+    track : Track
+    """
+
+    def __init__(self, track):
+        self.__dict__.update({name: value for name, value in track.__dict__.items() if name != "samples"})
+        self.track = track
+        self.paths, self.notes, self.has_mixture, self.block = track.paths, track.notes, track.has_mixture, track.block
+
+    @property
+    def samples(self):
+        return self.track.samples  # some tracks know only after decoding, see `musdb18.StemTrack`
+
+    def _read(self, name, start, frames):
+        return self.track._read(name, start, frames)
+
+
 class MemoryTrack(Track):
     """A track made of tensors, for tests, figures and generated sounds.
 

@@ -27,7 +27,7 @@ def curves(rows, title=""):
     best = min(rows, key=lambda row: row["valid_loss"])
     left.plot(best["step"], best["valid_loss"], "o", markersize=8, fillstyle="none", color=plots.CYCLE[1], label=f"best: {best['valid_loss']:.3g}")
     left.set(xlabel="step", ylabel="loss", title=title or f"after {steps[-1]} steps", xlim=(0, None))
-    if all(row[name] > 0 for row in rows for name in ("train_loss", "valid_loss")):
+    if not any(row[name] <= 0 for row in rows for name in ("train_loss", "valid_loss")):
         left.set_yscale("log")
     left.grid(True)
     left.legend()
