@@ -7,15 +7,29 @@ import dataclasses
 from dataclasses import dataclass
 
 from .errors import SepkitError, unknown
+from .kinds import Number, Pair, Path, Switch, Text, checked, optional
 
 SCHEDULES = ("plateau", "cosine", "epochs", "steps", "constant")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 LOGS = ("csv", "tensorboard")
-_POSITIVE = ("batch", "chunk_seconds", "samples_per_track", "accumulate", "lr", "decay", "decay_every", "epochs")
-_NOT_NEGATIVE = ("weight_decay", "warm_up", "workers", "save_minutes", "patience",
-                 "vocals_semitones")
-_PROBABILITIES = ("mix_prob", "gain_prob", "swap", "polarity", "silence", "speech_prob")
-_POSITIVE_OR_NONE = ("cut_seconds", "clip", "max_steps", "max_seconds")
+_COUNT, _FLAG, _CHANCE = Number(1, 10**9), Switch(), Number(0, 1, whole=False)
+_COUNT_OR_0, _FROM_0 = Number(0, 10**9), Number(0, 10**6, whole=False)
+_SECONDS = Number(1e-3, 3600, whole=False)
+_GAINS, _DECIBELS = Pair(Number(-1000, 1000, whole=False)), Pair(Number(-200, 200, whole=False))
+_DECAY = Number(1e-6, 1, whole=False)
+#: Kind and range of each part, but for names that have a list of their own.
+KINDS = {
+    "loss": optional(Text()), "batch": Number(1, 10**6), "accumulate": Number(1, 10**6), "chunk_seconds": _SECONDS,
+    "samples_per_track": _COUNT, "mix_prob": _CHANCE, "activity": _FLAG, "random_start": _FLAG, "gains": optional(_GAINS),
+    "gain_db": optional(_DECIBELS), "gain_prob": _CHANCE, "vocals_gains": optional(_GAINS), "vocals_semitones": Number(0, 24, whole=False),
+    "swap": _CHANCE, "polarity": _CHANCE, "silence": _CHANCE, "cut_seconds": optional(_SECONDS), "normalise": _FLAG,
+    "speech_prob": _CHANCE, "speech_as_published": _FLAG, "lr": Number(1e-15, 1000, whole=False), "weight_decay": _FROM_0,
+    "amsgrad": _FLAG, "lr_factor": Number(1e-6, 0.999, whole=False), "lr_patience": _COUNT_OR_0, "lr_cooldown": _COUNT_OR_0,
+    "decay": _DECAY, "decay_every": _COUNT, "warm_up": _COUNT_OR_0, "clip": optional(Number(1e-12, 1e12, whole=False)),
+    "ema": optional(Number(1e-6, 0.999999, whole=False)), "patience": _COUNT_OR_0, "epochs": _COUNT, "max_steps": optional(_COUNT),
+    "max_seconds": optional(Number(1e-9, 1e9, whole=False)), "seed": Number(0, 2**32 - 1), "workers": Number(0, 1024),
+    "cache": optional(Path()), "save_minutes": _FROM_0, "strict": _FLAG,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -143,22 +157,15 @@ class Recipe:
             raise unknown("schedule", self.schedule, SCHEDULES)
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
-        object.__setattr__(self, "log", (self.log,) if isinstance(self.log, str) else tuple(self.log))
+        logs = (self.log,) if isinstance(self.log, str) else self.log
+        object.__setattr__(self, "log", tuple(logs) if isinstance(logs, (list, tuple)) else (logs,))
         for name in self.log:
             if name not in LOGS:
                 raise unknown("log", name, LOGS)
-        for name in _POSITIVE:
-            self._check(name, lambda value: value > 0, "must be positive")
-        for name in _NOT_NEGATIVE:
-            self._check(name, lambda value: value >= 0, "must not be negative")
-        for name in _POSITIVE_OR_NONE:
-            self._check(name, lambda value: value is None or value > 0, "must be positive, or None")
-        for name in _PROBABILITIES:
-            self._check(name, lambda value: 0 <= value <= 1, "a probability from 0 to 1 was expected")
-        for name in ("gains", "gain_db", "vocals_gains"):
-            self._check(name, lambda value: value is None or (len(value) == 2 and value[0] <= value[1]), "a pair (low, high) was expected")
-        self._check("ema", lambda value: value is None or 0 < value < 1, "a decay between 0 and 1 was expected, such as 0.999")
-        self._check("cut_seconds", lambda value: value is None or value <= self.chunk_seconds, "must not exceed chunk_seconds")
+        for name, kind in KINDS.items():
+            object.__setattr__(self, name, checked(name, getattr(self, name), kind))
+        if self.cut_seconds is not None and self.cut_seconds > self.chunk_seconds:
+            raise SepkitError(f"cut_seconds={self.cut_seconds}: must not exceed chunk_seconds={self.chunk_seconds}")
         if self.vocals_semitones:
             need = (self.cut_seconds or self.chunk_seconds) * 2 ** (self.vocals_semitones / 12)
             if not self.cut_seconds or need >= self.chunk_seconds:
@@ -171,15 +178,6 @@ class Recipe:
         if self.gains is not None and self.gain_db is not None:
             both = f"gains={self.gains} and gain_db={self.gain_db}"
             raise SepkitError(f"{both}: choose one; set the other to None (null on the command line)")
-
-    def _check(self, name, right, expected):
-        value = getattr(self, name)
-        try:
-            fine = right(value)
-        except TypeError:  # text where a number belongs
-            fine = False
-        if not fine:
-            raise SepkitError(f"{name}={value!r}: {expected}")
 
     def but(self, **changes):
         """The same recipe with some values changed."""

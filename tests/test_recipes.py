@@ -1,3 +1,6 @@
+import dataclasses
+import math
+
 import pytest
 import torch
 
@@ -70,3 +73,36 @@ def test_paper_recipe_of_resunet_is_its_authors(name):
 def test_mistakes_are_named(arguments, message):
     with pytest.raises(SepkitError, match=message):
         recipe_for(*arguments)
+
+
+ODD = (0, -1, 1.5, 2.0, math.nan, math.inf, -math.inf, 1e9, 10**22, 1e308, "x", "", "a" * 5000, True, None, [], [1], [1, 2], [2, 1],
+       [0, math.inf], ["x", "y"], {}, "\n")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Recipe)])
+def test_any_value_of_a_part_is_fine_or_named_in_one_line(name):
+    for value in ODD:
+        try:
+            recipe = Recipe().but(**{name: value})
+        except SepkitError as error:
+            assert "\n" not in str(error) and len(str(error)) < 300 + 5000 * (name in ("schedule", "precision", "log"))
+        else:
+            assert getattr(recipe, name) == (tuple(value) if name == "log" else value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict(lr_factor=-1), dict(lr_factor=1), dict(max_steps=1.5), dict(chunk_seconds=math.inf), dict(seed=2**32), dict(seed=-1),
+        dict(lr=math.nan), dict(max_seconds=math.inf), dict(workers=10**22), dict(clip=0), dict(epochs=0.5), dict(activity="yes"),
+    ],
+)  # fmt: skip
+def test_values_that_make_no_training_are_refused(changes):
+    (name,) = changes
+    with pytest.raises(SepkitError, match=f"^{name}=.* was expected$"):
+        Recipe().but(**changes)
+
+
+def test_whole_numbers_may_be_written_as_floats():
+    recipe = Recipe(batch=4.0, max_steps=100.0)
+    assert (recipe.batch, recipe.max_steps) == (4, 100) and isinstance(recipe.batch, int)

@@ -20,12 +20,24 @@ _REMIX, _LOOP, _RUN = "What it is trained on", "How it is trained", "The run"
 
 
 def train(
-    model: Annotated[str, typer.Option(help="A network, see: sepkit models.")] = "open-unmix",
+    model: Annotated[
+        str | None,
+        typer.Option(help="A network, see: sepkit models.", show_default="open-unmix; with --init its own"),
+    ] = None,
     target: Annotated[str, typer.Option(help="The stem to estimate.")] = "vocals",
     data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.")] = "band",
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the run; again on the same folder resumes.", show_default="runs/MODEL-TARGET"),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            help="Fine-tune: a new run that begins with the weights of this checkpoint (a file, a folder, or a name that "
+            "sepkit models lists), with a fresh optimiser and its own recipe. Resuming is another thing: it needs no option, "
+            "only the same command again.",
+            show_default="random weights",
+        ),
     ] = None,
     size: Annotated[
         str,
@@ -33,7 +45,7 @@ def train(
     ] = "student",
     setting: Annotated[
         list[str] | None,
-        typer.Option(help="Setting of the network, such as hidden=256; may be repeated.", show_default="the size's"),
+        typer.Option(help="Setting of the network, such as hidden=256; may be repeated.", show_default="the size's; with --init the checkpoint's"),
     ] = None,
     recipe: Annotated[
         list[str] | None,
@@ -65,6 +77,13 @@ def train(
         float | None,
         typer.Option(help="How often.", show_default="0; with --speech 0.2", rich_help_panel=_REMIX),
     ] = None,
+    missing: Annotated[
+        str | None,
+        typer.Option(
+            help="Songs without one of the stems: silent (it is silent there) or skip (leave them out).",
+            show_default="stop, naming them", rich_help_panel=_REMIX,
+        ),
+    ] = None,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Stop at a song that cannot be read, instead of leaving it out.", rich_help_panel=_REMIX),
@@ -84,7 +103,9 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed.", show_default="32-true", rich_help_panel=_LOOP)
     ] = None,
-    seed: Annotated[int, typer.Option(help="For weights, examples and dropout.", rich_help_panel=_LOOP)] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="For weights, examples and dropout.", show_default="0", rich_help_panel=_LOOP)
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="At most so many epochs.", show_default="1000", rich_help_panel=_RUN)] = None,
     max_steps: Annotated[
         int | None, typer.Option(help="At most so many steps.", show_default="none; student 3000", rich_help_panel=_RUN)
@@ -110,49 +131,76 @@ def train(
     ] = "auto",
 ):
     """Train a network for one target; Ctrl-C saves, and the same command goes on."""
-    resumes("the same command goes on from the last save")
+    from ..errors import SepkitError
     from ..training_processes import place
+
+    resumes("the same command goes on from the last save")
 
     given = {
         "loss": loss, "lr": lr, "batch": batch, "accumulate": accumulate, "ema": ema, "precision": precision, "workers": workers,
         "cache": cache,
         "chunk_seconds": chunk_seconds, "mix_prob": mix_prob, "activity": activity, "epochs": epochs, "max_steps": max_steps,
         "max_seconds": max_seconds, "log": None if log is None else ("csv", *log.split(",")), "strict": strict or None,
-        "speech_prob": 0.2 if speech and speech_prob is None else speech_prob,
+        "speech_prob": speech_prob, "seed": seed,
     }  # fmt: skip
     chosen = {name: value for name, value in given.items() if value is not None}
-    chosen |= assignments(recipe, "--recipe") | {"seed": seed}
+    parts = assignments(recipe, "--recipe")
+    if twice := sorted(chosen.keys() & parts.keys()):
+        raise SepkitError(f"--recipe {twice[0]}: is given by an option of its own too; give it once")
+    chosen = {"seed": 0, **({"speech_prob": 0.2} if speech else {}), **chosen, **parts}
     with one_voice(*place()) as first:
-        best = _train(model, target, data, out, size, preset, chosen, assignments(setting, "--setting"), speech, device, first)
+        settings = assignments(setting, "--setting")
+        network, plan = _network(model, target, size, settings, chosen, init)
+        best = _train(network, plan, target, data, out, preset, speech, device, missing, init, first)
         if first:
             typer.echo(str(best))
 
 
-def _train(model, target, data, out, size, preset, chosen, settings, speech, device, first):
-    """The checkpoint that the training of these choices has brought."""
+def _network(model, target, size, settings, chosen, init):
+    """The network to train, with random weights, and the recipe."""
     import torch
 
-    from .. import models, training
-    from ..datasets import open_tracks
-    from ..device import resolve_device
+    from .. import models
+    from ..errors import SepkitError
     from ..recipes import recipe_for
+    from ..training_init import network_of
 
-    base, usual = recipe_for(model, size)
-    plan, device = base.but(**chosen), resolve_device(device)
+    for name in ("target", "targets"):
+        if name in settings:
+            raise SepkitError(f"--setting {name}=...: use --target to say which stem is estimated")
+    start = None if init is None else network_of(init, target)
+    model = model or (start.name if start else "open-unmix")
+    recipe, usual = recipe_for(model, size)
+    if start is not None and start.name == model:
+        usual = {name: value for name, value in start.settings.items() if name not in ("target", "targets")}
+    plan = recipe.but(**chosen)
     torch.manual_seed(plan.seed)
-    network = models.build(model, target=target, **{**usual, **settings})
+    return models.build(model, target=target, **{**usual, **settings}), plan
+
+
+def _train(network, plan, target, data, out, preset, speech, device, missing, init, first):
+    """The checkpoint that the training of these choices has brought."""
+    from .. import training
+    from ..datasets import open_tracks
+    from ..datasets.missing import with_the_same_stems
+    from ..device import resolve_device
+
+    device = resolve_device(device)
     damaged = None if plan.strict else lambda error: note(f"{describe(error)}; this song is left out") if first else None
     opened = [
         open_tracks(data, part, sample_rate=network.sample_rate, channels=network.channels, preset=preset, damaged=damaged)
         for part in ("train", "valid")
     ]
+    tracks = with_the_same_stems(opened, target, missing or "refuse")
+    if first and (fewer := sum(map(len, opened)) - sum(map(len, tracks))):
+        note(f"{fewer} song(s) without all of {', '.join(tracks[0][0].stems)} are left out")
     voices = None
     if plan.speech_prob:
         from ..datasets.speech import open_speech
 
         voices = open_speech(speech or "band", "train", network.sample_rate, preset=preset)
-    folder = out or Path("runs") / f"{model}-{target}"
-    return training.train(network, *opened, folder, plan, device, target, on_terminal(), voices)
+    folder = out or Path("runs") / f"{network.name}-{target}"
+    return training.train(network, *tracks, folder, plan, device, target, on_terminal(), voices, init)
 
 
 @contextmanager

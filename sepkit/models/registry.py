@@ -7,7 +7,7 @@ from importlib import import_module
 import torch
 
 from ..errors import SepkitError, unknown
-from .settings import checked
+from .settings import checked_settings
 
 #: name -> "file.Class" in this folder
 MODELS = {
@@ -83,7 +83,7 @@ def known_settings(name, settings):
     for setting in settings:
         if setting not in known:
             raise unknown(f"setting of {name}", setting, known)
-    return checked(name, settings)
+    return checked_settings(name, settings)
 
 
 def _made(name, settings, device=None):

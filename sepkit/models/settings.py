@@ -4,87 +4,7 @@ The limits are far beyond any network of the field. What a network needs besides
 even number or one that divides another, its own class says.
 """
 
-import math
-from dataclasses import dataclass
-from numbers import Integral, Real
-
-from ..errors import SepkitError
-from ..names import fault
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number from `low` to `high`, both included."""
-
-    low: float
-    high: float
-    whole: bool = True
-
-    def fits(self, value):
-        kind = Integral if self.whole else Real
-        return isinstance(value, kind) and not isinstance(value, bool) and self.low <= value <= self.high
-
-    def __str__(self):
-        return f"a {'whole ' if self.whole else ''}number from {self.low:g} to {self.high:g}"
-
-
-class Switch:
-    def fits(self, value):
-        return isinstance(value, bool)
-
-    def __str__(self):
-        return "true or false"
-
-
-class Text:
-    def fits(self, value):
-        return isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable()
-
-    def __str__(self):
-        return "a name of at most 100 characters"
-
-
-class Name:
-    """What may become the name of a file, such as a target's."""
-
-    def fits(self, value):
-        return fault(value) is None
-
-    def __str__(self):
-        return "a plain name, without folders"
-
-
-@dataclass(frozen=True)
-class Several:
-    """A sequence of 1 to `most` values of a kind."""
-
-    kind: object
-    most: int = 64
-
-    def fits(self, value):
-        listed = isinstance(value, (list, tuple)) and 1 <= len(value) <= self.most
-        return listed and all(self.kind.fits(one) for one in value)
-
-    def __str__(self):
-        return f"a list of {self.kind}" if self.kind.__class__ is not Number else f"a list, each {self.kind}"
-
-
-@dataclass(frozen=True)
-class Either:
-    """A value of one of several kinds; None stands for null."""
-
-    kinds: tuple
-
-    def fits(self, value):
-        return any(value is None if kind is None else kind.fits(value) for kind in self.kinds)
-
-    def __str__(self):
-        return " or ".join("null" if kind is None else str(kind) for kind in self.kinds)
-
-
-def optional(*kinds):
-    return Either((*kinds, None))
-
+from ..kinds import Name, Number, Several, Switch, Text, checked, optional
 
 _WIDTH, _DEEP, _TAPS = Number(1, 65536), Number(1, 64), Number(1, 1024)
 _HALVINGS = Number(1, 16)  # each doubles what the next one spans
@@ -111,7 +31,7 @@ KINDS = {
 }  # fmt: skip
 
 
-def checked(model, settings):
+def checked_settings(model, settings):
     """The settings of a model, whole floats such as 512.0 as integers where integers belong.
 
     Raises
@@ -119,17 +39,4 @@ def checked(model, settings):
     SepkitError
         Naming the first one that is not of its kind, and what was expected.
     """
-    clean = {}
-    for name, value in settings.items():
-        kind = KINDS.get(f"{model}.{name}", KINDS[name])
-        if isinstance(value, float) and math.isfinite(value) and value == int(value) and not kind.fits(value):
-            value = int(value)
-        if not kind.fits(value):
-            raise SepkitError(f"{name}={_short(value)}: {kind} was expected")
-        clean[name] = value
-    return clean
-
-
-def _short(value):
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return {name: checked(name, value, KINDS.get(f"{model}.{name}", KINDS[name])) for name, value in settings.items()}

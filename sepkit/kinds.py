@@ -1,0 +1,127 @@
+"""Kinds of values, such as a whole number from 1 to 8: what fits, and how the error says what was expected.
+
+Settings of networks and parts of a recipe are checked by them; they come from users and from files.
+"""
+
+import math
+from dataclasses import dataclass
+from numbers import Integral, Real
+from pathlib import PurePath
+
+from .errors import SepkitError
+from .names import fault
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number from `low` to `high`, both included."""
+
+    low: float
+    high: float
+    whole: bool = True
+
+    def fits(self, value):
+        kind = Integral if self.whole else Real
+        return isinstance(value, kind) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def __str__(self):
+        return f"a {'whole ' if self.whole else ''}number from {self.low:.10g} to {self.high:.10g}"
+
+
+class Switch:
+    def fits(self, value):
+        return isinstance(value, bool)
+
+    def __str__(self):
+        return "true or false"
+
+
+class Text:
+    def fits(self, value):
+        return isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable()
+
+    def __str__(self):
+        return "a name of at most 100 characters"
+
+
+class Name:
+    """What may become the name of a file, such as a target's."""
+
+    def fits(self, value):
+        return fault(value) is None
+
+    def __str__(self):
+        return "a plain name, without folders"
+
+
+class Path:
+    """What may be the path of a file or folder."""
+
+    def fits(self, value):
+        return isinstance(value, (str, PurePath)) and 0 < len(str(value)) <= 4096 and "\0" not in str(value)
+
+    def __str__(self):
+        return "a path"
+
+
+@dataclass(frozen=True)
+class Several:
+    """A sequence of 1 to `most` values of a kind."""
+
+    kind: object
+    most: int = 64
+
+    def fits(self, value):
+        listed = isinstance(value, (list, tuple)) and 1 <= len(value) <= self.most
+        return listed and all(self.kind.fits(one) for one in value)
+
+    def __str__(self):
+        return f"a list of {self.kind}" if self.kind.__class__ is not Number else f"a list, each {self.kind}"
+
+
+@dataclass(frozen=True)
+class Either:
+    """A value of one of several kinds; None stands for null."""
+
+    kinds: tuple
+
+    def fits(self, value):
+        return any(value is None if kind is None else kind.fits(value) for kind in self.kinds)
+
+    def __str__(self):
+        return " or ".join("null" if kind is None else str(kind) for kind in self.kinds)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A range (low, high) of numbers of a kind."""
+
+    kind: Number
+
+    def fits(self, value):
+        listed = isinstance(value, (list, tuple)) and len(value) == 2
+        return listed and all(self.kind.fits(one) for one in value) and value[0] <= value[1]
+
+    def __str__(self):
+        return f"a pair (low, high), each {self.kind}"
+
+
+def optional(*kinds):
+    """A value of one of these kinds, or None."""
+    return Either((*kinds, None))
+
+
+def checked(name, value, kind):
+    """A value if it is of a kind; a float such as 512.0 as an integer where one belongs.
+
+    Raises
+    ------
+    SepkitError
+        Naming it, and what was expected.
+    """
+    if isinstance(value, float) and math.isfinite(value) and value == int(value) and not kind.fits(value):
+        value = int(value)
+    if not kind.fits(value):
+        text = repr(value)
+        raise SepkitError(f"{name}={text if len(text) <= 60 else f'{text[:57]}...'}: {kind} was expected")
+    return value
