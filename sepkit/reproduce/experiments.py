@@ -2,13 +2,12 @@
 
 ``sepkit experiment NAME`` trains and scores every arm of an experiment, one run for
 each seed. Stopped and called again, it goes on with the arm and the step where it
-was. The Scores carry what was trained, on what, for how many steps and hours;
+was; arms whose songs have changed since are run again, the others are kept. The Scores carry
+what was trained, on what, for how many steps and hours;
 `stored` reads those that come with sepkit. Chapters 07 and 11.
 """
 
 import dataclasses
-import hashlib
-import json
 import statistics
 import time
 from dataclasses import dataclass, field, replace
@@ -21,9 +20,10 @@ from ..datasets import MemoryTrack, data_set_name, open_tracks
 from ..datasets.loading import decoded
 from ..device import resolve_device
 from ..errors import SepkitError
-from ..files import provenance
+from ..files import digest, provenance
 from ..metrics import Score, load_scores, save_scores
 from ..training import Recipe
+from ..training_songs import OtherSongs, identities
 from .experiment_scores import overview, stored, summary
 
 __all__ = ["Arm", "Plan", "overview", "run", "stored", "summary"]
@@ -142,19 +142,25 @@ class _Laboratory:
     def __init__(self, name, plan, data, preset, seeds, out, profile, device, root, augmented, speech):
         self.name, self.plan, self.data, self.preset, self.seeds, self.out = name, plan, data, preset, seeds, out
         self.profile, self.device, self.root, self.augmented, self.speech = profile, resolve_device(device), root, augmented, speech
-        self._opened = {}
+        self._opened, self._decoded = {}, {}
 
     def tracks(self, split, model, data=None):
-        """The songs of a split at the network's sample rate and channels, decoded once."""
+        """The songs of a split at the network's sample rate and channels, opened once."""
         key = (split, model.sample_rate, model.channels, data)
         if key not in self._opened:
             preset = self.preset if data is None and self.data == "band" else None
-            tracks = open_tracks(
+            self._opened[key] = open_tracks(
                 data or self.data, split, self.root, sample_rate=model.sample_rate, channels=model.channels, preset=preset
             )
-            in_memory = self.plan.recipe.cache == "memory" and split != "test"  # test songs are scored as they are
-            self._opened[key] = decoded(tracks) if in_memory else tracks
         return self._opened[key]
+
+    def held(self, tracks):
+        """Tracks to train on: decoded once, where the recipe wants them in memory."""
+        if self.plan.recipe.cache != "memory":
+            return tracks
+        missing = [track for track in tracks if id(track) not in self._decoded]
+        self._decoded |= zip(map(id, missing), decoded(missing))
+        return [self._decoded[id(track)] for track in tracks]
 
     def voices(self, arm, model):
         """The training speech at the network's sample rate, opened once."""
@@ -172,38 +178,66 @@ class _Laboratory:
         """The Scores of one training, and in words how they came about."""
         number = f"{arm.excerpt[0]}-" if arm.excerpt else ""
         folder = self.out / f"{_slug(arm.name)}-{number}{seed}"
-        settings = {**self.plan.settings, **arm.settings} if arm.model in (None, self.plan.model) else dict(arm.settings)
         recipe = self.plan.recipe.but(**arm.recipe, seed=seed)
-        recipe = recipe.but(cache=None if recipe.cache == "memory" else recipe.cache)  # `tracks` has decoded them
-        torch.manual_seed(seed)
-        network = models.build(arm.model or self.plan.model, target=TARGET, **settings)
-        train, valid, test = self._songs(arm, network)
-        about = {
-            "model": network.name, "settings": network.settings, "recipe": _decisive(recipe), "metrics": list(self.plan.metrics),
-            "train": _names(train), "valid": _names(valid), "test": _names(test), "score rate": arm.score_rate, "data": self.data,
-            "speech": recipe.speech_prob and (self.speech or "band"),
-        }  # fmt: skip
-        fingerprint = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:16]
-        file = folder / f"scores-{fingerprint}.json"
+        in_memory = recipe.cache == "memory"  # `held` has decoded them
+        recipe = recipe.but(cache=None if in_memory else recipe.cache)
+        network = self._network(arm, seed)
+        voices = self.voices(arm, network) if recipe.speech_prob else None
+        songs = self._songs(arm, network)
+        about = self._about(arm, network, recipe, songs, voices)
+        file = folder / f"scores-{digest(about)[:16]}.json"
         if file.is_file():
             return load_scores(file), "kept"
-        options = {"speech": self.voices(arm, network)} if recipe.speech_prob else {}
-        best = training.train(network, train, valid, folder, recipe, str(self.device), TARGET, progress=False, **options)
-        trained = models.read_header(best)["extra"]
+        train, valid, test = self._examples(arm, songs)
+        best = self._trained(arm, train, valid, folder, recipe, voices)
+        folder, trained = best.parent, models.read_header(best)["extra"]
         clock = time.perf_counter()
         scores = self._score(arm, models.load(best), test, seed, {
-            "steps": _steps(folder), "best_step": trained["step"], "hours": round(_seconds(folder) / 3600, 4),
-            "train_songs": len(set(_names(train))), "parameters": sum(p.numel() for p in network.parameters()), "valid_loss": trained["valid_loss"],
+            "steps": _steps(folder), "best_step": trained["step"],
+            "hours": round(_seconds(folder) / 3600, 4), "train_songs": len(set(_names(train))),
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "valid_loss": trained["valid_loss"], "audio": digest(about["audio"]),
         })  # fmt: skip
         save_scores(file, scores, extra={"about": about})
         heard = [s.value for s in scores if s.metric == "usdr" and s.value == s.value]  # NaN: a silent reference
         mean = statistics.fmean(heard) if heard else float("nan")
         return scores, f"usdr {mean:.2f} dB, {_seconds(folder):.0f} s of training, {time.perf_counter() - clock:.0f} s of scoring"
 
+    def _about(self, arm, network, recipe, songs, voices):
+        """All that decides an arm's scores."""
+        audio = {part: identities(tracks) for part, tracks in songs.items()}
+        return {
+            "model": network.name, "settings": network.settings, "recipe": _decisive(recipe),
+            "metrics": list(self.plan.metrics), "test": _names(songs["test"]),
+            "score rate": arm.score_rate, "excerpt": arm.excerpt, "data": data_set_name(self.data),
+            "audio": {**audio, "speech": voices and voices.identity()},
+        }  # fmt: skip
+
+    def _network(self, arm, seed):
+        plan, other = self.plan, arm.model not in (None, self.plan.model)
+        settings = arm.settings if other else {**plan.settings, **arm.settings}
+        torch.manual_seed(seed)
+        return models.build(arm.model or plan.model, target=TARGET, **settings)
+
+    def _trained(self, arm, train, valid, folder, recipe, voices):
+        """The best checkpoint: of the arm's folder; of one beside it, if that is on other audio."""
+        heard = digest(identities(train), identities(valid), voices and voices.identity())
+
+        def trained_in(folder):
+            network, device = self._network(arm, recipe.seed), str(self.device)
+            more = dict(progress=False, speech=voices)
+            return training.train(network, train, valid, folder, recipe, device, TARGET, **more)
+
+        try:
+            return trained_in(folder)
+        except OtherSongs:
+            return trained_in(folder.with_name(f"{folder.name}-{heard[:8]}"))
+
     def _songs(self, arm, network):
+        """What an arm depends on: tracks by split; of an excerpt the song that it is cut from."""
+        test = self.tracks("test", network)
         if arm.excerpt:
-            parts = _thirds(_loudest(self.tracks("test", network)[arm.excerpt[0]], arm.excerpt[1]))
-            return parts * HEARD, parts, parts
+            return {"train": [], "valid": [], "test": [test[arm.excerpt[0]]]}
         if arm.augmented and self.augmented is None:
             raise SepkitError(f"{self.name}: the arm {arm.name!r} needs --augmented FOLDER; write it with: sepkit data augment")
         train = list(self.tracks("train", network, self.augmented if arm.augmented else None))
@@ -212,7 +246,15 @@ class _Laboratory:
             if arm.songs > len(train):
                 raise SepkitError(f"{self.name}: the arm {arm.name!r} needs {arm.songs} training songs; {self.data} has {len(train)}")
             train = train[: arm.songs]
-        return train + list(valid) * arm.with_valid, valid, self.tracks("test", network)
+        train = train + list(valid) * arm.with_valid
+        return {"train": train, "valid": list(valid), "test": test}
+
+    def _examples(self, arm, songs):
+        """Tracks to train, validate and test with."""
+        if arm.excerpt:
+            parts = _thirds(_loudest(songs["test"][0], arm.excerpt[1]))
+            return parts * HEARD, parts, parts
+        return self.held(songs["train"]), self.held(songs["valid"]), songs["test"]
 
     def _score(self, arm, network, test, seed, facts):
         separator = separation.ModelSeparator(network, device=self.device)

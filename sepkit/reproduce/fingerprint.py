@@ -1,11 +1,17 @@
 """What a chapter's outcome depends on, as hashes: equal hashes mean it need not run again."""
 
-import hashlib
-import json
-from functools import lru_cache
+import platform
+import re
+from importlib import metadata
 from pathlib import Path
 
-from ..files import data_root, sha256, shipped
+from ..datasets import DATASETS, data_set_name
+from ..datasets.folders import SUFFIXES
+from ..datasets.musdb18 import SUFFIX
+from ..files import data_root, digest, identity, read_json, shipped
+
+#: What comes with sepkit and is read by chapters; ``budgets.json`` only says how long they take.
+SHIPPED = ("reported", "checkpoints", "experiments", "weights.json")
 
 
 def fingerprint(chapter, parameters, out, data):
@@ -16,7 +22,8 @@ def fingerprint(chapter, parameters, out, data):
     chapter : Chapter
         With ``path`` and ``gathers``.
     parameters : dict
-        What its parameter cell receives. The output folder is left out: moving it changes nothing.
+        What its parameter cell receives. The output folder is left out, and so is where a folder
+        of songs lies: moving them changes nothing.
     out : Path
         Where the other chapters' results lie, for a chapter that gathers them.
     data : str
@@ -25,24 +32,27 @@ def fingerprint(chapter, parameters, out, data):
     Returns
     -------
     dict
-        notebook, sources, shipped, data and (for a gathering chapter) results: hexadecimal
-        digests; and fingerprint, the digest of all of them and the parameters.
+        notebook, sources, shipped, environment, data and (for a gathering chapter) results:
+        hexadecimal digests; and fingerprint, the digest of all of them and the parameters.
     """
     parts = {
-        "notebook": sha256(chapter.path),
-        "sources": _sources(),
-        "shipped": _shipped(),
+        "notebook": _notebook(chapter.path),
+        "sources": identity(Path(__file__).resolve().parent.parent, (".py",)),
+        "shipped": digest([identity(path) for path in map(shipped, SHIPPED) if path.exists()]),
+        "environment": digest(_environment()),
         "data": data,
     }
     if chapter.gathers:
-        others = [path for path in sorted((out / "results").glob("*.json")) if path.stem != chapter.name]
-        parts["results"] = _digest((path.name, sha256(path)) for path in others)
+        others = sorted((out / "results").glob("*.json"))
+        found = {path.name: identity(path) for path in others if path.stem != chapter.name}
+        parts["results"] = digest(found)
     relevant = {key: value for key, value in parameters.items() if key != "out_dir"}
-    return {**parts, "fingerprint": _digest([(json.dumps([parts, relevant], sort_keys=True), "")])}
+    relevant["data"] = data_set_name(parameters["data"])
+    return {**parts, "fingerprint": digest(parts, relevant)}
 
 
 def data_digest(data, profile):
-    """A digest of a data set: of its manifest where it has one, else of its files' names and sizes.
+    """A digest of a data set: of the names and bytes of its audio files.
 
     Parameters
     ----------
@@ -56,28 +66,27 @@ def data_digest(data, profile):
 
         folder = Path(band.ensure(preset=profile))
     else:
-        folder = data_root() / data if not Path(data).is_dir() else Path(data)
-    for name in ("manifest.json", "band.json"):
-        if (folder / name).is_file():
-            return sha256(folder / name)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return _digest((str(path.relative_to(folder)), str(path.stat().st_size)) for path in files)
+        folder = data_root() / data if data in DATASETS else Path(data)
+    return identity(folder, (*SUFFIXES, SUFFIX)) if folder.is_dir() else digest()
 
 
-@lru_cache(maxsize=1)
-def _sources():
-    package = Path(__file__).resolve().parent.parent
-    return _digest((str(path.relative_to(package)), sha256(path)) for path in sorted(package.rglob("*.py")))
+def _notebook(path):
+    """A digest of what is written in the cells; what they printed when last run is not read."""
+    cells = read_json(path).get("cells", [])
+    tags = [cell.get("metadata", {}).get("tags", []) for cell in cells]
+    return digest([[cell["cell_type"], "".join(cell["source"])] for cell in cells], tags)
 
 
-@lru_cache(maxsize=1)
-def _shipped():
-    files = [*sorted(shipped("reported").glob("*.csv")), *sorted(shipped("checkpoints").glob("*/*"))]
-    return _digest((path.name, sha256(path)) for path in files if path.is_file())
+def _environment():
+    """Python, machine, and the versions of all packages that sepkit asks for and are there."""
+    lines = [line for line in _asked(metadata.requires, "sepkit") or () if '"test"' not in line]
+    names = sorted({re.match(r"[\w.-]+", line)[0].lower() for line in lines} - {"sepkit"})
+    versions = {name: _asked(metadata.version, name) for name in names}
+    return [platform.python_version(), platform.system(), platform.machine(), versions]
 
 
-def _digest(pairs):
-    digest = hashlib.sha256()
-    for name, value in pairs:
-        digest.update(f"{name}\0{value}\n".encode())
-    return digest.hexdigest()[:16]
+def _asked(question, name):
+    try:
+        return question(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -2,19 +2,23 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import nbformat
 import psutil
 import pytest
+import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
+from sepkit import audio, files, hash_memory
 from sepkit.errors import SepkitError
-from sepkit.reproduce import batch
+from sepkit.reproduce import batch, fingerprint
 
 PARAMETERS = 'profile = "smoke"\nweights = "shipped"\ndata = "band"\ndevice = "cpu"\nseed = 0\nout_dir = "build"\n'
 WRITE = """
@@ -38,8 +42,8 @@ def notebook(folder, name, *cells, parameters=PARAMETERS):
 def course(tmp_path):
     """Two chapters that work, one that fails and one that gathers; and a data set of one file."""
     notebooks, data = tmp_path / "note books {x}", tmp_path / "dätä"
-    notebooks.mkdir(), data.mkdir()
-    (data / "song.txt").write_text("la")
+    notebooks.mkdir()
+    audio.write(data / "a" / "vocals.wav", torch.full((1, 4000), 0.1), 8000, subtype="PCM_16")
     notebook(notebooks, "01_one", WRITE)
     notebook(notebooks, "02_broken", "kept = 7\nprint(kept)", "raise RuntimeError('no such\\nluck')", WRITE)
     notebook(notebooks, "03_tables", WRITE)
@@ -81,8 +85,8 @@ def test_batch_runs_isolates_and_repeats_only_what_changed(course):
     assert not (course["out"] / "executed" / "02_broken.failed.ipynb").exists()
 
 
-def test_what_makes_a_chapter_run_again(course):
-    """The fingerprint moves with notebook, data and parameters, and not with the output folder."""
+def test_what_makes_a_chapter_run_again(course, tmp_path, monkeypatch):
+    """Notebook, data, what comes with sepkit, environment and parameters; not where things lie."""
     (chapter,) = batch.find_chapters(["01"], course["notebooks"])
     given = {"profile": "smoke", "data": course["data"], "seed": 0, "out_dir": "a"}
 
@@ -91,14 +95,59 @@ def test_what_makes_a_chapter_run_again(course):
         digest = batch.data_digest(parameters["data"], parameters["profile"])
         return batch.fingerprint(chapter, parameters, course["out"], digest)["fingerprint"]
 
-    before = mark()
-    assert mark() == before and mark(out_dir="b") == before
+    before, song = mark(), Path(course["data"]) / "a" / "vocals.wav"
+    moved = Path(shutil.copytree(course["data"], tmp_path / "elsewhere" / "dätä"))
+    (moved / "notes.txt").write_text("nothing that a chapter reads")
+    os.utime(song)
+    assert mark() == mark(out_dir="b") == mark(data=str(moved)) == before
     assert mark(seed=1) != before and mark(profile="student") != before
-    (chapter.path.parent.parent / "dätä" / "song.txt").write_text("lala")
-    changed = mark()
-    assert changed != before
+    for place in (44, 4000, -1):  # the first sample, one in the middle, the last
+        whole, status = song.read_bytes(), song.stat()
+        data = bytearray(whole)
+        data[place] ^= 1
+        song.write_bytes(data)
+        os.utime(song, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert mark() != before
+        song.write_bytes(whole)
+        assert mark() == before
+    (moved / "a").rename(moved / "b")  # the song's name stands in every table
+    assert mark(data=str(moved)) != before
+    with monkeypatch.context() as patch:
+        patch.setattr(fingerprint.metadata, "version", lambda name: "9.9")
+        assert mark() != before
+    for name in ("reported", "checkpoints", "experiments"):
+        shutil.copytree(files.shipped(name), tmp_path / "shipped" / name)
+    shutil.copy(files.shipped("weights.json"), tmp_path / "shipped")
+    monkeypatch.setattr(fingerprint, "shipped", lambda name: tmp_path / "shipped" / name)
+    assert mark() == before
+    (tmp_path / "shipped" / "budgets.json").write_text("{}")
+    assert mark() == before
+    for kept in ("experiments/mixing.json", "checkpoints/bsrnn-student/vocals.safetensors"):
+        whole = (tmp_path / "shipped" / kept).read_bytes()
+        (tmp_path / "shipped" / kept).write_bytes(whole[:-1] + b"x")
+        assert mark() != before
+        (tmp_path / "shipped" / kept).write_bytes(whole)
+    assert mark() == before
+    printed = json.loads(chapter.path.read_text())
+    printed["cells"][1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "1"}]
+    printed["cells"][1]["metadata"]["execution"] = {"iopub.status.busy": "2026-11-29T10:00:00Z"}
+    chapter.path.write_text(json.dumps(printed))
+    assert mark() == before
     notebook(course["notebooks"], "01_one", WRITE, "print(1)")
-    assert mark() != changed
+    assert mark() != before
+
+
+def test_a_second_look_reads_no_audio_and_no_checkpoint(course, monkeypatch):
+    (chapter,) = batch.find_chapters(["01"], course["notebooks"])
+    read, sha256 = [], files.sha256
+    monkeypatch.setattr(hash_memory, "SETTLED", -(10**18))  # as if all files were old
+    monkeypatch.setattr(files, "sha256", lambda path: read.append(path) or sha256(path))
+    for _ in range(2):
+        read.clear()
+        hash_memory._here.clear()  # as in another process
+        digest = batch.data_digest(course["data"], "smoke")
+        batch.fingerprint(chapter, {"data": course["data"]}, course["out"], digest)
+    assert read == []
 
 
 @pytest.mark.parametrize(

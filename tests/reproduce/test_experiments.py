@@ -1,6 +1,9 @@
 """Experiments: equal steps, scores that belong to the trained weights, going on after a stop, and what is refused."""
 
 import json
+import os
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +15,8 @@ from sepkit.reproduce import claims, experiment_cost, experiment_list, experimen
 from sepkit.reproduce.experiment_list import EXPERIMENTS
 from sepkit.reproduce.experiments import Arm, Plan
 from sepkit.training import Recipe
+from sepkit.training_run import Notice
+from sepkit.training_state import read_state, write_state
 
 RATE = 8000
 TINY = dict(hidden=4, layers=1, n_fft=256, hop=128, sample_rate=RATE, channels=1, bandwidth=4000)
@@ -83,6 +88,74 @@ def test_an_arm_that_changed_is_trained_again_and_refused_in_the_old_folder(song
     assert {s.provenance["steps"] for s in scores} == {4} and "kept" not in " ".join(told)
     with pytest.raises(SepkitError, match="holds a run with hidden 4, not 6"):
         go(songs, tmp_path, Plan(**{**vars(PLAN), "settings": {**TINY, "hidden": 6}}), seeds=1)
+
+
+def spoil_sample(songs, name, sample):
+    """Change one sample of a song in place; names, size and time of modification stay."""
+    (file,) = Path(songs).glob(f"*/{name}/vocals.wav")
+    status = file.stat()
+    data = bytearray(file.read_bytes())
+    data[len(data) - 4 * (2 * RATE - sample)] ^= 1
+    file.write_bytes(data)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def kept(told):
+    return {line.split(",")[0]: ": kept" in line for line in told}
+
+
+@pytest.mark.parametrize(
+    "song, sample, again",
+    [
+        ("train1", RATE, {"all songs"}),
+        ("valid0", 2 * RATE - 1, {"one song", "all songs"}),
+        ("test0", 0, {"one song", "all songs"}),
+        ("test1", RATE, {"one song", "all songs", "by heart"}),
+    ],
+)
+def test_arms_whose_songs_have_changed_are_run_again(
+    songs, tmp_path, monkeypatch, song, sample, again
+):
+    arms = (Arm("one song", songs=1), Arm("all songs"), Arm("by heart", excerpt=(1, 1.9)))
+    plan = Plan(**{**vars(PLAN), "arms": arms})
+    before, _ = go(songs, tmp_path, plan, seeds=1)
+    spoil_sample(songs, song, sample)
+    after, told = go(songs, tmp_path, plan, seeds=1)
+    assert kept(told) == {arm.name: arm.name not in again for arm in arms}
+    fresh, _ = go(songs, tmp_path / "fresh", plan, seeds=1)
+    assert [s.value for s in after] == [s.value for s in fresh]
+    monkeypatch.setattr(experiments.training, "train", None)  # from here on nothing is trained
+    assert all(kept(go(songs, tmp_path, plan, seeds=1)[1]).values())
+    spoil_sample(songs, song, sample)  # back to what it was: both are kept
+    assert [s.value for s in go(songs, tmp_path, plan, seeds=1)[0]] == [s.value for s in before]
+
+
+def test_moving_the_songs_and_names_of_training_songs_change_nothing(songs, tmp_path):
+    go(songs, tmp_path, seeds=1)
+    moved = (tmp_path / "elsewhere" / "songs")
+    shutil.copytree(songs, moved)
+    (moved / "train" / "train1").rename(moved / "train" / "train2")
+    assert all(kept(go(str(moved), tmp_path, seeds=1)[1]).values())
+
+
+def test_kept_scores_are_found_without_decoding_a_song(songs, tmp_path, monkeypatch):
+    in_memory = Plan(**{**vars(PLAN), "recipe": RECIPE.but(cache="memory")})
+    go(songs, tmp_path, in_memory, seeds=1)
+    monkeypatch.setattr(audio, "read", None)
+    assert all(kept(go(songs, tmp_path, in_memory, seeds=1)[1]).values())
+
+
+def test_a_training_of_before_audio_was_recorded_is_kept_and_scored_again(songs, tmp_path):
+    """Its checkpoint took hours; that it belongs to these songs is taken on trust, and told."""
+    before, _ = go(songs, tmp_path, seeds=1)
+    for folder in (tmp_path / "out" / "trial").iterdir():
+        state = read_state(folder / "last.pt")
+        del state["about"]["audio"]
+        write_state(folder / "last.pt", state)
+        next(folder.glob("scores-*")).rename(folder / "scores-0123456789abcdef.json")
+    with pytest.warns(Notice, match="recorded the names of songs alone; it goes on with what"):
+        after, told = go(songs, tmp_path, seeds=1)
+    assert not any(kept(told).values()) and [s.value for s in after] == [s.value for s in before]
 
 
 def test_arms_choose_songs_and_excerpts(songs, tmp_path):
