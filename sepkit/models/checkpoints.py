@@ -197,6 +197,9 @@ def fill(model, state, source):
     """
     wanted = model.state_dict()
     _check_shapes(wanted, {key: tuple(value.shape) for key, value in state.items()}, model.name, source)
+    for key, value in wanted.items():
+        if state[key].is_floating_point() != value.is_floating_point() or state[key].is_complex():
+            raise SepkitError(f"{source}: {key} holds {state[key].dtype}, where {value.dtype} was expected")
     _check_finite(state, f"{source}:")
     model.load_state_dict({key: state[key].to(value.dtype) for key, value in wanted.items()})
 

@@ -3,30 +3,26 @@
 ``data/weights.json`` lists the authors' files: address, licence, and what they
 can be checked against (``verified``). That is the SHA-256, or its start, where
 somebody vouches for it; and the size, where it is known. For the other files
-trust starts with the first use: when their weights have fitted the network, name
-by name and shape by shape, their SHA-256 is written beside them, and from then on
-the file must have it.
+trust starts with the first use: before such a file gets its name, its weights must
+fit the network, name by name and shape by shape; then their SHA-256 is written beside
+them, and from then on the file must have it.
 """
 
 import os
 import pickle
-import shutil
 import warnings
-from http.client import HTTPException
+import zipfile
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit
-from urllib.request import Request, urlopen
 
 import torch
 
+from .. import transfers
 from ..errors import SepkitError, unknown
 from ..files import atomic_path, data_root, read_json, sha256, shipped
+from ..names import plain_name
 from .registry import build
 
 MIRROR = "SEPKIT_WEIGHTS_MIRROR"
-ATTEMPTS = 3
-TIMEOUT = 20  # seconds without an answer
 
 
 class Caution(UserWarning):
@@ -86,18 +82,29 @@ def load_published(name, targets=None, cache=None, base_url=None):
     for key in dict.fromkeys(_file(name, target) for target in targets or entry["files"]):
         file = entry["files"][key]
         path = fetch(name, key, cache, base_url)
-        stems = {"targets": file["targets"]} if "targets" in file else {"target": key}
-        model = build(entry["model"], **stems, **entry["settings"])
         try:
-            model.load_published(read_weights(path))
+            model = _network(entry, key, path)
         except SepkitError as error:
             again = "" if file["sha256"] else "; delete it to have it downloaded again"
-            raise SepkitError(f"{path}: {error}{again}") from None
+            raise SepkitError(f"{error}{again}") from None
         if not file["sha256"]:
-            _record(path)
+            _record(path)  # of a copy that somebody put there
         model.caution = entry.get("caution")
         bundle["+".join(model.targets)] = model.eval()
     return bundle
+
+
+def _network(entry, key, path):
+    """The network of one file of the manifest."""
+    file = entry["files"][key]
+    stems = {"targets": file["targets"]} if "targets" in file else {"target": key}
+    model = build(entry["model"], **stems, **entry["settings"])
+    state = read_weights(path)
+    try:
+        model.load_published(state)
+    except SepkitError as error:
+        raise SepkitError(f"{path}: {error}") from None
+    return model
 
 
 def read_weights(path):
@@ -113,26 +120,42 @@ def read_weights(path):
         If the file holds code, is damaged, or is not a state dict.
     """
     try:
+        _check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle versions, on the way to a refusal
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).split("Please file")[0].strip().splitlines()[0][:100]
         raise SepkitError(f"{path}: refused, it holds more than weights or is damaged ({reason})") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise SepkitError(f"{path}: cannot be read ({str(error).splitlines()[0][:100]})") from None
+    except Exception as error:  # torch.load raises whatever a damaged file makes it stumble over
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
+        raise SepkitError(f"{path}: cannot be read ({reason})") from None
     if isinstance(state, dict) and isinstance(state.get("model"), dict):
         state = state["model"]  # the layout of many training scripts
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
+    ):
         raise SepkitError(f"{path}: a state dict (names and tensors) was expected")
     return state
+
+
+def _check_archive(path):
+    """PyTorch's archives keep a checksum for each tensor, which PyTorch itself does not look at."""
+    if not zipfile.is_zipfile(path):  # of PyTorch before 1.6
+        return
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("it is compressed, as weights never are")
+        if broken := archive.testzip():
+            raise ValueError(f"{broken[:60]} in it is damaged")
 
 
 def fetch(name, target, cache=None, base_url=None):
     """The local copy of a published file, downloaded when it is not there yet.
 
-    A download that breaks off is resumed, by this call or the next. The file
-    takes its name only after its size and hash have been checked.
+    A download that breaks off is resumed, by this call or the next. The file takes its
+    name only after its size and hash have been checked; without a published hash, only
+    after its weights have fitted the network.
 
     Parameters
     ----------
@@ -154,24 +177,34 @@ def fetch(name, target, cache=None, base_url=None):
     SepkitError
         Without a network, naming the other choices; when size or hash are wrong.
     """
-    file = _entry(name)["files"][_file(name, target)]
-    file_name = file.get("name") or file["url"].rsplit("/", 1)[-1]
+    entry, key = _entry(name), _file(name, target)
+    file = entry["files"][key]
+    file_name = plain_name(file.get("name") or file["url"].rsplit("/", 1)[-1], "file", "weights.json")
     path = Path(cache or data_root() / "weights") / name / file_name
     if path.is_file() and not _fault(path, file, path):
         return path
     base = base_url or os.environ.get(MIRROR)
     sources = [f"{str(base).rstrip('/')}/{file_name}"] if base else [url for url in (file["url"], file["mirror"]) if url]
-    part = path.with_name(path.name + ".part")
+
+    def check(part):
+        try:
+            if fault := _fault(part, file, path):
+                raise SepkitError(fault)
+            if not file["sha256"]:
+                _network(entry, key, part)
+        except SepkitError as error:
+            fault = str(error).removeprefix(f"{part}: ")
+            raise SepkitError(f"{sources[0]}: {fault}; nothing was kept. Try again, or another mirror") from None
+
     try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        _download_any(sources, part, f"{name}/{target}", path)
-    except OSError as error:
-        raise SepkitError(f"{part}: cannot be written ({error.strerror or error}); choose another cache") from None
-    fault = _fault(part, file, path)
-    if fault:
-        part.unlink()
-        raise SepkitError(f"{sources[0]}: {fault}; nothing was kept. Try again, or another mirror")
-    os.replace(part, path)
+        transfers.download(sources, path, check, file["size"], label=f"{name}/{target}")
+    except transfers.Failure as failure:
+        raise SepkitError(
+            f"{name}/{target}: the published weights could not be fetched ({failure}). Without a network use "
+            f"weights='shipped' or weights='train', put the file at {path}, or name a folder that has it in ${MIRROR}"
+        ) from None
+    if not file["sha256"]:
+        _record(path)
     return path
 
 
@@ -216,72 +249,3 @@ def _record(path):
     if not _record_of(path).exists():
         with atomic_path(_record_of(path)) as temporary:
             temporary.write_text(f"{sha256(path)}  {path.name}\n")
-
-
-class _Failure(Exception):
-    """A source gave nothing, or broke off."""
-
-
-def _download_any(sources, part, label, path):
-    failures = []
-    for source in sources:
-        for _ in range(ATTEMPTS):
-            try:
-                _download(source, part, label)
-                return
-            except _Failure as failure:
-                failures.append(f"{source}: {failure}")
-                if not getattr(failure, "again", False):
-                    break
-    raise SepkitError(
-        f"{label}: the published weights could not be fetched ({failures[-1]}). Without a network use weights='shipped' "
-        f"or weights='train', put the file at {path}, or name a folder that has it in ${MIRROR}"
-    )
-
-
-def _download(source, part, label):
-    """Complete `part` from `source`; raises `_Failure` when that breaks off, keeping what has come."""
-    parts = urlsplit(source)
-    if parts.scheme not in ("http", "https"):
-        local = Path(unquote(parts.path) if parts.scheme == "file" else source)
-        if not local.is_file():
-            raise _Failure("no such file")
-        shutil.copyfile(local, part)
-        return
-    have = part.stat().st_size if part.exists() else 0
-    request = Request(source, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        with urlopen(request, timeout=TIMEOUT) as answer:
-            resumed = answer.status == 206  # otherwise the server sends the file from its start
-            length = answer.headers.get("Content-Length")
-            expected = (have if resumed else 0) + int(length) if length else None
-            with open(part, "ab" if resumed else "wb") as file:
-                _copy(answer, file, expected, label)
-    except HTTPError as error:
-        if error.code == 416:  # nothing left to send: the part is whole, or not a part of this file
-            return
-        raise _Failure(f"HTTP {error.code}") from None
-    except URLError as error:
-        raise _Failure(str(error.reason)) from None
-    except (HTTPException, ConnectionError, TimeoutError) as error:
-        raise _broken_off(part, error) from None
-    if expected is not None and part.stat().st_size < expected:
-        raise _broken_off(part, f"of {expected}")
-
-
-def _broken_off(part, why):
-    failure = _Failure(f"broke off after {part.stat().st_size if part.exists() else 0} bytes, {why}")
-    failure.again = True
-    return failure
-
-
-def _copy(answer, file, total, label):
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(label, total=total, completed=file.tell())
-        while block := answer.read(1 << 18):
-            file.write(block)
-            bar.update(task, advance=len(block))
