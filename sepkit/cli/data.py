@@ -1,8 +1,6 @@
 """``sepkit data``: rendering, downloading and listing data sets."""
 
-import contextlib
 import shutil
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -142,8 +140,7 @@ def download(folder):
     beside = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # stdout is for the folder's name
-            musdb18.download_excerpts(beside)
+        musdb18.download_excerpts(beside)
         shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
     finally:

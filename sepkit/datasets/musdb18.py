@@ -6,13 +6,16 @@ musdb package brings. MUSDB18-HQ is a folder of WAV files: see `folders`.
 """
 
 import shutil
+import zipfile
+import zlib
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import torch
 
-from .. import audio
+from .. import audio, transfers
 from ..errors import SepkitError
+from ..names import plain_name
 from .track import Track
 
 SUFFIX = ".stem.mp4"
@@ -20,6 +23,9 @@ SUFFIX = ".stem.mp4"
 STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 STEMS = ("vocals", "drums", "bass", "other")
 SAMPLE_RATE = 44100
+#: The excerpts, where the musdb package has them from; and the most bytes that they may have, packed or not.
+EXCERPTS = "https://github.com/sigsep/sigsep-mus-db/releases/download/v0.4.0/MUSDB18-7-STEMS.zip"
+MOST = 500_000_000
 #: The validation songs that the musdb package and Open-Unmix's authors hold out of train.
 VALIDATION = frozenset((
     "Actions - One Minute Smile", "Clara Berry And Wooldog - Waltz For My Victims", "Johnny Lokke - Promises & Lies",
@@ -96,22 +102,65 @@ class StemTrack(Track):
         return torch.from_numpy(data.T.copy())  # (2, samples)
 
 
-def download_excerpts(root):
-    """Fetch MUSDB18's free 7-second excerpts (140 MB) into `root` with musdb's own download.
+def download_excerpts(root, address=EXCERPTS):
+    """Fetch MUSDB18's free 7-second excerpts (140 MB) into `root`.
+
+    A download that breaks off leaves ``MUSDB18-7-STEMS.zip.part`` beside `root`, from which the
+    next call goes on.
+
+    Parameters
+    ----------
+    root : str or Path
+        Gets the folders ``train`` and ``test``.
+    address : str
+        Of the archive; by default where the musdb package has it from.
+
+    Returns
+    -------
+    Path
 
     Raises
     ------
     SepkitError
-        If ffmpeg or musdb is missing, or the download fails.
+        If the download fails, or the archive is damaged or another one.
     """
-    _stempeg()
-    import musdb
-
+    root = Path(root)
+    archive = root.parent / "MUSDB18-7-STEMS.zip"
     try:
-        musdb.DB(root=str(root), download=True)
-    except Exception as error:  # no network, a full disk, a broken archive
+        transfers.download([address], archive, _songs_of, most=MOST, label="MUSDB18, 7 s excerpts")
+    except transfers.Failure as failure:
         raise SepkitError(
-            f"{root}: MUSDB18's excerpts could not be downloaded ({type(error).__name__}: {error}); "
-            "check the network, or use --data band"
-        ) from error
-    return Path(root)
+            f"{root}: MUSDB18's excerpts could not be downloaded ({failure}); check the network, or use --data band"
+        ) from None
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            for member, place in _songs_of(archive).items():
+                (root / place).parent.mkdir(parents=True, exist_ok=True)
+                with opened.open(member) as packed, open(root / place, "wb") as file:
+                    shutil.copyfileobj(packed, file)
+    except OSError as error:
+        raise SepkitError(f"{root}: cannot be written ({error.strerror}); free some space or choose another folder") from None
+    finally:
+        archive.unlink()
+    return root
+
+
+def _songs_of(path):
+    """{member of an archive: its place below the root}, after a look at all of it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            places = {member: PurePosixPath(member.filename) for member in archive.infolist()}
+            songs = {
+                member: place for member, place in places.items()
+                if len(place.parts) == 2 and place.parts[0] in ("train", "test") and place.name.endswith(SUFFIX)
+                and not place.name.startswith(".")
+            }  # fmt: skip
+            for place in songs.values():
+                plain_name(place.name, "song", path)
+            if not songs or sum(member.file_size for member in songs) > MOST:
+                raise SepkitError(f"{path}: holds no songs, or too much; expected train/ and test/ with {SUFFIX} files")
+            if broken := archive.testzip():
+                raise SepkitError(f"{path}: {broken[:80]!r} in it is damaged; try again")
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, zlib.error) as error:
+        raise SepkitError(f"{path}: not a whole archive ({error}); try again") from None
+    return songs

@@ -6,7 +6,6 @@ tables and comparisons by the same rules as scores measured here. Chapters 10 an
 11 read them.
 """
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +13,12 @@ import torch
 
 from ..errors import SepkitError
 from ..files import read_json, sha256
-from .scores import REQUIRED_PROVENANCE, Score, card_for, median
+from ..names import plain_name
+from .scores import REQUIRED_PROVENANCE, Score, card_for, median, number_in
 
 #: names of the framewise metrics here -> in museval's files
 NAMES = {"csdr": "SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
+OURS = {theirs: ours for ours, theirs in NAMES.items()}
 _PAIR = ("vocals", "accompaniment")
 _SPLITS = ("train", "valid", "test")
 
@@ -118,40 +119,81 @@ def _scored_with(target, targets):
 def _read(file):
     """{target: {metric: values}}, window, hop, and museval's version if the file says it."""
     content = read_json(file)
+    targets = values_of(content, file)
+    window, hop = _grid(content["targets"], file)
+    version = content.get("museval_version")
+    return targets, window, hop, version if isinstance(version, str) else None
+
+
+def values_of(content, source, infinite=False):
+    """The ratios in the content of a file, whatever it says of times.
+
+    Parameters
+    ----------
+    content : object
+        The file's JSON.
+    source : str or Path
+        What error messages call it.
+    infinite : bool
+        Whether a ratio may be infinite; museval writes NaN there.
+
+    Returns
+    -------
+    dict of str to dict of str to float64 tensor (frames,)
+        As `museval_frames`.
+
+    Raises
+    ------
+    SepkitError
+        Naming the place in the file, unless all is there and of the right type.
+    """
     if not isinstance(content, dict) or not isinstance(content.get("targets"), list) or not content["targets"]:
-        raise SepkitError(f'{file}: not a file of museval\'s scores; expected {{"targets": [{{"name": ..., "frames": [...]}}]}}')
-    targets, times = {}, set()
-    try:
-        for entry in content["targets"]:
-            name, frames = entry["name"].removesuffix(".wav"), entry["frames"]  # museval.eval_dir keeps the suffix
-            if name in targets:
-                raise SepkitError(f"{file}: two targets are called {name!r}; write the file again")
-            if not frames:
-                raise SepkitError(f"{file}: target {name!r} has no frames; score this song again")
-            times.add(tuple((float(frame["time"]), float(frame["duration"])) for frame in frames))
-            targets[name] = {
-                metric: torch.tensor([_number(frame["metrics"].get(theirs)) for frame in frames], dtype=torch.float64)
-                for metric, theirs in NAMES.items()
-                if any(frame["metrics"].get(theirs) is not None for frame in frames)
-            }
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, SepkitError):
-            raise
-        raise SepkitError(f"{file}: incomplete ({type(error).__name__}: {error}); expected time, duration and metrics in every frame") from None
-    return targets, *_grid(file, times), content.get("museval_version")
+        raise SepkitError(f'{source}: not a file of museval\'s scores; expected {{"targets": [{{"name": ..., "frames": [...]}}]}}')
+    targets = {}
+    for number, entry in enumerate(content["targets"]):
+        where = f"targets[{number}]"
+        name = _entry(entry, "name", str, where, source).removesuffix(".wav")  # museval.eval_dir keeps the suffix
+        plain_name(name, "target", source)
+        frames = _entry(entry, "frames", list, where, source)
+        if name in targets:
+            raise SepkitError(f"{source}: two targets are called {name!r}; write the file again")
+        if not frames:
+            raise SepkitError(f"{source}: target {name!r} has no frames; score this song again")
+        metrics = [_entry(frame, "metrics", dict, f"{where}.frames[{k}]", source) for k, frame in enumerate(frames)]
+        targets[name] = {
+            ours: torch.tensor([
+                number_in(metric.get(theirs), f"{where}.frames[{k}].metrics.{theirs}", source, infinite)
+                for k, metric in enumerate(metrics)
+            ], dtype=torch.float64)
+            for ours, theirs in NAMES.items() if any(metric.get(theirs) is not None for metric in metrics)
+        }  # fmt: skip
+    return targets
 
 
-def _grid(file, times):
+def _entry(place, key, kind, where, source):
+    """What an object of the file has under a key."""
+    if not isinstance(place, dict) or not isinstance(place.get(key), kind):
+        kinds = {str: "a text", list: "a list", dict: "an object"}
+        raise SepkitError(f"{source}: incomplete, {where}.{key} is not {kinds[kind]}; expected time, duration and metrics in every frame")
+    return place[key]
+
+
+def _grid(targets, file):
     """Window and hop, which all frames of all targets must share; the hop of a single frame is its window."""
+    times = {
+        tuple(
+            tuple(number_in(frame.get(key), f"targets[{number}].frames[{k}].{key}", file, null=False) for key in ("time", "duration"))
+            for k, frame in enumerate(entry["frames"])
+        )
+        for number, entry in enumerate(targets)
+    }
     starts, lengths = zip(*next(iter(times)))
+    if min(lengths) <= 0 or min(starts) < 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+        raise SepkitError(f"{file}: its frames are not in order, or have no duration; expected times that rise from 0, in seconds")
     hops = {round(b - a, 6) for a, b in zip(starts, starts[1:])} or {lengths[0]}
     if len(times) > 1 or len(set(lengths)) > 1 or len(hops) > 1:
         raise SepkitError(f"{file}: its targets or frames differ in time or duration, so no one metric card fits; score this song again")
     return lengths[0], hops.pop()
-
-
-def _number(value):
-    return math.nan if value is None else float(value)
 
 
 def _method(file):

@@ -6,6 +6,7 @@ it again. Every chapter writes Scores; the ledger and the tables read them.
 """
 
 import math
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 
 import torch
@@ -20,6 +21,7 @@ DEFAULT_METRICS = METRICS[:3]
 FILTERED = ("isr", "sir", "sar")
 REQUIRED_PROVENANCE = ("sepkit", "commit", "command", "device", "seed", "profile")
 _FORMAT = "sepkit scores 1"
+_TEXTS = ("track", "target", "metric", "separator", "dataset")
 
 
 @dataclass(frozen=True)
@@ -211,22 +213,77 @@ def load_scores(path):
     Raises
     ------
     SepkitError
-        Naming the file, when it is missing, broken, or holds no scores.
+        Naming the file, when it is missing, broken, or holds no scores; and the place in it where
+        a value is no number or a name no text, or where one score is there twice.
     """
     content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise SepkitError(f"{path}: not a file of sepkit scores; write it with save_scores")
     try:
-        cards = [MetricCard(**{**card, "target_set": tuple(card["target_set"])}) for card in content["cards"]]
-        return [
-            Score(**{
-                **row, "value": float("nan" if row["value"] is None else row["value"]),
-                "card": cards[row["card"]], "provenance": content["provenance"][row["provenance"]],
-            })
-            for row in content["scores"]
-        ]  # fmt: skip
-    except (KeyError, TypeError, IndexError, ValueError) as error:
+        cards = [_card(card, f"cards[{k}]", path) for k, card in enumerate(content["cards"])]
+        rows, provenances = content["scores"], content["provenance"]
+        if not all(isinstance(one, dict) for one in provenances):
+            raise TypeError("a provenance is no object")
+        scores, seen = [], set()
+        for k, row in enumerate(rows):
+            where, known = f"scores[{k}]", (row["card"], row["provenance"])
+            if not all(isinstance(index, int) and index >= 0 for index in known):
+                raise TypeError(f"{where} names no card or provenance")
+            if wrong := [name for name in _TEXTS if not isinstance(row[name], str)]:
+                raise TypeError(f"{where}.{wrong[0]} is no text")
+            key = (*(row[name] for name in _TEXTS), *known)
+            if key in seen:
+                raise SepkitError(f"{path}: {where}: the {row['metric']} of {row['target']!r} in {row['track']!r} is there twice; keep one")
+            seen.add(key)
+            scores.append(Score(**{**row, "value": _value(row["value"], where, path), "card": cards[known[0]], "provenance": provenances[known[1]]}))
+        return scores
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise SepkitError(f"{path}: a score is incomplete ({type(error).__name__}: {error}); write the file again") from None
+
+
+def number_in(value, where, source, infinite=False, null=True):
+    """A number that a file of somebody else holds, as float; null is NaN.
+
+    Parameters
+    ----------
+    value : object
+        As it was read.
+    where : str
+        Its place in the file, for the error message.
+    source : str or Path
+        The file.
+    infinite, null : bool
+        Whether infinity, and null or NaN, may stand there.
+
+    Raises
+    ------
+    SepkitError
+        If the value is anything but a number, or too large for one.
+    """
+    number = math.nan if value is None else math.inf
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        with suppress(OverflowError):  # whole numbers of hundreds of digits
+            number = float(value)
+    valid = isinstance(value, float) and infinite if math.isinf(number) else null or not math.isnan(number)
+    if not valid:
+        shown = str(value)[:40] if isinstance(value, float) else type(value).__name__ if not isinstance(value, int) else str(value)[:20]
+        raise SepkitError(f"{source}: {where} is {shown}; expected a finite number{' or null' if null else ''}")
+    return number
+
+
+def _value(value, where, path):
+    """dB as `save_scores` writes them."""
+    return float(value) if value in ("inf", "-inf") else number_in(value, f"{where}.value", path)
+
+
+def _card(card, where, path):
+    for name in ("window", "hop", "taps", "delta"):
+        if card[name] is not None and number_in(card[name], f"{where}.{name}", path, null=False) < 0:
+            raise SepkitError(f"{path}: {where}.{name} is below 0; expected seconds, taps or an energy")
+    texts = [card[name] for name in ("metric", "version", "aggregation", "silent_frames")] + list(card["target_set"])
+    if not all(isinstance(text, str) for text in texts) or not isinstance(card["target_set"], list):
+        raise TypeError(f"{where} has something else where a text belongs")
+    return MetricCard(**{**card, "target_set": tuple(card["target_set"])})
 
 
 def to_frame(scores):

@@ -10,19 +10,19 @@ Scores of F.-R. Stöter, A. Liutkus and N. Ito, "The 2018 Signal Separation Eval
 Campaign", LVA/ICA 2018, published at github.com/sigsep/sigsep-mus-2018. Chapters 03, 08, 11.
 """
 
-import json
-import math
 import os
-import statistics
 import tarfile
+import zlib
 from functools import cache
 from pathlib import Path
-from urllib.request import urlopen
 
 import pandas as pd
 
+from .. import transfers
 from ..errors import SepkitError, unknown
-from ..files import atomic_path, data_root, shipped
+from ..files import atomic_path, data_root, parse_json, shipped
+from ..metrics.museval_files import OURS as NAMES, values_of
+from ..metrics.scores import median
 from .ledger import check
 
 SOURCE = "SiSEC 2018 published scores"
@@ -37,6 +37,9 @@ FIVE = ("n", "min", "q1", "median", "q3", "max")
 SONGS = 50
 #: Open-Unmix was not in the campaign; of its scores, the medians alone are published (scores.csv).
 UMX = "Open-Unmix UMX"
+#: The most bytes of the archive.
+MOST = 1_000_000_000
+_BY_HAND = "download it by hand and pass its file:// address"
 _TOLERANCE = 0.001  # dB: the shipped numbers have four decimals
 
 
@@ -191,39 +194,54 @@ def download(address=ARCHIVE, folder=None):
     SepkitError
         If it cannot be fetched, is of another commit, or holds other scores.
     """
+    folder, rows = Path(folder or data_root() / "sisec18"), []
+
+    def check(part):
+        try:
+            with tarfile.open(part, mode="r|gz") as archive:
+                rows.extend(_read_archive(archive, address))
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            raise SepkitError(f"{address}: cannot be fetched ({error}); {_BY_HAND}") from None
+
+    archive = folder / f"sigsep-mus-2018-{COMMIT}.tar.gz"
     try:
-        with urlopen(address, timeout=60) as stream, tarfile.open(fileobj=stream, mode="r|gz") as archive:
-            rows = list(_read_archive(archive, address))
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise SepkitError(f"{address}: cannot be fetched ({error}); download it by hand and pass its file:// address") from None
+        transfers.download([address], archive, check, most=MOST, label="SiSEC 2018 scores")
+    except transfers.Failure as failure:
+        raise SepkitError(f"{address}: cannot be fetched ({failure}); {_BY_HAND}") from None
+    archive.unlink()
     frame = pd.DataFrame(rows, columns=COLUMNS).sort_values(["method", "track"], kind="stable").round(dict.fromkeys(METRICS, 4))
     verify(frame, address)
-    path = Path(folder or data_root() / "sisec18") / "track_medians.csv"
+    path = folder / "track_medians.csv"
     with atomic_path(path) as temporary:
         frame.to_csv(temporary, index=False)
     return path
 
 
 def _read_archive(archive, address):
-    known = set(methods().index)
+    known, unpacked = set(methods().index), 0
     for member in archive:
+        unpacked += member.size
+        if unpacked > 20 * MOST:
+            raise SepkitError(f"{address}: unpacks to more than {20 * MOST / 1e9:g} GB; these are not the published scores")
         parts = Path(member.name).parts  # sigsep-mus-2018-<commit>/submissions/<method>/test/<track>.json
         if len(parts) != 5 or parts[1] != "submissions" or parts[2] not in known or not parts[4].endswith(".json"):
             continue
         commit = archive.pax_headers.get("comment") or parts[0].rpartition("-")[2]
         if not commit.startswith(COMMIT):
             raise SepkitError(f"{address}: of commit {commit[:12]!r}, expected {COMMIT}; the scores may be others")
-        content = json.load(archive.extractfile(member))
+        if not member.isfile() or member.size > 50_000_000:
+            raise SepkitError(f"{address}: {ascii(member.name[:200])} is no file of scores; expected one of at most 50 MB")
+        content = parse_json(archive.extractfile(member).read(), f"{address}: {member.name}")
         yield from song_medians(content, parts[2], parts[3], parts[4].removesuffix(".json"))
 
 
 def song_medians(content, method, split, track):
     """Rows of `COLUMNS` from museval's JSON of one song: medians over the frames, NaN left out."""
-    for target in content["targets"]:
-        values = {metric: [frame["metrics"][metric] for frame in target["frames"]] for metric in METRICS}
-        sounding = {metric: [value for value in series if not math.isnan(value)] for metric, series in values.items()}
-        medians = [statistics.median(series) if series else math.nan for series in sounding.values()]
-        yield method, split, track, target["name"], len(sounding["SDR"]), *medians
+    for target, metrics in values_of(content, f"{method}, {track}", infinite=True).items():
+        series = [metrics.get(NAMES[metric]) for metric in METRICS]
+        if any(values is None for values in series):
+            raise SepkitError(f"{method}, {track}: {target} has not all of {', '.join(METRICS)}; these are not the published scores")
+        yield method, split, track, target, int((~series[0].isnan()).sum()), *map(median, series)
 
 
 def comparable(scores):

@@ -108,7 +108,8 @@ def test_what_does_not_fit_is_named():
 def test_saved_scores_come_back(tmp_path):
     path = tmp_path / "scores.json"
     card = MetricCard("usdr", "MDX song SDR", delta=1e-7)
-    scores = [make(), make(math.nan), make(math.inf, track="ünï"), make(-math.inf), make(2.5, metric="usdr", card=card)]
+    values = {"a song": 1.0, "b": math.nan, "ünï": math.inf, "d": -math.inf}
+    scores = [*(make(value, track=track) for track, value in values.items()), make(2.5, metric="usdr", card=card)]
     save_scores(path, scores)
     back = load_scores(path)
     assert [repr(s.value) for s in back] == ["1.0", "nan", "inf", "-inf", "2.5"]
@@ -146,6 +147,52 @@ def test_files_that_hold_no_scores_are_told(tmp_path):
     del broken["scores"][0]["target"]
     path.write_text(json.dumps(broken))
     with pytest.raises(SepkitError, match="scores.json: a score is incomplete"):
+        load_scores(path)
+
+
+@pytest.mark.parametrize(
+    "place, value, told",
+    [
+        ("scores", {"value": True}, r"scores\[0\].value is True; expected a finite number or null"),
+        ("scores", {"value": "5.5"}, r"scores\[0\].value is str"),
+        ("scores", {"value": "nan"}, r"scores\[0\].value is str"),
+        ("scores", {"value": [1]}, r"scores\[0\].value is list"),
+        ("scores", {"value": 10**400}, r"scores\[0\].value is 1000000000"),
+        ("scores", {"track": 7}, r"scores\[0\].track is no text"),
+        ("scores", {"target": None}, r"scores\[0\].target is no text"),
+        ("scores", {"card": -1}, r"scores\[0\] names no card"),
+        ("scores", {"card": 1}, "IndexError"),
+        ("scores", {"provenance": "x"}, r"scores\[0\] names no card or provenance"),
+        ("scores", {"more": 1}, "unexpected keyword"),
+        ("cards", {"window": -1.0}, r"cards\[0\].window is below 0"),
+        ("cards", {"window": "1"}, r"cards\[0\].window is str"),
+        ("cards", {"target_set": "ab"}, r"cards\[0\] has something else"),
+        ("cards", {"target_set": [1]}, r"cards\[0\] has something else"),
+        ("cards", {"version": 4}, r"cards\[0\] has something else"),
+        ("provenance", None, "a provenance is no object"),
+    ],
+)
+def test_what_others_wrote_is_told_with_its_place(tmp_path, place, value, told):
+    path = tmp_path / "scores.json"
+    save_scores(path, [make()])
+    content = json.loads(path.read_text())
+    content[place][0] = None if value is None else {**content[place][0], **value}
+    path.write_text(json.dumps(content))
+    with pytest.raises(SepkitError, match=f"scores.json: .*{told}") as error:
+        load_scores(path)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+def test_bare_infinity_and_scores_that_are_there_twice_are_told(tmp_path):
+    path = tmp_path / "scores.json"
+    save_scores(path, [make(1.0), make(2.0, track="b")])
+    text = path.read_text()
+    for value in ("Infinity", "-Infinity", "1e999"):
+        path.write_text(text.replace('"value": 1.0', f'"value": {value}'))
+        with pytest.raises(SepkitError, match=r"scores\[0\].value is -?inf; expected a finite number or null"):
+            load_scores(path)
+    path.write_text(text.replace('"b"', '"a song"'))
+    with pytest.raises(SepkitError, match=r"scores\[1\]: the csdr of 'vocals' in 'a song' is there twice; keep one"):
         load_scores(path)
 
 
