@@ -4,7 +4,6 @@ Luo and Yu, "Music Source Separation with Band-split RNN", arXiv 2209.15174,
 2022. One network is trained for each target; chapter 06 takes it apart.
 """
 
-import warnings
 from contextlib import nullcontext
 
 import torch
@@ -16,6 +15,7 @@ from ..stft import STFT
 from . import bsrnn_published
 from .bands import band_edges, default_split
 from .bsrnn_layers import BandSplit, MaskEstimation, RecurrentLayer
+from .precision import quantised
 from .waveform import waveform_loss
 
 #: Sizes for `build("bsrnn", **SIZES[name])`. "large" is the paper's, "small" that of Magron et al.
@@ -183,9 +183,7 @@ class BSRNN(nn.Module):
             return self.layers
         if self.training or x.device.type != "cpu":
             raise SepkitError("precision='int8' is for separation on a CPU; train in float32 or bfloat16")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its place in PyTorch will change
-            return torch.ao.quantization.quantize_dynamic(self.layers, {nn.LSTM, nn.Linear})
+        return quantised(self.layers)
 
     def forward(self, mixture):
         """Separate.

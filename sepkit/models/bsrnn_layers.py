@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from .bands import by_width
+from .precision import as_autocast
 
 
 class BandSplit(nn.Module):
@@ -64,7 +65,7 @@ class RecurrentLayer(nn.Module):
 
     def forward(self, x):
         """(sequence, ., ., N), any strides, to the same."""
-        y = _group_norm(x, self.norm).flatten(1, 2)                       # (sequence, others, N)
+        y = as_autocast(_group_norm(x, self.norm).flatten(1, 2))          # (sequence, others, N)
         if isinstance(self.rnn, nn.LSTM) and y.device.type == "cpu":
             y = self._two_directions(y)
         else:

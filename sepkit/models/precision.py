@@ -50,7 +50,9 @@ def runner(net, method="forward", precision=None, compile=False):
     elif precision not in (None, "float32") and method != "magnitude":
         raise SepkitError(f"precision={precision}: {net.name} computes in float32 only; leave it out")
     elif precision == "int8":
-        net = _quantised(net, device)
+        if device != "cpu":
+            raise SepkitError(f"precision=int8 is for a CPU, not for {device}; use bfloat16 there")
+        net = quantised(net)
     run = net if method == "forward" else getattr(net, method)
     if compile:
         _check_compiler(device)
@@ -60,12 +62,36 @@ def runner(net, method="forward", precision=None, compile=False):
     return run
 
 
-def _quantised(net, device):
-    if device != "cpu":
-        raise SepkitError(f"precision=int8 is for a CPU, not for {device}; use bfloat16 there")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its place in PyTorch will change
-        return torch.ao.quantization.quantize_dynamic(net, {nn.LSTM, nn.Linear})
+def as_autocast(x):
+    """What goes into an LSTM, in the type that autocast computes in.
+
+    Autocast on a CPU looks at an LSTM's input before it chooses how to compute, and takes
+    float32 for a reason to call oneDNN, which then meets 16 bits: processors without
+    instructions for those have no such LSTM in oneDNN, only PyTorch's own.
+    """
+    if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        return x.to(torch.get_autocast_dtype("cpu"))
+    return x
+
+
+def quantised(net):
+    """A copy of a network whose linear and LSTM layers compute in 8 bits, on a CPU.
+
+    Raises
+    ------
+    SepkitError
+        If PyTorch has no such layers for this processor.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its place in PyTorch will change
+            return torch.ao.quantization.quantize_dynamic(net, {nn.LSTM, nn.Linear})
+    except (AttributeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise SepkitError(
+            f"precision=int8: this PyTorch has no 8 bit layers for this processor ({reason}); "
+            "use float32 or bfloat16"
+        ) from None
 
 
 def _check_compiler(device):

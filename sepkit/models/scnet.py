@@ -15,6 +15,7 @@ from torch import nn
 from ..errors import SepkitError, unknown
 from ..stft import STFT
 from .checkpoints import fill
+from .precision import as_autocast
 from .waveform import FAINT, LOSSES, WaveformModel, positive
 
 #: The loss of the authors, besides those on waveforms.
@@ -244,7 +245,7 @@ class DualPath(nn.Module):
 
     def forward(self, x):
         for norm, lstm, linear, order in zip(self.norms, self.lstms, self.linears, ((0, 3, 2, 1), (0, 2, 3, 1))):
-            y = norm(x).permute(order)                                    # (B, N, F, W), then (B, F, N, W)
+            y = as_autocast(norm(x).permute(order))                       # (B, N, F, W), then (B, F, N, W)
             y = linear(lstm(y.flatten(0, 1))[0]).view(y.shape)
             x = x + y.permute([order.index(axis) for axis in range(4)])   # (B, W, F, N)
         return x

@@ -111,6 +111,7 @@ class TFCTDF(nn.Module):
         x = torch.cat([x.real, x.imag], 1)                                # (B, 2 C, N, F)
         x = nn.functional.pad(x, (0, 0, 0, -frames % 2 ** settings["depth"]))
         x = self._u_net(x)[..., :frames, :]                               # (B, 2 C, N, F)
+        x = x.to(spectrum.real.dtype)  # the rest of mixed precision
         x = torch.complex(*x.chunk(2, 1))                                 # (B, C, N, F), complex
         x = nn.functional.pad(x, (0, all_bins - settings["bins"]))        # (B, C, N, n_fft / 2 + 1)
         return self.stft.inverse(x.transpose(-1, -2), length)[..., :samples]
