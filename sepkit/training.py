@@ -16,6 +16,7 @@ from .datasets.loading import loader
 from .device import denormals_as_zero, resolve_device
 from .errors import SepkitError, unknown
 from .training_batches import Batches, examples, make_chunks, readable
+from .training_checks import must_sound, tell_of_mixtures
 from .training_init import take_weights
 from .training_memory import enough_memory, enough_memory_for
 from .training_processes import Team, interruptible
@@ -95,6 +96,7 @@ def train(
     team = Team(fabric)
     run = Run(out, model, target, recipe, train_tracks, valid_tracks, team, speech, start)
     if not run.begun():
+        look_at_songs(run, target)
         torch.manual_seed(recipe.seed + team.rank)
         if init is None and hasattr(model, "fit_input"):  # the first process's weights go to the others, in `prepare`
             readable(run, "train", lambda songs: team.rank or model.fit_input(song.mixture() for song in songs))
@@ -117,6 +119,13 @@ def train(
                 plateau.step(valid_loss)
             run.end_epoch(valid_loss, optimiser.param_groups[0]["lr"])
     return run.best_path
+
+
+def look_at_songs(run, target):
+    """Before a run begins: there is something to learn, and mixtures that are no sums are told."""
+    for part in ("train", "valid"):
+        readable(run, part, lambda songs, part=part: must_sound(songs, target, part))
+    readable(run, "train", lambda songs: None if run.team.rank else tell_of_mixtures(songs))
 
 
 class Loss(torch.nn.Module):
@@ -190,7 +199,9 @@ def validate(fabric, model, run, interrupted):
         if any(run.agree(interrupted())):
             run.interrupt()
     run.state["seconds"] += time.perf_counter() - clock
-    return sum(losses) / len(losses)
+    mean = sum(losses) / len(losses)
+    run.must_be_sound(mean, "valid_start")
+    return mean
 
 
 def loss_of(fabric, model, song, run):
@@ -201,7 +212,6 @@ def loss_of(fabric, model, song, run):
         return None, (error.number, str(error))
     with enough_memory_for(song, fabric.device), fabric.autocast():
         loss = model.loss(mixture.to(fabric.device), wanted.to(fabric.device))
-    run.must_be_finite(loss.item())
     return loss.item(), None
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 
-from .errors import SepkitError
+from .errors import Notice, SepkitError
 from .files import digest, provenance, write_json
 from .models import fill, read_header, save
+from .training_checks import has_risen
 from .training_init import refuse_other_start
 from .training_log import Log
 from .training_processes import Agreed
@@ -22,10 +23,6 @@ FREE = ("epochs", "max_steps", "max_seconds", "patience", "workers", "cache", "s
 _OLD = "was begun when runs recorded the names of songs alone; it goes on with what they hold now"
 #: Steps between looks at the loss on a device that computes ahead; every look waits for it.
 EVERY = 20
-
-
-class Notice(UserWarning):
-    """Something about a run that its user may want to know."""
 
 
 class Run:
@@ -49,7 +46,8 @@ class Run:
         waiting: seconds of this epoch in which the loop waited for data;
         loss_sum and examples of this epoch, in this process; best: lowest
         validation loss, and its best_epoch; left_out: numbers of the songs
-        that cannot be read; rows: the log.
+        that cannot be read; train_start and valid_start: losses of the first
+        batches and of the first validation; rows: the log.
     """
 
     def __init__(self, out, model, target, recipe, train_tracks, valid_tracks, team, speech=None, init=None):
@@ -58,6 +56,7 @@ class Run:
         self.state = dict(
             epoch=0, batch=0, step=0, seconds=0.0, waiting=0.0, loss_sum=0.0, examples=0,
             best=math.inf, best_epoch=0, left_out={"train": [], "valid": []}, rows=[],
+            train_start=None, valid_start=None,
         )  # fmt: skip
         settings = {k: v for k, v in dataclasses.asdict(recipe).items() if k not in FREE}
         about = {
@@ -76,7 +75,8 @@ class Run:
         self._provenance = provenance()
         self._saved_at = 0.0
         self._pending = []  # (loss, examples) of steps that were not looked at yet
-        self._failed_at = None
+        self._recent = []  # losses of the last steps that were looked at
+        self._failed_at, self._why = None, "loss or weights are NaN or infinite, or the loss has risen a hundredfold"
 
     # --- resuming ---------------------------------------------------------------------------------------
 
@@ -109,7 +109,7 @@ class Run:
             torch.set_rng_state(own["rng"])
             if self._device().type == "cuda" and own["cuda_rng"] is not None:
                 torch.cuda.set_rng_state(own["cuda_rng"], self._device())
-            self.state = {**saved["state"], **own["state"]}
+            self.state = {**self.state, **saved["state"], **own["state"]}
         except SepkitError:
             raise
         except Exception as error:  # whatever a state that is not of this run makes its parts stumble over
@@ -128,7 +128,7 @@ class Run:
         self.check()
         weights, device = self._model.state_dict(), self._device()
         if not all(torch.isfinite(value).all() for value in weights.values()):
-            self._failed_at = self.state["step"]
+            self._failed_at, self._why = self.state["step"], "loss or weights are NaN or infinite"
             self._fail()
         own = {
             "rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
@@ -215,22 +215,33 @@ class Run:
             return
         values = torch.stack([loss for loss, _, _ in self._pending]).tolist()
         for value, (_, examples, step) in zip(values, self._pending):
-            self.must_be_finite(value, step)
+            self.must_be_sound(value, step=step)
+            self._recent.append(value)
             self.state["loss_sum"] += value * examples
             self.state["examples"] += examples
         self._pending = []
+        if len(self._recent) >= EVERY:
+            self.must_be_sound(sum(self._recent) / len(self._recent), "train_start")
+            self._recent = []
         if self.log.watched:
             best = f", best {self.state['best']:.4g}" if self.state["rows"] else ""
             text = f"{self.target}: epoch {self.state['epoch'] + 1}, step {self.state['step']}, loss {values[-1]:.4g}{best}"
             self.log.show(self.budget_used(), text)
 
-    def must_be_finite(self, loss, step=None):
-        """Remember a loss that is not a number, until all processes know."""
-        if not math.isfinite(loss) and self._failed_at is None:
+    def must_be_sound(self, loss, start=None, step=None):
+        """Remember a loss that is not a number, or a hundred times `state[start]`, until all processes know."""
+        if self._failed_at is not None:
+            return
+        if not math.isfinite(loss):
+            self._failed_at, self._why = step or self.state["step"], "loss or weights are NaN or infinite"
+        elif start is not None and self.state[start] is None:
+            self.state[start] = loss
+        elif start is not None and has_risen(loss, self.state[start], self.about["settings"].get("loss") in ("sdr", "si-sdr")):
+            self._why = f"the loss has risen from {self.state[start]:.3g} to {loss:.3g}"
             self._failed_at = step or self.state["step"]
 
     def check(self):
-        """Raise a `SepkitError` if a loss was not a number."""
+        """Raise a `SepkitError` if a loss was not a number, or has risen a hundredfold."""
         if self._failed_at is not None:
             self._fail()
 
@@ -238,7 +249,7 @@ class Run:
         state = self.state
         kept = f"; {self.best_path} keeps the best of epoch {state['best_epoch']}" if self.best_path.exists() else ""
         raise Agreed(
-            f"training failed in epoch {state['epoch'] + 1}, step {self._failed_at}: loss or weights are NaN or infinite; "
+            f"training failed in epoch {state['epoch'] + 1}, step {self._failed_at}: {self._why}; "
             f"start again in another folder with a smaller lr than {self.recipe.lr:g}, or with clip=1{kept}"
         )
 

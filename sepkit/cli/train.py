@@ -184,6 +184,7 @@ def _train(network, plan, target, data, out, preset, speech, device, missing, in
     from ..datasets import open_tracks
     from ..datasets.missing import with_the_same_stems
     from ..device import resolve_device
+    from ..training_checks import judge
 
     device = resolve_device(device)
     damaged = None if plan.strict else lambda error: note(f"{describe(error)}; this song is left out") if first else None
@@ -200,7 +201,12 @@ def _train(network, plan, target, data, out, preset, speech, device, missing, in
 
         voices = open_speech(speech or "band", "train", network.sample_rate, preset=preset)
     folder = out or Path("runs") / f"{network.name}-{target}"
-    return training.train(network, *tracks, folder, plan, device, target, on_terminal(), voices, init)
+    best = training.train(network, *tracks, folder, plan, device, target, on_terminal(), voices, init)
+    if first:
+        ratio = judge(best, tracks[1], target, device)
+        if ratio is not None and ratio <= 0:
+            note(f"{best}: its estimates of the validation songs are no better than silence yet ({ratio:.1f} dB); train for longer")
+    return best
 
 
 @contextmanager
