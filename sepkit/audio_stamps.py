@@ -23,7 +23,7 @@ def remove_stamps(path, kind):
 
 
 def _remove_peak_time(path):
-    """Zero the time in the PEAK chunk, which float WAVs have (EBU Tech 3285, PEAK: version, time)."""
+    """Zero the time in the PEAK chunk of float WAVs: version, time, then the peaks."""
     with open(path, "r+b") as file:
         file.seek(12)
         while len(head := file.read(8)) == 8 and head[:4] != b"data":
@@ -56,7 +56,7 @@ def _read_page(file):
 
 
 def _checksums(pages):
-    """Ogg's CRC of each page: polynomial 0x04C11DB7 from 0 on, so that zeros in front do not count."""
+    """Ogg's CRC of each page: it starts from 0, so that zeros in front do not count."""
     table = np.arange(256, dtype=np.uint32) << 24
     for _ in range(8):
         table = np.where(table >> 31, table << 1 ^ np.uint32(0x04C11DB7), table << 1)

@@ -1,5 +1,7 @@
 """Title, artist, album and the like: read from one file, to be written into others."""
 
+import os
+
 import soundfile
 
 #: libsndfile's names and ID3's of what is carried over. Comments are not: they hold what was
@@ -13,10 +15,15 @@ TAGS = (*FRAMES, "license")
 LONGEST = 1000
 
 
+def soundfile_name(path):
+    """A path as soundfile takes it, also where its bytes are no UTF-8."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
+
+
 def read_tags(path):
     """{tag: text} of a file that libsndfile can read; empty where there are none."""
     try:
-        with soundfile.SoundFile(str(path)) as file:
+        with soundfile.SoundFile(soundfile_name(path)) as file:
             found = file.copy_metadata()
     except (soundfile.LibsndfileError, OSError):  # what is wrong with it, reading it will say
         return {}

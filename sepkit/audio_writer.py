@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from .audio_stamps import remove_stamps
-from .audio_tags import id3
+from .audio_tags import id3, soundfile_name
 from .errors import SepkitError, unknown
 from .files import atomic_path
 
@@ -136,8 +136,8 @@ class Writer:
         self._temporary = self._stack.enter_context(atomic_path(self.path))
         try:
             self._file = soundfile.SoundFile(
-                str(self._temporary), "w", self.sample_rate, self.channels, self.subtype,
-                format=self.format, **self._compression(),
+                soundfile_name(self._temporary), "w", self.sample_rate, self.channels,
+                self.subtype, format=self.format, **self._compression(),
             )  # fmt: skip
             if self.format != "MP3":  # there, libsndfile writes UTF-8 and calls it Latin-1
                 for tag, value in self.tags.items():
@@ -211,7 +211,7 @@ class Writer:
     def _readable(self):
         """Whether the file has its length, and its last sample can be read."""
         try:
-            with soundfile.SoundFile(str(self._temporary)) as file:
+            with soundfile.SoundFile(soundfile_name(self._temporary)) as file:
                 file.seek(self._written - 1)
                 return len(file.read(2)) == 1
         except soundfile.LibsndfileError:

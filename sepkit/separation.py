@@ -22,15 +22,16 @@ from .errors import SepkitError, unknown
 from .masks import KINDS
 from .models.downloads import manifest
 from .models.precision import runner
-from .separation_files import output_folders, separate_file, separate_files
+from .separation_files import separate_file, separate_files
+from .separation_inputs import find_recordings, output_folders
 from .separators import STEMS, MixtureSeparator, OracleSeparator, Separator
 from .stft import STFT
 from .streaming import separate_at, share_remainder, stream
 from .wiener import wiener
 
 __all__ = [
-    "ModelSeparator", "MixtureSeparator", "OracleSeparator", "Separator", "get", "known", "output_folders", "separate_at",
-    "separate_file", "separate_files", "stream",
+    "ModelSeparator", "MixtureSeparator", "OracleSeparator", "Separator", "find_recordings", "get", "known", "output_folders",
+    "separate_at", "separate_file", "separate_files", "stream",
 ]  # fmt: skip
 
 #: Target sets that make up a whole mixture: nothing is left for an unnamed source.

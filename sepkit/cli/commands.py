@@ -8,15 +8,16 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..interruption import resumes
 from .data import app as data_app
 from .evaluate import EXAMPLES, evaluate
 from .experiment import EXAMPLES as EXPERIMENT_EXAMPLES
 from .experiment import experiment
 from .reproduce import EPILOG, reproduce
+from .separate import EXAMPLES as SEPARATE_EXAMPLES
+from .separate import separate
 from .train import EXAMPLES as TRAIN_EXAMPLES
 from .train import train
-from .console import complain, note, plainly, print_json, print_table, progress
+from .console import plainly, print_json, print_table
 
 app = typer.Typer(
     help="Music source separation: separate, train, evaluate, and reproduce the field's tables.",
@@ -25,7 +26,6 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.command(epilog=EPILOG)(plainly(reproduce))
 
-Device = Annotated[str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -78,73 +78,7 @@ def models(as_json: Json = False):
         print_table(title, columns, rows)
 
 
-@app.command(epilog="Example: sepkit separate song.mp3 --two-stems vocals --out separated")
-@plainly
-def separate(
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(help="Audio files: wav, flac, ogg, mp3.", metavar="IN...", show_default=False),
-    ],
-    model: Annotated[
-        str,
-        typer.Option(help="A model's name, an oracle-free method, a checkpoint or a folder of them."),
-    ] = "open-unmix",
-    out: Annotated[Path, typer.Option(help="Folder for the stems, one folder a song.")] = Path("separated"),
-    two_stems: Annotated[
-        str | None,
-        typer.Option(help="Only this target and the rest, such as vocals.", show_default="all targets"),
-    ] = None,
-    device: Device = "auto",
-    ext: Annotated[str, typer.Option(help="wav (32-bit float), flac, mp3 or ogg.")] = "wav",
-    clip: Annotated[
-        bool,
-        typer.Option("--clip", help="Clip samples beyond full scale, where the format needs it."),
-    ] = False,
-    residual: Annotated[
-        bool,
-        typer.Option("--residual", help="Share what is left over, so that the stems sum to the mixture."),
-    ] = False,
-    niter: Annotated[
-        int | None,
-        typer.Option(help="Rounds of the Wiener filter; 0: the phase of the mixture.", min=0, show_default="1 with all targets, else 0"),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(help="Of the networks: float32, bfloat16 or int8 (CPU only).", show_default="as trained"),
-    ] = None,
-    compiled: Annotated[
-        bool,
-        typer.Option("--compile", help="Compile the networks first, which takes a minute or more: for many songs."),
-    ] = False,
-):
-    """Split songs into their stems."""
-    resumes("finished songs are kept")
-    from ..errors import SepkitError, unknown
-
-    suffixes = ("wav", "flac", "mp3", "ogg")
-    if ext.lstrip(".").lower() not in suffixes:
-        raise unknown("format", ext, suffixes)
-    from .. import separation
-    from ..device import resolve_device
-
-    separator = separation.get(
-        model, resolve_device(device), niter=niter, residual=residual, precision=precision, compile=compiled
-    )
-    options = {"two_stems": two_stems, "suffix": f".{ext.lstrip('.').lower()}", "clip": clip, "notice": note}
-    failed = False
-    for path in separation.output_folders(inputs, out):
-        try:
-            with progress(path.name) as update:
-                written = separation.separate_file(path, separator, out, progress=update, **options)
-        except SepkitError as error:  # the other songs go on
-            complain(error)
-            failed = True
-        else:
-            typer.echo("\n".join(map(str, written.values())))
-    if failed:
-        raise typer.Exit(1)
-
-
+app.command(epilog=SEPARATE_EXAMPLES)(separate)
 app.command(epilog=EXAMPLES)(plainly(evaluate))
 app.command(epilog=EXPERIMENT_EXAMPLES)(plainly(experiment))
 

@@ -1,0 +1,155 @@
+"""``sepkit separate``: songs into their stems."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..interruption import resumes
+from .console import complain, note, plainly, progress
+
+EXAMPLES = (
+    "Examples: sepkit separate song.mp3 --two-stems vocals --out separated | "
+    "sepkit separate album --ext mp3 --bitrate 192 | "
+    "sepkit separate 'artist/*/*.flac' --name '{parent}/{stem}'"
+)
+
+
+@plainly
+def separate(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Audio files; folders, for all audio in them and below, but of a song's folder "
+            "only its mixture, and nothing hidden; patterns such as '*.flac'.",
+            metavar="IN...",
+            show_default=False,
+        ),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A model's name, an oracle-free method, a checkpoint or a folder of them."
+        ),
+    ] = "open-unmix",
+    out: Annotated[Path, typer.Option(help="Folder for the stems, one folder a song.")] = Path(
+        "separated"
+    ),
+    name: Annotated[
+        str,
+        typer.Option(
+            help="What a song's folder is called, from {stem}, {parent}, {ext}, {model}, {index}."
+        ),
+    ] = "{stem}",
+    two_stems: Annotated[
+        str | None,
+        typer.Option(
+            help="Only this target and the rest, such as vocals.", show_default="all targets"
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")
+    ] = "auto",
+    ext: Annotated[
+        str, typer.Option(help="wav (32-bit float), flac (24 bit), mp3 or ogg.")
+    ] = "wav",
+    subtype: Annotated[
+        str | None,
+        typer.Option(
+            help="wav: FLOAT, PCM_16, PCM_24, PCM_32, DOUBLE; flac: PCM_24, PCM_16; "
+            "ogg: VORBIS, OPUS.",
+            show_default="the first",
+        ),
+    ] = None,
+    bitrate: Annotated[
+        int | None,
+        typer.Option(help="Of mp3, constant, in kbit/s, 64 to 320.", show_default="variable"),
+    ] = None,
+    clip: Annotated[
+        bool,
+        typer.Option("--clip", help="Clip samples beyond full scale, where the format needs it."),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace stems that another separation has made.")
+    ] = False,
+    residual: Annotated[
+        bool,
+        typer.Option(
+            "--residual", help="Share what is left over, so that the stems sum to the mixture."
+        ),
+    ] = False,
+    niter: Annotated[
+        int | None,
+        typer.Option(
+            help="Rounds of the Wiener filter; 0: the phase of the mixture.",
+            min=0,
+            show_default="1 with all targets, else 0",
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the networks: float32, bfloat16 or int8 (CPU only).", show_default="as trained"
+        ),
+    ] = None,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Compile the networks first, which takes a minute or more: for many songs.",
+        ),
+    ] = False,
+):
+    """Split songs into their stems.
+
+    A folder of stems belongs to one separation, told by the separation.json in it: the
+    recording (a hash of its bytes), the model and its weights, the options. The same call leaves
+    finished songs as they are and goes on with the others. Another recording of that name,
+    another model or other options are refused; --overwrite replaces the stems.
+
+    Title, artist, album, date, track, genre and copyright are carried over, comments and
+    pictures are not.
+    """
+    resumes("finished songs are kept, and the same command goes on")
+    from ..errors import SepkitError, unknown
+
+    suffix, suffixes = f".{ext.lstrip('.').lower()}", ("wav", "flac", "mp3", "ogg")
+    if suffix[1:] not in suffixes:
+        raise unknown("format", ext, suffixes)
+    from .. import separation
+    from ..audio_writer import output_format
+    from ..device import resolve_device
+
+    output_format(f"stem{suffix}", subtype, bitrate)
+    separator = separation.get(
+        model,
+        resolve_device(device),
+        niter=niter,
+        residual=residual,
+        precision=precision,
+        compile=compiled,
+    )
+    folders = separation.output_folders(
+        separation.find_recordings(inputs), out, name, separator.name
+    )
+    options = {
+        "two_stems": two_stems, "suffix": suffix, "subtype": subtype, "bitrate": bitrate,
+        "clip": clip, "overwrite": overwrite, "reuse": True, "notice": note,
+    }  # fmt: skip
+    failed = False
+    for number, (path, folder) in enumerate(folders.items(), 1):
+        title = f"{number}/{len(folders)} {path.name}" if len(folders) > 1 else path.name
+        try:
+            with progress(title) as update:
+                written = separation.separate_file(
+                    path, separator, out, folder=folder, progress=update, **options
+                )
+        except (SepkitError, OSError) as error:  # the other songs go on
+            complain(error)
+            failed = True
+        else:
+            for stem in written.values():
+                typer.echo(str(stem) if os.name == "nt" else os.fsencode(stem))
+    if failed:
+        raise typer.Exit(1)
