@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..interruption import resumes
-from .console import plainly, print_json, print_table
+from .console import describe, note, plainly, print_json, print_table
 
 
 @plainly
@@ -29,7 +29,10 @@ def activity(
     resumes("the index of finished songs is kept, and the same command goes on")
     from ..datasets import activity, open_tracks
 
-    rows = activity.find(open_tracks(data, split, preset=preset), cache, workers).statistics()
+    def left_out(error):
+        note(f"{describe(error)}; this song is left out")
+
+    rows = activity.find(open_tracks(data, split, preset=preset, damaged=left_out), cache, workers, left_out).statistics()
     if as_json:
         return print_json(rows)
     shown = [

@@ -63,8 +63,8 @@ class Activity:
             stem, songs, segments, kept, share (kept of segments), kept_a_song (mean), songs_without
         """
         rows = []
-        for stem in self.starts[0]:
-            kept = [len(starts[stem]) for starts in self.starts]
+        for stem in dict.fromkeys(stem for starts in self.starts for stem in starts):
+            kept = [len(starts.get(stem, ())) for starts in self.starts]  # a song may lack the stem
             rows.append(dict(
                 stem=stem, songs=len(kept), segments=sum(self.segments), kept=sum(kept), share=sum(kept) / sum(self.segments),
                 kept_a_song=sum(kept) / len(kept), songs_without=kept.count(0),
@@ -72,7 +72,7 @@ class Activity:
         return rows
 
 
-def find(tracks, folder=None, workers=None):
+def find(tracks, folder=None, workers=None, damaged=None):
     """The active segments of all stems of all tracks, from the cache or found now.
 
     Parameters
@@ -85,6 +85,8 @@ def find(tracks, folder=None, workers=None):
         change. Tracks that lie in memory only are not kept.
     workers : int, optional
         Songs at a time; by default one a core, at most 8.
+    damaged : callable, optional
+        Gets the error of each song that cannot be read, which is left out then.
 
     Returns
     -------
@@ -99,19 +101,31 @@ def find(tracks, folder=None, workers=None):
         raise SepkitError("source activity: tracks of one sample rate were expected")
     folder = data_root() / "activity" if folder is None else Path(folder)
     found = in_threads(lambda track: _of_track(track, folder), tracks, workers)
+    errors = [error for error in found if isinstance(error, Exception)]
+    if errors and (damaged is None or len(errors) == len(tracks)):
+        raise errors[0]
+    for error in errors:
+        damaged(error)
+    found = [one for one in found if not isinstance(one, Exception)]
     return Activity([starts for _, starts in found], [segments for segments, _ in found], CHUNKS * _chunk(tracks[0].sample_rate))
 
 
 def _of_track(track, folder):
-    """(number of segments, {stem: starts}) of a track."""
-    path = folder / f"{digest(METHOD, track.identity())}.json" if track.paths else None
+    """(number of segments, {stem: starts}) of a track, or the error if it cannot be read."""
+    try:
+        path = folder / f"{digest(METHOD, track.identity())}.json" if track.paths else None
+    except (SepkitError, OSError) as error:
+        return error
     if path and path.exists():
         entry = read_json(path)
         try:
             return int(entry["segments"]), {stem: [int(start) for start in entry["starts"][stem]] for stem in track.stems}
         except (KeyError, TypeError, ValueError):
             raise SepkitError(f"{path}: not an index of active segments; delete it to have it made again") from None
-    energies = {stem: chunk_energies(track, stem) for stem in track.stems}
+    try:
+        energies = {stem: chunk_energies(track, stem) for stem in track.stems}
+    except (SepkitError, OSError) as error:
+        return error
     starts = {stem: (active_segments(values) * (CHUNKS // 2) * _chunk(track.sample_rate)).tolist() for stem, values in energies.items()}
     segments = len(segments_of(next(iter(energies.values()))))
     if path:

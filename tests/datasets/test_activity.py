@@ -176,3 +176,32 @@ def test_the_bands_silences_are_left_out(tmp_path):
             share = float(tenths[start // 4410 : start // 4410 + 60].double().mean())
             (kept if start in starts["vocals"] else left_out).append(share)
     assert np.mean(kept) > 0.8 and min(kept) > 0.4 and np.mean(left_out) < 0.5
+
+
+def test_sepkit_data_activity_leaves_out_broken_songs_and_counts_songs_without_a_stem(tmp_path, spoil):
+    """One that does not open, one that cannot be read to its end, and an instrumental."""
+    data = tmp_path / "data"
+    for name in ("a", "b", "c", "d"):
+        wav_song(data / name, [0.2] * 12)
+    (data / "b" / "vocals.wav").write_text("this is no music")
+    (data / "d" / "vocals.wav").unlink()
+    arguments = ["data", "activity", "--data", str(data), "--cache", str(tmp_path / "cache"), "--json"]
+    done = CliRunner().invoke(cli.app, arguments)
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.count("\n") == 1 and str(data / "b" / "vocals.wav") in done.stderr and "left out" in done.stderr
+    rows = {row["stem"]: row for row in json.loads(done.stdout)}
+    assert [rows["vocals"][key] for key in ("songs", "songs_without")] == [3, 1]
+
+
+def test_a_song_that_cannot_be_read_is_told_and_the_others_are_looked_at(tmp_path):
+    class Broken(MemoryTrack):
+        def _read_file(self, name, start, frames):
+            raise OSError(5, "Input/output error", "broken/vocals.wav")
+
+    good, told = track_of([0.2] * 12), []
+    broken = Broken("broken", {stem: good.stem(stem) for stem in good.stems}, RATE)
+    found = activity.find([good, broken, good], tmp_path, damaged=told.append)
+    assert found == activity.find([good, good], tmp_path) and len(told) == 1 and "Input/output error" in str(told[0])
+    for tracks, damaged in (([good, broken], None), ([broken], told.append)):
+        with pytest.raises(OSError, match="Input/output error"):
+            activity.find(tracks, tmp_path, damaged=damaged)
