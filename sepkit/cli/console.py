@@ -59,22 +59,32 @@ def complain(error):
 
 def note(message):
     """One line on stderr about something that the user may want to know."""
-    typer.echo(f"sepkit: note: {' '.join(str(message).split())}", err=True)
+    typer.echo(f"sepkit: note: {_one_line(message)}", err=True)
+
+
+def printable(text):
+    """Text of one line: what would end it, move the cursor or change colours is shown as its code."""
+    text = str(text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _one_line(text):
+    return printable(" ".join(str(text).split()))
 
 
 def describe(error):
     """One line about an exception."""
     if isinstance(error, SepkitError):
-        return " ".join(str(error).split())
+        return _one_line(error)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         full = "; free some space or choose another folder" if error.errno == errno.ENOSPC else ""
-        return f"{where}{error.strerror}{full}"
+        return _one_line(f"{where}{error.strerror}{full}")
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "not enough memory; use shorter chunks, a smaller batch or --device cpu"
     if isinstance(error, ModuleNotFoundError) and not error.name.startswith("sepkit"):
         return f"{error.name} is not installed; run: pip install 'sepkit[all]'"
-    text = " ".join(str(error).split())[:300]
+    text = _one_line(error)[:300]
     return f"unexpected {type(error).__name__}: {text}; run again with --debug to see where"
 
 
@@ -88,20 +98,20 @@ def print_json(value):
 def print_table(title, columns, rows):
     """A table: drawn on a terminal; in a pipe tab-separated, a comment line for the title."""
     if not sys.stdout.isatty():
-        typer.echo(f"# {title}")
+        typer.echo(f"# {printable(title)}")
         for row in (columns, *rows):
-            typer.echo("\t".join(str(cell) for cell in row))
+            typer.echo("\t".join(printable(cell) for cell in row))
         return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(printable(title)), title_justify="left")
     for index, column in enumerate(columns):
         numeric = index and all(_is_number(row[index]) for row in rows)
-        table.add_column(str(column), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(printable(column)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     Console().print(table)
 
 
@@ -126,11 +136,11 @@ def progress(description):
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(description, total=None)
         yield lambda done, total=None, label=None: bars.update(
-            task, completed=done, total=total, description=label or description
+            task, completed=done, total=total, description=printable(label or description)
         )
 
 

@@ -102,7 +102,7 @@ class _display:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-            columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("cells"), TimeElapsedColumn()
+            columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn("cells"), TimeElapsedColumn()
             self.bars = Progress(*columns, console=Console(stderr=True))
             self.bars.start()
         return self.notify
@@ -122,7 +122,7 @@ class _display:
                 self.bars.stop_task(self.tasks[name])
                 self.bars.update(self.tasks[name], description=text)
             else:
-                self.bars.console.print(text)
+                self.bars.console.print(text, markup=False)
         elif self.bars and event == "waiting":
             self.tasks[name] = self.bars.add_task(name, total=None, start=False)
         elif self.bars and event == "cell":

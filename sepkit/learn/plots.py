@@ -17,6 +17,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from ..errors import SepkitError
+from .escaping import as_drawn, as_html
 
 COLOURS = {
     "mixture": "#4d4d4d", "vocals": "#D55E00", "drums": "#0072B2", "bass": "#009E73", "other": "#CC79A7",
@@ -63,11 +64,10 @@ def show(fig, caption=""):
     caption : str
         What the figure shows, in a sentence or two.
     """
-    from IPython.display import Image, Markdown, display
+    from IPython.display import Image, display
 
     display(Image(png(fig), format="png", alt=caption, metadata={"alt": caption}))
-    if caption:
-        display(Markdown(f"*{caption}*"))
+    _show_caption(caption)
 
 
 def png(fig, colours=56, dpi=90):
@@ -76,6 +76,7 @@ def png(fig, colours=56, dpi=90):
 
     fig = fig if isinstance(fig, Figure) else fig.figure
     buffer, small = io.BytesIO(), io.BytesIO()
+    as_drawn(fig)
     fig.savefig(buffer, format="png", dpi=dpi)
     image = Image.open(buffer).convert("RGB")
     # Our own colours stay exact, and those of large areas, such as a translucent bar. The others come from every colour
@@ -220,11 +221,19 @@ def boxes(groups, ylabel="SDR (dB)", ax=None, title=""):
 
 def table(frame, caption="", digits=2):
     """A pandas table for display, with a caption; numbers rounded, whole ones left whole."""
-    from IPython.display import Markdown, display
+    import pandas as pd
+
+    pd.set_option("display.html.use_mathjax", False)  # a "$" in a name begins no formula
+    _show_caption(caption)
+    return frame.round(digits)
+
+
+def _show_caption(caption):
+    """In italics, as it is: captions hold names of songs and data sets, which may hold anything."""
+    from IPython.display import display
 
     if caption:
-        display(Markdown(f"*{caption}*"))
-    return frame.round(digits)
+        display({"text/html": f"<em>{as_html(caption)}</em>", "text/plain": caption}, raw=True)
 
 
 def _picture(values, sample_rate, hop, title, ax, top, cmap, limits, unit, start):
