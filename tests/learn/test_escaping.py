@@ -46,7 +46,8 @@ def exported(monkeypatch, act):
                 f"text/{kind}" if kind != "png" else "image/png": made
                 for kind in formats if (made := getattr(thing, f"_repr_{kind}_", lambda: None)())
             }  # fmt: skip
-            shown.append(nbformat.v4.new_output("display_data", {key: value for key, value in data.items() if isinstance(value, str)}))
+            if data := {key: value for key, value in data.items() if isinstance(value, str)}:  # no pictures
+                shown.append(nbformat.v4.new_output("display_data", data))
 
     monkeypatch.setattr("IPython.display.display", display)
     if (last := act()) is not None:
