@@ -15,6 +15,7 @@ from pathlib import Path
 
 from . import hash_memory
 from .errors import SepkitError
+from .kinds import place
 from .threads import in_threads
 from .temporary import Temporary
 
@@ -211,8 +212,10 @@ def data_root(root=None):
     The argument, else ``$SEPKIT_DATA``, else ``data/`` of the checkout, else
     ``~/.cache/sepkit``. It need not exist yet.
     """
-    if root or os.environ.get("SEPKIT_DATA"):
-        return Path(root or os.environ["SEPKIT_DATA"]).expanduser()
+    if root is not None:
+        return place("root", root)
+    if os.environ.get("SEPKIT_DATA"):
+        return place("SEPKIT_DATA", os.environ["SEPKIT_DATA"])
     checkout = repo_root()
     return checkout / "data" if checkout else Path.home() / ".cache" / "sepkit"
 

@@ -1,9 +1,14 @@
 """Kinds of values, such as a whole number from 1 to 8: what fits, and how the error says what was expected.
 
-Settings of networks and parts of a recipe are checked by them; they come from users and from files.
+Settings of networks, parts of a recipe, options and the chapters' parameters are checked by them;
+they come from users and from files. The limits are far beyond anything of use: they are there so
+that a slip is told at once, before it costs memory or hours.
 """
 
+import json
 import math
+import os
+import pathlib
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import PurePath
@@ -125,3 +130,48 @@ def checked(name, value, kind):
         text = repr(value)
         raise SepkitError(f"{name}={text if len(text) <= 60 else f'{text[:57]}...'}: {kind} was expected")
     return value
+
+
+#: What numpy and torch both take.
+SEED = Number(0, 2**32 - 1)
+#: Processes or threads of one call.
+WORKERS = Number(1, 1024)
+
+
+def number(name, text, kind):
+    """The number that a text says, or a number itself, if it is of its kind; errors as `checked`."""
+    value = text
+    for read in (int, float) if isinstance(text, str) else ():
+        try:
+            value = read(text)
+            break
+        except ValueError:
+            continue
+    value = checked(name, value, kind)
+    return value if kind.whole else float(value)
+
+
+def place(name, value):
+    """The path that was given for a file or folder, with ``~`` spelled out.
+
+    Raises
+    ------
+    SepkitError
+        If it is empty, or no path on any system.
+    """
+    text = str(value)
+    if not text.strip() or not Path().fits(text):
+        raise SepkitError(f"{name}={text[:60]!r}: a file or folder was expected")
+    spelled = os.path.expanduser(text)
+    user = text.split(os.sep)[0]
+    if user.startswith("~") and spelled.startswith("~"):
+        raise SepkitError(f"{name}={text[:60]!r}: there is no user {user[1:]!r} here; a folder of that name is ./{user}")
+    return pathlib.Path(spelled)
+
+
+def parsed(text):
+    """A value as it stands behind NAME= on the command line: JSON where it is JSON, else the text itself."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):  # also a number of more than 4300 digits
+        return text

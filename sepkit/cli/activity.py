@@ -7,18 +7,20 @@ import typer
 
 from ..interruption import resumes
 from .console import describe, note, plainly, print_json, print_table
+from .options import DATA_SET, PLACE, WORKERS, refuse_preset
 
 
 @plainly
 def activity(
-    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.")] = "band",
+    context: typer.Context,
+    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.", **DATA_SET)] = "band",
     split: Annotated[str | None, typer.Option(help="train, valid or test.", show_default="all songs")] = None,
     preset: Annotated[str, typer.Option(help="Size of the band.")] = "student",
     cache: Annotated[
         Path | None,
-        typer.Option(help="Folder of the index.", show_default="activity/ in the data root"),
+        typer.Option(help="Folder of the index.", show_default="activity/ in the data root", **PLACE),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Songs at a time.", min=1, show_default="one a core")] = None,
+    workers: Annotated[int | None, typer.Option(help="Songs at a time.", show_default="one a core", **WORKERS)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ):
     """Find the active segments of every stem, keep them in an index, and count them.
@@ -26,6 +28,7 @@ def activity(
     Segments of 6 s, overlapping by half, as in the paper of the band-split RNN;
     train with --recipe activity=true to use them.
     """
+    refuse_preset(context, data)
     resumes("the index of finished songs is kept, and the same command goes on")
     from ..datasets import activity, open_tracks
 

@@ -12,6 +12,7 @@ import typer
 
 from .. import interruption
 from ..errors import SepkitError
+from ..kinds import parsed
 
 
 def plainly(function):
@@ -151,8 +152,8 @@ def assignments(pairs, option):
         name, equals, text = pair.partition("=")
         if not equals or not name:
             raise SepkitError(f"{option} {pair}: expected NAME=VALUE")
-        try:
-            result[name.replace("-", "_")] = json.loads(text)
-        except json.JSONDecodeError:
-            result[name.replace("-", "_")] = text
+        name = name.replace("-", "_")
+        if name in result:
+            raise SepkitError(f"{option} {name}: is given twice; give it once")
+        result[name] = parsed(text)
     return result

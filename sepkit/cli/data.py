@@ -7,12 +7,15 @@ from typing import Annotated
 import typer
 
 from ..interruption import resumes
+from ..kinds import Number
 from .activity import activity
 from .console import assignments, note, plainly, print_json, print_table, progress
+from .options import DATA_SET, PLACE, SEED, WORKERS, number, refuse_preset, refuse_unused
 
 app = typer.Typer(help="Render, download and list data sets.", no_args_is_help=True)
 
-Root = Annotated[Path | None, typer.Option(help="Data root.", show_default="$SEPKIT_DATA, or data/")]
+Root = Annotated[Path | None, typer.Option(help="Data root.", show_default="$SEPKIT_DATA, or data/", **PLACE)]
+_SONGS = number(Number(0, 100_000))
 
 
 @app.command("list", epilog="Example: sepkit data list --json")
@@ -31,11 +34,15 @@ def list_(root: Root = None, as_json: Annotated[bool, typer.Option("--json", hel
 @app.command(epilog="Example: sepkit data band --root ska --train 0 --test 6 --genre ska --knob horn_correlation=0.8")
 @plainly
 def band(
-    root: Annotated[Path | None, typer.Option(help="Folder of the songs.", show_default="data/band/student")] = None,
-    train: Annotated[int, typer.Option(help="Songs to train on.", min=0)] = 24,
-    test: Annotated[int, typer.Option(help="Songs to test on, of other voices, kits and patterns.", min=0)] = 8,
-    seconds: Annotated[float, typer.Option(help="Length of a song.")] = 20.0,
-    seed: Annotated[int, typer.Option(help="Same seed, same songs.", min=0)] = 0,
+    context: typer.Context,
+    root: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the songs; with --preset the data root.", show_default="data/band/student", **PLACE),
+    ] = None,
+    train: Annotated[int, typer.Option(help="Songs to train on.", **_SONGS)] = 24,
+    test: Annotated[int, typer.Option(help="Songs to test on, of other voices, kits and patterns.", **_SONGS)] = 8,
+    seconds: Annotated[float, typer.Option(help="Length of a song.", **number(Number(2, 600, whole=False)))] = 20.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same songs.", **SEED)] = 0,
     genre: Annotated[
         list[str] | None,
         typer.Option(help="May be repeated; genres take turns.", show_default="all of them"),
@@ -45,7 +52,7 @@ def band(
         typer.Option(help="NAME=VALUE, may be repeated; see --knobs.", show_default="drawn for each song"),
     ] = None,
     voice: Annotated[str, typer.Option(help="espeak (words, needs the extra band), dsp, or auto.")] = "auto",
-    workers: Annotated[int | None, typer.Option(help="Processes.", min=1, show_default="one a core")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core", **WORKERS)] = None,
     preset: Annotated[
         str | None,
         typer.Option(help="smoke, student, paper or checkpoints: in place of the sizes above.", show_default=False),
@@ -60,29 +67,33 @@ def band(
     from ..datasets import band as generator
     from ..files import data_root
 
+    own = ("train", "test", "seconds", "seed", "genre", "knob", "voice")
     if knobs:
+        refuse_unused(context, "--knobs", "root", "workers", "preset", *own)
         rows = [(name, kind, _range(kind, allowed), what) for name, (kind, allowed, what) in generator.KNOBS.items()]
         return print_table("knobs of the band", ("name", "kind", "range", "what it does"), rows)
-    if preset:
+    if preset is not None:
+        refuse_unused(context, "--preset", *own)
         typer.echo(str(generator.ensure(preset, root, workers=workers)))
         return None
     folder = root or data_root() / "band" / "student"
-    given = assignments(knob, "--knob")
+    given = generator.Knobs.of(**assignments(knob, "--knob")).given()
     typer.echo(str(generator.render(folder, train, test, seconds, seed, genre or None, workers, voice, **given)))
 
 
 @app.command(epilog="Example: sepkit data augment --data band --out band-x7, then: sepkit train --data band-x7")
 @plainly
 def augment(
-    out: Annotated[Path, typer.Option(help="New folder, or an unfinished one to go on with.")],
-    data: Annotated[str, typer.Option(help="band, musdb18hq, ..., or a folder of songs.")] = "band",
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="New folder, or an unfinished one to go on with.", **PLACE)],
+    data: Annotated[str, typer.Option(help="band, musdb18hq, ..., or a folder of songs.", **DATA_SET)] = "band",
     preset: Annotated[str | None, typer.Option(help="Size of the band.", show_default="student")] = None,
     pitch: Annotated[str, typer.Option(help="Semitones, a version each, or none.")] = "-2,2",
     speed: Annotated[str, typer.Option(help="Factors, a version each, or none.")] = "0.9,1.1",
     shift: Annotated[str, typer.Option(help="Seconds, a version each, or none.")] = "-1,1",
     speed_by: Annotated[str, typer.Option(help="stretch (the pitch stays) or resample (it moves along).")] = "stretch",
     with_valid: Annotated[bool, typer.Option("--with-valid", help="Train on the validation songs and their versions too.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes.", min=1, show_default="one a core")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core", **WORKERS)] = None,
     root: Root = None,
 ):
     """Write further versions of every training song: other pitch, other speed, shifted in time.
@@ -93,6 +104,7 @@ def augment(
     resumes("finished songs are kept, and the same command goes on")
     from ..datasets.augmentation import augment as write
 
+    refuse_preset(context, data)
     amounts = {name: _numbers(text, f"--{name}") for name, text in (("pitch", pitch), ("speed", speed), ("shift", shift))}
     with progress("augmenting songs") as update:
         folder = write(data, out, **amounts, speed_by=speed_by, with_valid=with_valid, preset=preset, root=root,
@@ -107,7 +119,7 @@ def _numbers(text, option):
     from ..errors import SepkitError
 
     try:
-        return [] if text == "none" else [float(number) for number in text.split(",")]
+        return [] if text == "none" else [float(amount) for amount in text.split(",")]
     except ValueError:
         raise SepkitError(f"{option} {text}: give numbers with commas between them, or none") from None
 

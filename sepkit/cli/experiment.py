@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from ..interruption import resumes
+from ..kinds import Number
 from .console import print_json, print_table
+from .options import DATA_SET, PLACE, number, refuse_preset, refuse_unused
 
 EXAMPLES = (
     "Examples: sepkit experiment | sepkit experiment songs --seeds 5 | "
@@ -15,16 +17,19 @@ EXAMPLES = (
 
 
 def experiment(
+    context: typer.Context,
     name: Annotated[str | None, typer.Argument(help="Which; without a name, all are listed.", show_default=False)] = None,
     profile: Annotated[
         str, typer.Option(help="smoke (does it run?), student (small networks, hours of a laptop) or paper.", envvar="SEPKIT_PROFILE")
     ] = "student",
-    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder of songs.")] = "band",
+    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder of songs.", **DATA_SET)] = "band",
     preset: Annotated[str | None, typer.Option(help="Size of the band.", show_default="the experiment's")] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of every arm, with seeds 0, 1, ...", min=1)] = 3,
-    out: Annotated[Path, typer.Option(help="Folder for trainings and results; the same again goes on.")] = Path("runs/experiments"),
+    seeds: Annotated[int, typer.Option(help="Trainings of every arm, with seeds 0, 1, ...", **number(Number(1, 1000)))] = 3,
+    out: Annotated[
+        Path, typer.Option(help="Folder for trainings and results; the same again goes on.", **PLACE)
+    ] = Path("runs/experiments"),
     augmented: Annotated[
-        Path | None, typer.Option(help="Augmented data set, from: sepkit data augment.", show_default=False)
+        Path | None, typer.Option(help="Augmented data set, from: sepkit data augment.", show_default=False, **PLACE)
     ] = None,
     speech: Annotated[
         str | None, typer.Option(help="Speech to mix in: band, or a folder such as LibriSpeech/dev-clean.", show_default="the band's")
@@ -39,12 +44,16 @@ def experiment(
     def notice(told):
         typer.echo(told, err=True)
 
+    songs = ("data", "preset", "seeds", "augmented", "speech")
     if name is None:
+        refuse_unused(context, "no name of an experiment", *songs, "profile", "out", "device")
         return _list(experiment_list.EXPERIMENTS, as_json)
     plan = experiment_list.plan(name, profile)
     if plan is None:
+        refuse_unused(context, name, *songs)
         scores = experiment_cost.run(out, profile, device, notice=notice)
     else:
+        refuse_preset(context, data)
         augmented = augmented and str(augmented)
         scores = experiments.run(name, plan, data, preset, seeds, out, profile, device, augmented=augmented, speech=speech, notice=notice)
     rows = experiments.summary(scores)

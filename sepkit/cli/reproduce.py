@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from ..interruption import resumes
+from ..kinds import Number
 from .console import assignments, on_terminal, print_table
+from .options import DATA_SET, PLACE, SEED, WORKERS, number
 
 EPILOG = "Examples: sepkit reproduce --profile smoke | sepkit reproduce 01 04_open_unmix --seed 1 --out build/seed1"
 
@@ -20,19 +22,22 @@ def reproduce(
         str,
         typer.Option(help="smoke (seconds a chapter), student (minutes) or paper (GPU hours).", envvar="SEPKIT_PROFILE"),
     ] = "student",
-    out: Annotated[Path, typer.Option(help="Folder for executed notebooks, results and report.html.")] = Path("build"),
-    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder of songs.")] = "band",
+    out: Annotated[Path, typer.Option(help="Folder for executed notebooks, results and report.html.", **PLACE)] = Path("build"),
+    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder of songs.", **DATA_SET)] = "band",
     weights: Annotated[str, typer.Option(help="shipped, published or train.")] = "shipped",
     device: Annotated[str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")] = "auto",
-    seed: Annotated[int, typer.Option(help="For everything random.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Chapters at a time.", min=1, show_default="2")] = None,
+    seed: Annotated[int, typer.Option(help="For everything random.", **SEED)] = 0,
+    workers: Annotated[int | None, typer.Option(help="Chapters at a time.", show_default="2", **WORKERS)] = None,
     force: Annotated[bool, typer.Option("--force", help="Run chapters again that did not change.")] = False,
-    notebooks: Annotated[Path | None, typer.Option(help="Folder of the chapters.", show_default="notebooks/")] = None,
+    notebooks: Annotated[Path | None, typer.Option(help="Folder of the chapters.", show_default="notebooks/", **PLACE)] = None,
     parameter: Annotated[
         list[str] | None,
         typer.Option(help="Any other parameter of the chapters, NAME=VALUE; may be repeated.", show_default=False),
     ] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds a cell may take.", show_default="by profile")] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds a cell may take.", show_default="by profile", **number(Number(0.001, 10**9, whole=False))),
+    ] = None,
 ):
     """Run chapters in batch; report what they measured beside what was published.
 

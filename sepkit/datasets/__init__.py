@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import SepkitError, unknown, warn
 from ..files import data_root
+from ..kinds import place
 
 __all__ = ["DATASETS", "SPLITS", "FolderTrack", "MemoryTrack", "Track", "data_set_name", "open_tracks"]
 # Loaded when first used: they import torch, which the processes that render the band do without.
@@ -102,16 +103,29 @@ def _locate(data, root, preset):
     if data == "band":
         from .band import ensure
 
-        return ensure(preset or "student", root)
+        return ensure("student" if preset is None else preset, root)
     if data in DATASETS:
         folder = data_root(root) / data
         if not folder.is_dir():
             raise SepkitError(f"{folder}: {DATASETS[data][0]} expected here; {DATASETS[data][1]}, or use another data set")
         return folder
-    folder = Path(data)
+    return Path(known_data(data))
+
+
+def known_data(data):
+    """The name of a data set, or the path of a folder that exists, ``~`` spelled out; as text.
+
+    Raises
+    ------
+    SepkitError
+        For anything else, listing the data sets.
+    """
+    if isinstance(data, str) and data in DATASETS:
+        return data
+    folder = place("data", data)
     if not folder.is_dir():
         raise SepkitError(f"{data}: neither a folder nor one of the data sets {', '.join(DATASETS)}")
-    return folder
+    return str(folder)
 
 
 def _songs(folder):

@@ -8,15 +8,15 @@ import html
 import os
 import random
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..datasets import data_set_name, open_tracks
+from ..datasets import data_set_name, known_data, open_tracks
 from ..device import resolve_device
 from ..errors import SepkitError
 from ..files import provenance, read_json, shipped
+from ..kinds import place
 from ..metrics import MetricCard, Score, save_scores
 from . import parameters
 from .listening import example_music
@@ -75,10 +75,11 @@ class Run:
     """
 
     def __init__(self, chapter, profile, weights, data, device, seed, out_dir):
-        parameters.check(profile, weights, data, seed)
+        parameters.check(profile, weights, seed)
         self.chapter, self.profile, self.weights = chapter, profile, weights
-        self.data, self.dataset = str(data), data_set_name(str(data))
-        self.device, self.seed, self.out_dir = resolve_device(device), int(seed), Path(out_dir)
+        self.data = known_data(str(data))
+        self.dataset = data_set_name(self.data)
+        self.device, self.seed, self.out_dir = resolve_device(device), int(seed), place("out_dir", out_dir)
         self.scores = []
 
     def __repr__(self):

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from ..errors import SepkitError, unknown
+from .. import kinds
+from ..errors import unknown
 from ..files import repo_root
 from ..reproduce.batch import PROFILES, WEIGHTS
 
@@ -44,36 +45,22 @@ def default(name):
     variable, otherwise = _DEFAULTS[name]
     value = os.environ.get(variable) or otherwise
     if name == "seed":
-        return _whole(variable, value)
+        return kinds.number(variable, value, kinds.SEED)
     if name == "out_dir" and value is None:
         return str((repo_root() or Path()) / "build")
     return value
 
 
-def check(profile, weights, data, seed):
+def check(profile, weights, seed):
     """Refuse parameters that do not exist, listing those that do.
 
     Raises
     ------
     SepkitError
-        For an unknown profile, weights or data set, or a seed that is no whole number.
+        For an unknown profile or weights, or a seed that is no whole number from 0 to 2^32 - 1.
     """
-    from ..datasets import DATASETS
-
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
     if weights not in WEIGHTS:
         raise unknown("weights", weights, WEIGHTS)
-    if str(data) not in DATASETS and not Path(data).is_dir():
-        raise SepkitError(f"data {str(data)!r}: neither a folder nor one of the data sets {', '.join(DATASETS)}")
-    _whole("seed", seed)
-
-
-def _whole(name, value):
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        number = -1
-    if isinstance(value, (bool, float)) or number < 0:
-        raise SepkitError(f"{name}={value!r}: expected a whole number, 0 or more")
-    return number
+    kinds.number("seed", seed, kinds.SEED)

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import SepkitError, unknown
 from ..files import provenance, read_json, repo_root, write_json
+from ..kinds import SEED, checked, place
 from .fingerprint import data_digest, fingerprint
 from .worker import Worker
 
@@ -126,8 +127,12 @@ def run(
         raise unknown("profile", profile, PROFILES)
     if weights not in WEIGHTS:
         raise unknown("weights", weights, WEIGHTS)
+    checked("seed", seed, SEED)
+    for name in extra or ():
+        if name in PARAMETERS:
+            raise SepkitError(f"parameter {name}: has an argument (an option) of its own; use that")
     chapters = find_chapters(names, notebooks)
-    out, notify = Path(out).absolute(), notify or (lambda *_: None)
+    out, notify = place("out", out).absolute(), notify or (lambda *_: None)
     parameters = {
         "profile": profile, "weights": weights, "data": _absolute(data), "device": device, "seed": seed,
         "out_dir": str(out), **(extra or {}),
@@ -177,13 +182,10 @@ def add_to_manifest(out, entries):
 
 def _absolute(data):
     """Chapters run in the notebooks' folder, so a relative data folder is made absolute here."""
-    from ..datasets import DATASETS
+    from ..datasets import DATASETS, known_data
 
-    if str(data) in DATASETS:
-        return str(data)
-    if not Path(data).is_dir():
-        raise SepkitError(f"{data}: neither a folder nor one of the data sets {', '.join(DATASETS)}")
-    return str(Path(data).resolve())
+    found = known_data(str(data))
+    return found if found in DATASETS else str(Path(found).resolve())
 
 
 def _prepare_data(data, profile):

@@ -356,8 +356,8 @@ def test_speakers_of_a_call_that_was_killed_are_all_in_the_manifest(tmp_path, mo
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"utterances": -1}, "utterances=-1: give a whole number"),
-        ({"seconds": 0.1}, "seconds=0.1: give a number from 0.5 to 60"),
+        ({"utterances": -1}, "speech: utterances=-1: a whole number from 0"),
+        ({"seconds": 0.1}, "speech: seconds=0.1: a number from 0.5 to 60"),
         ({"engine": "tuba"}, "unknown speech engine 'tuba'"),
     ],
 )

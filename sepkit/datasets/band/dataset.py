@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...errors import SepkitError, unknown
 from ...files import data_root, free_bytes, read_json, write_json
+from ...kinds import SEED, Number, checked, place
 from .genres import GENRES
 from .knobs import Knobs
 
@@ -20,6 +21,7 @@ PRESETS = {
 }
 VERSION = 1  # of the songs that a seed gives; goes up whenever they change
 MANIFEST = "band.json"
+_SONGS, _SECONDS = Number(0, 10**7), Number(2, 600, whole=False)
 _BYTES_A_SECOND = 5 * 44100 * 2 * 2
 
 
@@ -95,10 +97,12 @@ def render(root, train=24, test=8, seconds=20.0, seed=0, genres=None, workers=No
         For unknown names, values outside their range, too little disk space,
         or a root that was rendered with other settings.
     """
-    root = Path(root)
+    root = place("root", root)
     settings = _settings(train, test, seconds, seed, genres, voice, instruments, speech, knobs)
-    plans = _plans(settings, train, test)
     _same_settings(root, settings)
+    there = sum(1 for split in ("train", "test") for _ in (root / split).glob("[!.]*"))
+    _check_space(root, train + test - there, settings)  # soon: so many songs take long to plan
+    plans = _plans(settings, train, test)
     from .rendering import only_one
 
     with only_one(root):
@@ -117,14 +121,21 @@ def _render_missing(root, settings, plans, workers, progress):
     jobs = [(folder, plan) for folder, plan in ((root / p.split / p.name, p) for p in plans) if not is_complete(folder)]
     if not jobs:
         return
-    need, free = len(jobs) * settings["seconds"] * _BYTES_A_SECOND, free_bytes(root)
-    if need > free:
-        raise SepkitError(f"{root}: {len(jobs)} songs need {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; choose another folder or fewer songs")
+    need = _check_space(root, len(jobs), settings)
     if progress:
         _say(f"band: {len(jobs)} songs, {need / 1e9:.2f} GB, voice {settings['voice']}, instruments {settings['instruments']} -> {root}")
     _write_manifest(root, settings, plans, complete=False)
     with _bar(len(jobs), progress) as advance:
         render_all(jobs, workers or os.cpu_count() or 1, advance)
+
+
+def _check_space(root, songs, settings):
+    """The bytes that so many songs need, if they are free."""
+    need, free = songs * settings["seconds"] * _BYTES_A_SECOND, free_bytes(root)
+    if need > free:
+        told = f"{songs} songs need {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+        raise SepkitError(f"{root}: {told}; choose another folder or fewer songs")
+    return need
 
 
 def _is_whole(folder, preset):
@@ -147,13 +158,10 @@ def _settings(train, test, seconds, seed, genres, voice, instruments, speech, kn
     """Check every argument; the settings as they stand in the manifest."""
     from .instruments import choose
 
-    for name, value in (("train", train), ("test", test), ("seed", seed)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise SepkitError(f"{name}={value!r}: give a whole number, 0 or more")
+    for name, value, kind in (("train", train, _SONGS), ("test", test, _SONGS), ("seed", seed, SEED), ("seconds", seconds, _SECONDS)):
+        checked(name, value, kind)
     if train + test == 0:
         raise SepkitError("train=0 and test=0: nothing to render; ask for at least one song")
-    if not 2 <= seconds <= 600:
-        raise SepkitError(f"seconds={seconds!r}: give a number from 2 to 600")
     knobs = Knobs.of(**knobs)
     if genres and knobs.genre:
         raise SepkitError("genres and genre are both given: give one of them")

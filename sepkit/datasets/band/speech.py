@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import SepkitError, unknown
 from ...files import atomic_path, read_json, write_json
+from ...kinds import SEED, Number, checked
 from ...processes import run_jobs
 from . import voice
 from .sentences import compose
@@ -218,12 +219,11 @@ def render_speech(root, speakers_train=12, speakers_test=6, utterances=6, second
 
 
 def _check(speakers_train, speakers_test, utterances, seconds, seed, engine):
-    counts = {"speakers_train": speakers_train, "speakers_test": speakers_test, "utterances": utterances, "seed": seed}
+    counts = {"speakers_train": speakers_train, "speakers_test": speakers_test, "utterances": utterances}
     for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
-            raise SepkitError(f"speech: {name}={value!r}: give a whole number, 0 or more")
-    if not (isinstance(seconds, (int, float)) and 0.5 <= seconds <= 60):
-        raise SepkitError(f"speech: seconds={seconds!r}: give a number from 0.5 to 60")
+        checked(f"speech: {name}", value, Number(0, 10**6))
+    checked("speech: seed", seed, SEED)
+    checked("speech: seconds", seconds, Number(0.5, 60, whole=False))
     if engine not in ENGINES:
         raise unknown("speech engine", engine, ENGINES)
 

@@ -1,0 +1,62 @@
+"""What is typed behind an option: a check for each kind of value, and for options that would be ignored."""
+
+import typer
+
+from .. import kinds
+from ..errors import SepkitError
+
+
+def number(kind):
+    """For ``typer.Option(**...)``: a number of this kind, or a usage error that says what was expected."""
+    return {"parser": lambda text: _told(kinds.number, text, kind), "metavar": "INTEGER" if kind.whole else "FLOAT"}
+
+
+def _place(text):
+    return _told(kinds.place, text)
+
+
+def _data_set(text):
+    return str(_told(kinds.place, text))
+
+
+#: For ``typer.Option(**...)``: the path of a file or folder, ``~`` spelled out.
+PLACE = {"parser": _place, "metavar": "PATH"}
+#: A data set's name or a folder; whether it exists is seen when it is opened.
+DATA_SET = {"parser": _data_set, "metavar": "NAME|FOLDER"}
+SEED, WORKERS = number(kinds.SEED), number(kinds.WORKERS)
+
+
+def _told(check, text, *more):
+    try:
+        return check("", text, *more)
+    except SepkitError as error:
+        raise typer.BadParameter(str(error).removeprefix("=")) from None
+
+
+def refuse_unused(context, form, *names):
+    """Refuse options that were typed although this form of the command does nothing with them.
+
+    Parameters
+    ----------
+    context : typer.Context
+    form : str
+        What they have no effect with, such as ``"--scores"``.
+    *names : str
+        Parameters of the command's function.
+
+    Raises
+    ------
+    SepkitError
+        Naming the option.
+    """
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            parameter = next(parameter for parameter in context.command.params if parameter.name == name)
+            raise SepkitError(f"{parameter.opts[0]}: has no effect with {form}; leave it out")
+
+
+def refuse_preset(context, data):
+    """Refuse ``--preset`` where it would say nothing: only the band comes in sizes."""
+    if data != "band":
+        refuse_unused(context, f"--data {data}: only the band has sizes", "preset")
