@@ -165,6 +165,8 @@ def load(path, **about):
 def _check(tracks, metrics):
     if not tracks:
         raise SepkitError("no tracks to evaluate; open some with datasets.open_tracks")
+    if not metrics:
+        raise SepkitError(f"no metrics were named: choose from {', '.join(METRICS)}")
     for metric in metrics:
         if metric not in METRICS:
             raise SepkitError(f"unknown metric {metric!r}: choose from {', '.join(METRICS)}")

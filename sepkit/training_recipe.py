@@ -7,7 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from .errors import SepkitError, unknown
-from .kinds import Number, Pair, Path, Switch, Text, checked, optional
+from .kinds import SEED, Number, Pair, Path, Switch, Text, checked, optional
 
 SCHEDULES = ("plateau", "cosine", "epochs", "steps", "constant")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -27,7 +27,7 @@ KINDS = {
     "amsgrad": _FLAG, "lr_factor": Number(1e-6, 0.999, whole=False), "lr_patience": _COUNT_OR_0, "lr_cooldown": _COUNT_OR_0,
     "decay": _DECAY, "decay_every": _COUNT, "warm_up": _COUNT_OR_0, "clip": optional(Number(1e-12, 1e12, whole=False)),
     "ema": optional(Number(1e-6, 0.999999, whole=False)), "patience": _COUNT_OR_0, "epochs": _COUNT, "max_steps": optional(_COUNT),
-    "max_seconds": optional(Number(1e-9, 1e9, whole=False)), "seed": Number(0, 2**32 - 1), "workers": Number(0, 1024),
+    "max_seconds": optional(Number(1e-9, 1e9, whole=False)), "seed": SEED, "workers": Number(0, 1024),
     "cache": optional(Path()), "save_minutes": _FROM_0, "strict": _FLAG,
 }  # fmt: skip
 

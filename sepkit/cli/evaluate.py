@@ -7,47 +7,57 @@ from typing import Annotated
 import typer
 
 from ..interruption import resumes
+from ..kinds import Number
 from .console import note, print_json, print_table, progress
+from .options import DATA_SET, PLACE, WORKERS, number, refuse_preset, refuse_unused
 
 EXAMPLES = (
     "Examples: sepkit evaluate --reference songs --estimate separated --out scores.json | "
     "sepkit evaluate --separator open-unmix --data band --workers 2 --out build/open-unmix | "
     "sepkit evaluate --scores sisec18/TAK1"
 )
+_FRAME = number(Number(0.001, 86400, whole=False))
 _WAYS = "give --reference and --estimate, or --separator, or --scores"
 
 
 def evaluate(
+    context: typer.Context,
     reference: Annotated[
         str | None,
-        typer.Option(help="Folder of songs with their true stems (or of one song), or a data set's name.", show_default=False),
+        typer.Option(
+            help="Folder of songs with their true stems (or of one song), or a data set's name.", show_default=False, **DATA_SET
+        ),
     ] = None,
-    estimate: Annotated[Path | None, typer.Option(help="Folder of songs with estimated stems, named alike.", show_default=False)] = None,
+    estimate: Annotated[
+        Path | None, typer.Option(help="Folder of songs with estimated stems, named alike.", show_default=False, **PLACE)
+    ] = None,
     separator: Annotated[
         str | None,
         typer.Option(help="Or: separate --data with this, and score that.", show_default=False),
     ] = None,
-    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.")] = "band",
+    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.", **DATA_SET)] = "band",
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
     preset: Annotated[str, typer.Option(help="Size of the band.")] = "student",
     scores: Annotated[
         list[Path] | None,
-        typer.Option(help="Or: show these; files of sepkit or museval, or folders of them. May be repeated.", show_default=False),
+        typer.Option(
+            help="Or: show these; files of sepkit or museval, or folders of them. May be repeated.", show_default=False, **PLACE
+        ),
     ] = None,
     metrics: Annotated[
         list[str],
         typer.Option("--metrics", "--metric", help="csdr, usdr, si_sdr, isr, sir, sar: with commas, or repeated."),
     ] = ("csdr,usdr,si_sdr",),
-    window: Annotated[float, typer.Option(help="Frames of csdr, isr, sir and sar, in seconds.", min=0.001)] = 1.0,
-    hop: Annotated[float, typer.Option(help="From frame to frame, in seconds.", min=0.001)] = 1.0,
+    window: Annotated[float, typer.Option(help="Frames of csdr, isr, sir and sar, in seconds.", **_FRAME)] = 1.0,
+    hop: Annotated[float, typer.Option(help="From frame to frame, in seconds.", **_FRAME)] = 1.0,
     songs: Annotated[bool, typer.Option("--songs", help="Show every song.")] = False,
     interval: Annotated[bool, typer.Option("--interval", help="Show 95 % intervals, by resampling songs.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Keep the scores: a folder, or a .json file. The same call goes on after a stop.", show_default="printed only"),
+        typer.Option(help="Keep the scores: a folder, or a .json file. The same call goes on after a stop.", show_default="printed only", **PLACE),
     ] = None,
     device: Annotated[str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")] = "auto",
-    workers: Annotated[int, typer.Option(help="Songs at a time, each in a process of its own.", min=1)] = 1,
+    workers: Annotated[int, typer.Option(help="Songs at a time, each in a process of its own.", **WORKERS)] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ):
     """Score estimated stems against the true ones, or a separator on a data set.
@@ -55,9 +65,11 @@ def evaluate(
     Songs and stems are paired by name. What is unusual about them (silent or
     collinear stems, estimates that are the mixture, too short, too late, ...) is told.
     """
-    folders = reference or estimate
-    if sum(map(bool, (folders, separator, scores))) != 1 or (folders and not (reference and estimate)):
+    folders = reference is not None or estimate is not None
+    whole = reference is not None and estimate is not None
+    if sum((folders, separator is not None, bool(scores))) != 1 or folders != whole:
         raise typer.BadParameter(_WAYS)
+    _refuse_unused(context, data, folders, scores)
     if not scores:
         kept = "scores of finished songs are kept, and the same command goes on"
         resumes(kept if out else "nothing is kept without --out")
@@ -66,7 +78,7 @@ def evaluate(
     if scores:
         found = [score for path in scores for score in evaluation.load(path)]
     else:
-        chosen = tuple(name for part in metrics for name in part.replace(" ", "").split(",") if name)
+        chosen = tuple(dict.fromkeys(name for part in metrics for name in part.replace(" ", "").split(",") if name))
         notes = []  # told when the progress bar has gone
         options = {"out": out, "metrics": chosen, "workers": workers, "window": window, "hop": hop, "notice": notes.append}
         with progress("scoring") as update:
@@ -85,6 +97,16 @@ def evaluate(
         print_table(table.title if drawn else f"{table.title}: {table.card}", table.columns, table.rows)
         if drawn:
             typer.echo(f"{table.card}\n")
+
+
+def _refuse_unused(context, data, folders, scores):
+    separating = ("data", "split", "preset", "device")
+    if scores:
+        refuse_unused(context, "--scores", *separating, "metrics", "window", "hop", "out", "workers")
+    elif folders:
+        refuse_unused(context, "--reference and --estimate", *separating)
+    else:
+        refuse_preset(context, data)
 
 
 def _separate(name, data, split, preset, device, **options):

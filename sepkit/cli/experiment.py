@@ -32,7 +32,10 @@ def experiment(
         Path | None, typer.Option(help="Augmented data set, from: sepkit data augment.", show_default=False, **PLACE)
     ] = None,
     speech: Annotated[
-        str | None, typer.Option(help="Speech to mix in: band, or a folder such as LibriSpeech/dev-clean.", show_default="the band's")
+        str | None,
+        typer.Option(
+            help="Speech to mix in: band, or a folder such as LibriSpeech/dev-clean.", show_default="the band's", **DATA_SET
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -53,7 +56,8 @@ def experiment(
         refuse_unused(context, name, *songs)
         scores = experiment_cost.run(out, profile, device, notice=notice)
     else:
-        refuse_preset(context, data)
+        if speech is None:  # which may come from the band
+            refuse_preset(context, data)
         augmented = augmented and str(augmented)
         scores = experiments.run(name, plan, data, preset, seeds, out, profile, device, augmented=augmented, speech=speech, notice=notice)
     rows = experiments.summary(scores)

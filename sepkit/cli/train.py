@@ -8,6 +8,7 @@ import typer
 
 from ..interruption import resumes
 from .console import assignments, complain, describe, note, on_terminal
+from .options import DATA_SET, PLACE, refuse_preset
 
 EXAMPLES = (
     "Example: sepkit train --model open-unmix --target vocals --data band --size student --out runs/vocals. "
@@ -20,15 +21,16 @@ _REMIX, _LOOP, _RUN = "What it is trained on", "How it is trained", "The run"
 
 
 def train(
+    context: typer.Context,
     model: Annotated[
         str | None,
         typer.Option(help="A network, see: sepkit models.", show_default="open-unmix; with --init its own"),
     ] = None,
     target: Annotated[str, typer.Option(help="The stem to estimate.")] = "vocals",
-    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.")] = "band",
+    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.", **DATA_SET)] = "band",
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the run; again on the same folder resumes.", show_default="runs/MODEL-TARGET"),
+        typer.Option(help="Folder of the run; again on the same folder resumes.", show_default="runs/MODEL-TARGET", **PLACE),
     ] = None,
     init: Annotated[
         str | None,
@@ -70,7 +72,7 @@ def train(
     speech: Annotated[
         str | None,
         typer.Option(
-            help="Speech in place of vocals: band, or a folder, such as of LibriSpeech.", show_default="none", rich_help_panel=_REMIX
+            help="Speech in place of vocals: band, or a folder, such as of LibriSpeech.", show_default="none", rich_help_panel=_REMIX, **DATA_SET,
         ),
     ] = None,
     speech_prob: Annotated[
@@ -120,7 +122,7 @@ def train(
         str | None,
         typer.Option(
             help="memory, or a folder: decode the songs once; 10 MB a minute and stem.",
-            show_default="none; student memory", rich_help_panel=_RUN,
+            show_default="none; student memory", rich_help_panel=_RUN, **DATA_SET,
         ),
     ] = None,
     log: Annotated[
@@ -145,6 +147,8 @@ def train(
     }  # fmt: skip
     chosen = {name: value for name, value in given.items() if value is not None}
     parts = assignments(recipe, "--recipe")
+    if not (speech or chosen.get("speech_prob") or parts.get("speech_prob")):  # which may come from the band
+        refuse_preset(context, data)
     if twice := sorted(chosen.keys() & parts.keys()):
         raise SepkitError(f"--recipe {twice[0]}: is given by an option of its own too; give it once")
     chosen = {"seed": 0, **({"speech_prob": 0.2} if speech else {}), **chosen, **parts}
