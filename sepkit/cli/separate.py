@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from ..interruption import resumes
+from ..kinds import Number
 from .console import complain, note, plainly, progress
+from .options import PLACE, number
 
 EXAMPLES = (
     "Examples: sepkit separate song.mp3 --two-stems vocals --out separated | "
@@ -33,9 +35,9 @@ def separate(
             help="A model's name, an oracle-free method, a checkpoint or a folder of them."
         ),
     ] = "open-unmix",
-    out: Annotated[Path, typer.Option(help="Folder for the stems, one folder a song.")] = Path(
-        "separated"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder for the stems, one folder a song.", **PLACE)
+    ] = Path("separated"),
     name: Annotated[
         str,
         typer.Option(
@@ -83,7 +85,7 @@ def separate(
         int | None,
         typer.Option(
             help="Rounds of the Wiener filter; 0: the phase of the mixture.",
-            min=0,
+            **number(Number(0, 100)),
             show_default="1 with all targets, else 0",
         ),
     ] = None,
