@@ -8,7 +8,9 @@ Chapter 01 listens to what the sample rate does.
 
 import functools
 import math
-from dataclasses import dataclass
+import os
+import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +20,27 @@ import torch
 
 from .audio_writer import BLOCK, FORMATS, MP3_RATES, Writer, write
 from .errors import SepkitError
+from .formats import READABLE, SUFFIXES
+from .formats.inspection import AudioWarning, inspect, warn
 
 MAX_CHANNELS = 2
+#: Samples this far beyond full scale (40 dB) are told: whole recordings have none.
+FAR_BEYOND = 100.0
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file's header says: path, sample rate (Hz), samples a channel, channels, subtype."""
+    """What is known about a file: path, sample rate (Hz), samples a channel, channels, subtype.
+
+    `source` is what reads its samples, see `sepkit.formats`.
+    """
 
     path: Path
     sample_rate: int
     samples: int
     channels: int
     subtype: str
+    source: object = field(repr=False, compare=False)
 
     @property
     def seconds(self):
@@ -38,56 +48,57 @@ class AudioInfo:
 
 
 def info(path):
-    """Read a file's header and check that sepkit can use the file.
+    """Look at a file and check that it is whole, as far as that can be seen, and usable.
+
+    All its frames are counted where its header does not state its length or may be wrong
+    (MP3, Ogg); Opus, files joined from several, and what only ffmpeg can read are decoded.
+    The answer is remembered for as long as the file stays as it is.
 
     Raises
     ------
     SepkitError
-        Naming the file, when it is missing, a folder, empty, not audio, of
-        zero length, or has more than two channels.
+        Naming the file, when it is missing, no regular file, empty, not audio,
+        cut off, visibly damaged, of zero length, or has more than two channels.
     """
     path = Path(path)
-    if path.is_dir():
-        raise SepkitError(f"{path}: is a folder; an audio file was expected")
-    if not path.exists():
-        raise SepkitError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise SepkitError(f"{path}: the file is empty; an audio file was expected")
     try:
-        header = soundfile.info(str(path))
-    except (soundfile.LibsndfileError, RuntimeError, OSError):
-        raise SepkitError(f"{path}: not readable as audio; expected WAV, FLAC, OGG or MP3") from None
-    samples = header.frames
-    if header.format == "MP3" and not _states_its_length(path):
-        stat = path.stat()
-        samples = _decoded_samples(str(path), stat.st_mtime_ns, stat.st_size)
+        return _info(path, _state(path))
+    except OSError as error:
+        raise SepkitError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _state(path):
+    """What changes when a file does; refuses what is no regular file."""
+    if path.is_symlink() and not path.exists():
+        link = os.readlink(path)
+        raise SepkitError(f"{path}: is a broken link to {link}; an audio file was expected")
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise SepkitError(f"{path}: no such file") from None
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
+        raise SepkitError(f"{path}: is {kind}; an audio file was expected")
+    if status.st_size == 0:
+        raise SepkitError(f"{path}: the file is empty; an audio file was expected")
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+_KINDS = {
+    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
+}  # fmt: skip
+
+
+@functools.lru_cache(maxsize=4096)
+def _info(path, state):
+    found = inspect(path, state)
+    if found.channels > MAX_CHANNELS:
+        raise SepkitError(f"{path}: has {found.channels} channels; mix it down to 1 or 2 first")
+    samples = found.source.samples
     if samples <= 0:
         raise SepkitError(f"{path}: holds no samples (zero length); export it again")
-    if header.channels > MAX_CHANNELS:
-        raise SepkitError(f"{path}: has {header.channels} channels; mix it down to 1 or 2 first")
-    return AudioInfo(path, header.samplerate, samples, header.channels, header.subtype)
-
-
-def _states_its_length(path):
-    """Whether an MP3 file has a Xing, Info or VBRI header; without one, its length is only guessed from the bit rate."""
-    with open(path, "rb") as file:
-        start = file.read(10)
-        if start[:3] == b"ID3":  # a tag goes before; its size is written in 7 bits a byte
-            file.seek(10 + sum(byte << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0))))
-        else:
-            file.seek(0)
-        frame = file.read(2048)
-    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
-
-
-@functools.lru_cache(maxsize=256)
-def _decoded_samples(path, changed, size):
-    """The samples of a file, counted by decoding it: once for each state of the file."""
-    total = 0
-    with soundfile.SoundFile(path) as file:
-        while read := len(file.read(BLOCK, dtype="float32")):
-            total += read
-    return total
+    return AudioInfo(path, found.sample_rate, samples, found.channels, found.subtype, found.source)
 
 
 def read(path, start=0, frames=None, sample_rate=None, channels=None, header=None):
@@ -96,7 +107,9 @@ def read(path, start=0, frames=None, sample_rate=None, channels=None, header=Non
     Parameters
     ----------
     path : str or Path
-        WAV, FLAC, OGG or MP3.
+        In any of the formats of `READABLE`. Of MP3 files that state the encoder's delay and
+        padding (LAME, ffmpeg), these are left out; of others every frame is kept. Of joined
+        ones, only the delay of the first is left out.
     start, frames : int
         First sample and number of samples, counted at the file's own rate.
     sample_rate : int, optional
@@ -118,32 +131,43 @@ def read(path, start=0, frames=None, sample_rate=None, channels=None, header=Non
     SepkitError
         As `info`; also when the part lies outside the file, when the file
         ends before its header says, and when it holds NaN or infinity.
+
+    Warns
+    -----
+    AudioWarning
+        When samples lie more than 40 dB beyond full scale.
     """
     header = header or info(path)
     frames = header.samples - start if frames is None else frames
     if start < 0 or frames < 1 or start + frames > header.samples:
         raise SepkitError(f"{path}: asked for samples {start} to {start + frames}, but the file has {header.samples}")
     try:
-        with soundfile.SoundFile(str(header.path)) as file:
-            file.seek(start)
-            short = header.subtype == "PCM_16"  # converted here: the same values in a third of the time
-            data = file.read(frames, dtype="int16" if short else "float32", always_2d=True)  # (samples, channels)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise SepkitError(f"{path}: broken off or damaged ({error}); copy or export it again") from None
+        data = header.source.read(start, frames)  # (samples, channels)
+    except (soundfile.LibsndfileError, RuntimeError, OSError, MemoryError) as error:
+        told = "out of memory" if isinstance(error, MemoryError) else error
+        raise SepkitError(
+            f"{path}: broken off or damaged ({told}); copy or export it again"
+        ) from None
     if len(data) < frames:
         raise SepkitError(
             f"{path}: truncated, {len(data)} of {frames} samples could be read from sample {start}; copy it again"
         )
-    if short:
-        data = np.multiply(data, np.float32(1 / 32768), dtype=np.float32)
-    elif not np.isfinite(data).all():
-        raise SepkitError(f"{path}: holds NaN or infinite samples; export it again")
+    if not header.subtype.startswith("PCM_"):
+        _check_level(path, data)
     audio = torch.from_numpy(np.ascontiguousarray(data.T))  # (channels, samples)
     if channels is not None:
         audio = to_channels(audio, channels)
     if sample_rate is not None:
         audio = resample(audio, header.sample_rate, sample_rate)
     return audio, sample_rate or header.sample_rate
+
+
+def _check_level(path, data):
+    peak = max(data.max(), -data.min())  # NaN stays NaN
+    if not np.isfinite(peak):
+        raise SepkitError(f"{path}: holds NaN or infinite samples; export it again")
+    if peak > FAR_BEYOND:
+        warn(f"{path}: samples more than 40 dB beyond full scale; the file may be damaged")
 
 
 def resampled_length(samples, from_rate, to_rate):
@@ -161,6 +185,8 @@ def resample(audio, from_rate, to_rate):
     if from_rate <= 0 or to_rate <= 0:
         raise SepkitError(f"cannot resample from {from_rate} Hz to {to_rate} Hz: rates must be positive")
     length = resampled_length(audio.shape[-1], from_rate, to_rate)
+    if audio.shape[-1] < 2:  # soxr does not take a single sample of two channels
+        audio = torch.nn.functional.pad(audio, (0, 2 - audio.shape[-1]))
     flat = audio.detach().cpu().reshape(-1, audio.shape[-1]).T.numpy()  # (samples, channels), soxr's order
     out = torch.from_numpy(np.ascontiguousarray(soxr.resample(flat, from_rate, to_rate).T))  # (channels, ~length)
     out = torch.nn.functional.pad(out, (0, max(0, length - out.shape[-1])))[..., :length]

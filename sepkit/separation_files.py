@@ -38,7 +38,11 @@ def separate_file(
     Parameters
     ----------
     path : str or Path
+<<<<<<< HEAD
         Mono or stereo, any rate.
+=======
+        In any format of `sepkit.audio.READABLE`, mono or stereo, any rate.
+>>>>>>> c8c9f95 (Audio in: all the samples of a file, from any sample on, or an error that names it)
     separator : Separator
     out_dir : str or Path
         Made when missing. Stems that the same separation has made are made again;

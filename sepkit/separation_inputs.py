@@ -56,13 +56,9 @@ def _matches(path):
 def _below(folder):
     found = list(_walk(folder, set()))
     if not found:
-        suffixes = ", ".join(_suffixes())
+        suffixes = ", ".join(audio.SUFFIXES)
         raise SepkitError(f"{folder}: no audio in this folder or below; {suffixes} can be read")
     return found
-
-
-def _suffixes():
-    return tuple(audio.FORMATS)
 
 
 def _walk(folder, seen):
@@ -76,7 +72,7 @@ def _walk(folder, seen):
         raise SepkitError(f"{folder}: cannot be read ({error.strerror})") from None
     if any(path.name == RECORD for path in visible):
         return
-    files = [p for p in visible if p.suffix.lower() in _suffixes() and not p.is_dir()]
+    files = [p for p in visible if p.suffix.lower() in audio.SUFFIXES and not p.is_dir()]
     yield from [path for path in files if path.stem == "mixture"] or files
     for path in visible:
         if path.is_dir():

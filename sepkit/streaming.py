@@ -209,10 +209,10 @@ def separate_at(separator, mixture, sample_rate, references=None, notice=warn):
     rate = separator.sample_rate or sample_rate
 
     def there(x):
-        return audio.to_channels(_resampled(x, sample_rate, rate), separator.channels or channels)
+        return audio.to_channels(audio.resample(x, sample_rate, rate), separator.channels or channels)
 
     def back(x):
-        x = _resampled(audio.to_channels(x, channels), rate, sample_rate)[..., :samples]
+        x = audio.resample(audio.to_channels(x, channels), rate, sample_rate)[..., :samples]
         return torch.nn.functional.pad(x, (0, samples - x.shape[-1]))
 
     estimates = _each(separator.separate(there(mixture), _each(references, there)), back)
@@ -271,12 +271,6 @@ def check(mixture, name="the mixture"):
         raise SepkitError(f"{name} holds no samples (zero length)")
     if not torch.isfinite(mixture).all():
         raise SepkitError(f"{name} holds NaN or infinite samples; mend the audio first")
-
-
-def _resampled(x, from_rate, to_rate):
-    """`audio.resample`, also of a single sample, which its resampler does not take."""
-    longer = torch.nn.functional.pad(x, (0, max(0, 2 - x.shape[-1])))
-    return audio.resample(longer, from_rate, to_rate)[..., : audio.resampled_length(x.shape[-1], from_rate, to_rate)]
 
 
 def _each(audios, change):

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..formats import READABLE
 from ..interruption import resumes
 from ..kinds import Number
 from .console import complain, note, plainly, progress
@@ -23,8 +24,8 @@ def separate(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Audio files; folders, for all audio in them and below, but of a song's folder "
-            "only its mixture, and nothing hidden; patterns such as '*.flac'.",
+            help=f"Audio files ({READABLE}); folders, for all audio in them and below, but of a "
+            "song's folder only its mixture, and nothing hidden; patterns such as '*.flac'.",
             metavar="IN...",
             show_default=False,
         ),

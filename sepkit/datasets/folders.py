@@ -12,7 +12,6 @@ from .. import audio
 from ..errors import SepkitError
 from .track import Track
 
-SUFFIXES = tuple(audio.FORMATS)
 #: The order in which the field's tables show stems; others follow by name.
 ORDER = ("vocals", "drums", "bass", "other", "speech", "noise")
 #: Seconds by which the files of one song may differ, as encoders and editors leave them: the
@@ -21,10 +20,16 @@ PADDING = 0.5
 
 
 def audio_files(folder):
-    """{file name without suffix: path} of the audio files in a folder, hidden files left out."""
+    """{file name without suffix: path} of the audio files in a folder, hidden files left out.
+
+    Broken links, pipes and the like are among them: reading them says what they are.
+    """
     files = {}
     for path in sorted(Path(folder).iterdir()):
-        if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+        name = path.name.lower()
+        if name.startswith(".") or name.endswith(".stem.mp4"):  # those hold all stems
+            continue
+        if name.endswith(audio.SUFFIXES) and not path.is_dir():
             if path.stem in files:
                 raise SepkitError(f"{path}: {files[path.stem].name} is there too; keep one file a stem")
             files[path.stem] = path

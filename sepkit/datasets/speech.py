@@ -147,7 +147,10 @@ def _expected():
 def _speakers(folder, split):
     """[(speaker, file)] of the band's layout."""
     folder = folder / "speech" if (folder / "speech").is_dir() else folder
-    found = {name: [path for path in (folder / name).glob("*/*") if path.suffix.lower() in audio.FORMATS] for name in SPLITS}
+    found = {
+        name: [path for path in (folder / name).glob("*/*") if path.suffix.lower() in audio.SUFFIXES]
+        for name in SPLITS
+    }
     train, test = ({path.parent.name for path in paths} for paths in found.values())
     for speaker in sorted(train & test):
         raise SepkitError(f"{folder}: speaker {speaker} is in train and in test; keep their speakers apart")

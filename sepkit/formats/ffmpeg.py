@@ -1,0 +1,150 @@
+"""Decoding through the program ffmpeg, for what libsndfile cannot read (M4A, WMA, WebM, ...)."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from ..errors import SepkitError
+from . import READABLE
+
+#: Only these are opened: a playlist under the name of a song could name any other file.
+_DEMUXERS = (
+    "mov", "asf", "matroska", "webm", "aac", "mp3", "ogg", "flac", "wav", "w64", "aiff", "caf",
+    "au", "ac3", "eac3", "dts", "amr", "wv", "ape", "tta", "mpc", "mpc8", "dsf", "avi", "flv",
+    "mpegts", "mpeg", "nistsphere", "voc",
+)  # fmt: skip
+#: Containers that state how long they last, others are guessed.
+_TELL_THEIR_LENGTH = {
+    "mov",
+    "asf",
+    "matroska",
+    "webm",
+    "wav",
+    "w64",
+    "aiff",
+    "caf",
+    "wv",
+    "ape",
+    "tta",
+}
+#: A decoder may be short of the stated length by this (s): padding, and rounded time stamps.
+_SHORT = 0.1
+#: Seconds that ffmpeg may take: some, and some for every MB.
+_PATIENCE, _PATIENCE_PER_MB = 45, 0.5
+#: ffmpeg goes on after damage; these of its messages tell.
+_DAMAGE = re.compile(
+    r"invalid data|corrupt|prematurely|partial file|truncat|error (while )?(decoding|submitting)"
+    r"|exceeds|invalid (frame|packet)|could not read|end of file", re.IGNORECASE,
+)  # fmt: skip
+REMEDY = "install ffmpeg (apt install ffmpeg, brew install ffmpeg, winget install ffmpeg)"
+
+
+def installed():
+    """Whether ffmpeg and ffprobe are there."""
+    return bool(shutil.which("ffmpeg") and shutil.which("ffprobe"))
+
+
+def probe(path, stream=0):
+    """{"sample_rate", "channels", "codec", "seconds"} of an audio stream; seconds may be None.
+
+    Raises
+    ------
+    SepkitError
+        If ffmpeg cannot read the file, or it has no such stream.
+    """
+    command = [
+        "ffprobe",
+        *_input(path),
+        "-select_streams",
+        f"a:{stream}",
+        "-of",
+        "json",
+        "-show_entries",
+    ]
+    entries = "stream=sample_rate,channels,codec_name,duration:format=duration,format_name"
+    done = _run(path, [*command, entries], _PATIENCE, capture_output=True)
+    try:
+        answer = json.loads(done.stdout or b"{}")
+        found, container = answer["streams"][0], answer["format"]
+        rate, channels = int(found["sample_rate"]), int(found["channels"])
+        if rate < 1 or channels < 1:
+            raise ValueError
+    except (KeyError, IndexError, ValueError):
+        said = _told(path, done.stderr) or "there is no audio in it"
+        raise SepkitError(
+            f"{path}: not readable as audio (readable: {READABLE}); ffmpeg says: {said}"
+        ) from None
+    tells = _TELL_THEIR_LENGTH & set(container.get("format_name", "").split(","))
+    seconds = found.get("duration", container.get("duration")) if tells else None
+    return {
+        "sample_rate": rate, "channels": channels, "codec": found.get("codec_name", "?"),
+        "seconds": float(seconds) if seconds else None,
+    }  # fmt: skip
+
+
+def decode(path, file, room, stream=0):
+    """Write all samples of an audio stream into an open file, and return what `probe` says.
+
+    Parameters
+    ----------
+    path : str or Path
+    file : binary file
+        Gets little-endian float32 samples, the channels of a sample side by side.
+    room : int
+        Bytes that may be written.
+    stream : int
+
+    Raises
+    ------
+    SepkitError
+        If ffmpeg cannot decode the file, finds it damaged, decodes less than the file's own
+        length, takes too long, or there is no room for the samples.
+    """
+    about = probe(path, stream)
+    rate, channels = about["sample_rate"], about["channels"]
+    # fmt: off
+    command = [
+        "ffmpeg", "-nostdin", "-xerror", *_input(path), "-map", f"0:a:{stream}", "-vn", "-sn",
+        "-dn", "-f", "f32le", "-c:a", "pcm_f32le", "-ar", str(rate), "-ac", str(channels),
+        "-fs", str(room), "pipe:1",
+    ]
+    # fmt: on
+    patience = _PATIENCE + _PATIENCE_PER_MB * Path(path).stat().st_size / 1e6
+    done = _run(path, command, patience, stdout=file, stderr=subprocess.PIPE)
+    seconds = file.seek(0, 2) / (4 * channels * rate)
+    if done.returncode or _DAMAGE.search(done.stderr.decode(errors="replace")):
+        raise SepkitError(
+            f"{path}: damaged or not decodable, ffmpeg says: {_told(path, done.stderr)}; export it again"
+        )
+    if about["seconds"] and seconds < about["seconds"] - _SHORT:
+        raise SepkitError(
+            f"{path}: cut off or damaged, {seconds:.2f} of {about['seconds']:.2f} s could be "
+            "decoded; copy or export it again"
+        )
+    return about
+
+
+def _input(path):
+    return ["-v", "error", "-format_whitelist", ",".join(_DEMUXERS), "-i", f"file:{path}"]
+
+
+def _run(path, command, seconds, **options):
+    try:
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, timeout=seconds, check=False, **options
+        )
+    except subprocess.TimeoutExpired:
+        raise SepkitError(
+            f"{path}: ffmpeg took more than {seconds:.0f} s; convert it to WAV or FLAC first"
+        ) from None
+    except OSError as error:
+        raise SepkitError(f"{path}: ffmpeg cannot be run ({error.strerror}); {REMEDY}") from None
+
+
+def _told(path, stderr):
+    """The first line of ffmpeg's complaint, without the name of its part."""
+    text = stderr.decode(errors="replace").replace(f"file:{path}: ", "")
+    lines = text.strip().splitlines()
+    return re.sub(r"^\[[^]]*\] *", "", lines[0])[:200] if lines else ""

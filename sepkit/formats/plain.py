@@ -1,0 +1,50 @@
+"""Files that libsndfile reads from any sample on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+
+class Forwards(soundfile.SoundFile):
+    """A file that is read onwards only.
+
+    soundfile seeks after each reading, which costs time, and decoders their past.
+    """
+
+    def seekable(self):
+        return False
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A file whose parts libsndfile reads directly.
+
+    Attributes
+    ----------
+    path : Path
+    samples : int
+    short : bool
+        Whether the samples are integers of 16 bits.
+    latest : int or None
+        The last sample that may be sought: libsndfile misses those in the last page of an Ogg
+        Vorbis file.
+    """
+
+    path: Path
+    samples: int
+    short: bool = False
+    latest: int | None = None
+
+    def read(self, start, frames):
+        """Samples as float32, (frames, channels)."""
+        begin = start if self.latest is None else min(start, self.latest)
+        dtype = (
+            "int16" if self.short else "float32"
+        )  # converted here: the same in a third of the time
+        with Forwards(str(self.path)) as file:
+            if begin:
+                file.seek(begin)
+            data = file.read(frames + start - begin, dtype=dtype, always_2d=True)[start - begin :]
+        return np.multiply(data, np.float32(1 / 32768), dtype=np.float32) if self.short else data
