@@ -19,6 +19,7 @@ import torch
 from . import blind, models
 from .device import resolve_device
 from .errors import SepkitError, unknown
+from .files import digest
 from .masks import KINDS
 from .models.downloads import manifest
 from .models.precision import runner
@@ -138,18 +139,25 @@ class ModelSeparator(Separator):
     @cached_property
     def weights(self):
         """The first 16 digits of the SHA-256 of all weights."""
-        digest = hashlib.sha256()
+        sha256 = hashlib.sha256()
         for net in self.nets:
             for key, value in net.state_dict().items():
-                digest.update(f"{net.targets} {key}".encode())
-                digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
+                sha256.update(f"{net.targets} {key}".encode())
+                sha256.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return sha256.hexdigest()[:16]
+
+    @property
+    def _settings(self):
+        """A digest of what the networks are built with: not all of it shows in the weights."""
+        made = [[type(net).__name__, getattr(net, "settings", None)] for net in self.nets]
+        return digest(made)[:16]
 
     def describe(self):
         filtering = {"niter": self.niter, "softmask": self.softmask, "frames_per_window": self.frames_per_window}
         cautions = sorted({net.caution for net in self.nets if getattr(net, "caution", None)})
         return {
-            **super().describe(), "weights": self.weights, "targets": list(self.targets),
+            **super().describe(), "weights": self.weights, "settings": self._settings,
+            "targets": list(self.targets),
             **(filtering if self.spectral else {}), **({"precision": self.precision} if self.precision else {}),
             **({"caution": "; ".join(cautions)} if cautions else {}),
         }  # fmt: skip

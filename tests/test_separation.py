@@ -204,6 +204,21 @@ def test_a_description_changes_with_whatever_changes_the_estimates():
     assert described[0] == ModelSeparator(scales(vocals=0.5), device="cpu").describe()
 
 
+def test_a_description_changes_with_settings_that_leave_no_trace_in_the_weights():
+    """BSRNN's windows: the same weights, other estimates."""
+    build = dict(features=8, hidden=8, layers=1, mlp=8, split=[[4000, 500]], n_fft=256, hop=128)
+    described, estimates = [], []
+    for window_hop in (0.25, 0.4):
+        torch.manual_seed(0)
+        build.update(sample_rate=RATE, window=0.5, window_hop=window_hop)
+        network = models.build("bsrnn", **build)
+        separator = ModelSeparator(network, device="cpu")
+        described.append(separator.describe())
+        estimates.append(separator.separate(noise(2)))
+    assert described[0]["weights"] == described[1]["weights"] and described[0] != described[1]
+    assert not torch.equal(*(estimate["vocals"] for estimate in estimates))
+
+
 # --- get
 
 

@@ -12,7 +12,6 @@ import torch
 
 from sepkit import audio, training, training_run
 from sepkit.errors import SepkitError
-from sepkit.training import train
 
 from .training_tools import FULL, QUICK, RATE, TINY, Stopped, assert_same_run, crash, rows, run, songs, stop_after, tiny
 

@@ -6,11 +6,13 @@ objects by non-negative matrix factorization", Nature 1999; for music Smaragdis 
 Brown, WASPAA 2003. scikit-learn computes it. Chapter 03 uses it.
 """
 
+import hashlib
 import warnings
 
 import torch
 
 from ..errors import SepkitError
+from ..files import digest
 from ..stft import STFT
 from ..streaming import share_remainder
 from .assignment import ComponentSeparator
@@ -229,8 +231,13 @@ class SupervisedNMFSeparator(MaskSeparator):
         return {name: learnt.get(name, silent) for name in references}
 
     def describe(self):
-        source = "given" if self.dictionaries else "learnt from the true stems of each mixture: an oracle"
-        return {**super().describe(), **self.settings, "dictionaries": source}
+        facts = {**super().describe(), **self.settings}
+        if not self.dictionaries:
+            told = "learnt from the true stems of each mixture: an oracle"
+            return {**facts, "dictionaries": told}
+        given = self.dictionaries.items()
+        known = {name: hashlib.sha256(x.contiguous().numpy()).hexdigest() for name, x in given}
+        return {**facts, "dictionaries": "given", "spectra": digest(list(known.items()))}
 
 
 def _normalised(magnitude, name):

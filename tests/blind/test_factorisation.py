@@ -87,6 +87,9 @@ def test_supervised_nmf_separates_with_dictionaries_from_other_recordings():
         assert sdr(stem, estimates[name]) > 15 and sdr(stem, mixture) < 6
     exchanged = get("nmf-supervised", dictionaries={"high": dictionaries["low"], "low": dictionaries["high"]}, **OPTIONS)
     torch.testing.assert_close(exchanged.separate(mixture)["low"], estimates["high"], rtol=0, atol=1e-3)
+    louder = {**dictionaries, "low": dictionaries["low"] * 1.001}  # as little is another separator
+    other = get("nmf-supervised", dictionaries=louder, sample_rate=RATE, **OPTIONS)
+    assert other.describe() != separator.describe()
 
 
 def test_without_dictionaries_supervised_nmf_is_an_oracle_and_says_so():
