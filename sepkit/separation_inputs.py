@@ -56,8 +56,9 @@ def _matches(path):
 def _below(folder):
     found = list(_walk(folder, set()))
     if not found:
-        suffixes = ", ".join(audio.SUFFIXES)
-        raise SepkitError(f"{folder}: no audio in this folder or below; {suffixes} can be read")
+        raise SepkitError(
+            f"{folder}: no audio in this folder or below (readable: {audio.READABLE})"
+        )
     return found
 
 
