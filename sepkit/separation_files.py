@@ -14,7 +14,7 @@ from .files import free_bytes
 from .separation_inputs import RECORD, output_folders
 from .separation_record import describe, earlier_stems, finished, write_record
 from .streaming import CHUNK, OVERLAP, bridging, stream, warn
-from .temporary import Temporary
+from .temporary import Temporary, sweep_once
 
 #: Bytes of a sample: at most, or for lossy formats roughly.
 _BYTES = {
@@ -92,6 +92,7 @@ def separate_file(
         clip=clip, start=start, duration=duration, chunk=chunk, overlap=overlap,
     )  # fmt: skip
     try:
+        sweep_once(folder.parent)  # also where there is nothing to write
         stems = _Stems(recording, separator, folder, decisive, overwrite)
         if reuse and (there := finished(folder, stems.made)):
             return there
@@ -172,7 +173,7 @@ class _Stems:
         targets = options["targets"]
         targets = [targets] if isinstance(targets, str) else targets
         _, subtype = output_format(
-            folder / f"stem{suffix}", options["subtype"], options["bitrate"], recording.sample_rate
+            folder / f"*{suffix}", options["subtype"], options["bitrate"], recording.sample_rate
         )
         self.recording, self.folder, self.suffix, self.device = (
             recording,

@@ -44,7 +44,7 @@ class Temporary:
 
     def __init__(self, final, folder=False):
         final = Path(final)
-        _sweep_once(final.parent)
+        sweep_once(final.parent)
         self.path = self._lock = None
         while self._lock is None:  # in between, another process may have swept it away
             self._make(final, folder)
@@ -93,7 +93,7 @@ class Temporary:
             self._lock = None
 
 
-def _sweep_once(folder):
+def sweep_once(folder):
     """`sweep`, at the first call for this folder in this process."""
     where = os.path.abspath(folder)
     if where not in _swept:
