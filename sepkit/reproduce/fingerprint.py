@@ -6,9 +6,9 @@ from importlib import metadata
 from pathlib import Path
 
 from ..datasets import DATASETS, data_set_name
-from ..datasets.folders import SUFFIXES
 from ..datasets.musdb18 import SUFFIX
 from ..files import data_root, digest, identity, read_json, shipped
+from ..formats import SUFFIXES
 
 #: What comes with sepkit and is read by chapters; ``budgets.json`` only says how long they take.
 SHIPPED = ("reported", "checkpoints", "experiments", "weights.json")
