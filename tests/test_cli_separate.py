@@ -85,7 +85,7 @@ def test_the_same_call_goes_on_where_the_first_stopped(albums, tmp_path):
     (["--bitrate", "192"], "bit rate 192: only .mp3 takes one, not .wav"), (["--ext", "mp3", "--bitrate", "100"], "choose from 32, 40"),
     (["--name", "{title}"], "unknown field of --name 'title': choose from stem, parent, ext, model, index"),
     (["--name", "../{stem}"], "expected a folder below the output folder"), (["none*.wav"], "none*.wav: no file matches this pattern"),
-    (["empty"], "empty: no audio in this folder or below; "),
+    (["empty"], "empty: no audio in this folder or below (readable: WAV"),
 ])  # fmt: skip
 def test_mistakes_are_one_line_before_any_work(albums, tmp_path, options, expected):
     (tmp_path / "empty").mkdir()

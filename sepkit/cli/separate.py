@@ -141,8 +141,8 @@ def separate(
         "clip": clip, "overwrite": overwrite, "reuse": True, "notice": note,
     }  # fmt: skip
     failed = False
-    for number, (path, folder) in enumerate(folders.items(), 1):
-        title = f"{number}/{len(folders)} {path.name}" if len(folders) > 1 else path.name
+    for position, (path, folder) in enumerate(folders.items(), 1):
+        title = f"{position}/{len(folders)} {path.name}" if len(folders) > 1 else path.name
         try:
             with progress(title) as update:
                 written = separation.separate_file(
