@@ -85,6 +85,27 @@ def read_json(path):
     return parse_json(text, path)
 
 
+def read_object(path, **kinds):
+    """A JSON file of ours that holds an object, such as a manifest.
+
+    Parameters
+    ----------
+    path : str or Path
+    **kinds
+        Name of an entry -> its type; one that is missing is an empty one.
+
+    Raises
+    ------
+    SepkitError
+        If the file is missing or broken, or holds something else.
+    """
+    content = read_json(path)
+    found = {name: content.get(name, kind()) for name, kind in kinds.items()} if isinstance(content, dict) else None
+    if found is None or not all(isinstance(found[name], kind) for name, kind in kinds.items()):
+        raise SepkitError(f"{path}: not a file that sepkit wrote ({', '.join(kinds) or 'an object'} expected); restore it or delete it")
+    return {**content, **found}
+
+
 def parse_json(text, source):
     """The value of a JSON text, which may be anybody's.
 

@@ -43,6 +43,19 @@ def plain_name(name, what, source):
     return name
 
 
+def plain_path(path, what, source):
+    """A path below a folder, such as ``train/a song``, if each part is a plain name; see `plain_name`.
+
+    Returns
+    -------
+    str
+        `path`, unchanged.
+    """
+    for part in path.split("/") if isinstance(path, str) else [path]:
+        plain_name(part, what, source)
+    return path
+
+
 def fault(name):
     """What keeps a name from being plain, in words; None if nothing does."""
     if not isinstance(name, str):

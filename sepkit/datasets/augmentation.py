@@ -19,7 +19,8 @@ from importlib import metadata
 from pathlib import Path
 
 from ..errors import SepkitError
-from ..files import commit, free_bytes, read_json, write_json
+from ..files import commit, free_bytes, read_json, read_object, write_json
+from ..names import plain_path
 from ..threads import in_threads
 from . import SPLITS, _choose, _locate, _open, _songs
 from .band.rendering import only_one, render_all
@@ -211,7 +212,7 @@ def _same(out, settings, songs):
         return
     if not _any_version(out):
         return  # an earlier call has failed before anything was made
-    before = read_json(out / MANIFEST)
+    before = _read_manifest(out)
     changed = [f"{_show(before['settings'].get(key))}, now {_show(value)}" for key, value in settings.items()
                if before["settings"].get(key) != value]  # fmt: skip
     if changed:
@@ -235,7 +236,7 @@ def _discard(out, jobs, songs, say):
     """
     if not (out / MANIFEST).is_file():
         return
-    before = read_json(out / MANIFEST)["songs"]
+    before = _read_manifest(out)["songs"]
     if any(len(sound) == _OLD for sound in before.values()):
         say(
             f"augment: {out} was made before songs were recorded by all their bytes; "
@@ -261,9 +262,19 @@ def _sweep(out, songs):
         for leftover in (out / split).glob(f"{PART}*"):
             shutil.rmtree(leftover)
     if (out / MANIFEST).is_file() and not _any_version(out):
-        for name in set(read_json(out / MANIFEST)["songs"]) - set(songs):
+        for name in set(_read_manifest(out)["songs"]) - set(songs):
             place = out / name
             shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+
+
+def _read_manifest(out):
+    """The manifest, whose songs may name what is removed: so each must lie in this folder."""
+    manifest = read_object(out / MANIFEST, settings=dict, songs=dict)
+    for name, sound in manifest["songs"].items():
+        plain_path(name, "song", out / MANIFEST)
+        if name.partition("/")[0] not in SPLITS or name.count("/") != 1 or not isinstance(sound, str):
+            raise SepkitError(f"{out / MANIFEST}: {name!r} is no song of this folder; restore the file or delete the folder")
+    return manifest
 
 
 def _write_manifest(out, settings, songs, versions, complete):

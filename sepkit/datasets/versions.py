@@ -15,7 +15,8 @@ import numpy as np
 import soundfile
 
 from ..errors import SepkitError, unknown
-from ..files import identity, read_json, write_json
+from ..files import identity, read_object, write_json
+from ..names import plain_name
 from . import _open, stretching
 
 #: In the folder of a version: what was done to which song, and the files that belong to it.
@@ -107,7 +108,10 @@ def make_version(folder, song, change):
 
 def is_complete(folder):
     """Whether a version's folder holds all its files."""
-    return (folder / FACTS).is_file() and all((folder / name).is_file() for name in read_json(folder / FACTS)["files"])
+    if not (folder / FACTS).is_file():
+        return False
+    files = read_object(folder / FACTS, files=list)["files"]
+    return bool(files) and all((folder / plain_name(name, "file", folder / FACTS)).is_file() for name in files)
 
 
 def _closeness(mixture, total):

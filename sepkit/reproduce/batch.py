@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..errors import SepkitError, unknown
-from ..files import provenance, read_json, repo_root, write_json
+from ..files import provenance, read_json, read_object, repo_root, write_json
 from ..kinds import SEED, checked, place
 from .fingerprint import data_digest, fingerprint
 from .worker import Worker
@@ -159,7 +159,15 @@ def failures(entries, out=""):
 def load_manifest(out):
     """The manifest of an output folder; an empty one when there is none."""
     path = Path(out) / "manifest.json"
-    return read_json(path) if path.is_file() else {"chapters": {}}
+    if not path.is_file():
+        return {"chapters": {}}
+    manifest = read_object(path, chapters=dict)
+    for name, entry in manifest["chapters"].items():
+        known = entry if isinstance(entry, dict) else {}
+        texts = [known.get(key) for key in ("status", "profile")] + [known.get("error", "")] * (known.get("status") != "done")
+        if not all(isinstance(text, str) for text in texts) or not isinstance(known.get("parameters"), dict):
+            raise SepkitError(f"{path}: the entry of chapter {name!r} is not one that sepkit wrote; delete the file")
+    return manifest
 
 
 def folder_lock(out, name):

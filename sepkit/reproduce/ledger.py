@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import SepkitError
-from ..files import read_json
+from ..files import read_object
 from .reported import METRICS, Reported, load_reported
 from .tables import Row, Table
 
@@ -56,9 +56,9 @@ def load_measured(folder):
 
     found = {path.stem: load_scores(path) for path in sorted(Path(folder).glob("*.json"))}
     manifest = Path(folder).parent / "manifest.json"
-    ran = read_json(manifest)["chapters"] if manifest.is_file() else {}
+    ran = read_object(manifest, chapters=dict)["chapters"] if manifest.is_file() else {}
     for chapter, scores in found.items():
-        on_band = chapter in ran and ran[chapter]["parameters"]["data"] == "band"
+        on_band = chapter in ran and ran[chapter].get("parameters", {}).get("data") == "band"
         for score in scores if on_band else ():
             if score.dataset in DATA_SETS.values():
                 raise SepkitError(

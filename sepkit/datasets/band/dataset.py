@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import SepkitError, unknown
-from ...files import data_root, free_bytes, read_json, write_json
+from ...files import data_root, free_bytes, read_json, read_object, write_json
+from ...names import plain_path
 from ...kinds import SEED, Number, checked, place
 from .genres import GENRES
 from .knobs import Knobs
@@ -144,11 +145,11 @@ def _is_whole(folder, preset):
 
     if not (folder / MANIFEST).is_file():
         return False
-    manifest = read_json(folder / MANIFEST)
-    songs = manifest.get("songs", {})
+    manifest = _read_manifest(folder)
+    songs = manifest["songs"]
     return (
         bool(manifest.get("complete"))
-        and manifest.get("settings", {}).get("version") == VERSION
+        and manifest["settings"].get("version") == VERSION
         and len(songs) >= preset["train"] + preset["test"]
         and all(is_complete(folder / name) for name in songs)
     )
@@ -205,7 +206,7 @@ def _same_settings(root, settings):
         if any(any((root / split).glob("[!.]*")) for split in ("train", "test")):
             raise SepkitError(f"{root}: holds songs but no {MANIFEST}; choose an empty folder")
         return
-    before = read_json(root / MANIFEST).get("settings", {})
+    before = _read_manifest(root)["settings"]
     changed = [f"{k} {before.get(k)!r}, now {v!r}" for k, v in settings.items() if k != "speech" and before.get(k) != v]
     if changed:
         raise SepkitError(f"{root}: was rendered with {'; '.join(changed)}; choose another folder or delete this one")
@@ -242,10 +243,17 @@ def _speech_settings(speech):
     return dict(speech or {})
 
 
+def _read_manifest(root):
+    manifest = read_object(root / MANIFEST, settings=dict, songs=dict)
+    for name in manifest["songs"]:
+        plain_path(name, "song", root / MANIFEST)
+    return manifest
+
+
 def _write_manifest(root, settings, plans, complete):
     from ... import __version__
 
-    before = read_json(root / MANIFEST).get("songs", {}) if (root / MANIFEST).is_file() else {}
+    before = _read_manifest(root)["songs"] if (root / MANIFEST).is_file() else {}
     songs = {name: facts for name, facts in before.items() if (root / name).is_dir()}
     for plan in plans if complete else []:
         songs[f"{plan.split}/{plan.name}"] = read_json(root / plan.split / plan.name / "song.json")

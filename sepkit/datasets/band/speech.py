@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import SepkitError, unknown
-from ...files import atomic_path, read_json, write_json
+from ...files import atomic_path, read_object, write_json
 from ...kinds import SEED, Number, checked
 from ...processes import run_jobs
 from . import voice
@@ -232,11 +232,11 @@ def _known(folder, settings):
     """The speakers that earlier calls rendered here with the same settings, and whether the last one came to its end."""
     if not (folder / MANIFEST).is_file():
         return {}, False
-    before = read_json(folder / MANIFEST)
+    before = read_object(folder / MANIFEST, speakers=dict)
     changed = [f"{key} {before.get(key)!r}, now {settings[key]!r}" for key in _FIXED if before.get(key) != settings[key]]
     if changed:
         raise SepkitError(f"{folder}: was rendered with {'; '.join(changed)}; choose another folder or delete this one")
-    return before.get("speakers", {}), bool(before.get("complete"))
+    return before["speakers"], bool(before.get("complete"))
 
 
 def _facts(speaker):
