@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..errors import SepkitError, unknown
-from ..files import provenance, read_json, read_object, repo_root, write_json
+from ..files import identity, provenance, read_json, read_object, repo_root, write_json
 from ..kinds import SEED, checked, place
 from .fingerprint import data_digest, fingerprint
 from .worker import Worker
@@ -271,6 +271,8 @@ class _Batch:
         parameters = {key: value for key, value in self.parameters.items() if key != "out_dir"}
         entry = {**outcome, "profile": parameters["profile"], "parameters": parameters}
         entry |= {"fingerprint": mark["fingerprint"], "hashes": mark, "provenance": self.provenance}
+        if entry.get("results"):
+            entry["results_sha256"] = identity(self.out / entry["results"])
         add_to_manifest(self.out, {name: entry})
         self.entries[name] = entry
         self.notify(name, outcome["status"], entry)
@@ -278,4 +280,9 @@ class _Batch:
     def _is_current(self, entry, mark):
         if not entry or entry["status"] != "done" or entry["fingerprint"] != mark["fingerprint"]:
             return False
-        return all((self.out / entry[key]).is_file() for key in ("executed", "results") if entry.get(key))
+        files = {key: self.out / entry[key] for key in ("executed", "results") if entry.get(key)}
+        if not all(path.is_file() for path in files.values()):
+            return False
+        # Somebody may have run the chapter by hand, with other parameters and into this folder.
+        recorded = entry.get("results_sha256")  # none by older versions
+        return recorded is None or identity(files["results"]) == recorded

@@ -150,6 +150,18 @@ def test_a_second_look_reads_no_audio_and_no_checkpoint(course, monkeypatch):
     assert read == []
 
 
+def test_a_chapter_whose_results_are_no_longer_its_own_runs_again(course):
+    def ran():
+        events = []
+        batch.run(["01"], **course, notify=lambda name, event, details: events.append(event))
+        return "cell" in events
+
+    assert ran() and not ran()
+    results = course["out"] / "results" / "01_one.json"
+    results.write_text(results.read_text().replace("smoke", "paper"))
+    assert ran() and json.loads(results.read_text())["profile"] == "smoke" and not ran()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
