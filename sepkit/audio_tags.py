@@ -1,8 +1,9 @@
 """Title, artist, album and the like: read from one file, to be written into others."""
 
-import os
-
 import soundfile
+
+from .formats import ffmpeg
+from .formats.plain import soundfile_name
 
 #: libsndfile's names and ID3's of what is carried over. Comments are not: they hold what was
 #: true of one file only, such as iTunes' loudness; nor are pictures, which libsndfile drops.
@@ -15,18 +16,13 @@ TAGS = (*FRAMES, "license")
 LONGEST = 1000
 
 
-def soundfile_name(path):
-    """A path as soundfile takes it, also where its bytes are no UTF-8."""
-    return str(path) if os.name == "nt" else os.fsencode(path)
-
-
 def read_tags(path):
-    """{tag: text} of a file that libsndfile can read; empty where there are none."""
+    """{tag: text} of a file; empty where there are none."""
     try:
         with soundfile.SoundFile(soundfile_name(path)) as file:
             found = file.copy_metadata()
-    except (soundfile.LibsndfileError, OSError):  # what is wrong with it, reading it will say
-        return {}
+    except (soundfile.LibsndfileError, OSError):  # not one of libsndfile's formats
+        found = ffmpeg.tags(path)
     texts = {tag: found.get(tag, "").strip() for tag in TAGS}
     return {tag: text for tag, text in texts.items() if 0 < len(text) <= LONGEST}
 

@@ -8,9 +8,10 @@ import soundfile
 import torch
 
 from .audio_stamps import remove_stamps
-from .audio_tags import id3, soundfile_name
+from .audio_tags import id3
 from .errors import SepkitError, unknown
 from .files import atomic_path
+from .formats.plain import soundfile_name
 
 #: suffix -> (soundfile format, the subtypes that it can hold, the default first)
 FORMATS = {

@@ -174,3 +174,12 @@ def test_a_file_that_lost_samples_on_closing_does_not_get_its_name(tmp_path, mon
             out.write(np.asarray(noise(samples=30_000)))
     monkeypatch.undo()
     assert not list(tmp_path.iterdir())
+
+
+@needs_ffmpeg
+def test_tags_of_what_only_ffmpeg_reads(tmp_path):
+    audio.write(tmp_path / "x.wav", noise(samples=44100), 44100)
+    metadata = [part for tag, text in (("title", "Größe 日本"), ("artist", "A"), ("track", "3/12"), ("comment", "no")) for part in ("-metadata", f"{tag}={text}")]
+    command = ["ffmpeg", "-v", "error", "-i", str(tmp_path / "x.wav"), *metadata, str(tmp_path / "x.m4a")]
+    subprocess.run(command, check=True)
+    assert read_tags(tmp_path / "x.m4a") == {"title": "Größe 日本", "artist": "A", "tracknumber": "3/12"}

@@ -285,6 +285,7 @@ def test_a_bit_depth_and_a_bit_rate_are_what_the_stems_have(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="such names do not exist there")
 @pytest.mark.parametrize("name", [
     "100% %s {stem}", "it's \"so\"", "a\nb\tc", "trailing. .", "con", "-x", "a" * 251, "日本" * 41, "e\u0301", "\\back",
+    os.fsdecode(b"\xff\xfe is no UTF-8"),
 ])  # fmt: skip
 def test_odd_names_are_names(tmp_path, name):
     write_song(tmp_path / "in.wav")

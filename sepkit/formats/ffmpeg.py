@@ -84,6 +84,21 @@ def probe(path, stream=0):
     }  # fmt: skip
 
 
+def tags(path):
+    """{"title", "artist", "tracknumber", ...} of a file; empty without ffmpeg or tags."""
+    if not installed():
+        return {}
+    command = ["ffprobe", *_input(path), "-of", "json", "-show_entries", "format_tags:stream_tags"]
+    try:
+        done = _run(path, command, _PATIENCE, capture_output=True)
+        answer = json.loads(done.stdout or b"{}")
+    except (SepkitError, ValueError):  # what is wrong with the file, reading it will say
+        return {}
+    parts = [*answer.get("streams", []), answer.get("format", {})]
+    found = {name.lower(): text for part in parts for name, text in part.get("tags", {}).items()}
+    return {"tracknumber" if name == "track" else name: text for name, text in found.items()}
+
+
 def decode(path, file, room, stream=0):
     """Write all samples of an audio stream into an open file, and return what `probe` says.
 

@@ -9,7 +9,7 @@ import soundfile
 from ..errors import SepkitError
 from . import NATIVE, READABLE, chunks, ffmpeg, flac, mpeg, ogg
 from .decoded import Decoded
-from .plain import Plain
+from .plain import Plain, soundfile_name
 
 #: Encodings whose parts libsndfile reads exactly.
 _DIRECT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM")
@@ -136,7 +136,7 @@ def _by_libsndfile(path, state, samples, floating=None):
 
 def _header(path):
     try:
-        return soundfile.info(str(path))
+        return soundfile.info(soundfile_name(path))
     except (soundfile.LibsndfileError, RuntimeError, OSError):
         return None
 

@@ -1,10 +1,16 @@
 """Files that libsndfile reads from any sample on."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
+
+
+def soundfile_name(path):
+    """A path as soundfile takes it, also where its bytes are no UTF-8."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
 
 
 class Forwards(soundfile.SoundFile):
@@ -43,7 +49,7 @@ class Plain:
         dtype = (
             "int16" if self.short else "float32"
         )  # converted here: the same in a third of the time
-        with Forwards(str(self.path)) as file:
+        with Forwards(soundfile_name(self.path)) as file:
             if begin:
                 file.seek(begin)
             data = file.read(frames + start - begin, dtype=dtype, always_2d=True)[start - begin :]
