@@ -26,12 +26,14 @@ from scipy.fft import next_fast_len
 from scipy.linalg.lapack import dpstrf
 
 from ..errors import SepkitError
-from .sdr import frame_samples, framewise_sdr, pair
+from .sdr import frame_samples, frame_sdr, pair
+from .signals import Signals
 
 TAPS = 512
 _BLOCK = 4096  # FFT length of the correlations
-_BLOCKS_AT_ONCE = 64
+_BLOCKS_AT_ONCE = 32
 _SMALLEST_PIVOT = 1e-13  # of the largest: below it Cholesky's answer is rounding error
+_SAMPLES_AT_ONCE = 1 << 18  # of frames that are read together
 
 
 def ffmpeg_available():
@@ -73,19 +75,14 @@ def bss_eval(references, estimates, sample_rate, window=1.0, hop=1.0):
     references, estimates = pair(references, estimates, double=False)
     if references.ndim != 3:
         raise SepkitError(f"bss_eval: expected (sources, channels, samples), got shape {tuple(references.shape)}")
-    references, estimates = (x.detach().cpu() if x.device.type == "mps" else x.detach() for x in (references, estimates))
-    size, step = frame_samples(sample_rate, window, hop)
-    sdr = framewise_sdr(references, estimates, sample_rate, window, hop)  # (J, frames); NaN where any source is silent
-    scored = (~sdr.isnan().all(0)).nonzero().flatten()
-    ratios = torch.full((3, *sdr.shape), torch.nan, dtype=torch.float64, device=sdr.device)
-    if not len(scored):
+    frame_samples(sample_rate, window, hop)  # complains, where it must, before the work
+    signals = Signals(*({str(k): x for k, x in enumerate(sources)} for sources in (references, estimates)))
+    correlations = Correlations()
+    for start in range(0, signals.samples, correlations.block):
+        correlations.add(signals.read(start, correlations.block + correlations.ahead))
+    sdr, silent, ratios = frame_by_frame(signals, sample_rate, window, hop, filters(signals, correlations))
+    if silent.any(0).any(0).all():
         _warn_of_silence(references, estimates)
-    else:
-        size = min(size, references.shape[-1])  # shorter audio is one frame
-        filters = [torch.fft.rfft(taps, _transform_length(size)) for taps in _filters(references, estimates)]
-        for frame in scored.tolist():  # one by one: a frame's spectra fit into a processor's cache
-            part = slice(frame * step, frame * step + size)
-            ratios[..., frame] = _ratios(references[..., part].double(), estimates[..., part].double(), *filters)
     return tuple(x.cpu().numpy() for x in (sdr, *ratios))
 
 
@@ -99,8 +96,53 @@ def _warn_of_silence(references, estimates):
         warnings.warn(f"bss_eval: {', '.join(silent)}; every score of this track is NaN", stacklevel=3)
 
 
-def _filters(references, estimates):
+def frame_by_frame(signals, sample_rate, window=1.0, hop=1.0, filters=None):
+    """All framewise ratios of a song, a few frames at a time.
+
+    Parameters
+    ----------
+    signals : Signals
+    sample_rate : int
+        In Hz.
+    window, hop : float
+        In seconds.
+    filters : optional
+        What `filters` returns; without them there is no ISR, SIR and SAR.
+
+    Returns
+    -------
+    sdr : (sources, frames)
+        NaN where any source is silent.
+    silent : bool (2, sources, frames)
+        Of references and estimates, by the rule of `sepkit.metrics.framewise_sdr`.
+    ratios : (3, sources, frames)
+        ISR, SIR, SAR.
+    """
+    size, step = frame_samples(sample_rate, window, hop)
+    size = min(size, signals.samples)  # shorter audio is one frame
+    count, together = 1 + (signals.samples - size) // step, max(1, (_SAMPLES_AT_ONCE - size) // step + 1)
+    spectra = None if filters is None else [torch.fft.rfft(taps, _transform_length(size)) for taps in filters]
+    parts = []
+    for first in range(0, count, together):
+        frames = min(together, count - first)
+        framed = signals.read(first * step, (frames - 1) * step + size).unfold(-1, size, step)  # (2, J, C, frames, size)
+        sdr, silent = frame_sdr(*framed)
+        left_out = silent.any(0).any(0)
+        ratios = torch.full((3, *sdr.shape), torch.nan, dtype=torch.float64, device=sdr.device)
+        for frame in () if spectra is None else (~left_out).nonzero().flatten().tolist():
+            ratios[..., frame] = _ratios(*framed[..., frame, :], *spectra)
+        parts.append((sdr.masked_fill(left_out, torch.nan), silent, ratios))
+    return tuple(torch.cat(part, -1) for part in zip(*parts))
+
+
+def filters(signals, correlations):
     """Least-squares filters from the references to every channel of the estimates.
+
+    Parameters
+    ----------
+    signals : Signals
+    correlations : Correlations
+        Of all its samples.
 
     Returns
     -------
@@ -109,10 +151,10 @@ def _filters(references, estimates):
     together : (J C, J C, TAPS)
         From all channels to all channels of the estimates.
     """
-    sources, channels, _ = references.shape
+    sources, channels = len(signals.names), signals.channels
     everything = sources * channels
-    auto, cross = _correlations(references.flatten(0, 1), estimates.flatten(0, 1))
-    kept = _telling(references.flatten(0, 1), auto)
+    auto, cross = correlations.at_lags()
+    kept = _telling(signals, auto)
     together = _fit(auto, cross, kept)
     if sources == 1:
         return together[None], together
@@ -123,38 +165,57 @@ def _filters(references, estimates):
     return torch.stack(alone), together
 
 
-def _correlations(x, y):
-    """Correlations of channels at lags 0 to TAPS - 1: sum over n of x_a(n) x_b(n + lag), and with y_b.
+class Correlations:
+    """Correlations of the references at lags 0 to TAPS - 1, with themselves and with the estimates.
 
-    x (A, T), y (B, T) -> (A, A, TAPS), (A, B, TAPS)
+    Of the channels x and y: the sum over n of x_a(n) x_b(n + lag), and of x_a(n) y_b(n + lag).
+    Parts are to start `block` samples apart, and to hold `ahead` samples more.
     """
-    length = _BLOCK - TAPS + 1  # of x in one FFT: what it meets in y fills the rest
-    samples = x.shape[-1]
-    count = -(-samples // length)
-    total = 0
-    for first in range(0, count, _BLOCKS_AT_ONCE):
-        blocks = min(_BLOCKS_AT_ONCE, count - first)
-        start, stop = first * length, (first + blocks) * length + TAPS - 1
-        pieces = []
-        for signal in (x, y):
-            part = signal[:, start:stop].double()
-            part = torch.nn.functional.pad(part, (0, stop - start - part.shape[-1]))
-            pieces.append(part.unfold(-1, _BLOCK, length))  # (A, blocks, BLOCK)
-        later = torch.fft.rfft(torch.cat(pieces))  # (A + B, blocks, F)
-        now = torch.fft.rfft(pieces[0][..., :length], _BLOCK)  # (A, blocks, F)
-        total = total + now.permute(2, 0, 1).conj() @ later.permute(2, 1, 0)  # (F, A, A + B)
-    lags = torch.fft.irfft(total.permute(1, 2, 0), _BLOCK)[..., :TAPS]
-    return lags[:, : len(x)], lags[:, len(x) :]
+
+    _length = _BLOCK - TAPS + 1  # of x in one FFT: what it meets in y fills the rest
+    block, ahead = _BLOCKS_AT_ONCE * _length, TAPS - 1
+
+    def __init__(self):
+        self._total = None
+
+    def add(self, part):
+        """Take a part (2, sources, channels, samples) into account; zeros follow the last."""
+        part = part[..., : self.block + self.ahead].flatten(1, 2)  # (2, K, samples)
+        blocks = min(_BLOCKS_AT_ONCE, -(-part.shape[-1] // self._length))
+        part = torch.nn.functional.pad(part, (0, max(0, blocks * self._length + TAPS - 1 - part.shape[-1])))
+        pieces = part.unfold(-1, _BLOCK, self._length)[:, :, :blocks]  # (2, K, blocks, BLOCK)
+        later = torch.fft.rfft(pieces).flatten(0, 1).permute(2, 1, 0).contiguous()  # (F, blocks, 2 K)
+        now = torch.fft.rfft(pieces[0, ..., : self._length], _BLOCK).permute(2, 0, 1).contiguous()  # (F, K, blocks)
+        if self._total is None:
+            self._total = later.new_zeros(len(later), now.shape[1], later.shape[2])
+        self._total.baddbmm_(now.conj(), later)
+
+    def at_lags(self):
+        """(K, K, TAPS), (K, K, TAPS)"""
+        lags = torch.fft.irfft(self._total.permute(1, 2, 0), _BLOCK)[..., :TAPS]
+        return lags[:, : len(lags)], lags[:, len(lags) :]
 
 
-def _telling(channels, auto):
-    """Those of the channels (K, T) that are neither silent nor equal to an earlier one."""
+def _telling(signals, auto):
+    """Those of all channels that are neither silent nor equal to an earlier one."""
     kept, energies = [], auto[..., 0].diagonal().tolist()
     for k, energy in enumerate(energies):
         alike = (other for other in kept if math.isclose(energy, energies[other], rel_tol=1e-9))
-        if energy > 0 and not any(torch.equal(channels[k], channels[other]) for other in alike):
+        if energy > 0 and not any(_equal(signals, k, other) for other in alike):
             kept.append(k)
     return kept
+
+
+def _equal(signals, *numbers):
+    """Whether two channels of the references, counted through all of them, are the same."""
+    sources = list(signals.references.values())
+    places = [divmod(number, signals.channels) for number in numbers]
+    for start in range(0, signals.samples, _SAMPLES_AT_ONCE):
+        frames = min(_SAMPLES_AT_ONCE, signals.samples - start)
+        one, other = (sources[source].read(start, frames)[channel] for source, channel in places)
+        if not torch.equal(one, other):
+            return False
+    return True
 
 
 def _fit(auto, cross, kept):
@@ -200,10 +261,20 @@ def _ratios(references, estimates, alone, together):
     """
     length = _transform_length(references.shape[-1])
     truth, estimate = (_half_spectrum(x, length) for x in (references, estimates))  # (J, C, F)
-    own = torch.einsum("jabf,jaf->jbf", alone, truth)  # what the estimate has of its reference, filtered
-    every = torch.einsum("abf,af->bf", together, truth.flatten(0, 1)).view_as(own)  # and of all references
+    own = torch.stack([_filtered(x, taps) for x, taps in zip(truth, alone)])  # what the estimate has of its reference
+    every = _filtered(truth.flatten(0, 1), together).view_as(own)  # and of all references
     pairs = (truth, own - truth), (own, every - own), (every, estimate - every)
     return torch.stack([20 * torch.log10(_norm(signal) / _norm(error)) for signal, error in pairs])
+
+
+def _filtered(spectra, filters):
+    """(A, F), (A, B, F) -> (B, F). One spectrum at a time stays in a processor's cache; einsum takes twice as long."""
+    results = torch.empty_like(filters[0])
+    for b, result in enumerate(results):
+        torch.mul(filters[0, b], spectra[0], out=result)
+        for spectrum, taps in zip(spectra[1:], filters[1:, b]):
+            result.addcmul_(taps, spectrum)
+    return results
 
 
 def _transform_length(size):

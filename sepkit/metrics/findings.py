@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 import torch
 
+from .products import Products
 from .sdr import silent_frames
+from .signals import Signals
 
 #: Below these shares of the energy a remainder counts as nothing: 16-bit rounding for
 #: references, and for mixtures an MP3 encoder.
 SAME_REFERENCE, SAME_MIXTURE = 1e-5, 1e-4
 #: Searched for delays: up to this much, in the loudest stretch of about so many samples.
 LONGEST_DELAY, STRETCH = 0.5, 1 << 20
-_BLOCK = 1 << 16  # samples in float64 at a time
 
 
 @dataclass(frozen=True)
@@ -74,52 +75,37 @@ def examine(references, estimates, sample_rate, mixture=None, track="", frames=N
         ``perfect frames``, ``alone``, ``collinear``, ``mixture``, ``mixed up``,
         ``shifted``, ``unrelated``, ``level``.
     """
-    products = _Products(references, estimates, mixture)
-    found = [*_silent(products)]
+    signals, silent = Signals(references, estimates, mixture), None
     if frames:
         settings = sample_rate, window, hop
-        silent = (torch.cat([silent_frames(x[None], *settings) for x in audios.values()]) for audios in (references, estimates))
-        found += _frames_left_out(list(references), *silent)
+        silent = torch.stack([
+            torch.cat([silent_frames(x[None], *settings) for x in audios.values()]) for audios in (references, estimates)
+        ])  # fmt: skip
+    return findings(Products(signals), sample_rate, track, frames or {}, silent)
+
+
+def findings(products, sample_rate, track="", frames=None, silent=None):
+    """`examine` of signals that were looked at before.
+
+    Parameters
+    ----------
+    products : Products
+    sample_rate, track
+        As for `examine`.
+    frames, silent
+        As `sepkit.metrics.scoring.Measured` has them.
+    """
+    found = [*_silent(products), *_cancelling(products)]
+    if frames:
+        found += _frames_left_out(products, silent)
         found += [*_perfect_frames(products, frames), *_alone(products, frames)]
     found += [*_perfect(products), *_collinear(products)]
     told = {stem for kind, stems, _ in found if kind in ("perfect", "silent") for stem in stems}
     for check in (_mixture, _mixed_up, _elsewhere(sample_rate), _level):
-        new = [finding for finding in check(products, mixture) if not told & set(finding[1])]
+        new = [finding for finding in check(products) if not told & set(finding[1])]
         found += new
         told |= {stem for _, stems, _ in new for stem in stems}  # one reason is enough
     return [Finding(kind, track, tuple(stems), text) for kind, stems, text in found]
-
-
-class _Products:
-    """Inner products between all channels of references, estimates and mixture, and what follows from them."""
-
-    def __init__(self, references, estimates, mixture):
-        self.names, self.references, self.estimates = list(references), references, estimates
-        self.channels = next(iter(references.values())).shape[0]
-        rows = [*references.values(), *estimates.values()]
-        samples = rows[0].shape[-1]
-        self.gram = 0  # (2 J C + C) square: references, estimates, mixture
-        for start in range(0, samples, _BLOCK):
-            parts = [x[..., start : start + _BLOCK].detach().cpu().double() for x in rows]
-            whole = sum(parts[: len(references)]) if mixture is None else mixture[..., start : start + _BLOCK].detach().cpu().double()
-            part = torch.cat([*parts, whole])
-            self.gram = self.gram + part @ part.T
-        count, c = len(self.names), self.channels
-        blocks = self.gram.unflatten(0, (-1, c)).unflatten(-1, (-1, c))  # (signal, channel, signal, channel)
-        joint = torch.einsum("icjc->ij", blocks)  # inner products over channels and time
-        self.energy = joint.diagonal()
-        scale = self.energy.clamp_min(1e-300).sqrt()
-        self.alike = joint / scale[:, None] / scale  # correlations, -1 to 1
-        self.s, self.e, self.m = range(count), range(count, 2 * count), 2 * count
-        self.joint = joint
-
-    def same(self, a, b):
-        """The share of a's energy that the best multiple of b leaves."""
-        return 1 - float(self.alike[a, b]) ** 2
-
-    def sounding(self):
-        """(name, reference, estimate) of the pairs in which neither is silent."""
-        return [(n, s, e) for n, s, e in zip(self.names, self.s, self.e) if self.energy[s] > 0 and self.energy[e] > 0]
 
 
 def _silent(products):
@@ -127,13 +113,24 @@ def _silent(products):
         for name, row in zip(products.names, rows):
             if products.energy[row] == 0:
                 yield "silent", (name,), (
-                    f"the {what} {name!r} is silent throughout, so no frame of this song counts for csdr, isr, sir, sar "
-                    "(BSSEval's rule), and its usdr means little; leave this stem out to score the others"
+                    f"the {what} {name!r} is silent throughout, so no frame of this song counts for csdr, isr, sir, sar (BSSEval's "
+                    f"rule){', and it has no usdr and si_sdr' * (what == 'reference')}; leave this stem out to score the others"
                 )  # fmt: skip
 
 
-def _frames_left_out(names, reference, estimate):
-    """`reference` and `estimate`: (stems, frames), true where silent."""
+def _cancelling(products):
+    for what, rows in (("reference", products.s), ("estimate", products.e)):
+        for name, row in zip(products.names, rows):
+            if products.cancelling[row]:
+                yield "cancelling", (name,), (
+                    f"the channels of the {what} {name!r} add up to zero (one is the other inverted), which BSSEval takes for silence: "
+                    "csdr, isr, sir and sar of this song are nan; usdr and si_sdr hold. Score one channel alone, or leave this stem out"
+                )  # fmt: skip
+
+
+def _frames_left_out(products, silent):
+    """`silent`: (2, stems, frames), of references and estimates."""
+    names, (reference, estimate) = products.names, silent
     left_out = (reference | estimate).any(0)
     count, total = int(left_out.sum()), left_out.numel()
     causes = [
@@ -169,11 +166,12 @@ def _alone(products, frames):
 
 
 def _perfect(products):
-    for name, row, _ in products.sounding():
-        if torch.equal(products.references[name], products.estimates[name]):
+    for name, *_ in products.sounding():
+        index = products.names.index(name)
+        if products.equal[index]:
             yield "perfect", (name,), (
-                f"the estimate {name!r} is its reference, sample for sample: its scores are infinite (museval prints nan); "
-                "was the true stem handed in as the estimate?"
+                f"the estimate {name!r} is its reference, sample for sample: its csdr and si_sdr are infinite (museval prints nan), its "
+                f"usdr is as high as the constant in it allows, {products.usdr(index):.2f} dB; was the true stem handed in as the estimate?"
             )  # fmt: skip
 
 
@@ -214,7 +212,7 @@ def _channels(rows, c):
     return [row * c + channel for row in rows for channel in range(c)]
 
 
-def _mixture(products, mixture):
+def _mixture(products):
     for name, s, e in products.sounding():
         if products.same(e, products.m) < SAME_MIXTURE and products.same(s, products.m) > 10 * SAME_MIXTURE:
             gain = float(products.joint[e, products.m] / products.energy[products.m])
@@ -227,7 +225,7 @@ def _mixture(products, mixture):
             )  # fmt: skip
 
 
-def _mixed_up(products, mixture):
+def _mixed_up(products):
     """Estimates that each resemble the reference of another one; only a true exchange counts."""
     pairs = products.sounding()
     if len(pairs) < 2:
@@ -246,12 +244,13 @@ def _mixed_up(products, mixture):
 def _elsewhere(sample_rate):
     """The check for estimates that start too late or early, or belong to another song."""
 
-    def check(products, mixture):
+    def check(products):
         for name, s, e in products.sounding():
             here = float(products.alike[s, e]) ** 2
             if here > 0.5:
                 continue
-            delay, there = _delay(products.references[name], products.estimates[name], sample_rate)
+            signals = products.signals
+            delay, there = _delay(signals.references[name].read, signals.estimates[name].read, signals.samples, sample_rate)
             if there > max(0.5, 2 * here):
                 late = "late" if delay > 0 else "early"
                 yield "shifted", (name,), (
@@ -259,8 +258,7 @@ def _elsewhere(sample_rate):
                     "every score; cut or pad its beginning (MP3 encoders add such delays)"
                 )  # fmt: skip
             elif max(here, there) < 0.05 and float(products.alike[e, products.m]) ** 2 < 0.05:
-                whole = sum(products.references.values()) if mixture is None else mixture
-                if _delay(whole, products.estimates[name], sample_rate)[1] < 0.05:
+                if _delay(signals.mixture, signals.estimates[name].read, signals.samples, sample_rate)[1] < 0.05:
                     yield "unrelated", (name,), (
                         f"the estimate {name!r} resembles neither its reference nor the mixture; is it of another song?"
                     )  # fmt: skip
@@ -268,12 +266,14 @@ def _elsewhere(sample_rate):
     return check
 
 
-def _delay(reference, estimate, sample_rate):
-    """(delay of the estimate in samples, squared correlation there), over the loudest stretch."""
-    longest, size = int(LONGEST_DELAY * sample_rate), min(STRETCH, reference.shape[-1])
-    loud = reference.square().sum(0).unfold(-1, size, max(1, size // 2)).sum(-1)
-    start = int(loud.argmax()) * max(1, size // 2)
-    s, e = (x[..., start : start + size].detach().cpu().float() for x in (reference, estimate))
+def _delay(reference, estimate, samples, sample_rate):
+    """(delay of the estimate in samples, squared correlation there), over the loudest stretch of signals read by these functions."""
+    longest, size = int(LONGEST_DELAY * sample_rate), min(STRETCH, samples)
+    step = max(1, size // 2)
+    halves = [float(reference(start, step).square().sum()) for start in range(0, samples - step + 1, step)]
+    pairs = [sum(both) for both in zip(halves, halves[1:])][: (samples - size) // step + 1]
+    start = step * max(range(len(pairs)), key=pairs.__getitem__, default=0)
+    s, e = (read(start, size).detach().cpu().float() for read in (reference, estimate))
     n = 2 * size
     cross = torch.fft.irfft((torch.fft.rfft(e, n) * torch.fft.rfft(s, n).conj()).sum(0), n)  # at lag k: sum e[t + k] s[t]
     lags = torch.cat([cross[: longest + 1], cross[-longest:]]) if size > longest else cross
@@ -283,7 +283,7 @@ def _delay(reference, estimate, sample_rate):
     return delay, float(lags[best]) ** 2 / energy if energy else 0.0
 
 
-def _level(products, mixture):
+def _level(products):
     for name, s, e in products.sounding():
         gain = float(products.joint[s, e] / products.energy[e])
         scaled = -10 * math.log10(max(products.same(s, e), 1e-12))

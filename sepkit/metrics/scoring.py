@@ -1,13 +1,16 @@
 """All metrics of one track at once: references and estimates in, values with their cards out. Chapter 02 uses it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 
 from ..errors import SepkitError, unknown
-from .bsseval import bss_eval
+from .bsseval import Correlations, filters, frame_by_frame
+from .products import Products
 from .scores import DEFAULT_METRICS, FILTERED, METRICS, card_for, median
-from .sdr import framewise_sdr, pair, si_sdr, usdr
+from .sdr import frame_samples, pair
+from .signals import Signals
 
 
 def score_track(references, estimates, sample_rate, metrics=DEFAULT_METRICS, window=1.0, hop=1.0, frames=None):
@@ -39,31 +42,73 @@ def score_track(references, estimates, sample_rate, metrics=DEFAULT_METRICS, win
         For an estimate without reference, signals that do not fit together (naming
         the target), unknown metrics, and as the metrics raise.
     """
+    check_metrics(metrics)
+    targets = _paired(references, estimates)
+    fitted = {name: _named(name, pair, references[name], estimates[name], double=False) for name in targets}  # views, if they can be
+    _check_shapes(fitted)
+    signals = Signals(*({name: both[which] for name, both in fitted.items()} for which in (0, 1)))
+    measured = measure(signals, sample_rate, metrics, window, hop)
+    if frames is not None:
+        frames.update(measured.frames)
+    return measured.rows(metrics, window, hop)
+
+
+@dataclass
+class Measured:
+    """What was found about the signals of one song.
+
+    `frames` holds {metric: (targets, frames)} of the framewise metrics, `silent` which frames
+    of references and estimates are silent, (2, targets, frames); both are empty without such metrics.
+    """
+
+    products: Products
+    frames: dict = field(default_factory=dict)
+    silent: torch.Tensor | None = None
+
+    def rows(self, metrics, window=1.0, hop=1.0):
+        """(target, metric, value, MetricCard) for each target and metric."""
+        names = self.products.names
+        cards = {metric: card_for(metric, names, window, hop) for metric in metrics}
+        return [(name, metric, self._value(index, metric), cards[metric]) for index, name in enumerate(names) for metric in metrics]
+
+    def _value(self, index, metric):
+        if metric in self.frames:
+            return median(self.frames[metric][index])
+        return getattr(self.products, metric)(index)
+
+
+def measure(signals, sample_rate, metrics=DEFAULT_METRICS, window=1.0, hop=1.0):
+    """All that metrics and findings need of a song, in two passes over its signals.
+
+    Parameters
+    ----------
+    signals : Signals
+    sample_rate, metrics, window, hop
+        As for `score_track`.
+
+    Returns
+    -------
+    Measured
+    """
+    frame_samples(sample_rate, window, hop)  # complains, where it must, before the work
+    filtered, framewise = set(metrics) & set(FILTERED), set(metrics) & {"csdr", *FILTERED}
+    correlations = Correlations() if filtered else None
+    measured = Measured(Products(signals, correlations))
+    if framewise:
+        fits = filters(signals, correlations) if filtered else None
+        sdr, measured.silent, ratios = frame_by_frame(signals, sample_rate, window, hop, fits)
+        values = dict(zip(("csdr", *FILTERED), (sdr, *ratios)))
+        measured.frames = {metric: x for metric, x in values.items() if metric in framewise or (metric in FILTERED and filtered)}
+    return measured
+
+
+def check_metrics(metrics):
+    """Raise a `SepkitError` unless there is a metric, and all are known."""
+    if not metrics:
+        raise SepkitError(f"no metric to score by: choose from {', '.join(METRICS)}")
     for metric in metrics:
         if metric not in METRICS:
             raise unknown("metric", metric, METRICS)
-    targets = _paired(references, estimates)
-    pairs = {name: (references[name], estimates[name]) for name in targets}
-    framewise = {}
-    if set(metrics) & {"csdr", *FILTERED}:
-        fitted = {name: _named(name, pair, *both, double=False) for name, both in pairs.items()}  # views, where lengths agree
-        _check_shapes(fitted)
-        if "csdr" in metrics:
-            framewise["csdr"] = _framewise(fitted, sample_rate, window, hop)
-        if set(metrics) & set(FILTERED):
-            stacked = (torch.stack([both[which] for both in fitted.values()]) for which in (0, 1))
-            framewise.update(zip(FILTERED, map(torch.as_tensor, bss_eval(*stacked, sample_rate, window, hop)[1:])))
-    if frames is not None:
-        frames.update(framewise)
-    rows = []
-    for index, target in enumerate(targets):
-        for metric in metrics:
-            if metric in framewise:
-                value = median(framewise[metric][index])
-            else:
-                value = float(_named(target, usdr if metric == "usdr" else si_sdr, *pairs[target]))
-            rows.append((target, metric, value, card_for(metric, targets, window, hop)))
-    return rows
 
 
 def _paired(references, estimates):
@@ -84,12 +129,6 @@ def _check_shapes(pairs):
                 f"the references {first!r} and {name!r} differ in shape: {tuple(reference.shape)} and {tuple(other.shape)}; "
                 "the stems of a track need one length and channel count"
             )
-
-
-def _framewise(pairs, *settings):
-    """`framewise_sdr` of all targets together, without a copy of all audio: a frame that one target lacks, all lack."""
-    values = torch.cat([framewise_sdr(reference[None], estimate[None], *settings) for reference, estimate in pairs.values()])
-    return values.masked_fill(values.isnan().any(0), torch.nan)  # (targets, frames)
 
 
 def _named(target, function, *arguments, **options):

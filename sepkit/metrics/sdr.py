@@ -6,6 +6,8 @@ tensors that ask for them. Estimates are cut or continued by zeros to the length
 of the reference. Chapter 08 takes them apart.
 """
 
+import math
+
 import torch
 
 from ..errors import SepkitError
@@ -145,12 +147,20 @@ def framewise_sdr(references, estimates, sample_rate, window=1.0, hop=1.0):
     references, estimates = pair(references, estimates, double=False)
     if references.ndim < 3:
         raise SepkitError(f"framewise_sdr: expected (..., sources, channels, samples), got shape {tuple(references.shape)}")
-    values = []
-    for reference, estimate in zip(_frames(references, sample_rate, window, hop), _frames(estimates, sample_rate, window, hop)):
-        signal, error = (torch.linalg.vector_norm(x, dim=(-3, -1)) for x in (reference, reference - estimate))
-        values.append(20 * torch.log10(signal / error))  # (..., sources, a few frames)
-    silent = silent_frames(references, sample_rate, window, hop) | silent_frames(estimates, sample_rate, window, hop)
-    return torch.cat(values, -1).masked_fill(silent.any(-2, keepdim=True), float("nan"))
+    settings = sample_rate, window, hop
+    parts = [frame_sdr(*both) for both in zip(_frames(references, *settings), _frames(estimates, *settings))]
+    values, silent = (torch.cat(part, -1) for part in zip(*parts))
+    return values.masked_fill(silent.any(0).any(-2, keepdim=True), float("nan"))
+
+
+def frame_sdr(reference, estimate):
+    """SDR of frames, and which of them are silent.
+
+    reference, estimate (..., sources, channels, frames, window) -> (..., sources, frames), and (2, ..., sources, frames)
+    """
+    signal, error = (torch.linalg.vector_norm(x, dim=(-3, -1)) for x in (reference, reference - estimate))
+    silent = torch.stack([_silent(x.detach()) for x in (reference, estimate)])
+    return 20 * torch.log10(signal / error), silent
 
 
 def silent_frames(audio, sample_rate, window=1.0, hop=1.0):
@@ -173,11 +183,13 @@ def silent_frames(audio, sample_rate, window=1.0, hop=1.0):
     SepkitError
         If window or hop is shorter than one sample.
     """
-    silent = []
-    for frames in _frames(audio.detach(), sample_rate, window, hop):  # (..., sources, channels, a few frames, window)
-        suspect = (frames[..., ::64].sum(-3) == 0).all(-1)  # most frames are told apart by a few samples
-        silent.append(suspect & (frames.sum(-3) == 0).all(-1) if suspect.any() else suspect)
-    return torch.cat(silent, -1)
+    return torch.cat([_silent(frames) for frames in _frames(audio.detach(), sample_rate, window, hop)], -1)
+
+
+def _silent(frames):
+    """(..., channels, frames, window) -> (..., frames)"""
+    suspect = (frames[..., ::64].sum(-3) == 0).all(-1)  # most frames are told apart by a few samples
+    return suspect & (frames.sum(-3) == 0).all(-1) if suspect.any() else suspect
 
 
 def _frames(audio, sample_rate, window, hop):
@@ -190,10 +202,10 @@ def _frames(audio, sample_rate, window, hop):
 
 def frame_samples(sample_rate, window, hop):
     """Window and hop in whole samples, cut off as museval does it."""
-    size, step = int(window * sample_rate), int(hop * sample_rate)
-    if size < 1 or step < 1:
-        raise SepkitError(f"window {window} s and hop {hop} s at {sample_rate} Hz: expected at least one sample each")
-    return size, step
+    sizes = window * sample_rate, hop * sample_rate
+    if not all(math.isfinite(size) and size >= 1 for size in sizes):
+        raise SepkitError(f"window {window} s and hop {hop} s at {sample_rate} Hz: expected at least one sample each, and finite lengths")
+    return int(sizes[0]), int(sizes[1])
 
 
 def pair(reference, estimate, double=True):
