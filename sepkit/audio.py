@@ -193,6 +193,20 @@ def resample(audio, from_rate, to_rate):
     return out.reshape(*audio.shape[:-1], length).to(audio)
 
 
+def resampled_parts(parts, from_rate, to_rate, count):
+    """`resample` for a signal that comes in `count` parts (channels, n); the same samples to the last bit."""
+    stream = None
+    for number, part in enumerate(parts, 1):
+        stream = stream or soxr.ResampleStream(from_rate, to_rate, part.shape[0], dtype="float32")
+        out = stream.resample_chunk(np.ascontiguousarray(part.T.numpy()), last=number == count)
+        yield torch.from_numpy(np.ascontiguousarray(out.T))
+
+
+def seekable(header):
+    """Whether a file holds its samples as they are, or in FLAC's frames: any part is read quickly and exactly."""
+    return header.subtype.startswith(("PCM", "FLOAT", "DOUBLE"))
+
+
 def to_channels(audio, channels):
     """Make audio of shape (channels, samples) mono or stereo.
 

@@ -16,7 +16,8 @@ from .evaluation_tables import tables, to_table
 from .files import provenance, read_json
 from .metrics.findings import Finding
 from .metrics.museval_files import load_museval
-from .metrics.scores import DEFAULT_METRICS, METRICS, load_scores
+from .metrics.scores import DEFAULT_METRICS, load_scores
+from .metrics.scoring import check_metrics
 from .streaming import CHUNK, OVERLAP, warn
 
 __all__ = ["evaluate", "evaluate_folders", "load", "tables", "to_table"]
@@ -165,11 +166,7 @@ def load(path, **about):
 def _check(tracks, metrics):
     if not tracks:
         raise SepkitError("no tracks to evaluate; open some with datasets.open_tracks")
-    if not metrics:
-        raise SepkitError(f"no metrics were named: choose from {', '.join(METRICS)}")
-    for metric in metrics:
-        if metric not in METRICS:
-            raise SepkitError(f"unknown metric {metric!r}: choose from {', '.join(METRICS)}")
+    check_metrics(metrics)
     names = [file_name(track.name) for track in tracks]
     for name in names:
         if names.count(name) > 1:

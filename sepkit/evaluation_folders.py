@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from . import audio
 from .datasets import SPLITS, open_tracks
 from .datasets.folders import audio_files, is_song
 from .errors import SepkitError
-from .evaluation_jobs import reference_audio, references_for
+from .evaluation_audio import FileTrack, Fitted, Part, by_parts
+from .evaluation_jobs import references_for, signals_of
 from .files import digest, identity
 from .metrics.findings import Finding
 
@@ -27,31 +25,31 @@ class Song:
         estimates = {target: identity(path) for target, path in self.files.items()}
         return digest(self.track.identity(), estimates)
 
-    def read(self):
-        """References, estimates, findings and provenance: what does not fit exactly is made to fit, and told."""
-        findings, references = [], reference_audio(self.track, self.parts)
-        estimates = {target: self._fitted(target, path, references[target], findings) for target, path in self.files.items()}
-        return references, estimates, findings, {}
+    def signals(self, track):
+        """Signals, findings and provenance: what does not fit exactly is made to fit, and told."""
+        findings = []
+        estimates = {target: self._fitted(target, path, track, findings) for target, path in self.files.items()}
+        return signals_of(track, self.parts, estimates), findings, {}
 
-    def _fitted(self, target, path, reference, findings):
+    def _fitted(self, target, path, track, findings):
         def tell(kind, text):
             findings.append(Finding(kind, "", (target,), f"{path}: {text}"))
 
-        rate, (channels, samples) = self.track.sample_rate, reference.shape
-        header = audio.info(path)
+        rate, channels, samples = track.sample_rate, track.channels, track.samples
+        estimate = FileTrack(path, rate, channels)
+        header = estimate.header
         if header.sample_rate != rate:
             tell("rate", f"{header.sample_rate} Hz, resampled to the references' {rate} Hz")
         if header.channels != channels:
             tell("channels", f"{header.channels} channel(s), made {channels} like the reference")
-        estimate = audio.read(path, sample_rate=rate, channels=channels)[0]
-        missing = samples - estimate.shape[-1]
+        missing = samples - estimate.samples
         if abs(missing) > (header.sample_rate != rate):  # resampling may round up one sample
             done = "padded with silence at its end" if missing > 0 else "cut at its end"
             tell("length", (
-                f"{estimate.shape[-1] / rate:.3f} s, but the reference has {samples / rate:.3f} s ({abs(missing)} samples "
+                f"{estimate.samples / rate:.3f} s, but the reference has {samples / rate:.3f} s ({abs(missing)} samples "
                 f"{'missing' if missing > 0 else 'more'}): {done}; if the two do not start together, the scores mean nothing"
             ))  # fmt: skip
-        return torch.nn.functional.pad(estimate, (0, max(0, missing)))[..., :samples]
+        return Fitted(Part(by_parts(estimate), ("estimate",)), samples)
 
 
 def paired_songs(reference, estimate, name, sample_rate=None):

@@ -13,10 +13,13 @@ import torch
 
 from .datasets.track import NOT_THE_SUM, left_of_mixture, left_over
 from .errors import SepkitError
+from .evaluation_audio import Kept, Part, by_parts
 from .evaluation_files import finished, write_song
-from .metrics.findings import Finding, examine
+from .metrics.findings import Finding
+from .metrics.findings import findings as found_in
 from .metrics.scores import Score
-from .metrics.scoring import score_track
+from .metrics.scoring import measure
+from .metrics.signals import Signals
 from .processes import run_jobs
 from .streaming import stream
 
@@ -37,9 +40,9 @@ class Result:
 class Job:
     """One song: all that a process needs to score it.
 
-    `source` has a `track`, a `name` (what tables call the estimates), a
-    `identity()` of all audio that it scores, and ``read()``: references,
-    estimates, findings and further provenance.
+    `source` has a `track`, a `name` (what tables call the estimates), an
+    `identity()` of all audio that it scores, and ``signals(track)``: Signals, findings and
+    further provenance; it gets its track as it is read by parts.
     """
 
     source: object
@@ -54,19 +57,20 @@ class Job:
             settings["audio"] = self.source.identity()
             if (earlier := finished(self.file, settings)) is not None:
                 return Result(*earlier, kept=True)
-        window, hop, frames = settings["window"], settings["hop"], {}
+        window, hop = settings["window"], settings["hop"]
         with naming(track.name), warnings.catch_warnings():
-            for told in ("bss_eval", "the mixture is not the sum"):  # by the findings as well, with names and once a song
-                warnings.filterwarnings("ignore", message=told)
-            references, estimates, findings, facts = self.source.read()
-            rows = score_track(references, estimates, track.sample_rate, settings["metrics"], window, hop, frames)
-            unusual = examine(references, estimates, track.sample_rate, track.mixture(), track.name, frames, window, hop)
-            if (level := left_of_mixture(track)) > NOT_THE_SUM:
+            warnings.filterwarnings("ignore", message="the mixture is not the sum")  # told once a song, not once a chunk
+            kept = by_parts(track)
+            signals, findings, facts = self.source.signals(kept)
+            measured = measure(signals, track.sample_rate, settings["metrics"], window, hop)
+            rows = measured.rows(settings["metrics"], window, hop)
+            unusual = found_in(measured.products, track.sample_rate, track.name, measured.frames, measured.silent)
+            if (level := left_of_mixture(kept)) > NOT_THE_SUM:
                 unusual.append(Finding("not the sum", track.name, (), left_over(level)))
         facts = {**self.provenance, **facts}
         scores = [Score(track.name, *row[:3], self.source.name, settings["dataset"], row[3], facts) for row in rows]
         findings += [f for f in unusual if not (f.kind == "mixture" and self.source.name == "mixture")]  # it is meant to be that
-        write_song(self.file, scores, findings, frames, settings)
+        write_song(self.file, scores, findings, measured.frames, settings)
         return Result(scores, findings)
 
 
@@ -86,21 +90,22 @@ class Separated:
     def identity(self):
         return self.track.identity()
 
-    def read(self):
-        began, parts = time.perf_counter(), {}
-        for block in stream(self.separator, self.track, self.chunk, self.overlap):
-            targets, _ = references_for(self.track.stems, block)
-            for target in targets:
-                parts.setdefault(target, []).append(block[target])
-            if not parts:
+    def signals(self, track):
+        began, estimates = time.perf_counter(), {}
+        for block in stream(self.separator, track, self.chunk, self.overlap):
+            targets, _ = references_for(track.stems, block)
+            if not targets:
                 raise SepkitError(
-                    f"its stems are {', '.join(self.track.stems)}, but {self.separator.name} estimates {', '.join(block)}: "
+                    f"its stems are {', '.join(track.stems)}, but {self.separator.name} estimates {', '.join(block)}: "
                     "none in common; choose another separator or other data"
                 )
+            for target in targets:
+                if target not in estimates:
+                    estimates[target] = Kept(track.channels, track.samples)
+                estimates[target].write(block[target])
         seconds = round(time.perf_counter() - began, 3)
-        estimates = {target: torch.cat(parts.pop(target), -1) for target in list(parts)}
-        targets, findings = references_for(self.track.stems, estimates, self.track.name)
-        return reference_audio(self.track, targets), estimates, findings, {"seconds": seconds}
+        targets, findings = references_for(track.stems, estimates, track.name)
+        return signals_of(track, targets, estimates), findings, {"seconds": seconds}
 
 
 def references_for(stems, names, track=""):
@@ -135,9 +140,12 @@ def references_for(stems, names, track=""):
     return parts, findings
 
 
-def reference_audio(track, parts):
-    """{target: (channels, samples)}: the sum of the stems that stand for each target."""
-    return {target: sum(track.stem(stem) for stem in stems) for target, stems in parts.items()}
+def signals_of(track, parts, estimates):
+    """The Signals of a track: `parts` are {target: stems whose sum is its reference}."""
+    references = {target: Part(track, stems) for target, stems in parts.items()}
+    heard = sorted(stem for stems in parts.values() for stem in stems)
+    summed = not track.has_mixture and heard == sorted(track.stems)
+    return Signals(references, estimates, None if summed else Part(track))
 
 
 def run_all(jobs, workers, notice):

@@ -45,6 +45,7 @@ class DecodedTrack(Track):
 
     def __init__(self, track, identity, samples):
         super().__init__(track.name, track.stems, track.sample_rate, track.samples, track.channels)
+        self.seekable = True
         self.paths, self._identity = track.paths, identity
         self._file = samples if isinstance(samples, Path) else None
         self._samples = _mapped(samples) if self._file else samples

@@ -78,6 +78,14 @@ class FolderTrack(Track):
         stems = sorted((n for n in files if n != "mixture"), key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n))
         super().__init__(self.folder.name, stems, first.sample_rate, samples, self._channels, sample_rate, channels)
 
+    @property
+    def seekable(self):
+        return self.sample_rate == self.file_rate and all(map(audio.seekable, self._headers.values()))
+
+    @property
+    def block(self):  # compressed songs of usual length are decoded at once
+        return Track.block if all(map(audio.seekable, self._headers.values())) else 300 * self.file_rate
+
     def _read_file(self, name, start, frames):
         if name == "mixture" and not self.has_mixture:
             return sum(self._read_file(stem, start, frames) for stem in self.stems)

@@ -67,7 +67,7 @@ class StemTrack(Track):
     """
 
     has_mixture = True
-    block = 60 * SAMPLE_RATE  # each part is a run of ffmpeg
+    block = 300 * SAMPLE_RATE  # each part is a run of ffmpeg
 
     def __init__(self, path, sample_rate=None, channels=None):
         self.path = Path(path)

@@ -49,10 +49,12 @@ class Track:
         What was done to make the files one track, such as padding.
     block : int
         Samples worth reading at a time, where all are read one part after another.
+    seekable : bool
+        Whether any part costs no more than its length, and is exactly what it is in the whole.
     """
 
     paths = notes = ()
-    has_mixture = False
+    has_mixture = seekable = False
     block = 1 << 18
 
     def __init__(self, name, stems, file_rate, file_samples, file_channels, sample_rate=None, channels=None):
@@ -85,6 +87,18 @@ class Track:
     def references(self, start=0, frames=None):
         """All stems as {name: (channels, frames)}: what estimates are scored against."""
         return {name: self.stem(name, start, frames) for name in self.stems}
+
+    def parts(self, name):
+        """All of a stem, or of the "mixture", one part after another: (channels, n) each.
+
+        End to end they are what reading it at once gives, to the last bit.
+        """
+        reads = range(0, self.file_samples, self.block)
+        found = (self._read_file(name, start, min(self.block, self.file_samples - start)) for start in reads)
+        if self.sample_rate != self.file_rate:
+            found = audio.resampled_parts(found, self.file_rate, self.sample_rate, len(reads))
+        for part in found:
+            yield audio.to_channels(part, self.channels)
 
     def identity(self):
         """A hash of what reading the track gives: stems by name, sample rate, channels, samples.
@@ -147,6 +161,7 @@ class WrappedTrack(Track):
         self.__dict__.update({name: value for name, value in track.__dict__.items() if name != "samples"})
         self.track = track
         self.paths, self.notes, self.has_mixture, self.block = track.paths, track.notes, track.has_mixture, track.block
+        self.seekable = track.seekable
 
     @property
     def samples(self):
@@ -154,6 +169,10 @@ class WrappedTrack(Track):
 
     def _read(self, name, start, frames):
         return self.track._read(name, start, frames)
+
+    def parts(self, name):
+        for start in range(0, self.samples, self.block):
+            yield self._read(name, start, min(self.block, self.samples - start))
 
 
 class MemoryTrack(Track):
@@ -174,7 +193,7 @@ class MemoryTrack(Track):
             raise SepkitError(f"{name}: stems of one shape (channels, samples) were expected, not {shapes}")
         channels, samples = next(iter(shapes.values()))
         super().__init__(name, stems, sample_rate, samples, channels)
-        self.has_mixture = mixture is not None
+        self.has_mixture, self.seekable = mixture is not None, True
         self._audio = {**stems, "mixture": sum(stems.values()) if mixture is None else mixture}
 
     def _read_file(self, name, start, frames):

@@ -53,7 +53,6 @@ class Products:
             self._errors = self._errors + (references - estimates).square().sum((1, 2)).cpu()
             self.equal = [so_far and torch.equal(s, e) for so_far, s, e in zip(self.equal, references, estimates)]
             summed = [so_far and sums_to_zero(x) for so_far, x in zip(summed, (*references, *estimates))]
-        self._check()
         blocks = self.gram.unflatten(0, (-1, self.channels)).unflatten(-1, (-1, self.channels))  # (signal, channel, signal, channel)
         self.joint = torch.einsum("icjc->ij", blocks)
         self.energy = self.joint.diagonal()
@@ -68,14 +67,15 @@ class Products:
         if own is not None:
             rows = torch.cat([rows, self.signals.mixture(start, rows.shape[-1]).to(rows)])
         gram = (rows @ rows.T).cpu()
+        self._check(gram.diagonal())
         if own is not None:
             return gram
         add = torch.cat([torch.eye(len(gram)), torch.eye(self.channels).repeat(1, 2 * len(self.names))]).to(gram)
         add[len(gram) :, len(gram) // 2 :] = 0  # the references alone
         return add @ gram @ add.T
 
-    def _check(self):
-        finite = self.gram.diagonal().isfinite().unflatten(0, (-1, self.channels)).all(1).tolist()
+    def _check(self, energies):
+        finite = energies.isfinite().unflatten(0, (-1, self.channels)).all(1).tolist()
         for row, fine in enumerate(finite[: 2 * len(self.names)]):
             if not fine:
                 what, name = ("reference", "estimate")[row // len(self.names)], self.names[row % len(self.names)]

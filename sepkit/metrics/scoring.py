@@ -105,7 +105,7 @@ def measure(signals, sample_rate, metrics=DEFAULT_METRICS, window=1.0, hop=1.0):
 def check_metrics(metrics):
     """Raise a `SepkitError` unless there is a metric, and all are known."""
     if not metrics:
-        raise SepkitError(f"no metric to score by: choose from {', '.join(METRICS)}")
+        raise SepkitError(f"no metrics were named: choose from {', '.join(METRICS)}")
     for metric in metrics:
         if metric not in METRICS:
             raise unknown("metric", metric, METRICS)
