@@ -8,12 +8,13 @@ import torch
 
 from sepkit.errors import SepkitError
 from sepkit.files import provenance
+from sepkit.metrics import METRICS, bss_eval, bsseval, products
 from sepkit.metrics.scores import (
     REQUIRED_PROVENANCE, MetricCard, Score, aggregate, card_for, comparable, load_scores, save_scores, to_frame,
 )  # fmt: skip
-from sepkit.metrics import scoring as module
-from sepkit.metrics.scoring import score_track
-from sepkit.metrics.sdr import framewise_sdr, si_sdr, usdr
+from sepkit.metrics.scoring import measure, score_track
+from sepkit.metrics.sdr import framewise_sdr, sdr, si_sdr, usdr
+from sepkit.metrics.signals import Signals
 
 RATE = 1000
 
@@ -74,19 +75,80 @@ def test_scoring_some_targets_changes_the_card_of_framewise_metrics_only():
     assert (usdr_alone, usdr_card) == rows[1][2:]
 
 
-def test_filtered_ratios_come_from_bss_eval(monkeypatch):
-    def bss_eval(references, estimates, *settings):
-        assert settings == (RATE, 2.0, 1.0)
-        return tuple(np.array([[k, k + 1, np.nan], [k, k + 5, k + 6]], dtype=float) for k in (10, 20, 30, 40))
-
-    monkeypatch.setattr(module, "bss_eval", bss_eval)
+def test_framewise_metrics_are_medians_over_the_frames_of_bss_eval():
     references, estimates = song(("vocals", "drums"))
-    rows = score_track(references, estimates, RATE, ["sar", "isr", "sir"], window=2.0)
-    assert [(t, m, v) for t, m, v, _ in rows] == [
-        ("vocals", "sar", 40.5), ("vocals", "isr", 20.5), ("vocals", "sir", 30.5),
-        ("drums", "sar", 45.0), ("drums", "isr", 25.0), ("drums", "sir", 35.0),
-    ]  # fmt: skip
-    assert {c.taps for *_, c in rows} == {512} and {c.window for *_, c in rows} == {2.0}
+    references["drums"][:, :RATE] = 0
+    rows = score_track(references, estimates, RATE, ["sar", "isr", "csdr", "sir"], window=2.0)
+    ratios = bss_eval(*(torch.stack([*x.values()]) for x in (references, estimates)), RATE, window=2.0)
+    medians = {name: np.nanmedian(x, 1) for name, x in zip(("csdr", "isr", "sir", "sar"), ratios)}
+    assert [row[:2] for row in rows] == [(t, m) for t in ("vocals", "drums") for m in ("sar", "isr", "csdr", "sir")]
+    for row, (target, metric, value, card) in enumerate(rows):
+        assert value == pytest.approx(medians[metric][row // 4], abs=1e-10)
+        assert card.window == 2.0 and card.taps == (None if metric == "csdr" else 512)
+
+
+class Recorded:
+    """A signal that is read in parts, as evaluation reads files."""
+
+    def __init__(self, audio):
+        self.audio, self.reads = audio, []
+        self.channels, self.samples = audio.shape
+
+    def read(self, start, frames):
+        assert start + frames <= self.samples
+        self.reads.append(frames)
+        return self.audio[:, start : start + frames]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_scores_do_not_depend_on_the_parts_in_which_a_song_is_read(channels, monkeypatch):
+    references, estimates = song(("vocals", "drums"))
+    references, estimates = ({name: x[:channels] for name, x in audios.items()} for audios in (references, estimates))
+    references["drums"][:, 2000:3100] = 0
+    one = measure(Signals(references, estimates), RATE, METRICS, 1.0, 0.5)
+    monkeypatch.setattr(products, "BLOCK", 700)
+    monkeypatch.setattr(bsseval, "_SAMPLES_AT_ONCE", 1300)
+    parts = [{name: Recorded(x) for name, x in audios.items()} for audios in (references, estimates)]
+    other = measure(Signals(*parts), RATE, METRICS, 1.0, 0.5)
+    short = measure(Signals(*parts), RATE, ("usdr", "si_sdr"))
+    for a, b in zip(one.rows(METRICS, 1.0, 0.5), other.rows(METRICS, 1.0, 0.5)):
+        assert a[:2] == b[:2] and a[2] == pytest.approx(b[2], abs=1e-10)
+    assert [row[2] for row in short.rows(("usdr",))] == pytest.approx([row[2] for row in one.rows(("usdr",))], abs=1e-10)
+    direct = {(t, m): v for t, m, v, _ in one.rows(METRICS)}
+    for name in references:
+        assert direct[name, "usdr"] == pytest.approx(usdr(references[name], estimates[name]).item(), abs=1e-10)
+        assert direct[name, "si_sdr"] == pytest.approx(si_sdr(references[name], estimates[name]).item(), abs=1e-10)
+
+
+@pytest.mark.parametrize("level", [1e-2, 1e-4, 1e-6])
+def test_si_sdr_keeps_its_digits_where_the_error_is_small(level):
+    reference = song(("vocals",))[0]["vocals"].double()
+    estimate = 0.7 * reference + level * torch.randn(reference.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    ((_, _, value, _),) = score_track({"vocals": reference}, {"vocals": estimate}, RATE, ["si_sdr"])
+    assert value == pytest.approx(si_sdr(reference, estimate).item(), abs=1e-8)
+    assert [v for *_, v, _ in score_track({"v": reference}, {"v": reference}, RATE, ["si_sdr", "csdr"])] == [math.inf, math.inf]
+
+
+@pytest.mark.parametrize("samples", [1, 2, 300, 4097])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_very_short_songs_are_one_frame(samples, channels):
+    generator = torch.Generator().manual_seed(0)
+    references, errors = (torch.randn(2, channels, samples, generator=generator) for _ in range(2))
+    estimates = references + 0.1 * errors
+    rows = score_track(*({str(k): x for k, x in enumerate(y)} for y in (references, estimates)), 8000, METRICS)
+    values = {(t, m): v for t, m, v, _ in rows}
+    for k in (0, 1):
+        expected = sdr(references[k], estimates[k]).item()
+        assert values[str(k), "csdr"] == pytest.approx(expected, abs=1e-9) and values[str(k), "usdr"] == pytest.approx(expected, abs=1e-3)
+        assert not math.isnan(values[str(k), "sar"])  # beyond what a fit of so few samples leaves, it is rounding
+
+
+def test_no_metric_at_all_is_refused():
+    with pytest.raises(SepkitError, match="no metric to score by: choose from csdr, usdr"):
+        score_track(*song(), RATE, [])
+    for window, hop in ((math.nan, 1), (1, math.inf), (0, 1), (1e308, 1), (1, -1), (1e-5, 1)):
+        with pytest.raises(SepkitError, match="expected at least one sample each, and finite lengths"):
+            score_track(*song(), RATE, ["csdr"], window, hop)
 
 
 def test_what_does_not_fit_is_named():
