@@ -144,7 +144,7 @@ def test_very_short_songs_are_one_frame(samples, channels):
 
 
 def test_no_metric_at_all_is_refused():
-    with pytest.raises(SepkitError, match="no metric to score by: choose from csdr, usdr"):
+    with pytest.raises(SepkitError, match="no metrics were named: choose from csdr, usdr"):
         score_track(*song(), RATE, [])
     for window, hop in ((math.nan, 1), (1, math.inf), (0, 1), (1e308, 1), (1, -1), (1e-5, 1)):
         with pytest.raises(SepkitError, match="expected at least one sample each, and finite lengths"):
