@@ -1,4 +1,4 @@
-"""A corpus of audio files in every format that sepkit reads, made by ffmpeg and soundfile, and ffmpeg's samples of them."""
+"""Audio files in every format that sepkit reads, and what ffmpeg decodes of them."""
 
 import shutil
 import struct
@@ -10,28 +10,87 @@ import soundfile
 RATE = 44100
 HAVE_FFMPEG = bool(shutil.which("ffmpeg") and shutil.which("ffprobe"))
 #: name: what ffmpeg is told after the input.
-_BY_FFMPEG = {
-    "u8.wav": "-c:a pcm_u8", "s16.wav": "-c:a pcm_s16le", "s24.wav": "-c:a pcm_s24le", "s32.wav": "-c:a pcm_s32le",
-    "f32.wav": "-c:a pcm_f32le", "f64.wav": "-c:a pcm_f64le", "alaw.wav": "-c:a pcm_alaw", "mulaw.wav": "-c:a pcm_mulaw",
-    "ima.wav": "-c:a adpcm_ima_wav", "ms.wav": "-c:a adpcm_ms", "rf64.wav": "-rf64 always", "gsm.wav": "-c:a libgsm_ms -ar 8000 -ac 1",
-    "mp3.wav": "-c:a libmp3lame -b:a 96k", "tagged.wav": "-metadata title=Song -write_id3v2 1",
-    "s16.w64": "-c:a pcm_s16le", "f32.w64": "-c:a pcm_f32le", "ms.w64": "-c:a adpcm_ms", "mulaw.w64": "-c:a pcm_mulaw",
-    "s16.aiff": "-c:a pcm_s16be", "s24.aiff": "-c:a pcm_s24be", "f32.aiff": "-c:a pcm_f32be", "alaw.aiff": "-c:a pcm_alaw",
-    "sowt.aiff": "-c:a pcm_s16le", "s16.caf": "-c:a pcm_s16be", "f32.caf": "-c:a pcm_f32le", "alac.caf": "-c:a alac",
-    "mulaw.caf": "-c:a pcm_mulaw", "s16.au": "-c:a pcm_s16be", "f32.au": "-c:a pcm_f32be", "mulaw.au": "-c:a pcm_mulaw",
-    "s16.flac": "-sample_fmt s16", "s24.flac": "-sample_fmt s32", "best.flac": "-compression_level 12", "oga.oga": "-c:a flac",
-    "vorbis.ogg": "-c:a libvorbis -q:a 5", "low.ogg": "-c:a libvorbis -q:a 0 -ac 1 -ar 16000", "opus.opus": "-c:a libopus -b:a 96k",
-    "speech.opus": "-c:a libopus -b:a 16k -application voip", "long.opus": "-c:a libopus -frame_duration 60", "opus.ogg": "-c:a libopus",
-    "cbr.mp3": "-b:a 128k -write_xing 0", "cbr320.mp3": "-b:a 320k", "vbr.mp3": "-q:a 4", "vbr_bare.mp3": "-q:a 4 -write_xing 0",
-    "abr.mp3": "-b:a 96k -abr 1", "abr_bare.mp3": "-b:a 96k -abr 1 -write_xing 0", "low.mp3": "-b:a 8k -ar 24000 -ac 1",
-    "mpeg25.mp3": "-b:a 8k -ar 8000 -ac 1 -write_xing 0", "mono.mp3": "-q:a 2 -ac 1", "48k.mp3": "-b:a 32k -ar 48000",
-    "id3v1.mp3": "-q:a 4 -write_id3v1 1 -id3v2_version 0 -metadata title=Song",
-    "id3v2.mp3": "-q:a 4 -id3v2_version 3 -metadata title=Song -write_xing 0", "bare_cbr64.mp3": "-b:a 64k -id3v2_version 0 -write_xing 0",
-    "layer2.mp2": "-c:a mp2 -b:a 192k",
-    "aac.m4a": "-c:a aac", "alac.m4a": "-c:a alac", "fast.m4a": "-c:a aac -movflags +faststart", "aac.mp4": "-c:a aac",
-    "adts.aac": "-c:a aac", "wma2.wma": "-c:a wmav2", "opus.webm": "-c:a libopus", "vorbis.webm": "-c:a libvorbis",
-    "flac.mka": "-c:a flac", "pack.wv": "-c:a wavpack", "aac.mov": "-c:a aac",
-}  # fmt: skip
+_BY_FFMPEG = dict(
+    line.split(maxsplit=1)
+    for line in """
+u8.wav -c:a pcm_u8
+s16.wav -c:a pcm_s16le
+s24.wav -c:a pcm_s24le
+s32.wav -c:a pcm_s32le
+f32.wav -c:a pcm_f32le
+f64.wav -c:a pcm_f64le
+alaw.wav -c:a pcm_alaw
+mulaw.wav -c:a pcm_mulaw
+ima.wav -c:a adpcm_ima_wav
+ms.wav -c:a adpcm_ms
+rf64.wav -rf64 always
+gsm.wav -c:a libgsm_ms -ar 8000 -ac 1
+mp3.wav -c:a libmp3lame -b:a 96k
+tagged.wav -metadata title=Song -write_id3v2 1
+s16.w64 -c:a pcm_s16le
+f32.w64 -c:a pcm_f32le
+ms.w64 -c:a adpcm_ms
+mulaw.w64 -c:a pcm_mulaw
+s16.aiff -c:a pcm_s16be
+s24.aiff -c:a pcm_s24be
+f32.aiff -c:a pcm_f32be
+alaw.aiff -c:a pcm_alaw
+sowt.aiff -c:a pcm_s16le
+s16.caf -c:a pcm_s16be
+f32.caf -c:a pcm_f32le
+alac.caf -c:a alac
+mulaw.caf -c:a pcm_mulaw
+s16.au -c:a pcm_s16be
+f32.au -c:a pcm_f32be
+mulaw.au -c:a pcm_mulaw
+s16.flac -sample_fmt s16
+s24.flac -sample_fmt s32
+best.flac -compression_level 12
+oga.oga -c:a flac
+vorbis.ogg -c:a libvorbis -q:a 5
+low.ogg -c:a libvorbis -q:a 0 -ac 1 -ar 16000
+opus.opus -c:a libopus -b:a 96k
+speech.opus -c:a libopus -b:a 16k -application voip
+long.opus -c:a libopus -frame_duration 60
+opus.ogg -c:a libopus
+cbr.mp3 -b:a 128k -write_xing 0
+cbr320.mp3 -b:a 320k
+vbr.mp3 -q:a 4
+vbr_bare.mp3 -q:a 4 -write_xing 0
+abr.mp3 -b:a 96k -abr 1
+abr_bare.mp3 -b:a 96k -abr 1 -write_xing 0
+low.mp3 -b:a 8k -ar 24000 -ac 1
+mpeg25.mp3 -b:a 8k -ar 8000 -ac 1 -write_xing 0
+mono.mp3 -q:a 2 -ac 1
+48k.mp3 -b:a 32k -ar 48000
+id3v1.mp3 -q:a 4 -write_id3v1 1 -id3v2_version 0 -metadata title=Song
+id3v2.mp3 -q:a 4 -id3v2_version 3 -metadata title=Song -write_xing 0
+bare_cbr64.mp3 -b:a 64k -id3v2_version 0 -write_xing 0
+layer2.mp2 -c:a mp2 -b:a 192k
+aac.m4a -c:a aac
+alac.m4a -c:a alac
+fast.m4a -c:a aac -movflags +faststart
+aac.mp4 -c:a aac
+adts.aac -c:a aac
+wma2.wma -c:a wmav2
+opus.webm -c:a libopus
+vorbis.webm -c:a libvorbis
+flac.mka -c:a flac
+pack.wv -c:a wavpack
+aac.mov -c:a aac
+""".strip().splitlines()
+)
+#: name: soundfile's format and subtype.
+_BY_SOUNDFILE = {
+    "ext.wav": ("WAVEX", "PCM_16"),
+    "double.wav": ("WAVEX", "DOUBLE"),
+    "float.rf64": ("RF64", "FLOAT"),
+    "float.w64": ("W64", "FLOAT"),
+    "alac24.caf": ("CAF", "ALAC_24"),
+    "alaw.caf": ("CAF", "ALAW"),
+    "lame.mp3": ("MP3", "MPEG_LAYER_III"),
+    "xiph.ogg": ("OGG", "VORBIS"),
+}
 _INTO_A_PIPE = {
     "pipe.wav": "-f wav",
     "pipe.flac": "-f flac",
@@ -78,6 +137,10 @@ def make(folder, seconds=1.5, names=None):
         if piped:
             path.write_bytes(done.stdout)
         files[name] = path
+    for name, (format, subtype) in _BY_SOUNDFILE.items():
+        if names is None or name in names:
+            files[name] = folder / name
+            soundfile.write(files[name], music(seconds), RATE, subtype, format=format)
     for name, parts in _joined(folder).items():
         if names is None or name in names:
             (folder / name).write_bytes(b"".join(parts))
@@ -126,7 +189,7 @@ def _ape():
 
 
 def reference(path):
-    """What ffmpeg decodes: (samples, channels) at the file's own rate, the rate, and its complaints; None where it cannot.
+    """What ffmpeg decodes: (samples, channels), their rate, and its complaints; None: nothing.
 
     Opus is decoded by libopus, as in sepkit: ffmpeg's own decoder differs by up to -30 dB.
     """

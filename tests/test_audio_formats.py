@@ -151,11 +151,20 @@ def test_a_flac_header_that_promises_too_little_is_refused(file):
 
 
 CUT = [
-    ("x.wav", "WAV", "PCM_16"), ("x.wav", "WAV", "FLOAT"), ("x.wav", "WAV", "IMA_ADPCM"), ("x.wav", "RF64", "PCM_24"),
-    ("x.w64", "W64", "PCM_16"), ("x.aiff", "AIFF", "PCM_24"), ("x.caf", "CAF", "PCM_16"), ("x.caf", "CAF", "ALAC_16"),
-    ("x.au", "AU", "FLOAT"), ("x.flac", "FLAC", "PCM_16"), ("x.ogg", "OGG", "VORBIS"), ("x.opus", "OGG", "OPUS"),
+    ("x.wav", "WAV", "PCM_16"),
+    ("x.wav", "WAV", "FLOAT"),
+    ("x.wav", "WAV", "IMA_ADPCM"),
+    ("x.wav", "RF64", "PCM_24"),
+    ("x.w64", "W64", "PCM_16"),
+    ("x.aiff", "AIFF", "PCM_24"),
+    ("x.caf", "CAF", "PCM_16"),
+    ("x.caf", "CAF", "ALAC_16"),
+    ("x.au", "AU", "FLOAT"),
+    ("x.flac", "FLAC", "PCM_16"),
+    ("x.ogg", "OGG", "VORBIS"),
+    ("x.opus", "OGG", "OPUS"),
     ("x.mp3", "MP3", "MPEG_LAYER_III"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("name, format, subtype", CUT)
@@ -214,9 +223,15 @@ def test_samples_far_beyond_full_scale_are_told_once(file, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-@pytest.mark.parametrize("kind, expected", [
-    ("link", "broken link to nowhere.wav"), ("pipe", "is a pipe"), ("socket", "is a socket"), ("device", "is a device"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind, expected",
+    [
+        ("link", "broken link to nowhere.wav"),
+        ("pipe", "is a pipe"),
+        ("socket", "is a socket"),
+        ("device", "is a device"),
+    ],
+)
 def test_what_is_no_regular_file_is_named_alone_and_among_stems(
     tmp_path, monkeypatch, kind, expected
 ):
