@@ -62,13 +62,13 @@ def info(path):
     """
     path = Path(path)
     try:
-        return _info(path, _state(path))
+        return _info(path, file_state(path))
     except OSError as error:
         raise SepkitError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def _state(path):
-    """What changes when a file does; refuses what is no regular file."""
+def file_state(path):
+    """What changes when a file does (size, time, inode); refuses what is no regular file."""
     if path.is_symlink() and not path.exists():
         link = os.readlink(path)
         raise SepkitError(f"{path}: is a broken link to {link}; an audio file was expected")

@@ -6,13 +6,15 @@ import socket
 import struct
 import subprocess
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from typer.testing import CliRunner
 
-from sepkit import audio, formats
+from sepkit import audio, cli, formats
 from sepkit.datasets.folders import FolderTrack
 from sepkit.errors import SepkitError
 from sepkit.formats import mpeg
@@ -264,6 +266,13 @@ def test_stems_may_have_any_readable_format(tmp_path):
     assert torch.equal(track.stem("vocals", 100, 50), samples(tmp_path / "vocals.aiff")[:, 100:150])
 
 
+def test_the_readme_and_the_help_name_the_formats_that_are_read():
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    assert f"What can be read:** {formats.READABLE}." in readme
+    said = CliRunner().invoke(cli.app, ["separate", "--help"], env={"COLUMNS": "300"}).stdout
+    assert formats.READABLE in " ".join(said.replace("│", " ").split())
+
+
 def test_one_sample_of_stereo_is_resampled():
     x = torch.tensor([[0.5], [-0.25]])
     for rate in (22050, 48000, 192000):
@@ -294,6 +303,15 @@ def test_what_ffmpeg_reads_for_us_has_its_samples(tmp_path, name):
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     with pytest.raises(SepkitError, match=name):
         audio.info(path)
+
+
+@needs_ffmpeg
+def test_what_ffmpeg_decodes_is_decoded_once(tmp_path, monkeypatch):
+    path = audio_corpus.make(tmp_path, names=("alac.m4a",))["alac.m4a"]
+    whole = samples(path)
+    monkeypatch.setenv("PATH", "")  # no ffmpeg any more
+    for start in range(0, 60000, 7000):
+        assert torch.equal(audio.read(path, start, 7000)[0], whole[:, start : start + 7000])
 
 
 @needs_ffmpeg

@@ -1,8 +1,8 @@
 """MUSDB18 in its .stem.mp4 form, and its free 7-second excerpts.
 
 Rafii, Liutkus, Stoter, Mimilakis, Bittner: The MUSDB18 corpus for music
-separation (2017). Reading goes through ffmpeg by way of stempeg, which the
-musdb package brings. MUSDB18-HQ is a folder of WAV files: see `folders`.
+separation (2017). Reading goes through ffmpeg. MUSDB18-HQ is a folder of WAV
+files: see `folders`.
 """
 
 import shutil
@@ -15,6 +15,8 @@ import torch
 
 from .. import audio, transfers
 from ..errors import SepkitError
+from ..formats import ffmpeg
+from ..formats.decoded import Decoded
 from ..names import plain_name
 from .track import Track
 
@@ -37,21 +39,9 @@ VALIDATION = frozenset((
 
 def ffmpeg_missing():
     """The error for a machine without ffmpeg, or None where it is installed."""
-    if shutil.which("ffmpeg") and shutil.which("ffprobe"):
+    if ffmpeg.installed():
         return None
-    return SepkitError(
-        "ffmpeg not found: .stem.mp4 files and museval need it; install it (apt install ffmpeg, brew install ffmpeg)"
-    )
-
-
-def _stempeg():
-    if missing := ffmpeg_missing():
-        raise missing
-    try:
-        import stempeg
-    except ImportError:
-        raise SepkitError('reading .stem.mp4 needs the musdb package: pip install "sepkit[musdb]"') from None
-    return stempeg
+    return SepkitError(f"ffmpeg not found: .stem.mp4 files and museval need it; {ffmpeg.REMEDY}")
 
 
 class StemTrack(Track):
@@ -59,47 +49,48 @@ class StemTrack(Track):
 
     The header's length and the decoded length differ by up to a block of AAC
     padding; what decodes is kept, so the length costs one decoding of the mixture.
+    A stream is decoded as a whole, once, and its parts are read from that.
 
     Raises
     ------
     SepkitError
-        If ffmpeg or the musdb package is missing, or the file does not decode.
+        If ffmpeg is missing, or the file does not decode, or not to its end.
     """
 
     has_mixture = True
-    block = 300 * SAMPLE_RATE  # each part is a run of ffmpeg
 
     def __init__(self, path, sample_rate=None, channels=None):
         self.path = Path(path)
         self.paths = (self.path,)
-        _stempeg()  # complains now; a module cannot be kept, for a track must travel to other processes
+        if missing := ffmpeg_missing():
+            raise missing
         self.name, self.stems = self.path.name.removesuffix(SUFFIX), STEMS
         self.file_rate = SAMPLE_RATE
         self.sample_rate, self.channels = int(sample_rate or SAMPLE_RATE), channels or 2
 
     @cached_property
     def file_samples(self):
-        return self._decode("mixture").shape[-1]
+        rate = ffmpeg.probe(self.path)["sample_rate"]
+        if rate != SAMPLE_RATE:
+            raise SepkitError(f"{self.path}: {rate} Hz; .stem.mp4 files have {SAMPLE_RATE} Hz")
+        return self._stream("mixture").samples
 
     @cached_property
     def samples(self):
         return audio.resampled_length(self.file_samples, self.file_rate, self.sample_rate)
 
     def _read_file(self, name, start, frames):
-        part = self._decode(name, start / SAMPLE_RATE, frames / SAMPLE_RATE)
-        if part.shape[-1] < frames:
-            raise SepkitError(f"{self.path}: {part.shape[-1]} of {frames} samples could be decoded from {start}; copy it again")
-        return part[..., :frames]
-
-    def _decode(self, name, seconds=None, duration=None):
-        stempeg = _stempeg()
-        try:
-            data, _ = stempeg.read_stems(
-                str(self.path), start=seconds, duration=duration, stem_id=STREAMS.index(name), dtype="float32"
+        part = self._stream(name).read(start, frames)  # (samples, channels)
+        if len(part) < frames:
+            raise SepkitError(
+                f"{self.path}: {len(part)} of {frames} samples of {name} could be decoded from "
+                f"{start}; copy it again"
             )
-        except Exception as error:  # stempeg passes on whatever ffmpeg and numpy say
-            raise SepkitError(f"{self.path}: does not decode as a .stem.mp4 file ({type(error).__name__})") from error
-        return torch.from_numpy(data.T.copy())  # (2, samples)
+        return torch.from_numpy(part.T.copy())
+
+    def _stream(self, name):
+        state = audio.file_state(self.path)
+        return Decoded(self.path, state, stream=STREAMS.index(name))
 
 
 def download_excerpts(root, address=EXCERPTS):

@@ -1,5 +1,7 @@
 """Tracks: every layout opens, any part reads exactly, bad songs are refused by name."""
 
+import subprocess
+
 import numpy as np
 import pytest
 import soundfile
@@ -198,6 +200,21 @@ def test_stem_mp4_reads_parts_exactly_and_keeps_what_decodes(tmp_path):
     assert torch.equal(track.stem("vocals", 30001, 1000), whole[:, 30001:31001])
     peak = torch.fft.rfft(track.stem("bass")[0, :RATE]).abs().argmax()
     assert abs(int(peak) - 400) <= 1  # bass is the third stream
+
+
+@pytest.mark.skipif(ffmpeg_missing() is not None, reason="ffmpeg is not installed")
+def test_a_stem_mp4_that_was_cut_off_is_refused(tmp_path):
+    path = tmp_path / "A.stem.mp4"
+    tone = ["-f", "lavfi", "-i", "sine=duration=4"]
+    maps = [word for _ in range(5) for word in ("-map", "0")]
+    command = ["ffmpeg", "-v", "error", *tone, *maps, "-ac", "2", "-movflags", "+faststart"]
+    subprocess.run([*command, str(path)], check=True, stdin=subprocess.DEVNULL)
+    (track,) = open_tracks(tmp_path)
+    assert track.samples >= 4 * RATE and track.stem("vocals").abs().max() > 0.05
+    path.write_bytes(path.read_bytes()[:-20_000])
+    (track,) = open_tracks(tmp_path)
+    with pytest.raises(SepkitError, match=r"A\.stem\.mp4: (cut off|damaged)"):
+        track.mixture()
 
 
 def test_stem_mp4_without_ffmpeg_says_how_to_install_it(tmp_path, monkeypatch):
