@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import soundfile
 
-from ..errors import SepkitError
+from ..errors import Notice, SepkitError
 from . import NATIVE, READABLE, chunks, ffmpeg, flac, mpeg, ogg
 from .decoded import Decoded
 from .plain import Plain, soundfile_name
@@ -19,7 +19,7 @@ _BEFORE_LAST = 2 * 8192
 _NEAR = 4096
 
 
-class AudioWarning(UserWarning):
+class AudioWarning(Notice):
     """Something about an audio file that the user may want to know."""
 
 
