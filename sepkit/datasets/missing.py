@@ -67,8 +67,12 @@ def with_the_same_stems(parts, target=None, missing="refuse"):
     usual = max((stems for stems in sets if target is None or target in stems), key=lambda stems: (sets[stems], len(stems)), default=every)
     if missing == "skip":
         kept = [[track for track in part if track.stems == usual] for part in parts]
-        if not all(kept):
-            raise SepkitError(f"missing=skip: too few songs have {', '.join(usual)}; {_lacking(tracks, usual)}")
+        for part, left in zip(parts, kept):
+            if not left:
+                raise SepkitError(
+                    f"--missing skip: leaves none of {_names(part)}, which all lack a stem; choose --missing silent, or put "
+                    f"songs with {', '.join(usual)} there (train/, valid/)"
+                )
         return kept
     raise SepkitError(
         f"{_lacking(tracks, usual)}; add them, or choose --missing silent (a stem that is not there is silent) "
@@ -80,6 +84,11 @@ def _all_stems(sets):
     """Every stem that occurs, in the order of the largest set, then by name."""
     first = max(sets, key=len)
     return (*first, *sorted({stem for stems in sets for stem in stems} - set(first)))
+
+
+def _names(tracks, at_most=3):
+    names = [track.name for track in tracks]
+    return ", ".join(names[:at_most]) + (f" and {len(names) - at_most} more" if len(names) > at_most else "")
 
 
 def _lacking(tracks, usual, at_most=3):
