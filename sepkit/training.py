@@ -103,7 +103,7 @@ def train(
     network, optimiser, plateau, ema = prepare(fabric, model, recipe)
     run.attach(model=model, optimiser=optimiser, plateau=plateau, ema=ema, scaler=fabric.strategy.precision)
     if run.finished():
-        return run.best_path
+        return run.result()
 
     batches = Batches(run, model.sample_rate, fabric.device, speech)
     judged = ema.module if ema else model
@@ -118,7 +118,7 @@ def train(
             if recipe.schedule == "plateau":
                 plateau.step(valid_loss)
             run.end_epoch(valid_loss, optimiser.param_groups[0]["lr"])
-    return run.best_path
+    return run.result()
 
 
 def look_at_songs(run, target):

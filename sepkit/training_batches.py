@@ -3,6 +3,7 @@
 from .datasets import activity, remix
 from .datasets.chunks import Chunks
 from .datasets.loading import Examples, decoded, loader
+from .kinds import place
 from .training_songs import UnreadableSong
 
 
@@ -110,7 +111,7 @@ def readable(run, part, action):
 def make_chunks(tracks, target, recipe):
     """The training examples that a recipe asks for."""
     if recipe.cache:
-        tracks = decoded(tracks, None if recipe.cache == "memory" else recipe.cache)
+        tracks = decoded(tracks, None if recipe.cache == "memory" else place("cache", recipe.cache))
     active = activity.find(tracks) if recipe.activity else None
     return Chunks(
         tracks, recipe.chunk_seconds, recipe.samples_per_track, recipe.seed, recipe.mix_prob, active, recipe.random_start, target

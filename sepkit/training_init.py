@@ -11,6 +11,7 @@ import torch
 
 from . import models
 from .errors import SepkitError
+from .kinds import place
 
 #: Settings that say how a network is trained or run, not what its weights mean.
 FREE = ("target", "targets", "loss", "dropout", "momentum", "precision", "segment", "window_hop")
@@ -36,7 +37,7 @@ def network_of(init, target):
     SepkitError
         As loading; if there is none for the target, or a network of several targets.
     """
-    loaded = models.load(init)
+    loaded = models.load(str(place("init", init)))  # as text, for it may be a name
     if isinstance(loaded, dict) and target not in loaded:
         raise SepkitError(f"{init}: has no network for {target}; choose one of {', '.join(loaded)}, or give a single checkpoint file")
     network = loaded[target] if isinstance(loaded, dict) else loaded

@@ -4,12 +4,12 @@ import dataclasses
 import json
 import math
 import warnings
-from pathlib import Path
 
 import torch
 
 from .errors import Notice, SepkitError
 from .files import digest, provenance, write_json
+from .kinds import place
 from .models import fill, read_header, save
 from .training_checks import has_risen
 from .training_init import refuse_other_start
@@ -51,7 +51,7 @@ class Run:
     """
 
     def __init__(self, out, model, target, recipe, train_tracks, valid_tracks, team, speech=None, init=None):
-        self.out, self.target, self.recipe, self.team = Path(out), target, recipe, team
+        self.out, self.target, self.recipe, self.team = place("out", out), target, recipe, team
         self.best_path, self.last_path = self.out / f"{target}.safetensors", self.out / "last.pt"
         self.state = dict(
             epoch=0, batch=0, step=0, seconds=0.0, waiting=0.0, loss_sum=0.0, examples=0,
@@ -197,6 +197,15 @@ class Run:
         waited = self.state["epoch"] - self.state["best_epoch"]
         return (self.out_of_budget() or waited >= self.recipe.patience) and self.state["batch"] == 0
 
+    def result(self):
+        """The checkpoint with the best validation loss."""
+        if self.team.from_first(not self.best_path.exists()):
+            raise Agreed(
+                f"{self.best_path}: has been removed, and with it the best weights (of epoch {self.state['best_epoch']}); "
+                "train on, with more epochs or steps, or in another folder"
+            )
+        return self.best_path
+
     def save_due(self):
         """Whether the last save was long ago."""
         return self.state["seconds"] - self._saved_at > 60 * self.recipe.save_minutes
@@ -282,7 +291,10 @@ class Run:
         )  # fmt: skip
         state["rows"].append(row)
         state.update(batch=0, loss_sum=0.0, examples=0, waiting=0.0)
-        if valid_loss < state["best"]:
+        lost = state["best"] < math.inf and self.team.from_first(not self.best_path.exists())
+        if lost and self.team.rank == 0:
+            warnings.warn(f"{self.best_path}: has been removed; the best from now on is kept", Notice, stacklevel=2)
+        if valid_loss < state["best"] or lost:
             state.update(best=valid_loss, best_epoch=state["epoch"])
         self.save_last()
         with self.team.agreed():

@@ -34,8 +34,8 @@ def write_state(path, state):
         try:
             torch.save({**state, "version": _VERSION}, temporary)
         except RuntimeError as error:  # torch's own name for a full disk
-            reason = f"cannot be written ({_line(error)}); is the disk full? The state saved before is kept"
-            raise SepkitError(f"{path}: {reason}") from None
+            kept = " The state saved before is kept" if os.path.exists(path) else ""
+            raise SepkitError(f"{path}: cannot be written ({_line(error)}); is the disk full?{kept}") from None
         digest = _sha256(temporary, os.path.getsize(temporary))
         with open(temporary, "ab") as file:
             file.write(MARK + digest)

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,9 +12,9 @@ import pytest
 import torch
 
 from sepkit import audio, training, training_run
-from sepkit.errors import SepkitError
+from sepkit.errors import Notice, SepkitError
 
-from .training_tools import FULL, QUICK, RATE, TINY, Stopped, assert_same_run, crash, rows, run, songs, stop_after, tiny
+from .training_tools import FULL, QUICK, RATE, TINY, Known, Stopped, assert_same_run, crash, rows, run, songs, stop_after, tiny
 
 
 @pytest.mark.parametrize("step", [2, 4, 5, 8])
@@ -43,6 +44,28 @@ def test_a_finished_run_is_not_repeated_and_can_be_extended(tmp_path):
     run(tmp_path / "parts", QUICK.but(epochs=1), stop_after(1, crash))  # nothing is trained
     run(tmp_path / "parts", QUICK)
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_a_folder_that_is_removed_meanwhile_is_made_again_with_the_best_from_then_on(tmp_path):
+    out = tmp_path / "run"
+
+    def remove(row):
+        if row["epoch"] == 1:
+            shutil.rmtree(out)
+
+    losses = iter([1.0, 1.0, 2.0, 2.0, 3.0, 3.0])  # of two songs each: epoch 1 was the best
+
+    class Listed(Known):
+        def loss(self, mixture, target):
+            return super().loss(mixture, target) if self.training else torch.tensor(next(losses))
+
+    with pytest.warns(Notice, match="vocals.safetensors: has been removed; the best from now on is kept"):
+        best = run(out, QUICK, Listed(lambda target: target.abs().mean((1, 2))), progress=remove)
+    assert best.exists() and torch.load(out / "last.pt", weights_only=True)["state"]["best_epoch"] == 2
+    assert [row[0] for row in rows(out)] == ["1", "2", "3"]
+    best.unlink()
+    with pytest.raises(SepkitError, match=r"has been removed, and with it the best weights \(of epoch 2\); train on"):
+        run(out, QUICK, Listed(lambda target: target.abs().mean((1, 2))))
 
 
 @pytest.mark.parametrize(
