@@ -81,7 +81,7 @@ def file_state(path):
         raise SepkitError(f"{path}: is {kind}; an audio file was expected")
     if status.st_size == 0:
         raise SepkitError(f"{path}: the file is empty; an audio file was expected")
-    return status.st_size, status.st_mtime_ns, status.st_ino
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 _KINDS = {

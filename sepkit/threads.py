@@ -1,6 +1,7 @@
 """Several things at a time, in threads: reading, decoding and hashing files leave Python free."""
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 #: At most, unless the caller says otherwise: each may hold an audio file in memory.
@@ -9,8 +10,19 @@ THREADS = 8
 
 def in_threads(function, items, workers=None):
     """``[function(item) for item in items]``, several at a time; after an error none is begun."""
+    failed = threading.Event()
+
+    def unless_failed(item):
+        if failed.is_set():
+            return None
+        try:
+            return function(item)
+        except BaseException:
+            failed.set()
+            raise
+
     pool = ThreadPoolExecutor(workers or min(THREADS, os.cpu_count() or 1))
     try:
-        return list(pool.map(function, items))
+        return list(pool.map(unless_failed, items))
     finally:
         pool.shutdown(cancel_futures=True)

@@ -16,6 +16,9 @@ import torch
 
 from sepkit import files, hash_memory
 from sepkit.datasets import FolderTrack, MemoryTrack
+from sepkit.datasets.decoding import decoded
+from sepkit.datasets.missing import Filled
+from sepkit.datasets.track import WrappedTrack
 from sepkit.errors import SepkitError
 from sepkit.files import identity
 
@@ -339,6 +342,16 @@ def test_a_track_is_what_reading_it_gives(tmp_path, memory):
     ]
     identities = [track.identity() for track in others]
     assert len({*identities, first}) == 7
+
+
+def test_a_track_with_silent_stems_is_another_and_says_where_its_sound_is(tmp_path, memory):
+    stems, same = ("vocals", "other"), song(tmp_path / "a", vocals=0)
+    plain, voice = FolderTrack(same), Filled(FolderTrack(same), stems)
+    rest = Filled(FolderTrack(song(tmp_path / "b", other=0)), stems)
+    assert len({plain.identity(), voice.identity(), rest.identity()}) == 3
+    (held,) = decoded([plain])
+    soundfile.write(same / "vocals.wav", np.zeros((1000, 2)), 8000)  # it goes on holding the old
+    assert WrappedTrack(held).identity() == held.identity() != plain.identity()
 
 
 @pytest.mark.parametrize("place", [0, 500, 999])

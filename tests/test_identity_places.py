@@ -79,7 +79,7 @@ class Evaluating:
 
     def __init__(self, data, out, monkeypatch):
         self.out = out
-        self.calls = counted(monkeypatch, evaluation_jobs, "examine", lambda *a: a[4])
+        self.calls = counted(monkeypatch, evaluation_jobs, "found_in", lambda *a: a[2])
 
     def __call__(self, data):
         mixture = separation.get("mixture")

@@ -5,6 +5,7 @@ from collections import Counter
 import torch
 
 from ..errors import SepkitError, unknown
+from ..files import digest
 from .track import WrappedTrack
 
 WAYS = ("refuse", "silent", "skip")
@@ -23,6 +24,9 @@ class Filled(WrappedTrack):
     def __init__(self, track, stems):
         super().__init__(track)
         self.stems = tuple(stems)
+
+    def identity(self):
+        return digest(self.track.identity(), self.stems)
 
     def _read(self, name, start, frames):
         if name == "mixture" or name in self.track.stems:

@@ -167,6 +167,9 @@ class WrappedTrack(Track):
     def samples(self):
         return self.track.samples  # some tracks know only after decoding, see `musdb18.StemTrack`
 
+    def identity(self):
+        return self.track.identity()
+
     def _read(self, name, start, frames):
         return self.track._read(name, start, frames)
 
