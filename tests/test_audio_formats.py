@@ -152,6 +152,21 @@ def test_a_flac_header_that_promises_too_little_is_refused(file):
         audio.info(file("x.flac", data))
 
 
+@pytest.mark.parametrize(
+    "name, head, filling",
+    [
+        ("x.wav", b"RIFF\xff\xff\xff\x7fWAVE", b"LIST\0\0\0\0"),
+        ("x.aiff", b"FORM\x7f\xff\xff\xffAIFF", b"NAME\0\0\0\0"),
+        ("x.mp3", b"", b"\xff"),
+    ],
+)
+def test_a_file_that_is_made_to_waste_time_is_given_up(file, name, head, filling):
+    frames = b"".join(frames_of(mp3())) if name == "x.mp3" else b""
+    tail = encoded("WAV", "PCM_16")[12:] if name == "x.wav" else frames
+    with pytest.raises(SepkitError, match=rf"{name}: (cut off or damaged|damaged, little)"):
+        audio.info(file(name, head + frames + filling * (5_000_000 // len(filling)) + tail))
+
+
 CUT = [
     ("x.wav", "WAV", "PCM_16"),
     ("x.wav", "WAV", "FLOAT"),

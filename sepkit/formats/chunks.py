@@ -12,6 +12,8 @@ from ..errors import SepkitError
 #: What programs write for the size of data that goes into a pipe: nobody knows it yet.
 _UNKNOWN = {0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0x7FFFF000}
 _W64 = bytes.fromhex("2E91CF11A5D628DB04C10000")
+#: A file has a few chunks; one with very many is made to waste time.
+_MOST_CHUNKS = 10_000
 #: Names of codecs whose samples have a fixed size.
 _FIXED = {b"NONE", b"twos", b"sowt", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64", b"lpcm"}
 
@@ -80,7 +82,9 @@ def _riff(path, file, there):
     mark = file.read(4)
     order = ">" if mark == b"RIFX" else "<"
     at, frame, tag, large = 12, 0, 0, None
-    while at + 8 <= there:
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > there:
+            break
         file.seek(at)
         name, size = struct.unpack(order + "4sI", file.read(8))
         if name == b"ds64":
@@ -115,7 +119,9 @@ def _stated(start, size, there, frame, tag=None):
 
 def _w64(path, file, there):
     at, frame, tag = 40, 0, 0
-    while at + 24 <= there:
+    for _ in range(_MOST_CHUNKS):
+        if at + 24 > there:
+            break
         file.seek(at)
         name, size = struct.unpack("<4s12xQ", file.read(24))
         if name == b"fmt ":
@@ -132,7 +138,9 @@ def _aiff(path, file, there):
     file.seek(8)
     compressed = file.read(4) == b"AIFC"
     at, frames, frame, found = 12, None, 0, None
-    while at + 8 <= there:
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > there:
+            break
         file.seek(at)
         name, size = struct.unpack(">4sI", file.read(8))
         if name == b"COMM":
@@ -158,7 +166,9 @@ def _aiff(path, file, there):
 
 def _caf(path, file, there):
     at, frame = 8, 0
-    while at + 12 <= there:
+    for _ in range(_MOST_CHUNKS):
+        if at + 12 > there:
+            break
         file.seek(at)
         name, size = struct.unpack(">4sq", file.read(12))
         if name == b"desc":

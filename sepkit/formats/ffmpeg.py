@@ -130,9 +130,8 @@ def decode(path, file, room, stream=0):
     done = _run(path, command, patience, stdout=file, stderr=subprocess.PIPE)
     seconds = file.seek(0, 2) / (4 * channels * rate)
     if done.returncode or _DAMAGE.search(done.stderr.decode(errors="replace")):
-        raise SepkitError(
-            f"{path}: damaged or not decodable, ffmpeg says: {_told(path, done.stderr)}; export it again"
-        )
+        said = _told(path, done.stderr)
+        raise SepkitError(f"{path}: damaged or not decodable, ffmpeg says: {said}; export it again")
     if about["seconds"] and seconds < about["seconds"] - _SHORT:
         raise SepkitError(
             f"{path}: cut off or damaged, {seconds:.2f} of {about['seconds']:.2f} s could be "

@@ -12,6 +12,7 @@ encoder's delay and padding in the Xing header).
 
 import io
 import mmap
+import re
 import struct
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ _KBITS = {  # (MPEG-1, layer bits): kbit/s by index; 0 stands for the free forma
     (False, 1): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+#: The first bytes of a frame header.
+_HEADER = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef]")
 #: Every so many frames the index has an entry. A decoder's filter bank is back in the
 #: same phase after 8 frames: parts then have the very bits of the whole.
 STEP = 32
@@ -37,8 +40,10 @@ STEP = 32
 PREROLL = 64
 #: What a decoder adds to the delay of the encoder, in samples.
 _DECODER_DELAY = 529
-#: How far the first frame is looked for.
-_SEARCH = 1 << 20
+#: How far the first frame is looked for, and how many bytes may be no frames, in all.
+_SEARCH, _JUNK = 1 << 20, 1 << 22
+#: Days of audio, at one frame in 26 ms.
+_MOST_FRAMES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -207,10 +212,8 @@ def _first(data, start, stop, within):
     """Where the frames begin: at a header that three more like it follow, or all that there are."""
     at = _after_tag(data, start, stop)
     limit = min(stop, at + within)
-    while at < limit:
-        at = data.find(b"\xff", at, limit)
-        if at < 0:
-            return None
+    while match := _HEADER.search(data, at, limit):
+        at = match.start()
         if _frames_follow(data, at, stop, 3):
             return at
         at += 1
@@ -268,6 +271,8 @@ def _scan(path, data, start, first, stop):
         if here is None or here.fixed != frame.fixed or at + here.bytes > stop:
             gap, lost = _gap(data, at, frame, stop, path)
             damaged += lost
+            if damaged > _JUNK or count > _MOST_FRAMES:
+                raise _unlike_mpeg(path)
         elif _information(data, at, here):  # of another file, joined to this one
             gap, joined = at + here.bytes, True
         else:
@@ -334,7 +339,9 @@ def _gap(data, at, frame, stop, path):
     if after == stop or after > at and frame_at(data, after) is not None:
         return after, 0
     begin, at = at, after if after > at else at + 1
-    while 0 <= (at := data.find(b"\xff", at, stop)):
+    limit = min(stop, at + _JUNK)
+    while match := _HEADER.search(data, at, limit):
+        at = match.start()
         here = frame_at(data, at)
         if here is not None and _frames_follow(data, at, stop, 2):
             if here.fixed == frame.fixed:
@@ -346,7 +353,13 @@ def _gap(data, at, frame, stop, path):
                 )
         at += 1
     lost = _lost(data, begin, stop)
+    if lost > _JUNK:
+        raise _unlike_mpeg(path)
     return stop, lost if lost > frame.bytes else 0
+
+
+def _unlike_mpeg(path):
+    return SepkitError(f"{path}: damaged, little of it is MPEG frames; copy or export it again")
 
 
 def _lost(data, begin, end):
@@ -356,7 +369,7 @@ def _lost(data, begin, end):
         size = struct.unpack("<I", data[foot + 12 : foot + 16])[0]
         rest = _after_tag(data, foot + 32, end)
         return max(0, foot + 32 - size - begin) + end - rest
-    return end - begin if any(data[begin:end]) else 0  # zeros are padding
+    return end - begin if data[begin:end].strip(b"\0") else 0  # zeros are padding
 
 
 def _spoken(frame):

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from ..errors import SepkitError
 
 _CODECS = {b"\x01vorbis": "Vorbis", b"OpusHead": "Opus"}
+#: Days of audio, at several pages a second.
+_MOST_PAGES = 1_000_000
 #: Every byte with its bits in reverse.
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 #: Samples of an Opus frame at 48 kHz, by the first five bits of a packet.
@@ -68,7 +70,7 @@ def links(path):
         at = 0
         while at < len(data):
             if data[at : at + 4] != b"OggS":
-                if not any(data[at:]) or data[at : at + 3] == b"TAG":  # padding, or a tag
+                if not data[at:].strip(b"\0") or data[at : at + 3] == b"TAG":  # padding, or a tag
                     break
                 raise SepkitError(
                     f"{path}: damaged at byte {at} of its Ogg pages; copy or export it again"
@@ -114,7 +116,8 @@ def _page(path, data, at, found):
         codec = next((name for mark, name in _CODECS.items() if body.startswith(mark)), None)
         found.append(Link(at, serial, codec))
     link = found[-1] if found else None
-    if link is None or link.serial != serial or link.pages != number or link.ended:
+    strange = link is None or link.serial != serial or link.pages != number or link.ended
+    if strange or number > _MOST_PAGES:
         raise SepkitError(
             f"{path}: damaged, an Ogg page is missing before byte {at}; copy it again"
         )
