@@ -166,10 +166,10 @@ class Writer:
             raise SepkitError(f"{self.path}: NaN or infinite samples, which no file should hold")
         if self.clip:
             data = np.clip(data, -1.0, 1.0)
-        elif self.subtype not in ("FLOAT", "DOUBLE") and data.size and np.abs(data).max() > 1.0:
+        elif self.subtype not in ("FLOAT", "DOUBLE") and (peak := np.abs(data).max(initial=0)) > 1:
             raise SepkitError(
-                f"{self.path}: samples beyond full scale do not fit {self.subtype}; "
-                "write .wav or pass --clip"
+                f"{self.path}: samples beyond full scale (up to {peak:.3g}) do not fit "
+                f"{self.subtype}; write .wav or pass --clip"
             )
         try:
             for first in range(0, len(data), BLOCK):
@@ -191,13 +191,21 @@ class Writer:
 
     def __exit__(self, kind, error, trace):
         try:
-            self._file.close()
+            self._close()
             if kind is None:
                 self._complete()
         except BaseException as failure:
             self._stack.__exit__(type(failure), failure, failure.__traceback__)
             raise
         return self._stack.__exit__(kind, error, trace)
+
+    def _close(self):
+        try:
+            self._file.close()
+        except soundfile.LibsndfileError as error:
+            raise SepkitError(
+                f"{self.path}: could not be completed ({error}); is the disk full?"
+            ) from None
 
     def _complete(self):
         """Check that nothing was lost when the file was closed, and finish its bytes."""
@@ -213,6 +221,8 @@ class Writer:
         """Whether the file has its length, and its last sample can be read."""
         try:
             with soundfile.SoundFile(soundfile_name(self._temporary)) as file:
+                if self.format == "OGG":  # its length is written at its end
+                    return file.frames == self._written
                 file.seek(self._written - 1)
                 return len(file.read(2)) == 1
         except soundfile.LibsndfileError:

@@ -4,8 +4,6 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
-import soundfile
-
 from . import audio
 from .audio_tags import read_tags
 from .audio_writer import output_format
@@ -189,7 +187,7 @@ class _Stems:
             separator,
             {**options, "targets": targets, "suffix": suffix, "subtype": subtype},
         )
-        self.files, self._done, self._earlier = {}, 0, []
+        self.files, self._done = {}, 0
         if separator.targets is not None:  # before any work
             residual = ("residual",) if separator.residual == "residual" else ()
             self._names = self.choose((*separator.targets, *residual))
@@ -248,9 +246,7 @@ class _Stems:
                     f"{file}: would overwrite the file that is being separated; "
                     "choose another output folder"
                 )
-        self._earlier = earlier_stems(
-            self.folder, self.made, [file.name for file in files.values()], self.overwrite
-        )
+        self._replaceable(files)
         samples = self.recording.samples * self.recording.channels * len(names)
         need, free = _BYTES[self._subtype] * samples, free_bytes(self.folder)
         if need > free:
@@ -260,6 +256,10 @@ class _Stems:
             )
         return files
 
+    def _replaceable(self, files):
+        names = [file.name for file in files.values()]
+        return earlier_stems(self.folder, self.made, names, self.overwrite)
+
     def _open(self, names):
         files = self._check(names)
         tags = read_tags(self.recording.path)
@@ -267,7 +267,8 @@ class _Stems:
             self._stack.enter_context(
                 audio.Writer(
                     self._beside.path / file.name, self.recording.sample_rate,
-                    self.recording.channels, samples=self.recording.samples, tags=tags, **self._options,
+                    self.recording.channels, samples=self.recording.samples, tags=tags,
+                    **self._options,
                 )
             )
             for file in files.values()
@@ -278,23 +279,19 @@ class _Stems:
         try:
             try:
                 self._stack.__exit__(kind, error, trace)  # closes the files; on failure they vanish
-            except (soundfile.LibsndfileError, OSError) as failure:
-                raise SepkitError(
-                    f"{self.folder}: the stems could not be completed ({failure}); "
-                    "is the disk full?"
-                ) from None
-            if kind is None:
-                try:
+                if kind is None:
                     self._put_in_place()
-                except OSError as failure:
-                    raise SepkitError(
-                        f"{self.folder}: cannot be written ({failure.strerror}); "
-                        "choose another folder"
-                    ) from None
-            elif isinstance(error, SepkitError):  # the hidden folder means nothing to the user
+            except OSError as failure:
                 raise SepkitError(
-                    str(error).replace(str(self._beside.path), str(self.folder))
+                    f"{self.folder}: the stems could not be completed "
+                    f"({failure.strerror or failure}); free some disk space or choose another "
+                    "folder"
                 ) from None
+            if isinstance(error, SepkitError):
+                raise error
+        except SepkitError as failure:  # the hidden folder means nothing to the user
+            told = str(failure).replace(str(self._beside.path), str(self.folder))
+            raise SepkitError(told) from None
         finally:
             self._beside.remove()
 
@@ -304,20 +301,18 @@ class _Stems:
         There the record goes first and comes last: whoever is killed in between leaves
         a folder of unknown origin, which the next call refuses, not a mixture of two.
         """
-        write_record(
-            self._beside.path,
-            self.made,
-            [self._beside.path / f.name for f in self.files.values()],
-            self.device,
-        )
+        beside = self._beside.path
+        stems = [beside / file.name for file in self.files.values()]
+        write_record(beside, self.made, stems, self.device)
         if not self.folder.exists():
             mask = os.umask(0)
             os.umask(mask)
-            self._beside.path.chmod(0o777 & ~mask)
+            beside.chmod(0o777 & ~mask)
             self._beside.become(self.folder)
             return
+        earlier = self._replaceable(self.files)  # another process may have been faster
         (self.folder / RECORD).unlink(missing_ok=True)
-        for file in self._earlier:
+        for file in earlier:
             file.unlink(missing_ok=True)
         for file in (*self.files.values(), self.folder / RECORD):
-            os.replace(self._beside.path / file.name, file)
+            os.replace(beside / file.name, file)

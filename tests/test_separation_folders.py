@@ -258,6 +258,37 @@ def test_a_kill_between_old_and_new_leaves_a_folder_that_is_refused(tmp_path, mo
     assert len(contents(out)) == 4
 
 
+@pytest.mark.parametrize("faster, expected", [(0, None), (1, "by mixture with seed 1, not 0")])
+def test_of_two_at_once_the_slower_one_refuses_to_mix(tmp_path, faster, expected):
+    path, out = tmp_path / "song.wav", tmp_path / "out"
+    write_song(path)
+
+    class Slow(Half):
+        def describe(self):
+            return {**super().describe(), "kind": "Half"}
+
+        def separate(self, mixture, references=None):
+            if not out.joinpath("song").exists():
+                separate_file(path, Half(faster), out, **SHORT)
+            return super().separate(mixture, references)
+
+    if expected is None:
+        assert len(separate_file(path, Slow(), out, **SHORT)) == 4
+    else:
+        with pytest.raises(SepkitError, match=expected):
+            separate_file(path, Slow(), out, **SHORT)
+        assert json.loads((out / "song" / RECORD).read_text())["separator"]["seed"] == 1
+    assert [p.name for p in out.iterdir()] == ["song"]
+
+
+def test_what_is_found_out_on_closing_names_the_final_place(tmp_path, monkeypatch):
+    write_song(tmp_path / "song.wav")
+    monkeypatch.setattr(audio.Writer, "_readable", lambda writer: False)
+    with pytest.raises(SepkitError, match=r"song.wav: \S*/out/song/other.wav: not all of its samples could be written"):
+        separate_file(tmp_path / "song.wav", Half(), tmp_path / "out", **SHORT)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 # --- what is in the files
 
 
