@@ -1,15 +1,33 @@
 """The command ``sepkit``, also as ``python -m sepkit``."""
 
+import contextlib
+import os
+import sys
+
 from . import interruption
 
 
 def main():
     """Run the command; Ctrl-C is heard before anything heavy is imported."""
+    open_streams()
     interruption.watch()
     from .cli import main as run
 
     with interruption.ending():
         run()
+
+
+def open_streams():
+    """Standard streams that were closed lead nowhere (not into the next file that is opened), and any name can be said."""
+    with contextlib.suppress(OSError):
+        while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+            os.set_inheritable(number, True)
+        os.close(number)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", encoding="utf-8", errors="replace", closefd=False))
+    if sys.stdout.encoding.lower() == "utf-8":
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files are bytes, which need not be UTF-8
 
 
 if __name__ == "__main__":

@@ -85,6 +85,9 @@ def describe(error):
         return "not enough memory; use shorter chunks, a smaller batch or --device cpu"
     if isinstance(error, ModuleNotFoundError) and not error.name.startswith("sepkit"):
         return f"{error.name} is not installed; run: pip install 'sepkit[all]'"
+    if isinstance(error, UnicodeEncodeError):  # most often the name of a file, of bytes in no known order
+        name = ascii(error.object if len(error.object) < 200 else f"{error.object[:200]}...")
+        return f"{name}: {error.encoding} has no such characters; give it another name, or run again with PYTHONUTF8=1"
     text = _one_line(error)[:300]
     return f"unexpected {type(error).__name__}: {text}; run again with --debug to see where"
 
