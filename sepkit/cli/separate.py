@@ -148,7 +148,7 @@ def separate(
                 written = separation.separate_file(
                     path, separator, out, folder=folder, progress=update, **options
                 )
-        except (SepkitError, OSError) as error:  # the other songs go on
+        except (SepkitError, OSError, UnicodeEncodeError) as error:  # the other songs go on
             complain(error)
             failed = True
         else:
