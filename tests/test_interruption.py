@@ -1,0 +1,100 @@
+"""Ctrl-C, SIGTERM and SIGHUP, once or twice, at any moment: one line, soon, and nobody is left behind."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from sepkit import audio
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks processes up in /proc"),
+]
+RATE = 8000
+#: To the end of a command and of all its processes; the watch itself ends it after 4.
+LIMIT = 5
+SMALL = ("hidden=8", "n_fft=256", "hop=64", "sample_rate=8000", "bandwidth=4000", "layers=1")
+COMMANDS = {
+    "band": "data band --root OUT --train 40 --test 0 --seconds 8 --voice dsp --workers 2",
+    "augment": "data augment --data SONGS --out OUT --workers 2",
+    "activity": "data activity --data SONGS --cache OUT",
+    "evaluate": "evaluate --separator mwf --data SONGS --out OUT --workers 2 --hop 0.01",
+    "train": "train --data SONGS --out OUT --max-steps 1000000 --workers 1 " + " ".join(f"--setting {part}" for part in SMALL),
+    "separate": "separate SONGS/test/c/mixture.wav --out OUT",
+    "experiment": "experiment cost --out OUT",
+    "reproduce": "reproduce 01 --profile smoke --out OUT",
+    "models": "models",
+    "doctor": "doctor",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("interrupted")
+    generator = torch.Generator().manual_seed(0)
+    for split, name in (("train", "a"), ("train", "b"), ("test", "c"), ("test", "d")):
+        stems = {stem: torch.randn(2, 60 * RATE, generator=generator) * 0.05 for stem in ("vocals", "drums")}
+        for stem, sound in {**stems, "mixture": sum(stems.values())}.items():
+            audio.write(folder / "songs" / split / name / f"{stem}.wav", sound, RATE)
+    return folder
+
+
+def session(number):
+    """The processes of a session that run; those that have ended but were not waited for do not."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as file:
+                    state, _, _, own = file.read().rpartition(")")[2].split()[:4]
+            except OSError:
+                continue
+            if int(own) == number and state not in "ZX":
+                found.append(int(entry))
+    return found
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_signals_at_any_moment_end_a_command_in_one_line(folder, tmp_path, command):
+    rng = random.Random(command)
+    for attempt in range(3):
+        out = tmp_path / str(attempt)
+        arguments = COMMANDS[command].replace("OUT", str(out)).replace("SONGS", str(folder / "songs")).split()
+        environment = {**os.environ, "SEPKIT_DATA": str(folder / "data"), "OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sepkit", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True, env=environment, start_new_session=True,
+        )  # fmt: skip
+        number = rng.choice((signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        twice, whole, moment = rng.random() < 0.5, rng.random() < 0.5, rng.choice((rng.uniform(0.4, 1.5), rng.uniform(1.5, 10)))
+        time.sleep(moment)
+        if process.poll() is not None:  # has come to its end before
+            assert process.returncode == 0, process.communicate()[1]
+            continue
+        began = time.monotonic()
+        for _ in range(1 + twice):
+            try:
+                (os.killpg if whole else os.kill)(process.pid, number)  # a terminal signals all, kill only one
+            except ProcessLookupError:
+                break
+            time.sleep(0.15 if twice else 0)
+        told = f"{command}: {number.name} {'twice' if twice else 'once'} after {moment:.2f} s"
+        try:
+            said = process.communicate(timeout=60)[1]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise AssertionError(f"{told}: has not ended") from None
+        while session(process.pid) and time.monotonic() < began + LIMIT:
+            time.sleep(0.02)
+        taken = time.monotonic() - began
+        assert session(process.pid) == [], f"{told}: left processes behind"
+        print(f"{told}: {taken:.2f} s")
+        lines = [line for line in said.splitlines() if not line.startswith(("band: ", "sepkit: note: "))]
+        assert process.returncode == 130 and len(lines) == 1 and lines[0].startswith("sepkit: interrupted"), f"{told}: {said}"
+        assert taken < LIMIT, f"{told}: took {taken:.1f} s"
