@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 
@@ -410,6 +411,12 @@ def test_a_shift_longer_than_a_song_is_refused(make, songs):
     make_song(songs / "train/Short", seconds=0.5)
     with pytest.raises(SepkitError, match="train/Short: lasts 0.5 s, shift is -1 s; give a shorter one"):
         make(pitch=(), speed=())
+
+
+def test_a_folder_that_is_deleted_meanwhile_is_told(make, tmp_path):
+    with pytest.raises(SepkitError, match="out: was deleted while it was written to; run again"):
+        make(progress=lambda done, total: done == 6 and shutil.rmtree(tmp_path / "out"))
+    assert len(names(make(), "train")) == 7
 
 
 def test_a_call_that_failed_before_anything_was_made_may_be_corrected(make, songs, tmp_path, monkeypatch):

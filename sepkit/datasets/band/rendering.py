@@ -74,8 +74,16 @@ def only_one(root, lock=".band.lock"):
         lock.acquire()
     except OSError as error:
         raise SepkitError(f"{root}: cannot be written ({error.strerror}); choose another folder") from None
+    deleted = SepkitError(f"{root}: was deleted while it was written to; run again")
     try:
         yield
+    except (SepkitError, OSError):
+        if os.path.exists(lock.lock_file):
+            raise
+        raise deleted from None
+    else:
+        if not os.path.exists(lock.lock_file):
+            raise deleted
     finally:
         lock.release()
 
