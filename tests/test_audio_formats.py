@@ -2,6 +2,7 @@
 
 import io
 import os
+import pickle
 import socket
 import struct
 import subprocess
@@ -165,6 +166,22 @@ def test_a_file_that_is_made_to_waste_time_is_given_up(file, name, head, filling
     tail = encoded("WAV", "PCM_16")[12:] if name == "x.wav" else frames
     with pytest.raises(SepkitError, match=rf"{name}: (cut off or damaged|damaged, little)"):
         audio.info(file(name, head + frames + filling * (5_000_000 // len(filling)) + tail))
+
+
+def test_a_wav_file_whose_count_of_bytes_has_overflowed_is_refused(file):
+    path = file("long.wav", encoded("WAV", "PCM_16"))
+    os.truncate(path, path.stat().st_size + (1 << 32))  # takes no room
+    with pytest.raises(SepkitError, match=r"long\.wav: larger than 4 GiB"):
+        audio.info(path)
+
+
+def test_what_is_known_about_a_file_travels_to_other_processes(file):
+    for name, data in [("x.mp3", mp3()), ("x.opus", encoded("OGG", "OPUS", rate=48000))]:
+        known = audio.info(file(name, data))
+        there = pickle.loads(pickle.dumps(known))
+        assert there == known
+        x, y = (audio.read(known.path, 500, 900, header=header)[0] for header in (known, there))
+        assert torch.equal(x, y)
 
 
 CUT = [

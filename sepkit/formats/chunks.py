@@ -64,6 +64,11 @@ def find(path):
             f"{path}: cut off or damaged, its header names no samples; copy or export it again"
         )
     there -= found.start
+    if there - found.size >= 1 << 32:
+        raise SepkitError(
+            f"{path}: larger than 4 GiB, which its header cannot count; "
+            "export it as RF64, W64 or FLAC"
+        )
     if stated is not None and stated > max(there, 0) + 1:  # one byte of padding may lack
         raise SepkitError(
             f"{path}: cut off, {max(there, 0)} of {stated} bytes of samples are there; "
