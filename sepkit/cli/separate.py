@@ -106,13 +106,14 @@ def separate(
 ):
     """Split songs into their stems.
 
-    A folder of stems belongs to one separation, told by the separation.json in it: the
-    recording (a hash of its bytes), the model and its weights, the options. The same call leaves
-    finished songs as they are and goes on with the others. Another recording of that name,
-    another model or other options are refused; --overwrite replaces the stems.
+    A folder of stems belongs to one separation, told by the separation.json
+    in it: the recording (a hash of its bytes), the model and its weights, the
+    options. The same call leaves finished songs as they are and goes on with
+    the others. Another recording of that name, another model or other options
+    are refused; --overwrite replaces the stems.
 
-    Title, artist, album, date, track, genre and copyright are carried over, comments and
-    pictures are not.
+    Title, artist, album, date, track, genre and copyright are carried over;
+    comments and pictures are not.
     """
     resumes("finished songs are kept, and the same command goes on")
     from ..errors import SepkitError, unknown
