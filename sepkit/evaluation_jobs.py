@@ -15,6 +15,7 @@ from .datasets.track import NOT_THE_SUM, left_of_mixture, left_over
 from .errors import SepkitError
 from .evaluation_audio import Kept, Part, by_parts
 from .evaluation_files import finished, write_song
+from .memory import free_memory
 from .metrics.findings import Finding
 from .metrics.findings import findings as found_in
 from .metrics.scores import Score
@@ -25,6 +26,9 @@ from .streaming import stream
 
 #: Names for all stems but one, beside ``no_<stem>``, which `sepkit.separation.separate_file` writes.
 _ALL_BUT = {"accompaniment": "vocals", "instrumental": "vocals"}
+#: Bytes that a process takes at most: four stereo stems with all metrics, as measured (1.03 GB,
+#: whatever their length), and with the separators that are shipped, in chunks of the usual 30 s (1.3 GB).
+SCORING, SEPARATING = 1.1e9, 1.5e9
 
 
 @dataclass
@@ -157,7 +161,7 @@ def run_all(jobs, workers, notice):
         As the first song that fails; or if a process is killed. Songs that run in
         other processes are given up, finished ones are kept.
     """
-    workers = min(workers, len(jobs))
+    workers = _that_fit(min(workers, len(jobs)), jobs, notice)
     if workers > 1 and (why := _inseparable(jobs[0].source)):
         workers = 1
         if notice:
@@ -167,6 +171,18 @@ def run_all(jobs, workers, notice):
         return
     threads = max(1, (os.cpu_count() or 1) // workers)
     yield from run_jobs([job.run for job in jobs], workers, partial(torch.set_num_threads, threads))
+
+
+def _that_fit(workers, jobs, notice):
+    """No more processes than the memory holds: all that begin are to come to an end."""
+    need = SEPARATING if hasattr(jobs[0].source, "separator") else SCORING
+    free = free_memory()
+    if workers == 1 or free is None or workers * need <= free:
+        return workers
+    fitting = max(1, int(free / need))
+    if notice:
+        notice(f"{fitting} of {workers} workers: each takes about {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free")
+    return fitting
 
 
 def _inseparable(source):
