@@ -7,6 +7,8 @@ this module sets matplotlib's defaults to `STYLE`, so that titles and legends
 added in a notebook look the same.
 """
 
+import base64
+import html
 import io
 import math
 
@@ -56,7 +58,7 @@ def figure(rows=1, columns=1, height=None, width=WIDTH, **options):
 
 
 def show(fig, caption=""):
-    """Display a figure as a small PNG with its caption, which is also its text for screen readers.
+    """Display a figure as a small PNG with its caption, which screen readers get for the picture too.
 
     Parameters
     ----------
@@ -64,10 +66,31 @@ def show(fig, caption=""):
     caption : str
         What the figure shows, in a sentence or two.
     """
-    from IPython.display import Image, display
+    from IPython.display import display
 
-    display(Image(png(fig), format="png", alt=caption, metadata={"alt": caption}))
+    display(Picture(fig, caption))
     _show_caption(caption)
+
+
+class Picture:
+    """A figure as a notebook keeps it: a PNG, and the same as HTML, where alone `alt` can stand.
+
+    JupyterLab and nbconvert prefer the HTML; GitHub and PDF take the PNG. `sepkit.reproduce.stored`
+    keeps the PNG only.
+    """
+
+    def __init__(self, fig, alt=""):
+        self.data, self.alt = png(fig), alt
+
+    def __repr__(self):
+        return self.alt or "a figure"
+
+    def _repr_png_(self):
+        return self.data, {"alt": self.alt}
+
+    def _repr_html_(self):
+        source = base64.b64encode(self.data).decode()
+        return f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{source}">'
 
 
 def png(fig, colours=56, dpi=90):

@@ -58,13 +58,13 @@ class LiveCurves:
 
     def __call__(self, row):
         from IPython import get_ipython
-        from IPython.display import Image, display
+        from IPython.display import display
 
         self.rows.append(row)
         if get_ipython() is None:
             return
         alt = f"step {row['step']}: training loss {row['train_loss']:.4g}, validation loss {row['valid_loss']:.4g}"
-        image = Image(plots.png(curves(self.rows, self.title)), format="png", alt=alt, metadata={"alt": alt})
+        image = plots.Picture(curves(self.rows, self.title), alt)
         if self._handle is None:
             self._handle = display(image, display_id=True)
         else:

@@ -66,7 +66,8 @@ class Panel:
         self._image.value = png(self.draw(**self.values))
 
     def _repr_mimebundle_(self, **options):
-        return {**self._box._repr_mimebundle_(**options), "text/plain": TOLD}
+        view = {"version_major": 2, "version_minor": 0, "model_id": self._box.model_id}
+        return {"application/vnd.jupyter.widget-view+json": view, "text/plain": TOLD}
 
 
 def _widget(ipywidgets, name, given):

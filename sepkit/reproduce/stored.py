@@ -23,7 +23,9 @@ SILENT = "Run this cell to listen."
 
 
 def strip_audio(notebook):
-    """Replace outputs that hold audio by a line that says so, in place, and drop live widgets; returns how many held audio.
+    """Replace outputs that hold audio by a line that says so, in place; returns how many did.
+
+    Live widgets go, and of figures the second form.
 
     Parameters
     ----------
@@ -38,6 +40,8 @@ def strip_audio(notebook):
                 replaced += 1
             # Without its kernel a widget is an error message; what it says of itself as text stays.
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            if "image/png" in output.get("data", {}):
+                output["data"].pop("text/html", None)  # the same picture again
     return replaced
 
 

@@ -1,5 +1,6 @@
 """Figures: what they show is what was given, and they stay small."""
 
+import base64
 import io
 
 import numpy as np
@@ -95,3 +96,24 @@ def test_a_stored_figure_is_small_and_keeps_its_colours():
 def test_stereo_is_refused_with_the_remedy(draw):
     with pytest.raises(SepkitError, match="one channel"):
         draw()
+
+
+def test_the_caption_is_the_text_of_the_picture_in_html_and_the_stored_form_is_one_png():
+    from bs4 import BeautifulSoup
+    from IPython.core.formatters import DisplayFormatter
+    from nbconvert import HTMLExporter
+    from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+    from sepkit.reproduce.stored import strip_audio
+
+    caption = 'A "line" & <more>'
+    picture = plots.Picture(plots.waveform(torch.zeros(1, 100), 100), caption)
+    data, metadata = DisplayFormatter().format(picture)
+    assert data["text/plain"] == caption and metadata["image/png"] == {"alt": caption}
+    data["image/png"] = base64.b64encode(data["image/png"]).decode()  # as a kernel does
+    output = new_output("display_data", data=data, metadata=metadata)
+    notebook = new_notebook(cells=[new_code_cell("show(fig)", outputs=[output])])
+    exported, _ = HTMLExporter().from_notebook_node(notebook)
+    assert [image["alt"] for image in BeautifulSoup(exported, "html.parser").select("img")] == [caption]
+    strip_audio(notebook)
+    assert sorted(output.data) == ["image/png", "text/plain"]
