@@ -1,7 +1,9 @@
-# make reproduce   chapters in batch, then the table      make test       what every change must pass
-# make lab         JupyterLab on the notebooks            make test-slow  what takes minutes
-# make notebooks   run and store the chapters' outputs    make bench      speed and memory, with peers
-# make checkpoints train what data/checkpoints ships      make readme     the README's chapter table
+# make reproduce   chapters in batch, then the table      make test         what every change must pass
+# make lab         JupyterLab on the notebooks            make test-slow    what takes minutes
+# make notebooks   run and store the chapters' outputs    make test-floor   the oldest packages (Colab's)
+# make checkpoints train what data/checkpoints ships      make test-newest  the newest packages
+# make readme      the README's chapter table             make resolve      packages for Python 3.10 to 3.14
+# make bench       speed and memory, with peers           make test-wheel   the wheel, outside a checkout
 #
 # PROFILE=smoke (seconds a chapter), student (minutes, the default) or paper (GPU hours).
 # CHAPTERS="01 04" picks chapters. OUT=build is where everything lands.
@@ -13,14 +15,24 @@ CHAPTERS ?=
 REPO     ?=
 BIN      := .venv/bin
 READY    := .venv/.ready
+FLOOR    := .venv-floor
+NEWEST   := .venv-newest
+WHEEL    := .venv-wheel
+# The newest numpy and librosa ask for a newer Python than the oldest that is promised.
+NEWEST_PYTHON ?= $(PYTHON)
 
 # A user's own settings must not decide what is installed or tested here.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
+unexport PIP_CONSTRAINT
+unexport PIP_TARGET
+unexport PIP_PREFIX
+unexport PIP_USER
 unexport PYTHONPATH
 unexport PYTHONHOME
 
-.PHONY: reproduce test test-unit test-notebooks test-batch test-slow lab notebooks bench checkpoints readme clean
+.PHONY: reproduce test test-unit test-notebooks test-batch test-slow test-processors test-floor test-newest
+.PHONY: test-wheel resolve lab notebooks bench checkpoints readme clean
 .DEFAULT_GOAL := reproduce
 .NOTPARALLEL:
 
@@ -42,6 +54,32 @@ test-batch: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest -q -m slow
+
+# As a processor without AVX-512 computes: oneDNN has no LSTM of 16 bits there.
+test-processors: $(READY)
+	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -q -m "not slow" -k "precision or bfloat16" tests/models
+
+# Figures and sliders are tested by themselves: what fails to be displayed is no error of a chapter's cell.
+test-floor: export JUPYTER_PATH := $(abspath .venv/share/jupyter)
+test-floor: $(FLOOR)/.ready
+	$(FLOOR)/bin/python -m pytest -q -m "not slow" tests/learn/test_plots.py tests/learn/test_sliders.py \
+	    tests/learn/test_players.py tests/learn/test_chapter.py
+	$(FLOOR)/bin/python -m sepkit reproduce $(CHAPTERS) --profile smoke --out build/floor --timeout 600
+
+test-newest: $(NEWEST)/.ready
+	$(NEWEST)/bin/python -m pytest -q -m "not slow"
+
+# The newest Python that is here, an empty folder, and no checkout in sight.
+test-wheel: $(READY)
+	rm -rf build/wheel && $(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	$(NEWEST_PYTHON) -m venv --clear $(WHEEL)
+	if [ "$$($(NEWEST_PYTHON) -V)" = "$$($(BIN)/python -V)" ]; then $(call on_top_of_venv,$(WHEEL)); fi
+	$(WHEEL)/bin/pip install --quiet --no-warn-conflicts --ignore-installed --no-deps build/wheel/*.whl
+	$(WHEEL)/bin/pip install --quiet --no-warn-conflicts build/wheel/*.whl
+	$(WHEEL)/bin/python tests/wheel.py
+
+resolve: $(READY)
+	$(BIN)/pytest -q -m slow tests/test_packages.py
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
@@ -66,6 +104,23 @@ readme: $(READY)
 clean:
 	rm -rf build .pytest_cache
 	find . -name __pycache__ -not -path "./.venv/*" -prune -exec rm -rf {} +
+
+# $(1) finds what is in .venv behind what is its own.
+on_top_of_venv = echo "import site; site.addsitedir('$$($(BIN)/python -c \
+    "import sysconfig; print(sysconfig.get_path('purelib'))")')" > \
+    "$$($(1)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/venv.pth"
+
+$(FLOOR)/.ready: $(READY) constraints-floor.txt
+	$(BIN)/python -m venv --clear $(FLOOR)
+	$(call on_top_of_venv,$(FLOOR))
+	$(FLOOR)/bin/pip install --quiet --no-warn-conflicts --requirement constraints-floor.txt
+	@touch $@
+
+# Nothing of .venv, and no museval: it holds numpy below 2.4.
+$(NEWEST)/.ready: pyproject.toml setup.py
+	$(NEWEST_PYTHON) -m venv --clear $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --editable '.[notebooks,band,test]'
+	@touch $@
 
 # Installed once, and again only when what is to be installed changes.
 $(READY): pyproject.toml setup.py constraints.txt

@@ -11,6 +11,8 @@ setup(
     package_dir={"sepkit._data": "data"},
     package_data={
         "": ["*.html", "*.js", "*.css", "*.json", "*.txt"],
-        "sepkit._data": ["*.json", "reported/*.csv", "checkpoints/*/*.safetensors", "checkpoints/*/*.json", "experiments/*.json"],
+        "sepkit._data": [
+            "*.json", "reported/*.csv", "checkpoints/*/*.safetensors", "checkpoints/*/*.json", "experiments/*.json",
+        ],
     },
 )

@@ -15,7 +15,7 @@ spec.loader.exec_module(real)
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not real.available(), reason="the real recordings (../shared/samples) are not on this machine"),
+    pytest.mark.skipif(not real.available(), reason="SEPKIT_SAMPLES has no recordings"),
     pytest.mark.skipif(not shipped("checkpoints", "open-unmix-student").is_dir(), reason="no checkpoints are shipped"),
 ]
 

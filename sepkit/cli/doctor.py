@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ EXTRAS = {
     "band": ("pretty_midi", "espeakng_loader", "pyworld"),
     "test": ("pytest", "nbval"),
 }
+PAIR = "pip install --upgrade torch torchaudio"
 WITHOUT = {
     "notebooks": "the chapters cannot be opened or run in batch",
     "musdb": "no MUSDB18 .stem.mp4 and no ISR, SIR, SAR",
@@ -71,16 +73,41 @@ def _versions():
     missing = [name for name, version in found.items() if not version]
     text = ", ".join(f"{name} {version}" for name, version in found.items() if version)
     if missing:
-        yield Check("packages", text, "gap", f"{', '.join(missing)} missing; run: pip install sepkit")
+        remedy = f"{', '.join(missing)} missing; run: {_install(only=missing)}"
+        yield Check("packages", text, "gap", remedy)
     else:
-        yield Check("packages", text, *_matched(found["torch"], found["torchaudio"]))
+        yield Check("packages", text, *_matched())
 
 
-def _matched(torch, torchaudio):
-    if torch.split("+")[0].rsplit(".", 1)[0] != torchaudio.split("+")[0].rsplit(".", 1)[0]:
-        version = torch.split("+")[0]
-        return "gap", f"torch {torch} and torchaudio {torchaudio} do not fit; run: pip install torchaudio=={version}"
+def _matched():
+    """Whether torchaudio loads with this torch: their numbers do not tell, 2.11 fits later ones of torch too."""
+    try:
+        import torchaudio  # noqa: F401
+    except (ImportError, OSError, RuntimeError) as error:
+        return "gap", f"torchaudio does not load ({_first_line(error)}); run: {PAIR}"
     return "ok", ""
+
+
+def _install(extra=None, only=None):
+    """What installs the packages of an extra, or those of `only`; sepkit itself is in no registry."""
+    try:
+        asked = metadata.requires("sepkit") or []
+    except metadata.PackageNotFoundError:  # the sources alone
+        place = f".[{extra}]" if extra else "."
+        return f'pip install --editable "{place}" (in the folder of pyproject.toml)'
+    needed = [line.partition(";")[0].strip() for line in asked if _belongs(line, extra)]
+    if only:
+        needed = [line for line in needed if re.split(r"[<>=!~ ]", line, maxsplit=1)[0] in only]
+    return "pip install " + " ".join(f'"{line}"' for line in needed)
+
+
+def _belongs(line, extra):
+    found = re.search(r"""extra == ["'](\w+)["']""", line)
+    return (found.group(1) if found else None) == extra
+
+
+def _first_line(error):
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _device():
@@ -89,7 +116,8 @@ def _device():
     try:
         import torch
     except (ImportError, OSError) as error:
-        return Check("device", "torch cannot be imported", "gap", f"reinstall torch ({str(error).splitlines()[0]})")
+        remedy = f"{_first_line(error)}; run: {PAIR} --force-reinstall"
+        return Check("device", "torch cannot be imported", "gap", remedy)
     device = resolve_device("auto")
     if device.type == "cuda":
         return Check("device", f"cuda: {torch.cuda.get_device_name(device)}")
@@ -113,7 +141,7 @@ def _extras():
     for name, modules in EXTRAS.items():
         missing = [module for module in modules if importlib.util.find_spec(module) is None]
         if missing:
-            remedy = f"{WITHOUT[name]}; run: pip install 'sepkit[{name}]'"
+            remedy = f"{WITHOUT[name]}; run: {_install(name)}"
             yield Check(f"extra: {name}", f"{', '.join(missing)} missing", "note", remedy)
         else:
             yield Check(f"extra: {name}", "installed")

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from sepkit.metrics.scores import Score, card_for
 from sepkit.reproduce.claims import COLUMNS, Claim, evaluate, load_claims
 from sepkit.reproduce.reported import DOCUMENTS
 
-SEEDS = Path(__file__).resolve().parents[3] / "shared" / "seeds"
+SEEDS = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "seeds")
 FOUR = ("vocals", "drums", "bass", "other")
 ORIGIN = provenance(device="cpu", seed=0, profile="smoke")
 NOISE = np.random.default_rng(0).normal(0, 1, 9)  # nine songs: the smallest p is 2 / 2^9
@@ -142,7 +143,7 @@ def test_the_shipped_claims_stand_for_every_document_and_start_as_not_run():
     assert {outcome.verdict for outcome in evaluate(shipped, {})} == {"not run"}
 
 
-@pytest.mark.skipif(not SEEDS.is_dir(), reason="the text of the documents is not here")
+@pytest.mark.skipif(not SEEDS.is_dir(), reason="SEPKIT_SOURCES has no texts of the documents")
 def test_every_claim_quotes_the_line_that_it_names():
     lines = {path.name[:3]: path.read_text(encoding="utf-8").split("\n") for path in SEEDS.glob("*.txt")}
     for one in load_claims():

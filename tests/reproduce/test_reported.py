@@ -1,5 +1,6 @@
 """The numbers that the five documents print, checked against the documents' own text where it is at hand."""
 
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -9,8 +10,8 @@ import pytest
 from sepkit.errors import SepkitError
 from sepkit.reproduce.reported import DOCUMENTS, PRINTED, load_documents, load_reported
 
-SEEDS = Path(__file__).resolve().parents[3] / "shared" / "seeds"
-needs_text = pytest.mark.skipif(not SEEDS.is_dir(), reason="the text of the documents is not here")
+SEEDS = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "seeds")
+needs_text = pytest.mark.skipif(not SEEDS.is_dir(), reason="SEPKIT_SOURCES has no texts of the documents")
 
 
 @pytest.fixture(scope="module")
