@@ -9,10 +9,11 @@ import torch
 from .datasets.track import not_the_sum
 from .errors import Notice, SepkitError
 from .models import load
+from .training_processes import Agreed
 
 #: Peaks below this are silence: -80 dB of full scale.
 SILENT = 1e-4
-#: A loss that rises to so many times what it was, or by as many dB, means that training has diverged.
+#: A loss that rises to so many times what it was means that training has diverged.
 RISE = 100
 #: Songs, and seconds of each, that are looked at.
 SONGS, SECONDS = 4, 20.0
@@ -22,8 +23,9 @@ def must_sound(songs, target, part):
     """Raise a `SepkitError` if the target is silent in all songs of a part, "train" or "valid"."""
     if not any(_sounds(song, target) for song in songs):
         where = "training" if part == "train" else "validation"
-        raise SepkitError(
-            f"{target} is silent in all of the {len(songs)} {where} songs ({songs[0].name}, ...): there is nothing to "
+        raise Agreed(
+            f"{target} is silent in all of the {len(songs)} {where} songs ({songs[0].name}, ...): "
+            f"there is nothing to "
             "learn from them; choose another target, or songs with it"
         )
 
@@ -38,7 +40,11 @@ def _sounds(song, target):
 def tell_of_mixtures(songs):
     """A note if the mixtures of some of the songs are not the sums of their stems."""
     if told := not_the_sum(_some(songs), SECONDS):
-        warnings.warn(f"{told}; training adds up the stems, validation takes the mixtures as they are", Notice, stacklevel=2)
+        warnings.warn(
+            f"{told}; training adds up the stems, validation takes the mixtures as they are",
+            Notice,
+            stacklevel=2,
+        )
 
 
 def has_risen(now, start, in_decibels=False):
@@ -67,8 +73,8 @@ def judge(checkpoint, songs, target, device):
     Returns
     -------
     float or None
-        The median over songs of 10 log10(|target|^2 / |target - estimate|^2), above 0 if the estimates
-        are better than silence; None if no song says anything.
+        The median over songs of 10 log10(|target|^2 / |target - estimate|^2), above 0 if the
+        estimates are better than silence; None if no song says anything.
 
     Raises
     ------
@@ -79,23 +85,33 @@ def judge(checkpoint, songs, target, device):
     for song in _some(songs):
         frames = min(song.samples, int(SECONDS * song.sample_rate))
         try:
-            mixture, wanted = (read((song.samples - frames) // 2, frames) for read in (song.mixture, lambda *place: song.stem(target, *place)))
+            mixture, wanted = (
+                read((song.samples - frames) // 2, frames)
+                for read in (song.mixture, lambda *place: song.stem(target, *place))
+            )
         except (SepkitError, OSError):
             continue
         if float(wanted.abs().max()) <= SILENT:
             continue
         estimate = model(mixture[None].to(device, torch.float32))[0].cpu()
         error = float((wanted - estimate).double().square().sum())
-        ratios.append(10 * math.log10(max(float(wanted.double().square().sum()), 1e-30) / max(error, 1e-30)))
+        ratios.append(
+            10 * math.log10(max(float(wanted.double().square().sum()), 1e-30) / max(error, 1e-30))
+        )
         loudest = max(loudest, float(estimate.abs().max()))
     if not ratios:
         return None
     ratio = statistics.median(ratios)
     remedy = "train again in another folder, with a smaller lr, clip=1 or another loss"
     if loudest <= SILENT:
-        raise SepkitError(f"{checkpoint}: of no use, its estimates of the validation songs are silent; {remedy}")
+        raise SepkitError(
+            f"{checkpoint}: of no use, its estimates of the validation songs are silent; {remedy}"
+        )
     if ratio < -10 * math.log10(RISE):
-        raise SepkitError(f"{checkpoint}: of no use, its estimates are {-ratio:.0f} dB further from {target} than silence; {remedy}")
+        raise SepkitError(
+            f"{checkpoint}: of no use, its estimates are {-ratio:.0f} dB further from {target} "
+            f"than silence; {remedy}"
+        )
     return ratio
 
 

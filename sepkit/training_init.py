@@ -39,10 +39,16 @@ def network_of(init, target):
     """
     loaded = models.load(str(place("init", init)))  # as text, for it may be a name
     if isinstance(loaded, dict) and target not in loaded:
-        raise SepkitError(f"{init}: has no network for {target}; choose one of {', '.join(loaded)}, or give a single checkpoint file")
+        raise SepkitError(
+            f"{init}: has no network for {target}; choose one of {', '.join(loaded)}, or give a "
+            f"single checkpoint file"
+        )
     network = loaded[target] if isinstance(loaded, dict) else loaded
     if len(network.targets) > 1:
-        raise SepkitError(f"{init}: one network for {', '.join(network.targets)}; training takes networks of one target")
+        raise SepkitError(
+            f"{init}: one network for {', '.join(network.targets)}; training takes networks of "
+            f"one target"
+        )
     return network
 
 
@@ -68,12 +74,18 @@ def take_weights(model, init, target):
     """
     network = network_of(init, target)
     if network.name != model.name:
-        raise SepkitError(f"{init}: holds {network.name}, not {model.name}; choose that model, or another checkpoint")
+        raise SepkitError(
+            f"{init}: holds {network.name}, not {model.name}; choose that model, or another "
+            f"checkpoint"
+        )
     free = (*FREE, "window") if model.name == "bsrnn" else FREE  # elsewhere that is the STFT's
     for name, value in model.settings.items():
         if name not in free and network.settings.get(name, value) != value:
             there = network.settings[name]
-            raise SepkitError(f"{init}: has {name}={there}, but the network to train {name}={value}; build it with the same settings")
+            raise SepkitError(
+                f"{init}: has {name}={there}, but the network to train {name}={value}; build it "
+                f"with the same settings"
+            )
     state = network.state_dict()
     models.fill(model, state, init)
     return {"checkpoint": str(init), "sha256": digest_of(state)}
@@ -89,11 +101,15 @@ def digest_of(state):
 
 
 def refuse_other_start(out, then, now):
-    """Raise a `SepkitError` unless two runs, as they describe themselves, began with the same weights."""
+    """Raise a `SepkitError` unless two runs, as they tell, began with the same weights."""
     old, new = then.get("init"), now.get("init")
     if (old or {}).get("sha256") == (new or {}).get("sha256"):
         return
-    begun = f"began with {old['checkpoint']} (sha256 {old['sha256'][:12]})" if old else "began with random weights"
+    begun = (
+        f"began with {old['checkpoint']} (sha256 {old['sha256'][:12]})"
+        if old
+        else "began with random weights"
+    )
     given = f"--init {new['checkpoint']} (sha256 {new['sha256'][:12]})" if new else "no --init"
     remedy = "choose another folder to fine-tune" if new else "give the same --init to resume it"
     without = ", or leave --init out to resume" if new and not old else ""

@@ -19,16 +19,20 @@ _GAINS, _DECIBELS = Pair(Number(-1000, 1000, whole=False)), Pair(Number(-200, 20
 _DECAY = Number(1e-6, 1, whole=False)
 #: Kind and range of each part, but for names that have a list of their own.
 KINDS = {
-    "loss": optional(Text()), "batch": Number(1, 10**6), "accumulate": Number(1, 10**6), "chunk_seconds": _SECONDS,
-    "samples_per_track": _COUNT, "mix_prob": _CHANCE, "activity": _FLAG, "random_start": _FLAG, "gains": optional(_GAINS),
-    "gain_db": optional(_DECIBELS), "gain_prob": _CHANCE, "vocals_gains": optional(_GAINS), "vocals_semitones": Number(0, 24, whole=False),
-    "swap": _CHANCE, "polarity": _CHANCE, "silence": _CHANCE, "cut_seconds": optional(_SECONDS), "normalise": _FLAG,
-    "speech_prob": _CHANCE, "speech_as_published": _FLAG, "lr": Number(1e-15, 1000, whole=False), "weight_decay": _FROM_0,
-    "amsgrad": _FLAG, "lr_factor": Number(1e-6, 0.999, whole=False), "lr_patience": _COUNT_OR_0, "lr_cooldown": _COUNT_OR_0,
-    "decay": _DECAY, "decay_every": _COUNT, "warm_up": _COUNT_OR_0, "clip": optional(Number(1e-12, 1e12, whole=False)),
-    "ema": optional(Number(1e-6, 0.999999, whole=False)), "patience": _COUNT_OR_0, "epochs": _COUNT, "max_steps": optional(_COUNT),
-    "max_seconds": optional(Number(1e-9, 1e9, whole=False)), "seed": SEED, "workers": Number(0, 1024),
-    "cache": optional(Path()), "save_minutes": _FROM_0, "strict": _FLAG,
+    "loss": optional(Text()), "batch": Number(1, 10**6), "accumulate": Number(1, 10**6),
+    "chunk_seconds": _SECONDS, "samples_per_track": _COUNT, "mix_prob": _CHANCE, "activity": _FLAG,
+    "random_start": _FLAG, "gains": optional(_GAINS), "gain_db": optional(_DECIBELS),
+    "gain_prob": _CHANCE, "vocals_gains": optional(_GAINS),
+    "vocals_semitones": Number(0, 24, whole=False), "swap": _CHANCE, "polarity": _CHANCE,
+    "silence": _CHANCE, "cut_seconds": optional(_SECONDS), "normalise": _FLAG,
+    "speech_prob": _CHANCE, "speech_as_published": _FLAG, "lr": Number(1e-15, 1000, whole=False),
+    "weight_decay": _FROM_0, "amsgrad": _FLAG, "lr_factor": Number(1e-6, 0.999, whole=False),
+    "lr_patience": _COUNT_OR_0, "lr_cooldown": _COUNT_OR_0, "decay": _DECAY, "decay_every": _COUNT,
+    "warm_up": _COUNT_OR_0, "clip": optional(Number(1e-12, 1e12, whole=False)),
+    "ema": optional(Number(1e-6, 0.999999, whole=False)), "patience": _COUNT_OR_0, "epochs": _COUNT,
+    "max_steps": optional(_COUNT), "max_seconds": optional(Number(1e-9, 1e9, whole=False)),
+    "seed": SEED, "workers": Number(0, 1024), "cache": optional(Path()), "save_minutes": _FROM_0,
+    "strict": _FLAG,
 }  # fmt: skip
 
 
@@ -170,7 +174,8 @@ class Recipe:
             need = (self.cut_seconds or self.chunk_seconds) * 2 ** (self.vocals_semitones / 12)
             if not self.cut_seconds or need >= self.chunk_seconds:
                 raise SepkitError(
-                    f"vocals_semitones={self.vocals_semitones}: needs cut_seconds, and chunk_seconds above "
+                    f"vocals_semitones={self.vocals_semitones}: needs cut_seconds, and "
+                    f"chunk_seconds above "
                     f"{need:.2f} (now {self.chunk_seconds})"
                 )
         if self.vocals_gains is not None and self.gains is None and self.gain_db is None:

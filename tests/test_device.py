@@ -17,7 +17,9 @@ def as_it_was():
     torch.set_flush_denormal(before)
 
 
-@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this processor cannot flush denormal numbers")
+@pytest.mark.skipif(
+    not torch.set_flush_denormal(False), reason="this processor cannot flush denormal numbers"
+)
 @pytest.mark.parametrize("flushed", [False, True])
 def test_faint_numbers_are_zero_meanwhile_and_afterwards_what_they_were(as_it_was, flushed):
     faint = torch.tensor([1e-39])
@@ -31,7 +33,14 @@ def test_faint_numbers_are_zero_meanwhile_and_afterwards_what_they_were(as_it_wa
 
 
 def test_every_file_of_networks_can_be_the_first_that_is_imported():
-    files = {place.split(".")[0] for place in MODELS.values()} | {"checkpoints", "registry", "bsrnn_published", "resunet_published"}
+    files = {place.split(".")[0] for place in MODELS.values()} | {
+        "checkpoints",
+        "registry",
+        "bsrnn_published",
+        "resunet_published",
+    }
     forget = "[sys.modules.pop(name) for name in list(sys.modules) if name.startswith('sepkit')]"
-    code = "\n".join(["import sys", *(f"{forget}; import sepkit.models.{file}" for file in sorted(files))])
+    code = "\n".join(
+        ["import sys", *(f"{forget}; import sepkit.models.{file}" for file in sorted(files))]
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,12 +13,25 @@ from sepkit.models import load, read_header, save
 from sepkit.training import train
 
 from .test_training_resume import command, folder_of_songs
-from .training_tools import FULL, QUICK, Stopped, assert_same_run, bands, crash, rows, run, songs, stop_after, tiny, weights
+from .training_tools import (
+    FULL,
+    QUICK,
+    Stopped,
+    assert_same_run,
+    bands,
+    crash,
+    rows,
+    run,
+    songs,
+    stop_after,
+    tiny,
+    weights,
+)
 
 
 @pytest.fixture
 def start(tmp_path):
-    """A checkpoint that has been trained a little, for an Open-Unmix, whose input statistics are part of it."""
+    """A checkpoint of an Open-Unmix, whose input statistics are part of it, trained a little."""
     return run(tmp_path / "start", QUICK.but(epochs=2))
 
 
@@ -26,7 +39,9 @@ def other_songs():
     return songs(3, seed=7)
 
 
-def test_the_first_validation_is_the_checkpoints_and_its_weights_are_kept_bit_for_bit(tmp_path, start):
+def test_the_first_validation_is_the_checkpoints_and_its_weights_are_kept_bit_for_bit(
+    tmp_path, start
+):
     """Before any step. With the songs that validated it, the loss is the same too."""
     with pytest.raises(Stopped):
         run(tmp_path / "run", QUICK, stop_after(1, crash), other_songs(), init=start)
@@ -46,7 +61,9 @@ def test_the_first_step_is_taken_from_its_weights_with_a_fresh_optimiser(tmp_pat
     model = stop_after(1, look)
     run(tmp_path / "run", QUICK.but(epochs=1), model, other_songs(), init=start)
     parameters = dict(model.named_parameters())
-    assert all(torch.equal(seen[key], value) for key, value in weights(start).items() if key in parameters)
+    assert all(
+        torch.equal(seen[key], value) for key, value in weights(start).items() if key in parameters
+    )
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["optimiser"]["state"]
     assert {int(part["step"]) for part in state.values()} == {3}  # of this run alone
     assert any(not torch.equal(value, seen[key]) for key, value in parameters.items())
@@ -63,7 +80,9 @@ def test_the_run_records_what_it_began_with(tmp_path, start):
     about = json.loads((tmp_path / "run" / "run.json").read_text())["init"]
     assert about == read_header(best)["extra"]["init"]
     assert about["checkpoint"] == str(start) and len(about["sha256"]) == 64
-    copy = save(tmp_path / "copy.safetensors", load(start), {"name": "another file, the same weights"})
+    copy = save(
+        tmp_path / "copy.safetensors", load(start), {"name": "another file, the same weights"}
+    )
     run(tmp_path / "run", QUICK.but(epochs=2), init=copy)
     assert [row[0] for row in rows(tmp_path / "run")] == ["0", "1", "2"]
 
@@ -83,11 +102,17 @@ def test_resuming_with_another_start_is_refused(tmp_path, start):
     other = run(tmp_path / "other", QUICK.but(epochs=1, seed=1))
     run(tmp_path / "run", QUICK.but(epochs=1), init=start)
     before = (tmp_path / "run" / "last.pt").read_bytes()
-    for init, message in ((other, f"began with {start} .*, and --init {other} .* was given; choose another folder"),
-                          (None, f"began with {start} .*, and no --init was given; give the same --init to resume it")):  # fmt: skip
+    for init, given, remedy in (
+        (other, f"--init {other}", "choose another folder"),
+        (None, "no --init", "give the same --init to resume it"),
+    ):
+        message = f"began with {start} .*, and {given}.* was given; {remedy}"
         with pytest.raises(SepkitError, match=message):
             run(tmp_path / "run", QUICK, init=init)
-    with pytest.raises(SepkitError, match="began with random weights, and --init .*; choose .* or leave --init out to resume"):
+    with pytest.raises(
+        SepkitError,
+        match="began with random weights, and --init .*; choose .* or leave --init out to resume",
+    ):
         run(tmp_path / "start", QUICK, init=other)
     assert (tmp_path / "run" / "last.pt").read_bytes() == before
 
@@ -96,12 +121,20 @@ def test_resuming_with_another_start_is_refused(tmp_path, start):
     "model, message",
     [
         (lambda: bands(), "holds open-unmix, not bsrnn; choose that model, or another checkpoint"),
-        (lambda: tiny(hidden=16), "has hidden=8, but the network to train hidden=16; build it with the same settings"),
+        (
+            lambda: tiny(hidden=16),
+            "has hidden=8, but the network to train hidden=16; build it with the same settings",
+        ),
         (lambda: tiny(hop=64), "has hop=128, but the network to train hop=64"),
-        (lambda: tiny(bandwidth=2000), "has bandwidth=4000, but the network to train bandwidth=2000"),
+        (
+            lambda: tiny(bandwidth=2000),
+            "has bandwidth=4000, but the network to train bandwidth=2000",
+        ),
     ],
 )
-def test_a_checkpoint_that_does_not_fit_is_named_before_anything_is_written(tmp_path, start, model, message):
+def test_a_checkpoint_that_does_not_fit_is_named_before_anything_is_written(
+    tmp_path, start, model, message
+):
     with pytest.raises(SepkitError, match=message) as error:
         run(tmp_path / "run", QUICK, model(), init=start)
     assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
@@ -109,8 +142,9 @@ def test_a_checkpoint_that_does_not_fit_is_named_before_anything_is_written(tmp_
 
 def test_settings_of_the_training_and_the_target_may_differ(tmp_path, start):
     tracks = songs(3, seed=3)
-    train(tiny(target="other", dropout=0.3, loss="l1"), tracks, songs(1, seed=4), tmp_path / "run", QUICK.but(epochs=1), "cpu",
-          progress=False, init=start)  # fmt: skip
+    model, recipe = tiny(target="other", dropout=0.3, loss="l1"), QUICK.but(epochs=1)
+    valid, out = songs(1, seed=4), tmp_path / "run"
+    train(model, tracks, valid, out, recipe, "cpu", progress=False, init=start)
     assert [row[0] for row in rows(tmp_path / "run")] == ["0", "1"]
 
 
@@ -121,22 +155,51 @@ def test_a_folder_gives_the_file_of_the_target(tmp_path, start):
 
 
 def sepkit(*arguments):
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+    return CliRunner().invoke(
+        cli.app, [str(argument) for argument in arguments], env={"COLUMNS": "200"}
+    )
 
 
 def test_sepkit_train_takes_model_and_settings_from_the_checkpoint(tmp_path, start):
     data = folder_of_songs(tmp_path / "songs")
-    quick = ("--data", data, "--device", "cpu", "--max-steps", 2, "--batch", 2, "--chunk-seconds", 0.5, "--init", start)
+    quick = (
+        "--data",
+        data,
+        "--device",
+        "cpu",
+        "--max-steps",
+        2,
+        "--batch",
+        2,
+        "--chunk-seconds",
+        0.5,
+        "--init",
+        start,
+    )
     done = sepkit("train", "--out", tmp_path / "run", *quick)
-    assert done.exit_code == 0 and done.stdout == f"{tmp_path / 'run' / 'vocals.safetensors'}\n", done.stderr
+    assert done.exit_code == 0 and done.stdout == f"{tmp_path / 'run' / 'vocals.safetensors'}\n", (
+        done.stderr
+    )
     header = read_header(tmp_path / "run" / "vocals.safetensors")
     assert header["settings"]["hidden"] == 8 and header["extra"]["init"]["checkpoint"] == str(start)
     other = sepkit("train", "--out", tmp_path / "b", *quick, "--setting", "hidden=16")
-    assert other.exit_code == 1 and other.stderr.count("\n") == 1 and "has hidden=8, but the network to train hidden=16" in other.stderr
+    assert (
+        other.exit_code == 1
+        and other.stderr.count("\n") == 1
+        and "has hidden=8, but the network to train hidden=16" in other.stderr
+    )
     model = sepkit("train", "--out", tmp_path / "b", *quick, "--model", "bsrnn")
-    assert model.exit_code == 1 and model.stderr.count("\n") == 1 and "holds open-unmix, not bsrnn" in model.stderr
+    assert (
+        model.exit_code == 1
+        and model.stderr.count("\n") == 1
+        and "holds open-unmix, not bsrnn" in model.stderr
+    )
     missing = sepkit("train", "--out", tmp_path / "b", *quick[:-1], tmp_path / "none.safetensors")
-    assert missing.exit_code == 1 and missing.stderr.count("\n") == 1 and "none.safetensors" in missing.stderr
+    assert (
+        missing.exit_code == 1
+        and missing.stderr.count("\n") == 1
+        and "none.safetensors" in missing.stderr
+    )
     again = sepkit(*command(data, tmp_path / "run", "--max-steps", 2))
     assert again.exit_code == 1 and again.stderr.count("\n") == 1
     assert not (tmp_path / "b").exists()

@@ -1,4 +1,4 @@
-"""Layouts of other tools: recognised by their names, so that the error can say what to do with them."""
+"""Layouts of other tools: recognised by name, so that the error can say what to do with them."""
 
 import re
 from itertools import islice
@@ -9,17 +9,20 @@ from .musdb18 import SUFFIX
 
 #: What tools call a stem. A song of such a name beside another one is taken for a stem's folder.
 STEMS = frozenset((
-    "vocals", "vocal", "voice", "drums", "drum", "bass", "other", "others", "guitar", "piano", "keys", "strings", "accompaniment",
-    "instrumental", "no_vocals", "karaoke", "speech", "noise", "mixture", "mix", "percussion", "other_plucked", "other_keys",
-    "bowed_strings", "wind",
+    "vocals", "vocal", "voice", "drums", "drum", "bass", "other", "others", "guitar", "piano",
+    "keys", "strings", "accompaniment", "instrumental", "no_vocals", "karaoke", "speech", "noise",
+    "mixture", "mix", "percussion", "other_plucked", "other_keys", "bowed_strings", "wind",
 ))  # fmt: skip
 #: Folders in which Demucs writes, named after its models.
 DEMUCS = frozenset((
-    "htdemucs", "htdemucs_ft", "htdemucs_6s", "hdemucs_mmi", "mdx", "mdx_q", "mdx_extra", "mdx_extra_q", "demucs", "demucs_extra",
-    "tasnet", "tasnet_extra",
+    "htdemucs", "htdemucs_ft", "htdemucs_6s", "hdemucs_mmi", "mdx", "mdx_q", "mdx_extra",
+    "mdx_extra_q", "demucs", "demucs_extra", "tasnet", "tasnet_extra",
 ))  # fmt: skip
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
-_FLAT = re.compile(rf"^(?P<song>.+?)[ _.\-]+\(?(?P<stem>{'|'.join(sorted(STEMS, key=len, reverse=True))})\)?$", re.IGNORECASE)
+_FLAT = re.compile(
+    rf"^(?P<song>.+?)[ _.\-]+\(?(?P<stem>{'|'.join(sorted(STEMS, key=len, reverse=True))})\)?$",
+    re.IGNORECASE,
+)
 #: So many entries of a folder are looked at.
 MOST = 200
 
@@ -76,34 +79,53 @@ def _flat(song):
             return None
         if match := _FLAT.match(name):
             stems.setdefault(match["song"], set()).add(match["stem"].lower())
-            example.setdefault(match["song"], (path.name, f"{match['song']}/{match['stem'].lower()}{path.suffix}"))
+            example.setdefault(
+                match["song"], (path.name, f"{match['song']}/{match['stem'].lower()}{path.suffix}")
+            )
     # One stem a prefix may be a name, as in lead_vocals and backing_vocals.
     several = [name for name in stems if len(stems[name]) > 1]
     if not several:
         return None
     old, new = example[several[0]]
-    return f"{song}: song and stem are in one file's name ({old}); one folder a song is expected: move {old} to {new}, and so on"
+    return (
+        f"{song}: song and stem are in one file's name ({old}); one folder a song is expected: "
+        f"move {old} to {new}, and so on"
+    )
 
 
 def _archives(folder):
-    packed = [path for path in _entries(folder) if path.is_file() and path.suffix.lower() in ARCHIVES]
+    packed = [
+        path for path in _entries(folder) if path.is_file() and path.suffix.lower() in ARCHIVES
+    ]
     if packed:
-        return f"{packed[0]}: is still packed; unpack it (unzip, tar -xf, 7z x), and give the folder that it makes"
+        return (
+            f"{packed[0]}: is still packed; unpack it (unzip, tar -xf, 7z x), and give the folder "
+            f"that it makes"
+        )
     return None
 
 
 def _moisesdb(folder):
     """Songs of which every stem is a folder of recordings, as in MoisesDB."""
     for song in _folders(folder):
-        stems = [place for place in _folders(song) if place.name.lower() in STEMS and is_song(place)]
+        stems = [
+            place for place in _folders(song) if place.name.lower() in STEMS and is_song(place)
+        ]
         if not stems:
             continue
         if (song / "data.json").is_file():
             how = "let its package moisesdb mix them (track.stems), and write each as SONG/STEM.wav"
             return f"{song}: a song of MoisesDB, with a folder of recordings for every stem; {how}"
         recordings = len(audio_files(stems[0]))
-        how = "one file a stem is expected" if recordings == 1 else "one file a stem is expected: mix them"
-        return f"{song}: a folder for every stem ({stems[0].name}/, {recordings} file(s)); {how}, as {song.name}/{stems[0].name}.wav"
+        how = (
+            "one file a stem is expected"
+            if recordings == 1
+            else "one file a stem is expected: mix them"
+        )
+        return (
+            f"{song}: a folder for every stem ({stems[0].name}/, {recordings} file(s)); {how}, as "
+            f"{song.name}/{stems[0].name}.wav"
+        )
     return None
 
 
@@ -111,17 +133,31 @@ def _deeper(folder):
     """Songs that lie further down than they are looked for."""
     for place in _folders(folder):
         inside = _folders(place)
-        splits = [split for split in inside if split.name in ("train", "test") and any(map(_holds_a_song, (split, *_folders(split))))]
+        splits = [
+            split
+            for split in inside
+            if split.name in ("train", "test")
+            and any(map(_holds_a_song, (split, *_folders(split))))
+        ]
         if splits:
-            return f"{folder}: the data set lies in {place.name}/ ({place.name}/{splits[0].name}); give {place}"
+            return (
+                f"{folder}: the data set lies in {place.name}/ ({place.name}/{splits[0].name}); "
+                f"give {place}"
+            )
         if any(path.name.endswith(SUFFIX) for path in _entries(place)):
-            return f"{folder}: its {SUFFIX} files lie one folder deeper; give {place}, or move them up"
+            return (
+                f"{folder}: its {SUFFIX} files lie one folder deeper; give {place}, or move them up"
+            )
         song = next((song for song in inside if is_song(song)), None)
         if song is not None and place.name.lower() in DEMUCS:
-            return f"{folder}: the output of Demucs, estimates of {place.name}; give {place} if it is these that are wanted"
+            return (
+                f"{folder}: the output of Demucs, estimates of {place.name}; give {place} if it "
+                f"is these that are wanted"
+            )
         if song is not None:
             return (
-                f"{folder}: songs lie one folder deeper ({place.name}/{song.name}), as in artist/song; "
+                f"{folder}: songs lie one folder deeper ({place.name}/{song.name}), as in "
+                f"artist/song; "
                 f"move them up, or give one of its folders, such as {place}"
             )
     return None
@@ -133,7 +169,9 @@ def _holds_a_song(folder):
 
 def _entries(folder):
     try:
-        return sorted(islice((path for path in folder.iterdir() if not path.name.startswith(".")), MOST))
+        return sorted(
+            islice((path for path in folder.iterdir() if not path.name.startswith(".")), MOST)
+        )
     except OSError:
         return []
 

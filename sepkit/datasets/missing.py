@@ -67,19 +67,28 @@ def with_the_same_stems(parts, target=None, missing="refuse"):
         return [list(part) for part in parts]
     every = _all_stems(sets)
     if missing == "silent":
-        return [[track if track.stems == every else Filled(track, every) for track in part] for part in parts]
-    usual = max((stems for stems in sets if target is None or target in stems), key=lambda stems: (sets[stems], len(stems)), default=every)
+        return [
+            [track if track.stems == every else Filled(track, every) for track in part]
+            for part in parts
+        ]
+    usual = max(
+        (stems for stems in sets if target is None or target in stems),
+        key=lambda stems: (sets[stems], len(stems)),
+        default=every,
+    )
     if missing == "skip":
         kept = [[track for track in part if track.stems == usual] for part in parts]
         for part, left in zip(parts, kept):
             if not left:
                 raise SepkitError(
-                    f"--missing skip: leaves none of {_names(part)}, which all lack a stem; choose --missing silent, or put "
+                    f"--missing skip: leaves none of {_names(part)}, which all lack a stem; "
+                    f"choose --missing silent, or put "
                     f"songs with {', '.join(usual)} there (train/, valid/)"
                 )
         return kept
     raise SepkitError(
-        f"{_lacking(tracks, usual)}; add them, or choose --missing silent (a stem that is not there is silent) "
+        f"{_lacking(tracks, usual)}; add them, or choose --missing silent (a stem that is not "
+        f"there is silent) "
         "or --missing skip (leave such songs out)"
     )
 
@@ -92,7 +101,9 @@ def _all_stems(sets):
 
 def _names(tracks, at_most=3):
     names = [track.name for track in tracks]
-    return ", ".join(names[:at_most]) + (f" and {len(names) - at_most} more" if len(names) > at_most else "")
+    return ", ".join(names[:at_most]) + (
+        f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    )
 
 
 def _lacking(tracks, usual, at_most=3):
@@ -100,8 +111,15 @@ def _lacking(tracks, usual, at_most=3):
     odd = [track for track in tracks if track.stems != usual]
     told = []
     for track in odd[:at_most]:
-        lacks, more = ([stem for stem in one if stem not in other] for one, other in ((usual, track.stems), (track.stems, usual)))
-        parts = [f"{verb} {', '.join(stems)}" for verb, stems in (("lacks", lacks), ("also has", more)) if stems]
+        lacks, more = (
+            [stem for stem in one if stem not in other]
+            for one, other in ((usual, track.stems), (track.stems, usual))
+        )
+        parts = [
+            f"{verb} {', '.join(stems)}"
+            for verb, stems in (("lacks", lacks), ("also has", more))
+            if stems
+        ]
         told.append(f"{track.name} {' and '.join(parts)}")
     rest = f", and {len(odd) - at_most} more songs differ" if len(odd) > at_most else ""
     return f"not all songs have the same stems ({', '.join(usual)}): {'; '.join(told)}{rest}"

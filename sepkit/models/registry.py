@@ -61,13 +61,14 @@ def build(name, **settings):
     weights = sum(value.numel() for value in _made(name, settings, "meta").state_dict().values())
     if weights > LARGEST:
         raise SepkitError(
-            f"{name} with {_told(settings)} would have {weights / 1e9:.3g} billion weights; at most {LARGEST / 1e9:g} were expected"
+            f"{name} with {_told(settings)} would have {weights / 1e9:.3g} billion weights; at "
+            f"most {LARGEST / 1e9:g} were expected"
         )
     return _made(name, settings)
 
 
 def outline(name, **settings):
-    """The network that `build` would make, without memory for its weights: on PyTorch's meta device, for a look at their shapes.
+    """The network that `build` would make, but on PyTorch's meta device: shapes without memory.
 
     Raises
     ------
@@ -93,8 +94,10 @@ def _made(name, settings, device=None):
     except (TypeError, ValueError, ArithmeticError, LookupError, AssertionError, RuntimeError, MemoryError) as error:
         if isinstance(error, SepkitError):
             raise
-        raise SepkitError(f"{name} cannot be built with {_told(settings)}: {(str(error).splitlines() or [repr(error)])[0]}") from None
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise SepkitError(f"{name} cannot be built with {_told(settings)}: {reason}") from None
 
 
 def _told(settings):
-    return ", ".join(f"{setting}={value!r}" for setting, value in settings.items())[:200] or "its usual settings"
+    told = ", ".join(f"{setting}={value!r}" for setting, value in settings.items())
+    return told[:200] or "its usual settings"

@@ -13,7 +13,9 @@ from sepkit.errors import SepkitError
 
 def song(name, *stems):
     generator = torch.Generator().manual_seed(len(name))
-    return MemoryTrack(name, {stem: 0.1 * torch.randn(2, 800, generator=generator) for stem in stems}, 8000)
+    return MemoryTrack(
+        name, {stem: 0.1 * torch.randn(2, 800, generator=generator) for stem in stems}, 8000
+    )
 
 
 FULL = [song("a", "vocals", "drums"), song("bb", "vocals", "drums")]
@@ -26,10 +28,18 @@ def test_songs_that_are_alike_are_left_as_they_are():
 
 
 def test_by_default_songs_and_options_are_named():
-    with pytest.raises(SepkitError, match=r"\(vocals, drums\): ccc lacks vocals; add them, or choose --missing silent .*--missing skip"):
+    with pytest.raises(
+        SepkitError,
+        match=(
+            r"\(vocals, drums\): ccc lacks vocals; add them, or choose --missing silent "
+            r".*--missing skip"
+        ),
+    ):
         with_the_same_stems([[*FULL, INSTRUMENTAL], FULL], "vocals")
     many = [song(f"song {number}", "vocals", "drums", "horns") for number in range(5)]
-    with pytest.raises(SepkitError, match="song 0 also has horns; .*song 2 also has horns, and 2 more songs differ"):
+    with pytest.raises(
+        SepkitError, match="song 0 also has horns; .*song 2 also has horns, and 2 more songs differ"
+    ):
         with_the_same_stems([FULL * 4, many], "vocals")
 
 
@@ -51,10 +61,18 @@ def test_skip_keeps_the_most_frequent_stems_that_have_the_target():
     instrumentals = [song("d" * number, "drums") for number in range(4, 9)]
     (train,) = with_the_same_stems([[*instrumentals, *FULL]], "vocals", "skip")
     assert train == FULL
-    with pytest.raises(SepkitError, match="--missing skip: leaves none of ccc, which all lack a stem; .*songs with vocals, drums there"):
+    with pytest.raises(
+        SepkitError,
+        match=(
+            "--missing skip: leaves none of ccc, which all lack a stem; .*songs with vocals, "
+            "drums there"
+        ),
+    ):
         with_the_same_stems([FULL, [INSTRUMENTAL]], "vocals", "skip")
 
 
 def test_a_mistyped_way():
-    with pytest.raises(SepkitError, match="unknown way with missing stems 'fill': choose from refuse, silent, skip"):
+    with pytest.raises(
+        SepkitError, match="unknown way with missing stems 'fill': choose from refuse, silent, skip"
+    ):
         with_the_same_stems([FULL], "vocals", "fill")

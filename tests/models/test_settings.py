@@ -1,4 +1,4 @@
-"""Settings of networks: whatever is given makes a network that works, or one line that says what was expected."""
+"""Settings of networks: anything makes a network that works, or one line says what is wrong."""
 
 import inspect
 import math
@@ -11,31 +11,59 @@ from sepkit.models import MODELS, build
 from sepkit.models.registry import LARGEST, model_class, outline
 from sepkit.recipes import _STUDENT
 
-ODD = (0, -1, 1, 2, 3, 1.5, 2.0, math.nan, math.inf, -math.inf, 1e9, 10**9, 10**40, 1e308, "x", "", "a" * 999, True, None, [], [0],
+ODD = (0, -1, 1, 2, 3, 1.5, 2.0, math.nan, math.inf, -math.inf, 1e9, 10**9, 10**40, 1e308, "x", "",
+       "a" * 999, True, None, [], [0],
        [1.5], [[]], [[1, 2]], [None], ["vocals"], {}, {"a": 1})  # fmt: skip
 #: Small ones, so that what can be built is built and run in no time.
 SMALL = {
     **{name: settings for name, (_, settings) in _STUDENT.items()},
     "open-unmix": dict(hidden=8, layers=1, n_fft=256, hop=64, sample_rate=8000, bandwidth=4000),
-    "open-unmix-transformer": dict(hidden=8, layers=1, heads=2, n_fft=256, hop=64, sample_rate=8000, bandwidth=4000),
+    "open-unmix-transformer": dict(
+        hidden=8, layers=1, heads=2, n_fft=256, hop=64, sample_rate=8000, bandwidth=4000
+    ),
     "open-unmix-waveform": dict(hidden=8, layers=1, levels=3, filters=4, sample_rate=8000),
-    "bsrnn": dict(features=8, hidden=8, layers=1, mlp=8, split=[[4000, 500]], n_fft=256, hop=128, sample_rate=8000),
-    "tfc-tdf": dict(n_fft=256, hop=64, bins=128, growth=4, depth=2, convolutions=1, bottleneck=2, sample_rate=8000),
-    "scnet": dict(widths=(8,), depths=(1, 1, 1), layers=2, n_fft=256, hop=64, sample_rate=8000, segment=1.0),
+    "bsrnn": dict(
+        features=8,
+        hidden=8,
+        layers=1,
+        mlp=8,
+        split=[[4000, 500]],
+        n_fft=256,
+        hop=128,
+        sample_rate=8000,
+    ),
+    "tfc-tdf": dict(
+        n_fft=256,
+        hop=64,
+        bins=128,
+        growth=4,
+        depth=2,
+        convolutions=1,
+        bottleneck=2,
+        sample_rate=8000,
+    ),
+    "scnet": dict(
+        widths=(8,), depths=(1, 1, 1), layers=2, n_fft=256, hop=64, sample_rate=8000, segment=1.0
+    ),
     **{
         name: dict(widths=(4, 8), blocks=1, bottleneck=1, n_fft=128, hop=32, sample_rate=8000)
         for name in ("resunet-ismir2021", "resunet-subbandtime", "resunet-mobilenet")
     },
     "wave-u-net": dict(levels=3, filters=4, sample_rate=8000, context=False),
-    "conv-tasnet": dict(filters=16, length=16, width=8, hidden=8, layers=2, stacks=1, sample_rate=8000),
+    "conv-tasnet": dict(
+        filters=16, length=16, width=8, hidden=8, layers=2, stacks=1, sample_rate=8000
+    ),
 }
 
 
 def every_setting():
-    """All (model, setting); those of Hybrid Demucs, which takes longest to build, among the slow tests."""
+    """All (model, setting); Hybrid Demucs, which takes longest to build, is for the slow tests."""
     for name in MODELS:
         marks = pytest.mark.slow if name == "hybrid-demucs" else ()
-        yield from (pytest.param(name, setting, marks=marks) for setting in inspect.signature(model_class(name)).parameters)
+        yield from (
+            pytest.param(name, setting, marks=marks)
+            for setting in inspect.signature(model_class(name)).parameters
+        )
 
 
 @pytest.mark.parametrize("name, setting", list(every_setting()))
@@ -47,7 +75,9 @@ def test_any_value_makes_a_network_that_works_or_one_line(name, setting):
             assert "\n" not in str(error) and len(str(error)) < 600
             continue
         samples = 2 * SMALL[name].get("n_fft", 256)
-        mixture = 0.1 * torch.randn(2, model.channels, samples, generator=torch.Generator().manual_seed(0))
+        mixture = 0.1 * torch.randn(
+            2, model.channels, samples, generator=torch.Generator().manual_seed(0)
+        )
         with torch.no_grad():
             try:
                 estimates = model.eval()(mixture)
@@ -55,7 +85,10 @@ def test_any_value_makes_a_network_that_works_or_one_line(name, setting):
                 assert "\n" not in str(error)
                 continue
         for estimate in estimates.values() if isinstance(estimates, dict) else [estimates]:
-            assert estimate.shape == mixture.shape and torch.isfinite(estimate).all(), (setting, value)
+            assert estimate.shape == mixture.shape and torch.isfinite(estimate).all(), (
+                setting,
+                value,
+            )
         again = build(name, **model.settings)  # what a checkpoint holds rebuilds it
         assert [p.shape for p in again.parameters()] == [p.shape for p in model.parameters()]
 
@@ -63,8 +96,13 @@ def test_any_value_makes_a_network_that_works_or_one_line(name, setting):
 @pytest.mark.parametrize("name", MODELS)
 def test_the_outline_has_the_shapes_of_the_network_without_its_memory(name):
     torch.manual_seed(0)
-    state, shapes = build(name, **SMALL[name]).state_dict(), outline(name, **SMALL[name]).state_dict()
-    assert {key: value.shape for key, value in state.items()} == {key: value.shape for key, value in shapes.items()}
+    state, shapes = (
+        build(name, **SMALL[name]).state_dict(),
+        outline(name, **SMALL[name]).state_dict(),
+    )
+    assert {key: value.shape for key, value in state.items()} == {
+        key: value.shape for key, value in shapes.items()
+    }
     assert all(value.device.type == "meta" for value in outline(name, **SMALL[name]).parameters())
 
 
@@ -78,15 +116,28 @@ def test_looking_at_the_size_first_changes_no_weight(name):
 
 
 def test_a_network_beyond_the_limit_is_refused_before_memory_is_taken():
-    with pytest.raises(SepkitError, match="open-unmix with hidden=65536, layers=64 would have .* billion weights; at most 1 were"):
+    with pytest.raises(
+        SepkitError,
+        match="open-unmix with hidden=65536, layers=64 would have .* billion weights; at most 1"
+    ):
         build("open-unmix", hidden=65536, layers=64)
-    assert sum(value.numel() for value in outline("open-unmix", hidden=65536, layers=64).state_dict().values()) > LARGEST
+    assert (
+        sum(
+            value.numel()
+            for value in outline("open-unmix", hidden=65536, layers=64).state_dict().values()
+        )
+        > LARGEST
+    )
 
 
 def test_the_message_says_what_was_expected():
-    with pytest.raises(SepkitError, match="^hidden=1.5: a whole number from 1 to 65536 was expected$"):
+    with pytest.raises(
+        SepkitError, match="^hidden=1.5: a whole number from 1 to 65536 was expected$"
+    ):
         build("open-unmix", hidden=1.5)
-    with pytest.raises(SepkitError, match="^bandwidth=nan: a number from 1 to 1000000 was expected$"):
+    with pytest.raises(
+        SepkitError, match="^bandwidth=nan: a number from 1 to 1000000 was expected$"
+    ):
         build("open-unmix", bandwidth=math.nan)
     with pytest.raises(SepkitError, match="^unidirectional='no': true or false was expected$"):
         build("open-unmix", unidirectional="no")
