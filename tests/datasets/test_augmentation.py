@@ -382,12 +382,21 @@ def test_an_unreadable_song_is_named_before_anything_is_made(make, songs, spoil,
     assert not (tmp_path / "out").exists()
 
 
-def test_a_song_that_breaks_off_is_named_and_the_others_are_kept(make, songs, spoil, tmp_path):
-    for stem in ("vocals", "drums"):
-        spoil("truncated", songs / "train" / f"{stem}.flac")
-        (songs / "train/B").mkdir(exist_ok=True)
-        (songs / "train" / f"{stem}.flac").rename(songs / "train/B" / f"{stem}.flac")
-    with pytest.raises(SepkitError, match="songs/train/B/(vocals|drums).flac: (truncated|broken off)"):
+def test_a_song_that_is_cut_off_is_named_before_anything_is_made(make, songs, spoil, tmp_path):
+    spoil("truncated", songs / "train" / "vocals.flac")
+    (songs / "train/B").mkdir()
+    (songs / "train" / "vocals.flac").rename(songs / "train/B" / "vocals.flac")
+    with pytest.raises(SepkitError, match="songs/train/B/vocals.flac: cut off or damaged"):
+        make(shift=(0.1,))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_song_that_cannot_be_read_to_its_end_is_named_and_others_are_kept(make, songs, tmp_path):
+    (songs / "train/B").mkdir()
+    samples = np.full((8000, 2), 0.1)
+    samples[4000] = np.nan
+    soundfile.write(songs / "train/B/vocals.wav", samples, RATE, subtype="FLOAT")
+    with pytest.raises(SepkitError, match="songs/train/B/vocals.wav: .*NaN"):
         make(shift=(0.1,))
     assert (tmp_path / "out/train/A [shift +0.1s]/version.json").is_file()
     assert not list((tmp_path / "out/train").glob("B [[]*")) and not list((tmp_path / "out").rglob(".part-*"))
