@@ -21,6 +21,8 @@ DEFAULT_METRICS = METRICS[:3]
 FILTERED = ("isr", "sir", "sar")
 REQUIRED_PROVENANCE = ("sepkit", "commit", "command", "device", "seed", "profile")
 _FORMAT = "sepkit scores 1"
+#: What tables add up.
+_COUNTED = ("steps", "hours")
 _TEXTS = ("track", "target", "metric", "separator", "dataset")
 
 
@@ -222,8 +224,14 @@ def load_scores(path):
     try:
         cards = [_card(card, f"cards[{k}]", path) for k, card in enumerate(content["cards"])]
         rows, provenances = content["scores"], content["provenance"]
-        if not all(isinstance(one, dict) for one in provenances):
-            raise TypeError("a provenance is no object")
+        for k, one in enumerate(provenances):
+            if not isinstance(one, dict):
+                raise TypeError(f"provenance[{k}] is no object")
+            for name in (*REQUIRED_PROVENANCE, *_COUNTED):
+                if isinstance(one.get(name), (dict, list)):
+                    raise TypeError(f"provenance[{k}].{name} is {type(one[name]).__name__}, no text or number")
+                if name in _COUNTED and name in one:
+                    number_in(one[name], f"provenance[{k}].{name}", path, null=False)
         scores, seen = [], set()
         for k, row in enumerate(rows):
             where, known = f"scores[{k}]", (row["card"], row["provenance"])

@@ -10,6 +10,7 @@ them, and from then on the file must have it.
 
 import os
 import pickle
+import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -230,7 +231,7 @@ def _fault(path, file, final):
     if file["size"] is not None and size != file["size"]:
         return f"{size} bytes instead of {file['size']}"
     record = _record_of(final)
-    expected = file["sha256"] or (record.read_text().split()[0] if record.is_file() else "")
+    expected = file["sha256"] or _recorded(record)
     digest = sha256(path)
     if digest.startswith(expected):
         return None
@@ -238,6 +239,16 @@ def _fault(path, file, final):
     if file["sha256"]:
         return f"{told} (damaged, or another file; {size} bytes)"
     return f"{told}, which it had when it was first used (damaged, or replaced; if you trust it, delete {record})"
+
+
+def _recorded(record):
+    """The SHA-256 in the file beside a file; empty where there is none."""
+    if not record.is_file():
+        return ""
+    digest = record.read_text(encoding="utf-8", errors="replace")[:64]
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise SepkitError(f"{record}: holds no SHA-256; delete it, and the file beside it unless you trust that")
+    return digest
 
 
 def _record_of(path):

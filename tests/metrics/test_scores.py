@@ -231,7 +231,11 @@ def test_files_that_hold_no_scores_are_told(tmp_path):
         ("cards", {"target_set": "ab"}, r"cards\[0\] has something else"),
         ("cards", {"target_set": [1]}, r"cards\[0\] has something else"),
         ("cards", {"version": 4}, r"cards\[0\] has something else"),
-        ("provenance", None, "a provenance is no object"),
+        ("provenance", None, r"provenance\[0\] is no object"),
+        ("provenance", {"seed": [1]}, r"provenance\[0\].seed is list, no text or number"),
+        ("provenance", {"commit": {}}, r"provenance\[0\].commit is dict, no text or number"),
+        ("provenance", {"steps": "many"}, r"provenance\[0\].steps is str; expected a finite number$"),
+        ("provenance", {"hours": 10**400}, r"provenance\[0\].hours is 1000"),
     ],
 )
 def test_what_others_wrote_is_told_with_its_place(tmp_path, place, value, told):

@@ -412,3 +412,14 @@ def test_weights_of_another_kind_are_named(published, tmp_path):
     entry["files"]["vocals"].update(sha256=downloads.sha256(source), size=None)
     with pytest.raises(SepkitError, match="fc1.weight holds torch.int32, where torch.float32 was expected"):
         downloads.load_published("tiny", ["vocals"], tmp_path / "cache", folder)
+
+
+@pytest.mark.filterwarnings("ignore::sepkit.models.downloads.Caution")
+@pytest.mark.parametrize("text", ["", "\n", "a", "0" * 63, "no digest at all  trained.pt"])
+def test_a_record_that_is_no_digest_is_named(demucs, text):
+    """One digit of it once was enough for any file that began with it."""
+    downloads.load_published("tiny")
+    record = next((demucs[0].parent.parent / "data").rglob("*.sha256"))
+    record.write_text(text)
+    with pytest.raises(SepkitError, match="trained.pt.sha256: holds no SHA-256; delete it"):
+        downloads.load_published("tiny")
