@@ -81,7 +81,9 @@ def read_json(path):
     except UnicodeDecodeError as error:
         raise SepkitError(f"{path}: not a JSON file ({error})") from None
     except OSError as error:
-        raise SepkitError(f"{path}: cannot be read ({error.strerror}); expected a JSON file") from None
+        raise SepkitError(
+            f"{path}: cannot be read ({error.strerror}); expected a JSON file"
+        ) from None
     return parse_json(text, path)
 
 
@@ -100,9 +102,16 @@ def read_object(path, **kinds):
         If the file is missing or broken, or holds something else.
     """
     content = read_json(path)
-    found = {name: content.get(name, kind()) for name, kind in kinds.items()} if isinstance(content, dict) else None
+    found = (
+        {name: content.get(name, kind()) for name, kind in kinds.items()}
+        if isinstance(content, dict)
+        else None
+    )
     if found is None or not all(isinstance(found[name], kind) for name, kind in kinds.items()):
-        raise SepkitError(f"{path}: not a file that sepkit wrote ({', '.join(kinds) or 'an object'} expected); restore it or delete it")
+        raise SepkitError(
+            f"{path}: not a file that sepkit wrote ({', '.join(kinds) or 'an object'} expected); "
+            "restore it or delete it"
+        )
     return {**content, **found}
 
 

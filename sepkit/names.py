@@ -9,7 +9,9 @@ LONGEST = 180
 #: What some system reads as more than a part of a name.
 SPECIAL = frozenset('/\\:*?"<>|')
 #: Devices on Windows, with any suffix.
-DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {f"{d}{n}" for d in ("com", "lpt") for n in "0123456789¹²³"}
+DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
+    f"{d}{n}" for d in ("com", "lpt") for n in "0123456789¹²³"
+}
 
 
 def plain_name(name, what, source):
@@ -38,13 +40,14 @@ def plain_name(name, what, source):
     if wrong := fault(name):
         shown = ascii(name) if len(ascii(name)) <= 60 else f"{ascii(name)[:57]}..."
         raise SepkitError(
-            f"{source}: the {what} {shown} {wrong}; expected a plain name such as 'vocals', without folders"
+            f"{source}: the {what} {shown} {wrong}; expected a plain name such as 'vocals', "
+            "without folders"
         )
     return name
 
 
 def plain_path(path, what, source):
-    """A path below a folder, such as ``train/a song``, if each part is a plain name; see `plain_name`.
+    """A path below a folder, such as ``train/a song``, if each part is a plain name.
 
     Returns
     -------

@@ -112,7 +112,9 @@ class Run:
             self.state = {**self.state, **saved["state"], **own["state"]}
         except SepkitError:
             raise
-        except Exception as error:  # whatever a state that is not of this run makes its parts stumble over
+        except (
+            Exception
+        ) as error:  # whatever a state that is not of this run makes its parts stumble over
             reason = f"cannot be resumed from ({_line(error)}); delete the folder to start again"
             raise SepkitError(f"{self.last_path}: {reason}") from None
         self._saved_at = self.state["seconds"]
@@ -138,7 +140,10 @@ class Run:
         with self.team.agreed():
             if self.team.rank == 0:
                 others = {name: part.state_dict() for name, part in self._parts.items() if part is not None}
-                write_state(self.last_path, {"about": self.about, "state": self.state, "processes": processes, **others})
+                write_state(
+                    self.last_path,
+                    {"about": self.about, "state": self.state, "processes": processes, **others},
+                )
         self._saved_at = self.state["seconds"]
 
     def _device(self):

@@ -35,7 +35,9 @@ def write_state(path, state):
             torch.save({**state, "version": _VERSION}, temporary)
         except RuntimeError as error:  # torch's own name for a full disk
             kept = " The state saved before is kept" if os.path.exists(path) else ""
-            raise SepkitError(f"{path}: cannot be written ({_line(error)}); is the disk full?{kept}") from None
+            raise SepkitError(
+                f"{path}: cannot be written ({_line(error)}); is the disk full?{kept}"
+            ) from None
         digest = _sha256(temporary, os.path.getsize(temporary))
         with open(temporary, "ab") as file:
             file.write(MARK + digest)
@@ -61,7 +63,11 @@ def read_state(path):
             file.seek(max(0, size))
             end = file.read()
         marked = end.startswith(MARK)
-        whole = _sha256(path, size) == end[len(MARK) :] if marked else zipfile.ZipFile(path).testzip() is None
+        whole = (
+            _sha256(path, size) == end[len(MARK) :]
+            if marked
+            else zipfile.ZipFile(path).testzip() is None
+        )
         state = torch.load(path, map_location="cpu", weights_only=True) if whole else None
         version = state.pop("version", 1) if whole else None
     except Exception as error:  # torch.load raises whatever a damaged file makes it stumble over
@@ -74,7 +80,9 @@ def read_state(path):
 
 
 def _refusal(path, reason):
-    return SepkitError(f"{path}: cannot be resumed from ({reason}); delete the folder to start again")
+    return SepkitError(
+        f"{path}: cannot be resumed from ({reason}); delete the folder to start again"
+    )
 
 
 def _sha256(path, count):

@@ -1,4 +1,4 @@
-"""Files from elsewhere: bounded in size and in time, resumed where they broke off, named once they are right."""
+"""Files from elsewhere: bounded in size and time, resumed, and named once they are right."""
 
 import errno
 import os
@@ -68,7 +68,10 @@ def download(sources, path, check, size=None, most=MOST, label=""):
     source = _from_any(sources, part, size, most, label)
     try:
         if size is not None and part.stat().st_size != size:
-            raise SepkitError(f"{source}: {part.stat().st_size} bytes instead of {size}; nothing was kept. Try again, or another source")
+            raise SepkitError(
+                f"{source}: {part.stat().st_size} bytes instead of {size}; nothing was kept. Try "
+                "again, or another source"
+            )
         check(part)
     except SepkitError:
         part.unlink()
@@ -92,7 +95,7 @@ def _from_any(sources, part, size, most, label):
 
 
 def _complete(source, part, size, most, label):
-    """Complete `part` from `source`; raises `Failure` when that breaks off, keeping what has come."""
+    """Complete `part` from `source`; a `Failure` when that breaks off, keeping what has come."""
     address = urlsplit(source)
     if address.scheme in ("http", "https"):
         _fetch(source, part, size, most, label)
@@ -108,7 +111,11 @@ def _complete(source, part, size, most, label):
 
 def _fetch(source, part, size, most, label):
     have = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity", "User-Agent": "sepkit", **({"Range": f"bytes={have}-"} if have else {})}
+    headers = {
+        "Accept-Encoding": "identity",
+        "User-Agent": "sepkit",
+        **({"Range": f"bytes={have}-"} if have else {}),
+    }
     total = None
     with _watched() as (opener, watch):
         try:
@@ -136,7 +143,9 @@ def _broken_off(part, watch, have, why):
     had = part.stat().st_size if part.exists() else 0
     if watch.slow:
         least = f"{LEAST / PATIENCE / 1000:g} kB/s"
-        raise Failure(f"slower than {least}, stopped after {had} bytes; the next call goes on from there") from None
+        raise Failure(
+            f"slower than {least}, stopped after {had} bytes; the next call goes on from there"
+        ) from None
     if isinstance(why, URLError) or had <= have and isinstance(why, ValueError):
         raise Failure(_line(getattr(why, "reason", why))) from None
     raise Failure(f"broke off after {had} bytes, {_line(why)}", again=True) from None
@@ -154,7 +163,9 @@ def _place(answer, part, have):
     length = int(length) if length and length.isdecimal() and len(length) < 20 else None
     if answer.status != 206:  # the server sends the file from its start
         return 0, length
-    first, _, total = (answer.headers.get("Content-Range") or "").removeprefix("bytes ").partition("/")
+    first, _, total = (
+        (answer.headers.get("Content-Range") or "").removeprefix("bytes ").partition("/")
+    )
     if not have or first.partition("-")[0].strip() != str(have):
         part.unlink(missing_ok=True)
         raise Failure("answers with another part of the file than was asked for", again=True)
@@ -162,7 +173,7 @@ def _place(answer, part, have):
 
 
 def _refused_range(error, part, have):
-    """Nothing is left to send: the part is whole; unless the server says that the file is shorter or longer."""
+    """Nothing is left to send: the part is whole, unless the server tells another length."""
     total = (error.headers.get("Content-Range") or "").rpartition("/")[2]
     if total.isdecimal() and int(total) != have:
         part.unlink()
@@ -181,7 +192,8 @@ def _bound(total, size, most):
 def _room(part, need):
     if (free := free_bytes(part.parent)) < need + RESERVE:
         raise SepkitError(
-            f"{part.parent}: {(need + RESERVE) / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free; free some space or choose another folder"
+            f"{part.parent}: {(need + RESERVE) / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free; "
+            "free some space or choose another folder"
         )
 
 
@@ -192,7 +204,9 @@ def _writing(part, mode):
         part.parent.mkdir(parents=True, exist_ok=True)
         file = open(part, mode, buffering=0)
     except OSError as error:
-        raise SepkitError(f"{part}: cannot be written ({error.strerror}); choose another folder") from None
+        raise SepkitError(
+            f"{part}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
     with file:
         yield _File(file)
 
@@ -211,7 +225,9 @@ class _File:
                 written = written[self.file.write(written) :]
         except OSError as error:
             full = "free some space" if error.errno == errno.ENOSPC else "choose another folder"
-            raise SepkitError(f"{self.path}: cannot be written ({error.strerror}); {full}") from None
+            raise SepkitError(
+                f"{self.path}: cannot be written ({error.strerror}); {full}"
+            ) from None
 
 
 def _copy(answer, file, total, most, watch, label):
@@ -234,7 +250,7 @@ def _copy(answer, file, total, most, watch, label):
 
 
 class _Watch:
-    """Ends a connection that brings too little, whatever is being waited for: headers as well as contents."""
+    """Ends a connection that brings too little, be it of headers or of contents."""
 
     def __init__(self):
         self.received, self.slow, self.socket = 0, False, None
@@ -246,7 +262,9 @@ class _Watch:
             if self.received - before < LEAST:
                 self.slow = True
                 with suppress(OSError, TypeError):  # no connection yet, or none any more
-                    socket.socket.shutdown(self.socket, socket.SHUT_RDWR)  # the plain one: TLS would wait for an answer
+                    socket.socket.shutdown(
+                        self.socket, socket.SHUT_RDWR
+                    )  # the plain one: TLS would wait for an answer
                 return
             before = self.received
 
@@ -282,7 +300,7 @@ def _watched():
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Never from an encrypted page to a plain one; to other schemes than these `urllib` does not go anyway."""
+    """Never from an encrypted page to a plain one; `urllib` refuses other schemes itself."""
 
     def redirect_request(self, request, answer, code, message, headers, address):
         if (urlsplit(request.full_url).scheme, urlsplit(address).scheme) == ("https", "http"):

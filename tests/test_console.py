@@ -9,7 +9,14 @@ from sepkit.cli import console
 from sepkit.errors import SepkitError
 
 NAMES = ("[red]x[/red]", "[/]", "[link=http://a]b[/link]", "[bold", ":smile:", "a [b] c")
-CODES = {"\x1b[31mred": r"\x1b[31mred", "a\rb": r"a\rb", "a\x07": r"a\x07", "\u202egnp.exe": r"\u202egnp.exe", "a\tb": r"a\tb", "a\nb": r"a\nb"}
+CODES = {
+    "\x1b[31mred": r"\x1b[31mred",
+    "a\rb": r"a\rb",
+    "a\x07": r"a\x07",
+    "\u202egnp.exe": r"\u202egnp.exe",
+    "a\tb": r"a\tb",
+    "a\nb": r"a\nb",
+}
 
 
 class Terminal(io.StringIO):
@@ -50,7 +57,12 @@ def test_control_characters_are_shown_as_codes(name, stream):
 
 @pytest.mark.parametrize("name", CODES)
 def test_errors_and_notes_are_one_line_without_codes(name):
-    for told in (SepkitError(f"{name}: no such file"), FileNotFoundError(2, "No such file", name), ValueError(name), Warning(name)):
+    for told in (
+        SepkitError(f"{name}: no such file"),
+        FileNotFoundError(2, "No such file", name),
+        ValueError(name),
+        Warning(name),
+    ):
         with shown() as seen:
             (console.note if isinstance(told, Warning) else console.complain)(told)
         line = seen.getvalue()

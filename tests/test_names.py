@@ -8,10 +8,26 @@ import pytest
 from sepkit.errors import SepkitError
 from sepkit.names import plain_name, plain_path
 
-PLAIN = ("vocals", "no_vocals", "A - Ü (live) [take 2]", "Let's Go Fishin'", "a.b", "con1", "console", "日本語", "x" * 180, "ä" * 90, "50 % & more", "$x$", "#1")
+PLAIN = (
+    "vocals",
+    "no_vocals",
+    "A - Ü (live) [take 2]",
+    "Let's Go Fishin'",
+    "a.b",
+    "con1",
+    "console",
+    "日本語",
+    "x" * 180,
+    "ä" * 90,
+    "50 % & more",
+    "$x$",
+    "#1",
+)
 OTHERS = (
-    "", " ", ".", "..", "...", ".hidden", "a.", "a ", " a", "/etc/x", "../x", "a/b", "a\\b", "C:", "C:\\x", "a:stream", "a*", "a?", "<a>", "a|b", '"a"',
-    "con", "CON", "nul.wav", "Com1", "lpt9.tar.gz", "com¹", "aux .txt", "conin$", "a\0", "a\n", "a\x7f", "a\x1b[31m", "a\u202eb", "a\ud800", "\u2028",
+    "", " ", ".", "..", "...", ".hidden", "a.", "a ", " a", "/etc/x", "../x", "a/b", "a\\b", "C:",
+    "C:\\x", "a:stream", "a*", "a?", "<a>", "a|b", '"a"',
+    "con", "CON", "nul.wav", "Com1", "lpt9.tar.gz", "com¹", "aux .txt",
+    "conin$", "a\0", "a\n", "a\x7f", "a\x1b[31m", "a\u202eb", "a\ud800", "\u2028",
     "x" * 181, "ä" * 91, None, 7, True, b"x", ["a"], {},
 )  # fmt: skip
 
@@ -19,14 +35,19 @@ OTHERS = (
 @pytest.mark.parametrize("name", PLAIN)
 def test_plain_names_become_files(tmp_path, name):
     assert plain_name(name, "target", "a.json") == name
-    (tmp_path / f".{name}.1234567.part.safetensors").write_text("x")  # with all that is put around it
+    (tmp_path / f".{name}.1234567.part.safetensors").write_text(
+        "x"
+    )  # with all that is put around it
     (tmp_path / f"{name}.wav").write_text("x")
     assert f"{name}.wav" in os.listdir(tmp_path)
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_others_are_refused_in_one_line(name):
-    with pytest.raises(SepkitError, match="^a.json: the target .*; expected a plain name such as 'vocals', without folders$") as error:
+    with pytest.raises(
+        SepkitError,
+        match="^a.json: the target .*; expected a plain name such as 'vocals', without folders$",
+    ) as error:
         plain_name(name, "target", "a.json")
     assert str(error.value).isprintable() and len(str(error.value)) < 200
 
@@ -38,7 +59,17 @@ def test_paths_have_plain_parts():
             plain_path(path, "song", "a.json")
 
 
-@pytest.mark.parametrize("name", ["../precious", "train/../../precious", "/precious", "train", "train/a/../../../precious", "elsewhere/x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../precious",
+        "train/../../precious",
+        "/precious",
+        "train",
+        "train/a/../../../precious",
+        "elsewhere/x",
+    ],
+)
 def test_a_manifest_of_others_removes_nothing_outside_its_folder(tmp_path, name):
     """Augmentation clears away the songs of a call that failed, by the names in the manifest."""
     import soundfile
@@ -46,7 +77,11 @@ def test_a_manifest_of_others_removes_nothing_outside_its_folder(tmp_path, name)
 
     from sepkit.datasets.augmentation import MANIFEST, augment
 
-    precious, song, out = tmp_path / "precious", tmp_path / "songs" / "train" / "a", tmp_path / "out"
+    precious, song, out = (
+        tmp_path / "precious",
+        tmp_path / "songs" / "train" / "a",
+        tmp_path / "out",
+    )
     for folder in (precious, song, out):
         folder.mkdir(parents=True)
     (precious / "thesis.txt").write_text("years of work")
@@ -54,12 +89,16 @@ def test_a_manifest_of_others_removes_nothing_outside_its_folder(tmp_path, name)
         soundfile.write(song / f"{stem}.wav", 0.1 * torch.randn(8000, 2).numpy(), 8000)
     name = str(precious) if name == "/precious" else name
     (out / MANIFEST).write_text(json.dumps({"settings": {}, "songs": {name: ""}}))
-    with pytest.raises(SepkitError, match=f"{MANIFEST}: .* (expected a plain name|is no song of this folder)"):
+    with pytest.raises(
+        SepkitError, match=f"{MANIFEST}: .* (expected a plain name|is no song of this folder)"
+    ):
         augment(tmp_path / "songs", out, pitch=(1,), speed=(), shift=())
     assert (precious / "thesis.txt").read_text() == "years of work"
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "7", '"x"', '{"ENTRY": []}', '{"ENTRY": 7}', '{"ENTRY": "x"}'])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "7", '"x"', '{"ENTRY": []}', '{"ENTRY": 7}', '{"ENTRY": "x"}']
+)
 def test_manifests_of_another_kind_are_named(tmp_path, content):
     from sepkit.datasets import augmentation, versions
     from sepkit.datasets.band import dataset, speech
@@ -73,7 +112,9 @@ def test_manifests_of_another_kind_are_named(tmp_path, content):
         (lambda: batch.load_manifest(tmp_path), "manifest.json", "chapters"),
         (lambda: versions.is_complete(tmp_path), versions.FACTS, "files"),
     ):
-        wrong = content.replace("ENTRY", entry).replace("[]", "{}" if entry == "files" and "ENTRY" in content else "[]")
+        wrong = content.replace("ENTRY", entry).replace(
+            "[]", "{}" if entry == "files" and "ENTRY" in content else "[]"
+        )
         (tmp_path / name).write_text(wrong)
         with pytest.raises(SepkitError, match=f"{name}: ") as error:
             read()
@@ -91,7 +132,16 @@ def test_entries_of_manifests_are_named(tmp_path):
     (tmp_path / versions.FACTS).write_text('{"files": ["../x.wav"]}')
     with pytest.raises(SepkitError, match="expected a plain name"):
         versions.is_complete(tmp_path)
-    for entry in (7, {}, {"status": "failed"}, {"status": "done", "profile": "smoke", "parameters": 7}, {"status": "failed", "profile": "x", "error": 7}):
+    for entry in (
+        7,
+        {},
+        {"status": "failed"},
+        {"status": "done", "profile": "smoke", "parameters": 7},
+        {"status": "failed", "profile": "x", "error": 7},
+    ):
         (tmp_path / "manifest.json").write_text(json.dumps({"chapters": {"01_stft": entry}}))
-        with pytest.raises(SepkitError, match="manifest.json: the entry of chapter '01_stft' is not one that sepkit wrote"):
+        with pytest.raises(
+            SepkitError,
+            match="manifest.json: the entry of chapter '01_stft' is not one that sepkit wrote",
+        ):
             batch.load_manifest(tmp_path)

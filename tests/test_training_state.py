@@ -37,7 +37,7 @@ def test_a_state_is_read_as_it_was_written(last, tmp_path):
 
 
 def test_flipped_bits_anywhere_are_told(last, tmp_path):
-    """One to three bits, in the middle of weights, in what names them, in the digest; pieces missing; zeros instead."""
+    """One to three bits, in weights, in their names, in the digest; pieces missing; zeros."""
     whole, wanted, generator = last.read_bytes(), read_state(last), random.Random(0)
     path, refused = tmp_path / "last.pt", 0
     for number in range(200):
@@ -46,7 +46,9 @@ def test_flipped_bits_anywhere_are_told(last, tmp_path):
             where = len(whole) - 1 - generator.randrange(200)
         if number % 10 < 7:
             for _ in range(1 + number % 3):
-                content[(where + generator.randrange(5000)) % len(whole)] ^= 1 << generator.randrange(8)
+                content[(where + generator.randrange(5000)) % len(whole)] ^= (
+                    1 << generator.randrange(8)
+                )
         elif number % 10 < 9:
             del content[where : generator.choice([where + 1, where + 100, len(whole)])]
         else:
@@ -55,7 +57,9 @@ def test_flipped_bits_anywhere_are_told(last, tmp_path):
         try:
             state = read_state(path)
         except SepkitError as error:
-            assert str(error).startswith(f"{path}: cannot be resumed from (") and "\n" not in str(error)
+            assert str(error).startswith(f"{path}: cannot be resumed from (") and "\n" not in str(
+                error
+            )
             refused += 1
         else:
             assert equal(state, wanted), number
@@ -70,7 +74,9 @@ def test_states_of_earlier_versions_are_checked_by_their_archive(last, tmp_path)
     entry = max(zipfile.ZipFile(path).infolist(), key=lambda entry: entry.file_size)
     for _ in range(20):
         content = bytearray(whole)
-        content[entry.header_offset + 200 + generator.randrange(entry.file_size - 200)] ^= 1 << generator.randrange(8)
+        content[entry.header_offset + 200 + generator.randrange(entry.file_size - 200)] ^= (
+            1 << generator.randrange(8)
+        )
         path.write_bytes(content)
         with pytest.raises(SepkitError, match="last.pt: cannot be resumed from"):
             read_state(path)

@@ -1,4 +1,4 @@
-"""Transfers: what servers, proxies and networks do wrong ends in one line, and never in a file that is not the right one."""
+"""Transfers: what servers and networks do wrong ends in one line, never in a wrong file."""
 
 import gzip
 import http.server
@@ -29,7 +29,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
         try:
-            getattr(self, self.server.ways.pop(0) if len(self.server.ways) > 1 else self.server.ways[0])(start)
+            getattr(
+                self, self.server.ways.pop(0) if len(self.server.ways) > 1 else self.server.ways[0]
+            )(start)
         except (BrokenPipeError, ConnectionResetError):  # the other side has had enough
             pass
 
@@ -43,7 +45,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if start >= len(content):
             return self.head(416, Content_Range=f"bytes */{len(content)}", Content_Length="0")
         if start:
-            self.head(206, Content_Range=f"bytes {start}-{len(content) - 1}/{len(content)}", Content_Length=str(len(content) - start))
+            self.head(
+                206,
+                Content_Range=f"bytes {start}-{len(content) - 1}/{len(content)}",
+                Content_Length=str(len(content) - start),
+            )
         else:
             self.head(Content_Length=str(len(content)))
         self.wfile.write(content[start:])
@@ -80,11 +86,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def another_part(self, start):
         if not start:
             return self.breaks_off(start)
-        self.head(206, Content_Range=f"bytes 5-{len(CONTENT) - 1}/{len(CONTENT)}", Content_Length=str(len(CONTENT) - 5))
+        self.head(
+            206,
+            Content_Range=f"bytes 5-{len(CONTENT) - 1}/{len(CONTENT)}",
+            Content_Length=str(len(CONTENT) - 5),
+        )
         self.wfile.write(CONTENT[5:])
 
     def a_part_unasked(self, start):
-        self.head(206, Content_Range=f"bytes 5-{len(CONTENT) - 1}/{len(CONTENT)}", Content_Length=str(len(CONTENT) - 5))
+        self.head(
+            206,
+            Content_Range=f"bytes 5-{len(CONTENT) - 1}/{len(CONTENT)}",
+            Content_Length=str(len(CONTENT) - 5),
+        )
         self.wfile.write(CONTENT[5:])
 
     def a_web_page(self, start):
@@ -102,7 +116,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(small)
 
     def sent_on(self, start):
-        self.head(302, Location=f"http://127.0.0.1:{self.server.server_port}/there", Content_Length="0")
+        self.head(
+            302, Location=f"http://127.0.0.1:{self.server.server_port}/there", Content_Length="0"
+        )
 
     def sent_in_circles(self, start):
         self.head(302, Location=self.path, Content_Length="0")
@@ -145,21 +161,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         running.daemon_threads, running.asked = True, []
-        threading.Thread(target=partial(running.serve_forever, poll_interval=0.01), daemon=True).start()
+        threading.Thread(
+            target=partial(running.serve_forever, poll_interval=0.01), daemon=True
+        ).start()
         yield running
         running.shutdown()
 
 
 @pytest.fixture
 def get(server, tmp_path):
-    """Download from a server that behaves in the named ways, one after the other; the bytes that got the final name."""
+    """Download from a server that behaves in the named ways in turn; the bytes under the name."""
 
     def fetched(*ways, size=None, most=transfers.MOST, check=lambda part: None):
         server.ways = list(ways)
         path = tmp_path / "weights.pth"
         path.unlink(missing_ok=True)
         try:
-            transfers.download([f"http://127.0.0.1:{server.server_port}/weights.pth"], path, check, size, most)
+            transfers.download(
+                [f"http://127.0.0.1:{server.server_port}/weights.pth"], path, check, size, most
+            )
         except (Failure, SepkitError):
             assert not path.exists(), "only what is right gets the final name"
             raise
@@ -198,8 +218,18 @@ def test_what_can_be_mended_is(get, server, ways, ranges, size):
         ("a_web_page", None, 10**9, "sends a web page instead of the file"),
         ("a_short_answer", len(CONTENT), 10**9, f"9 bytes instead of {len(CONTENT)}"),
         ("promises_less", len(CONTENT), 10**9, f"1000 bytes instead of {len(CONTENT)}"),
-        ("promises_more", None, 10**9, f"broke off after {len(CONTENT)} bytes, of {len(CONTENT) + 7}"),
-        ("promises_more", len(CONTENT), 10**9, f"{len(CONTENT) + 7} bytes instead of {len(CONTENT)}"),
+        (
+            "promises_more",
+            None,
+            10**9,
+            f"broke off after {len(CONTENT)} bytes, of {len(CONTENT) + 7}",
+        ),
+        (
+            "promises_more",
+            len(CONTENT),
+            10**9,
+            f"{len(CONTENT) + 7} bytes instead of {len(CONTENT)}",
+        ),
         ("promises_the_moon", None, 10**9, r"1e\+06 GB, where at most 1 GB were expected"),
         ("endless", None, 10**6, "sends more than the 1000000 bytes"),
         ("endless", len(CONTENT), 10**9, f"sends more than the {len(CONTENT)} bytes"),
@@ -226,10 +256,14 @@ def test_what_is_complete_and_wrong_is_not_kept(get, tmp_path, way):
 
 
 @pytest.mark.parametrize("way", ["drips", "drips_headers", "drips_chunks"])
-def test_a_transfer_that_comes_too_slowly_ends_and_goes_on_from_there(get, server, monkeypatch, way):
-    """A byte now and then keeps a time-out from ever ending: in contents, in headers, in what frames the contents."""
+def test_a_transfer_that_comes_too_slowly_ends_and_goes_on_from_there(
+    get, server, monkeypatch, way
+):
+    """A byte now and then, in contents, headers or framing, keeps a time-out from ever ending."""
     monkeypatch.setattr(transfers, "PATIENCE", 0.3)
-    with pytest.raises(Failure, match="slower than .* kB/s, stopped after .* the next call goes on from there"):
+    with pytest.raises(
+        Failure, match="slower than .* kB/s, stopped after .* the next call goes on from there"
+    ):
         get(way)
     if way == "drips":
         assert get("good", check=right) == CONTENT

@@ -272,8 +272,15 @@ def _read_manifest(out):
     manifest = read_object(out / MANIFEST, settings=dict, songs=dict)
     for name, sound in manifest["songs"].items():
         plain_path(name, "song", out / MANIFEST)
-        if name.partition("/")[0] not in SPLITS or name.count("/") != 1 or not isinstance(sound, str):
-            raise SepkitError(f"{out / MANIFEST}: {name!r} is no song of this folder; restore the file or delete the folder")
+        if (
+            name.partition("/")[0] not in SPLITS
+            or name.count("/") != 1
+            or not isinstance(sound, str)
+        ):
+            raise SepkitError(
+                f"{out / MANIFEST}: {name!r} is no song of this folder; restore the file or "
+                "delete the folder"
+            )
     return manifest
 
 

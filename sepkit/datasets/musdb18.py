@@ -25,7 +25,7 @@ SUFFIX = ".stem.mp4"
 STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 STEMS = ("vocals", "drums", "bass", "other")
 SAMPLE_RATE = 44100
-#: The excerpts, where the musdb package has them from; and the most bytes that they may have, packed or not.
+#: The excerpts, where the musdb package has them from; and their most bytes, packed or not.
 EXCERPTS = "https://github.com/sigsep/sigsep-mus-db/releases/download/v0.4.0/MUSDB18-7-STEMS.zip"
 MOST = 500_000_000
 #: The validation songs that the musdb package and Open-Unmix's authors hold out of train.
@@ -121,7 +121,8 @@ def download_excerpts(root, address=EXCERPTS):
         transfers.download([address], archive, _songs_of, most=MOST, label="MUSDB18, 7 s excerpts")
     except transfers.Failure as failure:
         raise SepkitError(
-            f"{root}: MUSDB18's excerpts could not be downloaded ({failure}); check the network, or use --data band"
+            f"{root}: MUSDB18's excerpts could not be downloaded ({failure}); check the network, "
+            "or use --data band"
         ) from None
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -130,7 +131,10 @@ def download_excerpts(root, address=EXCERPTS):
                 with opened.open(member) as packed, open(root / place, "wb") as file:
                     shutil.copyfileobj(packed, file)
     except OSError as error:
-        raise SepkitError(f"{root}: cannot be written ({error.strerror}); free some space or choose another folder") from None
+        raise SepkitError(
+            f"{root}: cannot be written ({error.strerror}); free some space or choose another "
+            "folder"
+        ) from None
     finally:
         archive.unlink()
     return root
@@ -143,13 +147,16 @@ def _songs_of(path):
             places = {member: PurePosixPath(member.filename) for member in archive.infolist()}
             songs = {
                 member: place for member, place in places.items()
-                if len(place.parts) == 2 and place.parts[0] in ("train", "test") and place.name.endswith(SUFFIX)
-                and not place.name.startswith(".")
+                if len(place.parts) == 2 and place.parts[0] in ("train", "test")
+                and place.name.endswith(SUFFIX) and not place.name.startswith(".")
             }  # fmt: skip
             for place in songs.values():
                 plain_name(place.name, "song", path)
             if not songs or sum(member.file_size for member in songs) > MOST:
-                raise SepkitError(f"{path}: holds no songs, or too much; expected train/ and test/ with {SUFFIX} files")
+                raise SepkitError(
+                    f"{path}: holds no songs, or too much; expected train/ and test/ with "
+                    f"{SUFFIX} files"
+                )
             if broken := archive.testzip():
                 raise SepkitError(f"{path}: {broken[:80]!r} in it is damaged; try again")
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, zlib.error) as error:

@@ -111,7 +111,9 @@ def is_complete(folder):
     if not (folder / FACTS).is_file():
         return False
     files = read_object(folder / FACTS, files=list)["files"]
-    return bool(files) and all((folder / plain_name(name, "file", folder / FACTS)).is_file() for name in files)
+    return bool(files) and all(
+        (folder / plain_name(name, "file", folder / FACTS)).is_file() for name in files
+    )
 
 
 def _closeness(mixture, total):

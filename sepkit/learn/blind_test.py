@@ -141,7 +141,11 @@ class BlindTest:
             if content["format"] != _FORMAT:
                 raise KeyError("format")
             found = {row["question"]: {"pair": list(row["pair"]), "nearer": row["nearer"]} for row in content["answers"]}
-            if strange := [kept["nearer"] for kept in found.values() if kept["nearer"] not in (*kept["pair"], None)]:
+            if strange := [
+                kept["nearer"]
+                for kept in found.values()
+                if kept["nearer"] not in (*kept["pair"], None)
+            ]:
                 raise ValueError(f"{str(strange[0])[:40]!r} was not to choose from")
         except (KeyError, TypeError, ValueError) as error:
             raise SepkitError(f"{self.path}: not a file of listening answers ({error}); remove it to begin again") from None

@@ -1,8 +1,8 @@
-"""Names of songs, stems and data sets are anybody's: how they are shown as they are, in HTML and in figures."""
+"""Names of songs, stems and data sets may hold anything: shown as they are, in HTML and figures."""
 
 import html
 
-#: What begins a formula for MathJax, which looks through exported pages; it does not look across tags.
+#: What begins a formula for MathJax, which searches exported pages, but not across tags.
 _FORMULA = str.maketrans({"$": "<span>$</span>", "\\": "<span>&#92;</span>"})
 
 
@@ -12,7 +12,7 @@ def as_html(text):
 
 
 def as_table(frame):
-    """A table of which each text is safe in HTML, for pandas' ``style``, which takes texts for HTML.
+    """A table whose texts are safe in HTML, for pandas' ``style``, which takes texts for HTML.
 
     Parameters
     ----------
@@ -41,7 +41,10 @@ def as_drawn(figure):
     powers = set()
     for ax in figure.axes:
         for axis in (ax.xaxis, ax.yaxis):
-            for minor, formatter in ((False, axis.get_major_formatter()), (True, axis.get_minor_formatter())):
+            for minor, formatter in (
+                (False, axis.get_major_formatter()),
+                (True, axis.get_minor_formatter()),
+            ):
                 if isinstance(formatter, LogFormatter):
                     powers.update(axis.get_ticklabels(minor=minor))
     for text in figure.findobj(Text):

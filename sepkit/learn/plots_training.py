@@ -84,9 +84,13 @@ def read_log(folder):
         with open(path, newline="") as file:
             rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     except FileNotFoundError:
-        raise SepkitError(f"{path}: no such file; the folder of a run was expected, after its first epoch") from None
+        raise SepkitError(
+            f"{path}: no such file; the folder of a run was expected, after its first epoch"
+        ) from None
     except (OSError, ValueError, TypeError, csv.Error) as error:
-        raise SepkitError(f"{path}: not the log of a run ({str(error)[:80]}); expected a table of numbers") from None
+        raise SepkitError(
+            f"{path}: not the log of a run ({str(error)[:80]}); expected a table of numbers"
+        ) from None
     if not rows:
         raise SepkitError(f"{path}: no epoch is finished yet")
     return rows

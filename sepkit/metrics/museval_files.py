@@ -60,14 +60,22 @@ def load_museval(path, separator=None, dataset="", version="BSSEval v4 images"):
     path = Path(path)
     files = [path]
     if path.is_dir():
-        files = [p for p in sorted(path.rglob("*.json")) if not any(part.startswith(".") for part in p.relative_to(path).parts)]
+        files = [
+            p
+            for p in sorted(path.rglob("*.json"))
+            if not any(part.startswith(".") for part in p.relative_to(path).parts)
+        ]
         if not files:
-            raise SepkitError(f"{path}: no JSON files; expected museval's, such as METHOD/test/SONG.json")
+            raise SepkitError(
+                f"{path}: no JSON files; expected museval's, such as METHOD/test/SONG.json"
+            )
     scores, seen = [], {}
     for file in files:
         name = separator or _method(file)
         if (name, file.stem) in seen:
-            raise SepkitError(f"{file}: {seen[name, file.stem]} holds this song of {name!r} too; keep one of them")
+            raise SepkitError(
+                f"{file}: {seen[name, file.stem]} holds this song of {name!r} too; keep one of them"
+            )
         seen[name, file.stem] = file
         scores += _scores(file, name, dataset, version)
     return scores
@@ -147,25 +155,40 @@ def values_of(content, source, infinite=False):
     SepkitError
         Naming the place in the file, unless all is there and of the right type.
     """
-    if not isinstance(content, dict) or not isinstance(content.get("targets"), list) or not content["targets"]:
-        raise SepkitError(f'{source}: not a file of museval\'s scores; expected {{"targets": [{{"name": ..., "frames": [...]}}]}}')
+    if (
+        not isinstance(content, dict)
+        or not isinstance(content.get("targets"), list)
+        or not content["targets"]
+    ):
+        raise SepkitError(
+            f"{source}: not a file of museval's scores; "
+            'expected {"targets": [{"name": ..., "frames": [...]}]}'
+        )
     targets = {}
     for number, entry in enumerate(content["targets"]):
         where = f"targets[{number}]"
-        name = _entry(entry, "name", str, where, source).removesuffix(".wav")  # museval.eval_dir keeps the suffix
+        name = _entry(entry, "name", str, where, source).removesuffix(
+            ".wav"
+        )  # museval.eval_dir keeps the suffix
         plain_name(name, "target", source)
         frames = _entry(entry, "frames", list, where, source)
         if name in targets:
             raise SepkitError(f"{source}: two targets are called {name!r}; write the file again")
         if not frames:
             raise SepkitError(f"{source}: target {name!r} has no frames; score this song again")
-        metrics = [_entry(frame, "metrics", dict, f"{where}.frames[{k}]", source) for k, frame in enumerate(frames)]
+        metrics = [
+            _entry(frame, "metrics", dict, f"{where}.frames[{k}]", source)
+            for k, frame in enumerate(frames)
+        ]
         targets[name] = {
             ours: torch.tensor([
-                number_in(metric.get(theirs), f"{where}.frames[{k}].metrics.{theirs}", source, infinite)
+                number_in(
+                    metric.get(theirs), f"{where}.frames[{k}].metrics.{theirs}", source, infinite
+                )
                 for k, metric in enumerate(metrics)
             ], dtype=torch.float64)
-            for ours, theirs in NAMES.items() if any(metric.get(theirs) is not None for metric in metrics)
+            for ours, theirs in NAMES.items()
+            if any(metric.get(theirs) is not None for metric in metrics)
         }  # fmt: skip
     return targets
 
@@ -174,25 +197,37 @@ def _entry(place, key, kind, where, source):
     """What an object of the file has under a key."""
     if not isinstance(place, dict) or not isinstance(place.get(key), kind):
         kinds = {str: "a text", list: "a list", dict: "an object"}
-        raise SepkitError(f"{source}: incomplete, {where}.{key} is not {kinds[kind]}; expected time, duration and metrics in every frame")
+        raise SepkitError(
+            f"{source}: incomplete, {where}.{key} is not {kinds[kind]}; expected time, duration "
+            "and metrics in every frame"
+        )
     return place[key]
 
 
 def _grid(targets, file):
-    """Window and hop, which all frames of all targets must share; the hop of a single frame is its window."""
+    """Window and hop, which all frames must share; the hop of a single frame is its window."""
     times = {
         tuple(
-            tuple(number_in(frame.get(key), f"targets[{number}].frames[{k}].{key}", file, null=False) for key in ("time", "duration"))
+            tuple(
+                number_in(frame.get(key), f"targets[{number}].frames[{k}].{key}", file, null=False)
+                for key in ("time", "duration")
+            )
             for k, frame in enumerate(entry["frames"])
         )
         for number, entry in enumerate(targets)
     }
     starts, lengths = zip(*next(iter(times)))
     if min(lengths) <= 0 or min(starts) < 0 or any(b <= a for a, b in zip(starts, starts[1:])):
-        raise SepkitError(f"{file}: its frames are not in order, or have no duration; expected times that rise from 0, in seconds")
+        raise SepkitError(
+            f"{file}: its frames are not in order, or have no duration; expected times that rise "
+            "from 0, in seconds"
+        )
     hops = {round(b - a, 6) for a, b in zip(starts, starts[1:])} or {lengths[0]}
     if len(times) > 1 or len(set(lengths)) > 1 or len(hops) > 1:
-        raise SepkitError(f"{file}: its targets or frames differ in time or duration, so no one metric card fits; score this song again")
+        raise SepkitError(
+            f"{file}: its targets or frames differ in time or duration, so no one metric card "
+            "fits; score this song again"
+        )
     return lengths[0], hops.pop()
 
 

@@ -229,7 +229,9 @@ def load_scores(path):
                 raise TypeError(f"provenance[{k}] is no object")
             for name in (*REQUIRED_PROVENANCE, *_COUNTED):
                 if isinstance(one.get(name), (dict, list)):
-                    raise TypeError(f"provenance[{k}].{name} is {type(one[name]).__name__}, no text or number")
+                    raise TypeError(
+                        f"provenance[{k}].{name} is {type(one[name]).__name__}, no text or number"
+                    )
                 if name in _COUNTED and name in one:
                     number_in(one[name], f"provenance[{k}].{name}", path, null=False)
         scores, seen = [], set()
@@ -241,9 +243,21 @@ def load_scores(path):
                 raise TypeError(f"{where}.{wrong[0]} is no text")
             key = (*(row[name] for name in _TEXTS), *known)
             if key in seen:
-                raise SepkitError(f"{path}: {where}: the {row['metric']} of {row['target']!r} in {row['track']!r} is there twice; keep one")
+                raise SepkitError(
+                    f"{path}: {where}: the {row['metric']} of {row['target']!r} in "
+                    f"{row['track']!r} is there twice; keep one"
+                )
             seen.add(key)
-            scores.append(Score(**{**row, "value": _value(row["value"], where, path), "card": cards[known[0]], "provenance": provenances[known[1]]}))
+            scores.append(
+                Score(
+                    **{
+                        **row,
+                        "value": _value(row["value"], where, path),
+                        "card": cards[known[0]],
+                        "provenance": provenances[known[1]],
+                    }
+                )
+            )
         return scores
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise SepkitError(f"{path}: a score is incomplete ({type(error).__name__}: {error}); write the file again") from None
@@ -272,10 +286,22 @@ def number_in(value, where, source, infinite=False, null=True):
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         with suppress(OverflowError):  # whole numbers of hundreds of digits
             number = float(value)
-    valid = isinstance(value, float) and infinite if math.isinf(number) else null or not math.isnan(number)
+    valid = (
+        isinstance(value, float) and infinite
+        if math.isinf(number)
+        else null or not math.isnan(number)
+    )
     if not valid:
-        shown = str(value)[:40] if isinstance(value, float) else type(value).__name__ if not isinstance(value, int) else str(value)[:20]
-        raise SepkitError(f"{source}: {where} is {shown}; expected a finite number{' or null' if null else ''}")
+        shown = (
+            str(value)[:40]
+            if isinstance(value, float)
+            else type(value).__name__
+            if not isinstance(value, int)
+            else str(value)[:20]
+        )
+        raise SepkitError(
+            f"{source}: {where} is {shown}; expected a finite number{' or null' if null else ''}"
+        )
     return number
 
 
@@ -286,9 +312,16 @@ def _value(value, where, path):
 
 def _card(card, where, path):
     for name in ("window", "hop", "taps", "delta"):
-        if card[name] is not None and number_in(card[name], f"{where}.{name}", path, null=False) < 0:
-            raise SepkitError(f"{path}: {where}.{name} is below 0; expected seconds, taps or an energy")
-    texts = [card[name] for name in ("metric", "version", "aggregation", "silent_frames")] + list(card["target_set"])
+        if (
+            card[name] is not None
+            and number_in(card[name], f"{where}.{name}", path, null=False) < 0
+        ):
+            raise SepkitError(
+                f"{path}: {where}.{name} is below 0; expected seconds, taps or an energy"
+            )
+    texts = [card[name] for name in ("metric", "version", "aggregation", "silent_frames")] + list(
+        card["target_set"]
+    )
     if not all(isinstance(text, str) for text in texts) or not isinstance(card["target_set"], list):
         raise TypeError(f"{where} has something else where a text belongs")
     return MetricCard(**{**card, "target_set": tuple(card["target_set"])})

@@ -61,7 +61,10 @@ def band_edges(split="V7", n_fft=2048, sample_rate=44100):
         if count < 1 or count != int(count):
             raise SepkitError(f"band split: {lower:g} to {upper:g} Hz cannot be divided into bands of {width:g} Hz")
         if count > n_fft:
-            raise SepkitError(f"band split: bands of {width:g} Hz are narrower than a bin; use a larger n_fft or wider bands")
+            raise SepkitError(
+                f"band split: bands of {width:g} Hz are narrower than a bin; use a larger n_fft "
+                "or wider bands"
+            )
         limits += [lower + width * (k + 1) for k in range(int(count))]
         lower = upper
     bins = n_fft // 2 + 1

@@ -18,7 +18,7 @@ from ..files import atomic_path, parse_json, shipped
 from ..names import plain_name
 from .registry import MODELS, build, outline
 
-#: In the metadata: a description in JSON; and in that, the SHA-256 of the rest of it and of all tensors.
+#: In the metadata: a description in JSON, with the SHA-256 of the rest of it and of all tensors.
 #: One entry, because safetensors writes several in any order, and equal runs make equal files.
 KEY, DIGEST = "sepkit", "sha256"
 #: 1 had no digest; the checkpoints that come with sepkit are of this format.
@@ -57,11 +57,13 @@ def save(path, model, extra=None, half=False):
         raise SepkitError(f"{path}: a checkpoint's name must end in {SUFFIX}")
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     if half:
-        state = {k: v.half() if v.is_floating_point() and v.ndim > 1 else v for k, v in state.items()}
+        state = {
+            k: v.half() if v.is_floating_point() and v.ndim > 1 else v for k, v in state.items()
+        }
     _check_finite(state, f"{path}: not saved, because the model's")
     header = {
-        "format": FORMAT, "model": model.name, "settings": model.settings, "sample_rate": model.sample_rate,
-        "targets": list(model.targets), "extra": extra or {},
+        "format": FORMAT, "model": model.name, "settings": model.settings,
+        "sample_rate": model.sample_rate, "targets": list(model.targets), "extra": extra or {},
     }  # fmt: skip
     header = json.loads(json.dumps(header))  # as it will be read
     header[DIGEST] = _digest(header, state)
@@ -109,12 +111,18 @@ def load(name_or_path, weights="shipped", model=None):
         return downloads.load_published(name)
     if name not in MODELS:
         known = [*MODELS, *downloads.manifest()]
-        raise SepkitError(f"{name}: neither a checkpoint nor a model; give a file, a folder or one of {', '.join(known)}")
+        raise SepkitError(
+            f"{name}: neither a checkpoint nor a model; give a file, a folder or one of "
+            f"{', '.join(known)}"
+        )
     if weights == "published":
         return downloads.load_published(downloads.default(name))
     folder = shipped("checkpoints", f"{name}-student")
     if not folder.is_dir():
-        raise SepkitError(f"{folder}: no checkpoints of {name} come with sepkit; train some: sepkit train --model {name}")
+        raise SepkitError(
+            f"{folder}: no checkpoints of {name} come with sepkit; train some: sepkit train "
+            f"--model {name}"
+        )
     return _load_folder(folder, model or name)
 
 
@@ -124,7 +132,7 @@ def read_header(path):
     Raises
     ------
     SepkitError
-        If the file is no checkpoint, or describes no network of sepkit. Its tensors are not looked at.
+        If the file is no checkpoint, or describes no network. Its tensors are not looked at.
     """
     with _open(path) as file:
         header = _header(path, file)
@@ -132,14 +140,18 @@ def read_header(path):
 
 
 def _load_folder(folder, model):
-    files = sorted(path for path in Path(folder).glob(f"*{SUFFIX}") if not path.name.startswith("."))
+    files = sorted(
+        path for path in Path(folder).glob(f"*{SUFFIX}") if not path.name.startswith(".")
+    )
     if not files:
         raise SepkitError(f"{folder}: no checkpoint ({SUFFIX}) in this folder")
     bundle = {}
     for path in files:
         one = _load_file(path, model)
         if one.targets[0] in bundle:
-            raise SepkitError(f"{path}: a second checkpoint for {one.targets[0]} in one folder; keep one a target")
+            raise SepkitError(
+                f"{path}: a second checkpoint for {one.targets[0]} in one folder; keep one a target"
+            )
         bundle[one.targets[0]] = one
     return bundle
 
@@ -148,35 +160,52 @@ def _load_file(path, expected=None):
     with _open(path) as file:
         header = _header(path, file)
         if expected and header["model"] != expected:
-            raise SepkitError(f"{path}: a checkpoint of {header['model']}, where one of {expected} was expected")
+            raise SepkitError(
+                f"{path}: a checkpoint of {header['model']}, where one of {expected} was expected"
+            )
         try:
             empty = outline(header["model"], **header["settings"])
         except SepkitError as error:
-            raise SepkitError(f"{path}: {error}; the checkpoint is damaged or of another version of sepkit") from None
+            raise SepkitError(
+                f"{path}: {error}; the checkpoint is damaged or of another version of sepkit"
+            ) from None
         if (list(empty.targets), empty.sample_rate) != (header["targets"], header["sample_rate"]):
-            raise SepkitError(f"{path}: says one thing of targets and sample rate, and another in the settings; it is damaged")
+            raise SepkitError(
+                f"{path}: says one thing of targets and sample rate, and another in the "
+                "settings; it is damaged"
+            )
         try:
             _check_layout(path, file, empty)
             state = {key: file.get_tensor(key) for key in file.keys()}
         except (SafetensorError, OSError, RuntimeError) as error:
-            raise SepkitError(f"{path}: damaged ({_line(error)}); copy it or train it again") from None
+            raise SepkitError(
+                f"{path}: damaged ({_line(error)}); copy it or train it again"
+            ) from None
     if header["format"] > 1 and header.get(DIGEST) != _digest(header, state):
-        raise SepkitError(f"{path}: damaged, its contents are not those that were saved; copy it or train it again")
+        raise SepkitError(
+            f"{path}: damaged, its contents are not those that were saved; copy it or train it "
+            "again"
+        )
     net = build(header["model"], **header["settings"])
     fill(net, state, path)
     return net.eval()
 
 
 def _check_layout(path, file, model):
-    """Compare names, shapes and types of a file's tensors with a model's, from the file's first lines alone."""
+    """Compare names, shapes and types of a file's tensors with a model's, without reading them."""
     found = {key: file.get_slice(key) for key in file.keys()}
     wanted = model.state_dict()
-    _check_shapes(wanted, {key: tuple(part.get_shape()) for key, part in found.items()}, model.name, path)
+    _check_shapes(
+        wanted, {key: tuple(part.get_shape()) for key, part in found.items()}, model.name, path
+    )
     for key, value in wanted.items():
         kind = found[key].get_dtype()
         allowed = ("F16", "BF16", "F32", "F64") if value.is_floating_point() else ("I64",)
         if kind not in allowed:
-            raise SepkitError(f"{path}: {key} holds {kind}, where {' or '.join(allowed)} was expected; it is damaged")
+            raise SepkitError(
+                f"{path}: {key} holds {kind}, where {' or '.join(allowed)} was expected; it is "
+                "damaged"
+            )
 
 
 def fill(model, state, source):
@@ -196,10 +225,14 @@ def fill(model, state, source):
         those that are NaN or infinite.
     """
     wanted = model.state_dict()
-    _check_shapes(wanted, {key: tuple(value.shape) for key, value in state.items()}, model.name, source)
+    _check_shapes(
+        wanted, {key: tuple(value.shape) for key, value in state.items()}, model.name, source
+    )
     for key, value in wanted.items():
         if state[key].is_floating_point() != value.is_floating_point() or state[key].is_complex():
-            raise SepkitError(f"{source}: {key} holds {state[key].dtype}, where {value.dtype} was expected")
+            raise SepkitError(
+                f"{source}: {key} holds {state[key].dtype}, where {value.dtype} was expected"
+            )
     _check_finite(state, f"{source}:")
     model.load_state_dict({key: state[key].to(value.dtype) for key, value in wanted.items()})
 
@@ -208,12 +241,19 @@ def _check_shapes(wanted, shapes, name, source):
     """Compare a state dict with {key: shape}."""
     missing, left = sorted(wanted.keys() - shapes.keys()), sorted(shapes.keys() - wanted.keys())
     if missing or left:
-        parts = [f"{what} {_some(keys)}" for what, keys in (("lacks", missing), ("has unexpected", left)) if keys]
-        raise SepkitError(f"{source}: does not fit {name}: {', '.join(parts)}; is it another model's?")
+        parts = [
+            f"{what} {_some(keys)}"
+            for what, keys in (("lacks", missing), ("has unexpected", left))
+            if keys
+        ]
+        raise SepkitError(
+            f"{source}: does not fit {name}: {', '.join(parts)}; is it another model's?"
+        )
     for key, value in wanted.items():
         if shapes[key] != tuple(value.shape):
             raise SepkitError(
-                f"{source}: {key} has shape {shapes[key]}, but these settings of {name} need {tuple(value.shape)}"
+                f"{source}: {key} has shape {shapes[key]}, but these settings of {name} need "
+                f"{tuple(value.shape)}"
             )
 
 
@@ -224,24 +264,38 @@ def _open(path):
     except FileNotFoundError:
         raise SepkitError(f"{path}: no such file") from None
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise SepkitError(f"{path}: not a checkpoint, or truncated ({_line(error)}); copy it or train it again") from None
+        raise SepkitError(
+            f"{path}: not a checkpoint, or truncated ({_line(error)}); copy it or train it again"
+        ) from None
 
 
 def _header(path, file):
-    """The description, all of its fields of the right type, with targets that may become file names."""
+    """The description: fields of the right type, and targets that may become file names."""
     text = (file.metadata() or {}).get(KEY)
     if text is None:
-        raise SepkitError(f"{path}: holds weights but not what model they are for; it was not saved by sepkit")
+        raise SepkitError(
+            f"{path}: holds weights but not what model they are for; it was not saved by sepkit"
+        )
     header = parse_json(text, f"{path}: its description")
     if not isinstance(header, dict) or not isinstance(header.get("format"), int):
-        raise SepkitError(f"{path}: its description has no format number; copy it or train it again")
+        raise SepkitError(
+            f"{path}: its description has no format number; copy it or train it again"
+        )
     if header["format"] > FORMAT:
-        raise SepkitError(f"{path}: of format {header['format']}, this sepkit reads up to {FORMAT}; install a newer sepkit")
+        raise SepkitError(
+            f"{path}: of format {header['format']}, this sepkit reads up to {FORMAT}; install a "
+            "newer sepkit"
+        )
     for name, kind in _FIELDS.items():
         if not isinstance(header.get(name), kind):
-            raise SepkitError(f"{path}: its description has no usable {name}; copy it or train it again")
+            raise SepkitError(
+                f"{path}: its description has no usable {name}; copy it or train it again"
+            )
     if header["model"] not in MODELS:
-        raise SepkitError(f"{path}: {unknown('model', header['model'][:60], MODELS)}; the checkpoint is damaged or of another version of sepkit")
+        raise SepkitError(
+            f"{path}: {unknown('model', header['model'][:60], MODELS)}; the checkpoint is "
+            "damaged or of another version of sepkit"
+        )
     if not header["targets"]:
         raise SepkitError(f"{path}: is for no target; copy it or train it again")
     for target in header["targets"]:
@@ -250,8 +304,10 @@ def _header(path, file):
 
 
 def _digest(header, state):
-    """The SHA-256 of a description (without its digest) and of all tensors: names, types, shapes and bytes."""
-    digest = hashlib.sha256(json.dumps({key: value for key, value in header.items() if key != DIGEST}).encode())
+    """The SHA-256 of a description without its digest, and of names, types, shapes and bytes."""
+    digest = hashlib.sha256(
+        json.dumps({key: value for key, value in header.items() if key != DIGEST}).encode()
+    )
     for key, value in sorted(state.items()):
         digest.update(f"\n{key} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(memoryview(value.reshape(-1).view(torch.uint8).numpy()))
@@ -261,11 +317,15 @@ def _digest(header, state):
 def _check_finite(state, subject):
     for key, value in state.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise SepkitError(f"{subject} {key} holds NaN or infinite values; use an earlier checkpoint")
+            raise SepkitError(
+                f"{subject} {key} holds NaN or infinite values; use an earlier checkpoint"
+            )
 
 
 def _some(keys, at_most=3):
-    shown = ", ".join(key if key.isprintable() and len(key) <= 80 else ascii(key[:80]) for key in keys[:at_most])
+    shown = ", ".join(
+        key if key.isprintable() and len(key) <= 80 else ascii(key[:80]) for key in keys[:at_most]
+    )
     return shown + (f" and {len(keys) - at_most} more" if len(keys) > at_most else "")
 
 

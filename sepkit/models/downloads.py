@@ -49,7 +49,9 @@ def default(model):
     for name, entry in manifest().items():
         if entry["model"] == model and entry["default"]:
             return name
-    raise SepkitError(f"{model}: no published weights are known; use weights='shipped' or weights='train'")
+    raise SepkitError(
+        f"{model}: no published weights are known; use weights='shipped' or weights='train'"
+    )
 
 
 def load_published(name, targets=None, cache=None, base_url=None):
@@ -127,7 +129,9 @@ def read_weights(path):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).split("Please file")[0].strip().splitlines()[0][:100]
-        raise SepkitError(f"{path}: refused, it holds more than weights or is damaged ({reason})") from None
+        raise SepkitError(
+            f"{path}: refused, it holds more than weights or is damaged ({reason})"
+        ) from None
     except Exception as error:  # torch.load raises whatever a damaged file makes it stumble over
         reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
         raise SepkitError(f"{path}: cannot be read ({reason})") from None
@@ -180,12 +184,18 @@ def fetch(name, target, cache=None, base_url=None):
     """
     entry, key = _entry(name), _file(name, target)
     file = entry["files"][key]
-    file_name = plain_name(file.get("name") or file["url"].rsplit("/", 1)[-1], "file", "weights.json")
+    file_name = plain_name(
+        file.get("name") or file["url"].rsplit("/", 1)[-1], "file", "weights.json"
+    )
     path = Path(cache or data_root() / "weights") / name / file_name
     if path.is_file() and not _fault(path, file, path):
         return path
     base = base_url or os.environ.get(MIRROR)
-    sources = [f"{str(base).rstrip('/')}/{file_name}"] if base else [url for url in (file["url"], file["mirror"]) if url]
+    sources = (
+        [f"{str(base).rstrip('/')}/{file_name}"]
+        if base
+        else [url for url in (file["url"], file["mirror"]) if url]
+    )
 
     def check(part):
         try:
@@ -195,14 +205,18 @@ def fetch(name, target, cache=None, base_url=None):
                 _network(entry, key, part)
         except SepkitError as error:
             fault = str(error).removeprefix(f"{part}: ")
-            raise SepkitError(f"{sources[0]}: {fault}; nothing was kept. Try again, or another mirror") from None
+            raise SepkitError(
+                f"{sources[0]}: {fault}; nothing was kept. Try again, or another mirror"
+            ) from None
 
     try:
         transfers.download(sources, path, check, file["size"], label=f"{name}/{target}")
     except transfers.Failure as failure:
         raise SepkitError(
-            f"{name}/{target}: the published weights could not be fetched ({failure}). Without a network use "
-            f"weights='shipped' or weights='train', put the file at {path}, or name a folder that has it in ${MIRROR}"
+            f"{name}/{target}: the published weights could not be fetched ({failure}). Without a "
+            "network use "
+            f"weights='shipped' or weights='train', put the file at {path}, or name a folder "
+            f"that has it in ${MIRROR}"
         ) from None
     if not file["sha256"]:
         _record(path)
@@ -222,7 +236,11 @@ def _file(name, target):
     for key, file in files.items():
         if target == key or target in file.get("targets", ()):
             return key
-    raise unknown(f"target of {name}", target, [target for key, file in files.items() for target in file.get("targets", [key])])
+    raise unknown(
+        f"target of {name}",
+        target,
+        [target for key, file in files.items() for target in file.get("targets", [key])],
+    )
 
 
 def _fault(path, file, final):
@@ -247,7 +265,9 @@ def _recorded(record):
         return ""
     digest = record.read_text(encoding="utf-8", errors="replace")[:64]
     if not re.fullmatch("[0-9a-f]{64}", digest):
-        raise SepkitError(f"{record}: holds no SHA-256; delete it, and the file beside it unless you trust that")
+        raise SepkitError(
+            f"{record}: holds no SHA-256; delete it, and the file beside it unless you trust that"
+        )
     return digest
 
 

@@ -91,7 +91,15 @@ def _made(name, settings, device=None):
     try:
         with torch.device(device) if device else nullcontext():
             return model_class(name)(**settings)
-    except (TypeError, ValueError, ArithmeticError, LookupError, AssertionError, RuntimeError, MemoryError) as error:
+    except (
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        AssertionError,
+        RuntimeError,
+        MemoryError,
+    ) as error:
         if isinstance(error, SepkitError):
             raise
         reason = (str(error).splitlines() or [repr(error)])[0]

@@ -164,9 +164,16 @@ def load_manifest(out):
     manifest = read_object(path, chapters=dict)
     for name, entry in manifest["chapters"].items():
         known = entry if isinstance(entry, dict) else {}
-        texts = [known.get(key) for key in ("status", "profile")] + [known.get("error", "")] * (known.get("status") != "done")
-        if not all(isinstance(text, str) for text in texts) or not isinstance(known.get("parameters"), dict):
-            raise SepkitError(f"{path}: the entry of chapter {name!r} is not one that sepkit wrote; delete the file")
+        texts = [known.get(key) for key in ("status", "profile")] + [known.get("error", "")] * (
+            known.get("status") != "done"
+        )
+        if not all(isinstance(text, str) for text in texts) or not isinstance(
+            known.get("parameters"), dict
+        ):
+            raise SepkitError(
+                f"{path}: the entry of chapter {name!r} is not one that sepkit wrote; delete the "
+                "file"
+            )
     return manifest
 
 

@@ -85,12 +85,15 @@ def chapters_html(chapters):
     rows = []
     for name, entry in sorted(chapters.items()):
         link = escape(name)
-        if entry.get("executed") and ":" not in entry["executed"]:  # a file beside the report, no address
+        if (
+            entry.get("executed") and ":" not in entry["executed"]
+        ):  # a file beside the report, no address
             link = f'<a href="{escape(entry["executed"], quote=True)}">{link}</a>'
         state = "done" if entry["status"] == "done" else escape(entry["error"])
         parameters = entry["parameters"]
         rows.append(
-            f'<tr><td>{link}</td><td class="left {escape(entry["status"])}">{state}</td><td>{_seconds(entry.get("seconds"))}</td>'
+            f'<tr><td>{link}</td><td class="left '
+            f'{escape(entry["status"])}">{state}</td><td>{_seconds(entry.get("seconds"))}</td>'
             f"<td>{_memory(entry.get('peak_mb'))}</td><td>{escape(entry['profile'])}</td><td>{escape(str(parameters['weights']))}</td>"
             f"<td>{escape(Path(str(parameters['data'])).name)}</td><td>{escape(str(parameters['seed']))}</td></tr>"
         )

@@ -222,7 +222,10 @@ def _read_archive(archive, address):
     for member in archive:
         unpacked += member.size
         if unpacked > 20 * MOST:
-            raise SepkitError(f"{address}: unpacks to more than {20 * MOST / 1e9:g} GB; these are not the published scores")
+            raise SepkitError(
+                f"{address}: unpacks to more than {20 * MOST / 1e9:g} GB; these are not the "
+                "published scores"
+            )
         parts = Path(member.name).parts  # sigsep-mus-2018-<commit>/submissions/<method>/test/<track>.json
         if len(parts) != 5 or parts[1] != "submissions" or parts[2] not in known or not parts[4].endswith(".json"):
             continue
@@ -230,7 +233,10 @@ def _read_archive(archive, address):
         if not commit.startswith(COMMIT):
             raise SepkitError(f"{address}: of commit {commit[:12]!r}, expected {COMMIT}; the scores may be others")
         if not member.isfile() or member.size > 50_000_000:
-            raise SepkitError(f"{address}: {ascii(member.name[:200])} is no file of scores; expected one of at most 50 MB")
+            raise SepkitError(
+                f"{address}: {ascii(member.name[:200])} is no file of scores; expected one of at "
+                "most 50 MB"
+            )
         content = parse_json(archive.extractfile(member).read(), f"{address}: {member.name}")
         yield from song_medians(content, parts[2], parts[3], parts[4].removesuffix(".json"))
 
@@ -240,7 +246,10 @@ def song_medians(content, method, split, track):
     for target, metrics in values_of(content, f"{method}, {track}", infinite=True).items():
         series = [metrics.get(NAMES[metric]) for metric in METRICS]
         if any(values is None for values in series):
-            raise SepkitError(f"{method}, {track}: {target} has not all of {', '.join(METRICS)}; these are not the published scores")
+            raise SepkitError(
+                f"{method}, {track}: {target} has not all of {', '.join(METRICS)}; these are not "
+                "the published scores"
+            )
         yield method, split, track, target, int((~series[0].isnan()).sum()), *map(median, series)
 
 

@@ -1,4 +1,4 @@
-"""Names that try: in captions, tables, players, figures, reports and on the terminal they are shown as they are."""
+"""Names that try: captions, tables, players, figures and reports show them as they are."""
 
 import html.parser
 import io
@@ -13,8 +13,9 @@ from sepkit.learn import escaping, plots
 from sepkit.learn.players import players
 
 NAMES = (
-    "<img src=y onerror=alert(2)>", "<script>alert(1)</script>", '"><svg onload=alert(3)>', "a & b < c", "&lt;b&gt;", "*bold* _it_ `code`",
-    "[text](javascript:alert(4))", "# title", "$x^2$ and \\(y\\)", "$$\\frac{", "{0} {name} %s", "[red]x[/red]",
+    "<img src=y onerror=alert(2)>", "<script>alert(1)</script>", '"><svg onload=alert(3)>', "a & b < c",
+    "&lt;b&gt;", "*bold* _it_ `code`", "[text](javascript:alert(4))", "# title", "$x^2$ and \\(y\\)", "$$\\frac{",
+    "{0} {name} %s", "[red]x[/red]",
 )  # fmt: skip
 
 
@@ -46,31 +47,48 @@ def exported(monkeypatch, act):
                 f"text/{kind}" if kind != "png" else "image/png": made
                 for kind in formats if (made := getattr(thing, f"_repr_{kind}_", lambda: None)())
             }  # fmt: skip
-            if data := {key: value for key, value in data.items() if isinstance(value, str)}:  # no pictures
+            if data := {
+                key: value for key, value in data.items() if isinstance(value, str)
+            }:  # no pictures
                 shown.append(nbformat.v4.new_output("display_data", data))
 
     monkeypatch.setattr("IPython.display.display", display)
     if (last := act()) is not None:
         display(last)
     cell = nbformat.v4.new_code_cell("", outputs=shown)
-    page, _ = nbconvert.HTMLExporter(template_name="basic").from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    page, _ = nbconvert.HTMLExporter(template_name="basic").from_notebook_node(
+        nbformat.v4.new_notebook(cells=[cell])
+    )
     return Page(page)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_captions_are_shown_as_they_are(monkeypatch, name):
-    for act in (lambda: plots.show(Figure(), f"Figure 1. {name}: the mixture."), lambda: plots.table(pd.DataFrame({name: [name]}), f"Table 1. {name}")):
+    for act in (
+        lambda: plots.show(Figure(), f"Figure 1. {name}: the mixture."),
+        lambda: plots.table(pd.DataFrame({name: [name]}), f"Table 1. {name}"),
+    ):
         page = exported(monkeypatch, act)
         assert name in page.text
-        assert not {"script", "svg", "a", "code", "strong", "h1"} & set(page.tags) and "onerror" not in page.attributes
+        assert (
+            not {"script", "svg", "a", "code", "strong", "h1"} & set(page.tags)
+            and "onerror" not in page.attributes
+        )
         for formula in ("$", "\\"):  # each alone in its tag: MathJax finds no pair
-            assert formula not in name or f"<span>{formula}</span>" in escaping.as_html(name).replace("&#92;", "\\")
+            assert formula not in name or f"<span>{formula}</span>" in escaping.as_html(
+                name
+            ).replace("&#92;", "\\")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_styled_tables_show_names_as_they_are(monkeypatch, name):
     frame = pd.DataFrame({name: [name, 1.5], "b": [1, 2]}, index=pd.Index([name, "x"], name=name))
-    page = exported(monkeypatch, lambda: escaping.as_table(frame).style.format(precision=1).set_caption(escaping.as_html(name)))
+    page = exported(
+        monkeypatch,
+        lambda: (
+            escaping.as_table(frame).style.format(precision=1).set_caption(escaping.as_html(name))
+        ),
+    )
     assert page.text.count(name) >= 5
     assert not {"script", "svg", "img", "a"} & set(page.tags) and "onerror" not in page.attributes
     assert list(frame.columns) == [name, "b"]  # what is computed with is left alone
@@ -80,7 +98,10 @@ def test_styled_tables_show_names_as_they_are(monkeypatch, name):
 def test_players_show_names_as_they_are(monkeypatch, name):
     row = players({name: torch.zeros(1, 800), "b": torch.zeros(1, 800)}, 8000, title=name)
     page = exported(monkeypatch, lambda: row)
-    plain = exported(monkeypatch, lambda: players({"a": torch.zeros(1, 800), "b": torch.zeros(1, 800)}, 8000, title="a"))
+    plain = exported(
+        monkeypatch,
+        lambda: players({"a": torch.zeros(1, 800), "b": torch.zeros(1, 800)}, 8000, title="a"),
+    )
     assert name in page.text and page.tags == plain.tags and page.attributes == plain.attributes
     assert "tex2jax_ignore mathjax_ignore" in row._repr_html_()
 
@@ -101,7 +122,7 @@ def drawn(title, ticks, literal, scale="linear"):
 
 @pytest.mark.parametrize("name", ["costs $5 and $6", "$x_2$", "a$b$ {", "$\\frac{$", "$"])
 def test_a_dollar_is_drawn_as_one(name):
-    """Against matplotlib's own way to write it, a backslash before it; where names have no other formula characters."""
+    """Against matplotlib's own way to write it, a backslash before it."""
     picture = drawn(name, [name, "b"], literal=True)
     if "\\" not in name:
         escaped = name.replace("$", r"\$")
@@ -117,7 +138,9 @@ def _titled(name):
 
 def test_powers_of_ten_on_logarithmic_axes_stay_formulas():
     for scale in ("log", "linear", "symlog"):
-        np.testing.assert_array_equal(drawn("a", ["b", "c"], True, scale), drawn("a", ["b", "c"], False, scale))
+        np.testing.assert_array_equal(
+            drawn("a", ["b", "c"], True, scale), drawn("a", ["b", "c"], False, scale)
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -129,12 +152,33 @@ def test_reports_show_names_as_they_are(name):
     from sepkit.reproduce import ledger, report
 
     made = provenance("make", device=name, seed=0, profile="smoke")
-    score = Score(name, name, "csdr", 1.0, name, name, replace(card_for("csdr", ["a"]), version=name), {**made, "machine": name})
+    score = Score(
+        name,
+        name,
+        "csdr",
+        1.0,
+        name,
+        name,
+        replace(card_for("csdr", ["a"]), version=name),
+        {**made, "machine": name},
+    )
     (table,) = ledger.tables([], {name: [score]})
     page = Page(report.table_html(table))
-    plain = Page(report.table_html(ledger.tables([], {"x": [replace(score, target="t", separator="s", dataset="d")]})[0]))
-    assert page.text.count(name) >= 3 and page.tags == plain.tags and page.attributes == plain.attributes
-    entry = {"status": "failed", "error": name, "executed": f"executed/{name}.ipynb", "profile": name,
-             "parameters": {"weights": name, "data": f"/music/{name.replace('/', '')}", "seed": name}}  # fmt: skip
+    plain = Page(
+        report.table_html(
+            ledger.tables([], {"x": [replace(score, target="t", separator="s", dataset="d")]})[0]
+        )
+    )
+    assert (
+        page.text.count(name) >= 3
+        and page.tags == plain.tags
+        and page.attributes == plain.attributes
+    )
+    parameters = {"weights": name, "data": f"/music/{name.replace('/', '')}", "seed": name}
+    entry = {"status": "failed", "error": name, "profile": name, "parameters": parameters}
+    entry["executed"] = f"executed/{name}.ipynb"
     page = Page(report.chapters_html({name: entry}))
-    assert set(page.tags) == {"div", "table", "thead", "tbody", "tr", "th", "td", "a"} and "onerror" not in page.attributes
+    assert (
+        set(page.tags) == {"div", "table", "thead", "tbody", "tr", "th", "td", "a"}
+        and "onerror" not in page.attributes
+    )

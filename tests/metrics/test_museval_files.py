@@ -76,9 +76,16 @@ def test_a_folder_of_methods_and_splits(tmp_path):
 
 def test_null_is_understood(tmp_path):
     path = tmp_path / "a.json"
-    path.write_text('{"targets": [{"name": "x", "frames": [{"time": 0, "duration": 1, "metrics": {"SDR": 4, "SIR": null, "SAR": 5.5}},'
-                    '{"time": 1, "duration": 1, "metrics": {"SDR": 2, "SIR": null, "ISR": -1e-3}}]}]}')  # fmt: skip
-    assert values(load_museval(path, "m")) == {("m", "a", "x", "csdr"): 3.0, ("m", "a", "x", "isr"): -1e-3, ("m", "a", "x", "sar"): 5.5}
+    path.write_text(
+        '{"targets": [{"name": "x", "frames": ['
+        '{"time": 0, "duration": 1, "metrics": {"SDR": 4, "SIR": null, "SAR": 5.5}},'
+        '{"time": 1, "duration": 1, "metrics": {"SDR": 2, "SIR": null, "ISR": -1e-3}}]}]}'
+    )
+    assert values(load_museval(path, "m")) == {
+        ("m", "a", "x", "csdr"): 3.0,
+        ("m", "a", "x", "isr"): -1e-3,
+        ("m", "a", "x", "sar"): 5.5,
+    }
 
 
 @pytest.mark.parametrize(
@@ -86,13 +93,26 @@ def test_null_is_understood(tmp_path):
     [
         ("", "not a JSON file"),
         ('{"targets": [{"name": "voc', "not a JSON file"),
-        ("[]", "not a file of museval's scores; expected {\"targets\""),
+        ("[]", 'not a file of museval\'s scores; expected {"targets"'),
         ('{"targets": []}', "not a file of museval's scores"),
-        ('{"targets": [{"frames": []}]}', r"incomplete, targets.0..name is not a text; expected time, duration and metrics"),
+        (
+            '{"targets": [{"frames": []}]}',
+            r"incomplete, targets.0..name is not a text; expected time, duration and metrics",
+        ),
         ('{"targets": [{"name": "x", "frames": []}]}', "target 'x' has no frames"),
-        ('{"targets": [{"name": "x", "frames": [{"metrics": {"SDR": 1}}]}]}', r"incomplete, targets.0..frames.0..metrics.*|targets.0..frames.0..time is NoneType"),
-        ('{"targets": [{"name": "x", "frames": [{"time": 0, "duration": 1}]}]}', "incomplete, targets.0..frames.0..metrics is not an object"),
-        ('{"targets": [{"name": "x", "frames": [{"time": 0, "duration": 1, "metrics": {"SDR": "good"}}]}]}', "targets.0..frames.0..metrics.SDR is str; expected a finite number or null"),
+        (
+            '{"targets": [{"name": "x", "frames": [{"metrics": {"SDR": 1}}]}]}',
+            r"incomplete, targets.0..frames.0..metrics.*|targets.0..frames.0..time is NoneType",
+        ),
+        (
+            '{"targets": [{"name": "x", "frames": [{"time": 0, "duration": 1}]}]}',
+            "incomplete, targets.0..frames.0..metrics is not an object",
+        ),
+        (
+            '{"targets": [{"name": "x", "frames": ['
+            '{"time": 0, "duration": 1, "metrics": {"SDR": "good"}}]}]}',
+            "targets.0..frames.0..metrics.SDR is str; expected a finite number or null",
+        ),
         ('{"targets": ["x"]}', "incomplete, targets.0..name is not a text"),
         ('{"targets": ' * 100_000, "not a JSON file"),
         ("[" * 100_000, "not a JSON file of ours .nested too deeply"),
@@ -110,29 +130,70 @@ def test_broken_files_are_named(tmp_path, text, told):
 
 
 @pytest.mark.parametrize("key", ["time", "duration", "SDR", "SAR"])
-@pytest.mark.parametrize("value", ["true", '"5.5"', "Infinity", "-Infinity", "1e999", "9" * 400, "-" + "9" * 400, "9" * 5000, "[]", "{}", "[1]", '{"a": 1}'])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "true",
+        '"5.5"',
+        "Infinity",
+        "-Infinity",
+        "1e999",
+        "9" * 400,
+        "-" + "9" * 400,
+        "9" * 5000,
+        "[]",
+        "{}",
+        "[1]",
+        '{"a": 1}',
+    ],
+)
 def test_what_is_no_number_is_told_with_its_place(tmp_path, key, value):
     """Booleans, texts, infinities, whole numbers beyond floats: in the second of three frames."""
     frames = ", ".join(
         '{"time": %s, "duration": %s, "metrics": {"SDR": %s, "SAR": %s}}'
-        % tuple(value if (k, name) == (1, key) else k if name == "time" else 1 for name in ("time", "duration", "SDR", "SAR"))
+        % tuple(
+            value if (k, name) == (1, key) else k if name == "time" else 1
+            for name in ("time", "duration", "SDR", "SAR")
+        )
         for k in range(3)
     )
     (tmp_path / "song.json").write_text('{"targets": [{"name": "x", "frames": [%s]}]}' % frames)
     place = r"targets\[0\].frames\[1\]." + (f"metrics.{key}" if key.isupper() else key)
-    with pytest.raises(SepkitError, match=f"song.json: ({place} is .*expected a finite number|not a JSON file .*4300 digits)") as error:
+    with pytest.raises(
+        SepkitError,
+        match=f"song.json: ({place} is .*expected a finite number|not a JSON file .*4300 digits)",
+    ) as error:
         load_museval(tmp_path / "song.json")
     assert "\n" not in str(error.value) and len(str(error.value)) < 400
 
 
 def test_frames_that_are_no_course_of_time_are_named(tmp_path):
-    for times, lengths in (((0, 1), (0, 0)), ((0, 1), (-1, -1)), ((1, 0), (1, 1)), ((0, 0), (1, 1)), ((-1, 0), (1, 1)), ((0,), (0,))):
-        path = write(tmp_path / "a.json", {"x": [frame(time, length, SDR=1.0) for time, length in zip(times, lengths)]})
-        with pytest.raises(SepkitError, match="a.json: its frames are not in order, or have no duration"):
+    for times, lengths in (
+        ((0, 1), (0, 0)),
+        ((0, 1), (-1, -1)),
+        ((1, 0), (1, 1)),
+        ((0, 0), (1, 1)),
+        ((-1, 0), (1, 1)),
+        ((0,), (0,)),
+    ):
+        path = write(
+            tmp_path / "a.json",
+            {"x": [frame(time, length, SDR=1.0) for time, length in zip(times, lengths)]},
+        )
+        with pytest.raises(
+            SepkitError, match="a.json: its frames are not in order, or have no duration"
+        ):
             load_museval(path)
     for key in ("time", "duration"):
-        (tmp_path / "b.json").write_text(json.dumps({"targets": [{"name": "x", "frames": [{**frame(0, SDR=1.0), key: math.nan}]}]}))
-        with pytest.raises(SepkitError, match=f"b.json: targets.0..frames.0..{key} is nan; expected a finite number$"):
+        (tmp_path / "b.json").write_text(
+            json.dumps(
+                {"targets": [{"name": "x", "frames": [{**frame(0, SDR=1.0), key: math.nan}]}]}
+            )
+        )
+        with pytest.raises(
+            SepkitError,
+            match=f"b.json: targets.0..frames.0..{key} is nan; expected a finite number$",
+        ):
             load_museval(tmp_path / "b.json")
 
 

@@ -171,7 +171,10 @@ def test_saved_scores_come_back(tmp_path):
     path = tmp_path / "scores.json"
     card = MetricCard("usdr", "MDX song SDR", delta=1e-7)
     values = {"a song": 1.0, "b": math.nan, "ünï": math.inf, "d": -math.inf}
-    scores = [*(make(value, track=track) for track, value in values.items()), make(2.5, metric="usdr", card=card)]
+    scores = [
+        *(make(value, track=track) for track, value in values.items()),
+        make(2.5, metric="usdr", card=card),
+    ]
     save_scores(path, scores)
     back = load_scores(path)
     assert [repr(s.value) for s in back] == ["1.0", "nan", "inf", "-inf", "2.5"]
@@ -234,7 +237,11 @@ def test_files_that_hold_no_scores_are_told(tmp_path):
         ("provenance", None, r"provenance\[0\] is no object"),
         ("provenance", {"seed": [1]}, r"provenance\[0\].seed is list, no text or number"),
         ("provenance", {"commit": {}}, r"provenance\[0\].commit is dict, no text or number"),
-        ("provenance", {"steps": "many"}, r"provenance\[0\].steps is str; expected a finite number$"),
+        (
+            "provenance",
+            {"steps": "many"},
+            r"provenance\[0\].steps is str; expected a finite number$",
+        ),
         ("provenance", {"hours": 10**400}, r"provenance\[0\].hours is 1000"),
     ],
 )
@@ -255,10 +262,14 @@ def test_bare_infinity_and_scores_that_are_there_twice_are_told(tmp_path):
     text = path.read_text()
     for value in ("Infinity", "-Infinity", "1e999"):
         path.write_text(text.replace('"value": 1.0', f'"value": {value}'))
-        with pytest.raises(SepkitError, match=r"scores\[0\].value is -?inf; expected a finite number or null"):
+        with pytest.raises(
+            SepkitError, match=r"scores\[0\].value is -?inf; expected a finite number or null"
+        ):
             load_scores(path)
     path.write_text(text.replace('"b"', '"a song"'))
-    with pytest.raises(SepkitError, match=r"scores\[1\]: the csdr of 'vocals' in 'a song' is there twice; keep one"):
+    with pytest.raises(
+        SepkitError, match=r"scores\[1\]: the csdr of 'vocals' in 'a song' is there twice; keep one"
+    ):
         load_scores(path)
 
 

@@ -23,7 +23,9 @@ def model():
 def test_a_checkpoint_rebuilds_the_model_bit_for_bit(model, tmp_path):
     model(torch.randn(1, 2, 999))  # moves the statistics of batch normalisation
     path = save(tmp_path / "drums.safetensors", model, {"epoch": 3})
-    assert path.read_bytes() == save(tmp_path / "again.safetensors", model, {"epoch": 3}).read_bytes()
+    assert (
+        path.read_bytes() == save(tmp_path / "again.safetensors", model, {"epoch": 3}).read_bytes()
+    )
     again = load(path)
     assert not again.training and again.settings == model.settings and again.targets == ("drums",)
     for (name, a), b in zip(model.state_dict().items(), again.state_dict().values(), strict=True):
@@ -32,7 +34,11 @@ def test_a_checkpoint_rebuilds_the_model_bit_for_bit(model, tmp_path):
     mixture = torch.randn(1, 2, 2000)
     assert torch.equal(model.eval()(mixture), again(mixture))
     header = read_header(path)
-    assert (header["model"], header["sample_rate"], header["extra"]) == ("open-unmix", 8000, {"epoch": 3})
+    assert (header["model"], header["sample_rate"], header["extra"]) == (
+        "open-unmix",
+        8000,
+        {"epoch": 3},
+    )
 
 
 def test_half_precision_halves_the_file_and_keeps_vectors_exact(tmp_path):
@@ -60,12 +66,16 @@ def test_weights_that_are_not_numbers_are_not_saved_nor_loaded(model, tmp_path):
 
 
 def damage(path, change=lambda state: state, **header):
-    """Write a checkpoint again as somebody might who knows the format: with a digest that is right."""
+    """Write a checkpoint again as somebody might who knows the format, with the right digest."""
     state = load_file(path)
     changed = change(state)
     state = changed if isinstance(changed, dict) else state
     header = json.loads(json.dumps({"format": 2, **read_header(path), **header}))
-    save_file(state, path, metadata={"sepkit": json.dumps({**header, "sha256": checkpoints._digest(header, state)})})
+    save_file(
+        state,
+        path,
+        metadata={"sepkit": json.dumps({**header, "sha256": checkpoints._digest(header, state)})},
+    )
 
 
 def without(key):
@@ -78,18 +88,42 @@ def without(key):
         (without("fc3.weight"), {}, "lacks fc3.weight"),
         (lambda s: {**s, "extra.weight": torch.ones(1)}, {}, "has unexpected extra.weight"),
         (lambda s: {**s, "fc1.weight": torch.ones(3, 3)}, {}, r"fc1.weight has shape \(3, 3\)"),
-        (lambda s: {f"x{i}": torch.ones(1) for i in range(9)}, {}, r"lacks .* and \d+ more, has unexpected x0, x1, x2 and 6 more"),
+        (
+            lambda s: {f"x{i}": torch.ones(1) for i in range(9)},
+            {},
+            r"lacks .* and \d+ more, has unexpected x0, x1, x2 and 6 more",
+        ),
         (lambda s: s, {"model": "wave-net-9"}, "unknown model 'wave-net-9'"),
         (lambda s: s, {"settings": {"hiden": 3}}, "unknown setting of open-unmix 'hiden'"),
-        (lambda s: {**s, "bn1.num_batches_tracked": torch.tensor(1.0)}, {}, "bn1.num_batches_tracked holds F32, where I64"),
-        (lambda s: {**s, "fc1.weight": s["fc1.weight"].int()}, {}, "fc1.weight holds I32, where F16 or BF16"),
-        (lambda s: s, {"format": 3}, "of format 3, this sepkit reads up to 2; install a newer sepkit"),
+        (
+            lambda s: {**s, "bn1.num_batches_tracked": torch.tensor(1.0)},
+            {},
+            "bn1.num_batches_tracked holds F32, where I64",
+        ),
+        (
+            lambda s: {**s, "fc1.weight": s["fc1.weight"].int()},
+            {},
+            "fc1.weight holds I32, where F16 or BF16",
+        ),
+        (
+            lambda s: s,
+            {"format": 3},
+            "of format 3, this sepkit reads up to 2; install a newer sepkit",
+        ),
         (lambda s: s, {"format": "2"}, "has no format number"),
         (lambda s: s, {"extra": [1]}, "has no usable extra"),
         (lambda s: s, {"model": ["open-unmix"]}, "has no usable model"),
         (lambda s: s, {"targets": []}, "is for no target"),
-        (lambda s: s, {"targets": ["bass"]}, "says one thing of targets and sample rate, and another in the settings"),
-        (lambda s: s, {"sample_rate": 16000}, "says one thing of targets and sample rate, and another in the settings"),
+        (
+            lambda s: s,
+            {"targets": ["bass"]},
+            "says one thing of targets and sample rate, and another in the settings",
+        ),
+        (
+            lambda s: s,
+            {"sample_rate": 16000},
+            "says one thing of targets and sample rate, and another in the settings",
+        ),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_refused(model, tmp_path, change, header, message):
@@ -110,7 +144,10 @@ def test_damaged_and_foreign_files_are_named(model, tmp_path):
     save_file({"w": torch.ones(2)}, path)
     with pytest.raises(SepkitError, match="not what model they are for"):
         load(path)
-    with pytest.raises(SepkitError, match="neither a checkpoint nor a model; give a file, a folder or one of open-unmix, "):
+    with pytest.raises(
+        SepkitError,
+        match="neither a checkpoint nor a model; give a file, a folder or one of open-unmix, ",
+    ):
         load(tmp_path / "missing.safetensors")
     with pytest.raises(SepkitError, match="must end in .safetensors"):
         save(tmp_path / "a.pth", model)
@@ -119,7 +156,9 @@ def test_damaged_and_foreign_files_are_named(model, tmp_path):
 def test_another_models_checkpoint_is_refused(model, tmp_path):
     path = save(tmp_path / "a.safetensors", model)
     assert load(path, model="open-unmix").targets == ("drums",)
-    with pytest.raises(SepkitError, match="a checkpoint of open-unmix, where one of resunet was expected"):
+    with pytest.raises(
+        SepkitError, match="a checkpoint of open-unmix, where one of resunet was expected"
+    ):
         load(path, model="resunet")
 
 
@@ -127,7 +166,10 @@ def test_a_folder_is_a_bundle_of_targets(tmp_path):
     for target in ("vocals", "drums"):
         save(tmp_path / f"{target}.safetensors", build("open-unmix", target=target, **SMALL))
     bundle = load(tmp_path)
-    assert {name: model.targets for name, model in bundle.items()} == {"vocals": ("vocals",), "drums": ("drums",)}
+    assert {name: model.targets for name, model in bundle.items()} == {
+        "vocals": ("vocals",),
+        "drums": ("drums",),
+    }
     save(tmp_path / "drums2.safetensors", build("open-unmix", target="drums", **SMALL))
     with pytest.raises(SepkitError, match="a second checkpoint for drums"):
         load(tmp_path)
@@ -140,7 +182,9 @@ def test_a_models_name_loads_what_is_shipped(model, tmp_path, monkeypatch):
     from sepkit.models import checkpoints
 
     monkeypatch.setattr(checkpoints, "shipped", lambda *parts: tmp_path.joinpath(*parts))
-    with pytest.raises(SepkitError, match="no checkpoints of open-unmix come with sepkit; train some"):
+    with pytest.raises(
+        SepkitError, match="no checkpoints of open-unmix come with sepkit; train some"
+    ):
         load("open-unmix")
     save(tmp_path / "checkpoints" / "open-unmix-student" / "drums.safetensors", model)
     assert list(load("open-unmix")) == ["drums"]
@@ -152,7 +196,9 @@ def test_shipped_checkpoints_are_small_enough():
         pytest.skip("no checkpoints are shipped yet; make checkpoints trains them")
     assert sorted(load("open-unmix")) == ["bass", "drums", "other", "vocals"]
     assert max(path.stat().st_size for path in folder.parent.glob("*/*.safetensors")) <= 12e6
-    assert sum(path.stat().st_size for path in folder.parent.glob("*/*.safetensors")) <= 24e6  # they are cloned by everybody
+    assert (
+        sum(path.stat().st_size for path in folder.parent.glob("*/*.safetensors")) <= 24e6
+    )  # they are cloned by everybody
 
 
 @pytest.mark.parametrize(
@@ -172,7 +218,10 @@ def test_shipped_checkpoints_are_small_enough():
         ({"unidirectional": 1}, "unidirectional=1: true or false"),
         ({"loss": {}}, "loss={}: a name"),
         ({"target": "../drums"}, "target='../drums': a plain name, without folders"),
-        ({"hidden": 65536}, "has shape .8, 130., but these settings of open-unmix need .65536, 130."),
+        (
+            {"hidden": 65536},
+            "has shape .8, 130., but these settings of open-unmix need .65536, 130.",
+        ),
     ],
 )
 def test_settings_beyond_reason_take_no_memory(model, tmp_path, settings, message):
@@ -182,17 +231,44 @@ def test_settings_beyond_reason_take_no_memory(model, tmp_path, settings, messag
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(SepkitError, match=message) as error:
         load(path)
-    assert "a.safetensors" in str(error.value) and "\n" not in str(error.value) and len(str(error.value)) < 700
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # kB; 65536 units would take 60 GB
+    assert (
+        "a.safetensors" in str(error.value)
+        and "\n" not in str(error.value)
+        and len(str(error.value)) < 700
+    )
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # kB
 
 
-@pytest.mark.parametrize("name", ["/tmp/x", "../x", "..", "a/b", "a\\b", "C:x", "", " ", ".x", "x.", "nul", "COM1.wav", "a\0", "a\nb", 7, "é" * 100, "\u202evav"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/tmp/x",
+        "../x",
+        "..",
+        "a/b",
+        "a\\b",
+        "C:x",
+        "",
+        " ",
+        ".x",
+        "x.",
+        "nul",
+        "COM1.wav",
+        "a\0",
+        "a\nb",
+        7,
+        "é" * 100,
+        "\u202evav",
+    ],
+)
 def test_a_target_is_a_plain_name(model, tmp_path, name):
     """Stems are written under these names: they once replaced files outside the output folder."""
     path = save(tmp_path / "a.safetensors", model)
     damage(path, settings={**model.settings, "target": name}, targets=[name])
     for look in (load, read_header):
-        with pytest.raises(SepkitError, match="a.safetensors: the target .* expected a plain name") as error:
+        with pytest.raises(
+            SepkitError, match="a.safetensors: the target .* expected a plain name"
+        ) as error:
             look(path)
         assert "\n" not in str(error.value)
 
@@ -201,9 +277,13 @@ def test_descriptions_that_are_no_plain_json_are_refused(model, tmp_path):
     path = save(tmp_path / "a.safetensors", model)
     state, text = load_file(path), json.dumps(read_header(path))
     for wrong, message in {
-        "[" * 100_000: "too deeply", text[:50]: "not a JSON file", '{"format": 2, "format": 2}': "is there twice",
-        '{"format": ' + "9" * 10_000 + "}": "not a JSON file", "[]": "no format number", "null": "no format number",
-    }.items():  # fmt: skip
+        "[" * 100_000: "too deeply",
+        text[:50]: "not a JSON file",
+        '{"format": 2, "format": 2}': "is there twice",
+        '{"format": ' + "9" * 10_000 + "}": "not a JSON file",
+        "[]": "no format number",
+        "null": "no format number",
+    }.items():
         save_file(state, path, metadata={"sepkit": wrong})
         with pytest.raises(SepkitError, match=f"a.safetensors: .*{message}") as error:
             load(path)
@@ -217,14 +297,18 @@ def test_checkpoints_without_a_digest_are_those_of_format_1(model, tmp_path):
     save_file(state, path, metadata={"sepkit": json.dumps({**about, "format": 1})})
     assert all(torch.equal(value, state[key]) for key, value in load(path).state_dict().items())
     save_file(state, path, metadata={"sepkit": json.dumps({**about, "format": 2})})
-    with pytest.raises(SepkitError, match="a.safetensors: damaged, its contents are not those that were saved"):
+    with pytest.raises(
+        SepkitError, match="a.safetensors: damaged, its contents are not those that were saved"
+    ):
         load(path)
 
 
 def _spoilt(whole, generator):
-    """What disks and networks do to a file: some bits flipped, a piece missing, or zeros in its place."""
+    """What disks and networks do to a file: bits flipped, a piece missing, zeros in its place."""
     content = bytearray(whole)
-    where = generator.choice([generator.randrange(len(whole)), generator.randrange(min(3000, len(whole)))])
+    where = generator.choice(
+        [generator.randrange(len(whole)), generator.randrange(min(3000, len(whole)))]
+    )
     kind = generator.randrange(4)
     if kind <= 1:
         for _ in range(generator.choice([1, 1, 3])):
@@ -245,11 +329,16 @@ def test_a_damaged_checkpoint_is_refused_or_loads_bit_for_bit(model, tmp_path):
         try:
             again = load(path)
         except SepkitError as error:
-            assert "a.safetensors" in str(error) and str(error).isprintable() and len(str(error)) < 700, error
+            assert (
+                "a.safetensors" in str(error) and str(error).isprintable() and len(str(error)) < 700
+            ), error
             refused += 1
             continue
         assert again.settings == wanted.settings and read_header(path)["extra"] == {"epoch": 3}
-        assert all(torch.equal(value, again.state_dict()[key]) for key, value in wanted.state_dict().items())
+        assert all(
+            torch.equal(value, again.state_dict()[key])
+            for key, value in wanted.state_dict().items()
+        )
     assert refused > 280  # what remains are zeros over zeros
 
 
@@ -274,7 +363,11 @@ def test_every_registered_model_keeps_the_contract():
     for name in models.MODELS:
         model = registry.build(name)
         assert model.name == name
-        assert model.settings == {**model.settings, "sample_rate": model.sample_rate, "channels": model.channels}
+        assert model.settings == {
+            **model.settings,
+            "sample_rate": model.sample_rate,
+            "channels": model.channels,
+        }
         before = torch.get_rng_state()
         outline = registry.outline(name, **model.settings)
         assert torch.equal(torch.get_rng_state(), before) and outline.settings == model.settings

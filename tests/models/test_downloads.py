@@ -407,10 +407,15 @@ def test_one_flipped_bit_in_a_file_without_a_hash_is_told_at_its_first_use(demuc
 def test_weights_of_another_kind_are_named(published, tmp_path):
     folder, entry, originals = published
     source = next(folder.glob("vocals*"))
-    state = {**originals["vocals"].state_dict(), "fc1.weight": originals["vocals"].fc1.weight.detach().int()}
+    state = {
+        **originals["vocals"].state_dict(),
+        "fc1.weight": originals["vocals"].fc1.weight.detach().int(),
+    }
     torch.save(state, source)
     entry["files"]["vocals"].update(sha256=downloads.sha256(source), size=None)
-    with pytest.raises(SepkitError, match="fc1.weight holds torch.int32, where torch.float32 was expected"):
+    with pytest.raises(
+        SepkitError, match="fc1.weight holds torch.int32, where torch.float32 was expected"
+    ):
         downloads.load_published("tiny", ["vocals"], tmp_path / "cache", folder)
 
 
