@@ -13,8 +13,9 @@ from sepkit.learn import escaping, plots
 from sepkit.learn.players import players
 
 NAMES = (
-    "<img src=y onerror=alert(2)>", "<script>alert(1)</script>", '"><svg onload=alert(3)>', "a & b < c",
-    "&lt;b&gt;", "*bold* _it_ `code`", "[text](javascript:alert(4))", "# title", "$x^2$ and \\(y\\)", "$$\\frac{",
+    "<img src=y onerror=alert(2)>", "<script>alert(1)</script>", '"><svg onload=alert(3)>',
+    "a & b < c", "&lt;b&gt;", "*bold* _it_ `code`", "[text](javascript:alert(4))", "# title",
+    "$x^2$ and \\(y\\)", "$$\\frac{",
     "{0} {name} %s", "[red]x[/red]",
 )  # fmt: skip
 
