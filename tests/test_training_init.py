@@ -182,6 +182,8 @@ def test_sepkit_train_takes_model_and_settings_from_the_checkpoint(tmp_path, sta
     )
     header = read_header(tmp_path / "run" / "vocals.safetensors")
     assert header["settings"]["hidden"] == 8 and header["extra"]["init"]["checkpoint"] == str(start)
+    kept = header["extra"]["epoch"] == 0
+    assert (f"no epoch was better than {start}; " in done.stderr) is kept
     other = sepkit("train", "--out", tmp_path / "b", *quick, "--setting", "hidden=16")
     assert (
         other.exit_code == 1

@@ -188,6 +188,7 @@ def _train(network, plan, target, data, out, preset, speech, device, missing, in
     from ..datasets import open_tracks
     from ..datasets.missing import with_the_same_stems
     from ..device import resolve_device
+    from ..models import read_header
     from ..training_checks import judge
 
     device = resolve_device(device)
@@ -207,6 +208,8 @@ def _train(network, plan, target, data, out, preset, speech, device, missing, in
     folder = out or Path("runs") / f"{network.name}-{target}"
     best = training.train(network, *tracks, folder, plan, device, target, on_terminal(), voices, init)
     if first:
+        if init and read_header(best)["extra"].get("epoch") == 0:
+            note(f"no epoch was better than {init}; {best} holds its weights")
         ratio = judge(best, tracks[1], target, device)
         if ratio is not None and ratio <= 0:
             note(f"{best}: its estimates of the validation songs are no better than silence yet ({ratio:.1f} dB); train for longer")
