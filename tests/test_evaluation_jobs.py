@@ -276,3 +276,27 @@ def test_a_killed_worker_is_an_error_that_says_what_to_do(tmp_path):
     write_songs(tmp_path, ("a", "b", "c", "d"))
     said, _ = start(tmp_path, "die").communicate(timeout=300)
     assert said.startswith("SepkitError one of 2 workers was killed, most likely for want of memory; use fewer workers")
+
+
+PEAK = """
+import resource, sys
+from sepkit.evaluation import evaluate_folders
+
+evaluate_folders(*sys.argv[1:], metrics=("csdr", "usdr", "si_sdr", "sir"), notice=None)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in kB on Linux")
+def test_a_longer_song_takes_no_more_memory(tmp_path):
+    """The audio of the long song alone is 130 MB larger."""
+    peaks = {}
+    for seconds in (5, 100):
+        for k, name in enumerate(("a", "b")):
+            for folder, gain in (("true", 1), ("est", 0.9)):
+                audio.write(tmp_path / f"{folder}{seconds}" / "song" / f"{name}.wav", gain * noise(k, seconds * 44100), 44100)
+        places = [str(tmp_path / f"{folder}{seconds}") for folder in ("true", "est")]
+        run = subprocess.run([sys.executable, "-c", PEAK, *places], capture_output=True, text=True, check=True)
+        peaks[seconds] = int(run.stdout) / 1e3
+    assert peaks[100] - peaks[5] < 60  # MB

@@ -14,7 +14,7 @@ from .options import DATA_SET, PLACE, WORKERS, number, refuse_preset, refuse_unu
 EXAMPLES = (
     "Examples: sepkit evaluate --reference songs --estimate separated --out scores.json | "
     "sepkit evaluate --separator open-unmix --data band --workers 2 --out build/open-unmix | "
-    "sepkit evaluate --scores sisec18/TAK1"
+    "sepkit evaluate --scores build/open-unmix"
 )
 _FRAME = number(Number(0.001, 86400, whole=False))
 _WAYS = "give --reference and --estimate, or --separator, or --scores"
