@@ -19,7 +19,8 @@ from sepkit.audio_tags import id3, read_tags
 from sepkit.errors import SepkitError
 
 TAGS = {
-    "title": "Größe – ☃ 日本", "artist": "A'\"r%s", "album": "Two\nlines", "date": "1999", "tracknumber": "3/12",
+    "title": "Größe – ☃ 日本", "artist": "A'\"r%s", "album": "Two\nlines",
+    "date": "1999", "tracknumber": "3/12",
     "genre": "Rock", "copyright": "(c) 🎵",
 }  # fmt: skip
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffprobe"), reason="needs ffprobe")
@@ -33,9 +34,16 @@ def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("subtype, tolerance", [
-    ("PCM_16", 2**-16), ("pcm_24", 2**-24), ("PCM_32", 2**-25), ("FLOAT", 0), ("DOUBLE", 0),
-])
+@pytest.mark.parametrize(
+    "subtype, tolerance",
+    [
+        ("PCM_16", 2**-16),
+        ("pcm_24", 2**-24),
+        ("PCM_32", 2**-25),
+        ("FLOAT", 0),
+        ("DOUBLE", 0),
+    ],
+)
 def test_wav_holds_the_samples_to_half_a_step_of_its_bit_depth(tmp_path, subtype, tolerance):
     x = noise().clamp(-0.99, 0.99)
     audio.write(tmp_path / "x.wav", x, 44100, subtype)
@@ -43,14 +51,29 @@ def test_wav_holds_the_samples_to_half_a_step_of_its_bit_depth(tmp_path, subtype
     assert (audio.read(tmp_path / "x.wav")[0] - x).abs().max() <= tolerance
 
 
-@pytest.mark.parametrize("name, options, expected", [
-    ("x.wav", {"subtype": "PCM_12"}, "unknown subtype of .wav 'PCM_12': choose from FLOAT, PCM_16"),
-    ("x.flac", {"subtype": "FLOAT"}, "unknown subtype of .flac 'FLOAT': choose from PCM_24, PCM_16"),
-    ("x.mp3", {"subtype": "PCM_16"}, "choose from MPEG_LAYER_III"),
-    ("x.wav", {"bitrate": 192}, "bit rate 192: only .mp3 takes one, not .wav"),
-    ("x.mp3", {"bitrate": 100}, "unknown bit rate of .mp3 at 44100 Hz, in kbit/s 100: choose from 64, 80"),
-    ("x.ogg", {"subtype": "OPUS"}, "Opus does not know 44100 Hz"),
-])
+@pytest.mark.parametrize(
+    "name, options, expected",
+    [
+        (
+            "x.wav",
+            {"subtype": "PCM_12"},
+            "unknown subtype of .wav 'PCM_12': choose from FLOAT, PCM_16",
+        ),
+        (
+            "x.flac",
+            {"subtype": "FLOAT"},
+            "unknown subtype of .flac 'FLOAT': choose from PCM_24, PCM_16",
+        ),
+        ("x.mp3", {"subtype": "PCM_16"}, "choose from MPEG_LAYER_III"),
+        ("x.wav", {"bitrate": 192}, "bit rate 192: only .mp3 takes one, not .wav"),
+        (
+            "x.mp3",
+            {"bitrate": 100},
+            "unknown bit rate of .mp3 at 44100 Hz, in kbit/s 100: choose from 64, 80",
+        ),
+        ("x.ogg", {"subtype": "OPUS"}, "Opus does not know 44100 Hz"),
+    ],
+)
 def test_what_a_format_cannot_hold_is_refused_with_what_it_can(tmp_path, name, options, expected):
     with pytest.raises(SepkitError, match=expected):
         audio.Writer(tmp_path / name, 44100, 2, **options)
@@ -64,7 +87,10 @@ def test_rates_that_would_crash_or_spoil_a_format_are_refused(tmp_path, name, ra
 
 
 def test_a_bit_rate_is_checked_before_the_sample_rate_is_known():
-    assert audio_writer.output_format("x.mp3", bitrate=144) == ("MP3", "MPEG_LAYER_III")  # 24 kHz has it
+    assert audio_writer.output_format("x.mp3", bitrate=144) == (
+        "MP3",
+        "MPEG_LAYER_III",
+    )  # 24 kHz has it
     with pytest.raises(SepkitError, match="bit rate"):
         audio_writer.output_format("x.mp3", bitrate=100)
     with pytest.raises(SepkitError, match="24000 Hz.*320"):
@@ -77,26 +103,49 @@ def test_bit_rates_of_mp3_are_what_ffmpeg_finds(tmp_path, rate):
     rates = next(rates for low, rates in audio_writer.BITRATES.items() if rate >= low)
     for bitrate in (rates[0], rates[2], rates[-1]):
         path = audio.write(tmp_path / f"{bitrate}.mp3", noise(samples=rate), rate, bitrate=bitrate)
-        command = ["ffprobe", "-v", "error", "-show_entries", "stream=bit_rate,sample_rate", "-of", "json", str(path)]
-        (stream,) = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["streams"]
+        command = [
+            "ffprobe",
+            "-v",
+            "error",
+            "-show_entries",
+            "stream=bit_rate,sample_rate",
+            "-of",
+            "json",
+            str(path),
+        ]
+        (stream,) = json.loads(
+            subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        )["streams"]
         assert (int(stream["bit_rate"]), int(stream["sample_rate"])) == (1000 * bitrate, rate)
         assert audio.info(path).samples == rate
 
 
 @pytest.mark.parametrize("name", ["x.wav", "x.flac", "x.mp3", "x.ogg"])
 def test_equal_audio_makes_equal_files_at_any_time(tmp_path, monkeypatch, name):
-    """Written by libsndfile twice within a second they may be equal by chance: the stamp is looked for."""
+    """Files written within a second may be equal by chance: the stamp is looked for."""
     stamps = {}
-    monkeypatch.setattr(audio_writer, "remove_stamps", lambda path, kind: (stamps.update({kind: stamp(path)}), remove_stamps(path, kind)))
+    monkeypatch.setattr(
+        audio_writer,
+        "remove_stamps",
+        lambda path, kind: (stamps.update({kind: stamp(path)}), remove_stamps(path, kind)),
+    )
     x = noise(samples=30_000)
     files = [audio.write(tmp_path / str(k) / name, x, 44100, tags=TAGS) for k in range(2)]
     assert digest(files[0]) == digest(files[1])
     assert all(set(found) != {0} for found in stamps.values() if found)  # as libsndfile leaves it
     assert stamp(files[0]) in (b"", bytes(4))
     raw = io.BytesIO()
-    soundfile.write(raw, x.T.numpy(), 44100, format=files[0].suffix[1:].upper(), subtype=audio_writer.FORMATS[files[0].suffix][1][0])
+    soundfile.write(
+        raw,
+        x.T.numpy(),
+        44100,
+        format=files[0].suffix[1:].upper(),
+        subtype=audio_writer.FORMATS[files[0].suffix][1][0],
+    )
     raw.seek(0)
-    assert torch.equal(audio.read(files[0])[0], torch.from_numpy(soundfile.read(raw, dtype="float32")[0].T))
+    assert torch.equal(
+        audio.read(files[0])[0], torch.from_numpy(soundfile.read(raw, dtype="float32")[0].T)
+    )
 
 
 def stamp(path):
@@ -123,7 +172,9 @@ def test_checksums_of_ogg_are_those_of_libogg(tmp_path):
 
 @pytest.mark.parametrize("name", ["x.wav", "x.flac", "x.mp3", "x.ogg"])
 def test_tags_come_back_in_every_format(tmp_path, name):
-    path = audio.write(tmp_path / name, noise(samples=30_000), 44100, tags={**TAGS, "license": "CC BY"})
+    path = audio.write(
+        tmp_path / name, noise(samples=30_000), 44100, tags={**TAGS, "license": "CC BY"}
+    )
     license = {"license": "CC BY"} if path.suffix in (".flac", ".ogg") else {}
     assert read_tags(path) == {**TAGS, **license}
     assert audio.info(path).samples == 30_000
@@ -133,7 +184,16 @@ def test_tags_come_back_in_every_format(tmp_path, name):
 @pytest.mark.parametrize("name", ["x.wav", "x.flac", "x.mp3", "x.ogg"])
 def test_tags_are_what_ffmpeg_finds(tmp_path, name):
     path = audio.write(tmp_path / name, noise(samples=30_000), 44100, tags=TAGS)
-    command = ["ffprobe", "-v", "error", "-show_entries", "format_tags:stream_tags", "-of", "json", str(path)]
+    command = [
+        "ffprobe",
+        "-v",
+        "error",
+        "-show_entries",
+        "format_tags:stream_tags",
+        "-of",
+        "json",
+        str(path),
+    ]
     found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     tags = {**found["format"].get("tags", {}), **found["streams"][0].get("tags", {})}
     tags = {name.lower(): text for name, text in tags.items()}
@@ -144,7 +204,9 @@ def test_tags_that_are_none_are_left_behind(tmp_path):
     assert read_tags(audio.write(tmp_path / "x.wav", noise(), 44100)) == {} and id3({}) == b""
     (tmp_path / "x.txt").write_text("no music")
     assert read_tags(tmp_path / "x.txt") == {} and read_tags(tmp_path / "missing") == {}
-    path = audio.write(tmp_path / "x.flac", noise(), 44100, tags={"title": "x" * 1001, "album": " "})
+    path = audio.write(
+        tmp_path / "x.flac", noise(), 44100, tags={"title": "x" * 1001, "album": " "}
+    )
     assert read_tags(path) == {}
 
 
@@ -169,7 +231,9 @@ def test_a_file_that_lost_samples_on_closing_does_not_get_its_name(tmp_path, mon
 
     monkeypatch.setattr(soundfile.SoundFile, "close", full)
     writer = audio.Writer(tmp_path / name, 44100, 2)
-    with pytest.raises(SepkitError, match=rf"{name}: not all of its samples could be written; is the disk full"):
+    with pytest.raises(
+        SepkitError, match=rf"{name}: not all of its samples could be written; is the disk full"
+    ):
         with writer as out:
             out.write(np.asarray(noise(samples=30_000)))
     monkeypatch.undo()
@@ -179,7 +243,28 @@ def test_a_file_that_lost_samples_on_closing_does_not_get_its_name(tmp_path, mon
 @needs_ffmpeg
 def test_tags_of_what_only_ffmpeg_reads(tmp_path):
     audio.write(tmp_path / "x.wav", noise(samples=44100), 44100)
-    metadata = [part for tag, text in (("title", "Größe 日本"), ("artist", "A"), ("track", "3/12"), ("comment", "no")) for part in ("-metadata", f"{tag}={text}")]
-    command = ["ffmpeg", "-v", "error", "-i", str(tmp_path / "x.wav"), *metadata, str(tmp_path / "x.m4a")]
+    metadata = [
+        part
+        for tag, text in (
+            ("title", "Größe 日本"),
+            ("artist", "A"),
+            ("track", "3/12"),
+            ("comment", "no"),
+        )
+        for part in ("-metadata", f"{tag}={text}")
+    ]
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-i",
+        str(tmp_path / "x.wav"),
+        *metadata,
+        str(tmp_path / "x.m4a"),
+    ]
     subprocess.run(command, check=True)
-    assert read_tags(tmp_path / "x.m4a") == {"title": "Größe 日本", "artist": "A", "tracknumber": "3/12"}
+    assert read_tags(tmp_path / "x.m4a") == {
+        "title": "Größe 日本",
+        "artist": "A",
+        "tracknumber": "3/12",
+    }

@@ -1,4 +1,4 @@
-"""``sepkit separate`` as it is typed: albums, names, formats, calls that are repeated, stopped or mistaken."""
+"""``sepkit separate`` as it is typed: albums, names, formats, repeated, stopped, mistaken calls."""
 
 import os
 import signal
@@ -42,18 +42,30 @@ def albums(tmp_path, monkeypatch):
 
 
 def stems(folder):
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.suffix != ".json")
+    return sorted(
+        str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.suffix != ".json"
+    )
 
 
 def test_two_albums_with_songs_of_one_name(albums, tmp_path):
     said = separate(albums)
     assert said.exit_code == 1 and said.stdout == "" and not (tmp_path / "separated").exists()
-    assert "Two/01 Intro.flac: its stems would be written to separated/01 Intro, like those of" in said.stderr
+    assert (
+        "Two/01 Intro.flac: its stems would be written to separated/01 Intro, like those of"
+        in said.stderr
+    )
     said = separate(albums, "--name", "{parent}/{stem}", "--two-stems", "vocals", "--ext", "flac")
     assert said.exit_code == 0, said.stderr
-    expected = [f"{song}/{stem}.flac" for song in ("One/01 Intro", "One/02", "Two/01 Intro") for stem in ("no_vocals", "vocals")]
+    expected = [
+        f"{song}/{stem}.flac"
+        for song in ("One/01 Intro", "One/02", "Two/01 Intro")
+        for stem in ("no_vocals", "vocals")
+    ]
     assert stems(tmp_path / "separated") == expected and said.stdout.count("\n") == 6
-    assert read_tags(tmp_path / "separated" / "Two" / "01 Intro" / "vocals.flac") == {"title": "Intro", "album": "Two"}
+    assert read_tags(tmp_path / "separated" / "Two" / "01 Intro" / "vocals.flac") == {
+        "title": "Intro",
+        "album": "Two",
+    }
 
 
 def test_two_calls_for_songs_of_one_name(albums, tmp_path):
@@ -61,8 +73,13 @@ def test_two_calls_for_songs_of_one_name(albums, tmp_path):
     before = {p: p.read_bytes() for p in (tmp_path / "separated").rglob("*") if p.is_file()}
     said = separate(albums / "Two" / "01 Intro.flac")
     assert said.exit_code == 1 and said.stderr.count("\n") == 1
-    assert "of 01 Intro.flac, which is not this 01 Intro.flac" in said.stderr and "--name" in said.stderr
-    assert separate(albums / "One" / "01 Intro.flac", model="centre").exit_code == 1  # of another model
+    assert (
+        "of 01 Intro.flac, which is not this 01 Intro.flac" in said.stderr
+        and "--name" in said.stderr
+    )
+    assert (
+        separate(albums / "One" / "01 Intro.flac", model="centre").exit_code == 1
+    )  # of another model
     assert {p: p.read_bytes() for p in (tmp_path / "separated").rglob("*") if p.is_file()} == before
     assert separate(albums / "One" / "01 Intro.flac", "--overwrite", model="centre").exit_code == 0
     assert stems(tmp_path / "separated") == ["01 Intro/accompaniment.wav", "01 Intro/vocals.wav"]
@@ -80,18 +97,33 @@ def test_the_same_call_goes_on_where_the_first_stopped(albums, tmp_path):
     assert {p.parent.name for p in kept} == {"1"} and len(stems(tmp_path / "separated")) == 8
 
 
-@pytest.mark.parametrize("options, expected", [
-    (["--ext", "flac", "--subtype", "FLOAT"], "unknown subtype of .flac 'FLOAT': choose from PCM_24, PCM_16"),
-    (["--bitrate", "192"], "bit rate 192: only .mp3 takes one, not .wav"), (["--ext", "mp3", "--bitrate", "100"], "choose from 32, 40"),
-    (["--name", "{title}"], "unknown field of --name 'title': choose from stem, parent, ext, model, index"),
-    (["--name", "../{stem}"], "expected a folder below the output folder"), (["none*.wav"], "none*.wav: no file matches this pattern"),
-    (["empty"], "empty: no audio in this folder or below (readable: WAV"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        (
+            ["--ext", "flac", "--subtype", "FLOAT"],
+            "unknown subtype of .flac 'FLOAT': choose from PCM_24, PCM_16",
+        ),
+        (["--bitrate", "192"], "bit rate 192: only .mp3 takes one, not .wav"),
+        (["--ext", "mp3", "--bitrate", "100"], "choose from 32, 40"),
+        (
+            ["--name", "{title}"],
+            "unknown field of --name 'title': choose from stem, parent, ext, model, index",
+        ),
+        (["--name", "../{stem}"], "expected a folder below the output folder"),
+        (["none*.wav"], "none*.wav: no file matches this pattern"),
+        (["empty"], "empty: no audio in this folder or below (readable: WAV"),
+    ],
+)
 def test_mistakes_are_one_line_before_any_work(albums, tmp_path, options, expected):
     (tmp_path / "empty").mkdir()
     said = separate(albums / "One" / "02.ogg", *options)
     assert said.exit_code == 1 and said.stdout == "" and not (tmp_path / "separated").exists()
-    assert said.stderr.startswith("sepkit: error: ") and expected in said.stderr and said.stderr.count("\n") == 1
+    assert (
+        said.stderr.startswith("sepkit: error: ")
+        and expected in said.stderr
+        and said.stderr.count("\n") == 1
+    )
 
 
 def test_a_rate_that_the_format_lacks_names_the_song_and_the_others_go_on(tmp_path, monkeypatch):
@@ -100,7 +132,10 @@ def test_a_rate_that_the_format_lacks_names_the_song_and_the_others_go_on(tmp_pa
     write_song(tmp_path / "songs" / "slow.wav", rate=16000)
     said = separate("songs", "--ext", "mp3", "--bitrate", "64")
     assert said.exit_code == 1 and said.stdout.count("\n") == 4
-    assert said.stderr.startswith("sepkit: error: songs/fast.wav: separated/fast/*.mp3: MP3 does not know 96000 Hz; write .wav or .flac")
+    assert said.stderr.startswith(
+        "sepkit: error: songs/fast.wav: separated/fast/*.mp3: MP3 does not know 96000 Hz; "
+        "write .wav or .flac"
+    )
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs file size limits")
@@ -110,7 +145,10 @@ def test_a_disk_that_fills_up_leaves_no_half_file_in_any_format(tmp_path, monkey
     import resource
 
     monkeypatch.chdir(tmp_path)
-    before, (soft, hard) = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    before, (soft, hard) = (
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+        resource.getrlimit(resource.RLIMIT_FSIZE),
+    )
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, hard))
     try:
         said = separate("song.wav", "--ext", ext, "--two-stems", "bass")
@@ -118,7 +156,9 @@ def test_a_disk_that_fills_up_leaves_no_half_file_in_any_format(tmp_path, monkey
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
     assert said.exit_code == 1 and said.stdout == ""
-    assert said.stderr.startswith("sepkit: error: song.wav: separated/song") and "disk" in said.stderr
+    assert (
+        said.stderr.startswith("sepkit: error: song.wav: separated/song") and "disk" in said.stderr
+    )
     assert said.stderr.count("\n") == 1 and not list((tmp_path / "separated").rglob("*"))
 
 
@@ -132,9 +172,13 @@ def test_what_a_killed_call_leaves_is_swept_by_the_next(tmp_path):
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("out/.long*/.vocals*")) and time.monotonic() < deadline:
         time.sleep(0.1)
-    beside = subprocess.run([*command, "short.wav", "--model", "mixture"], cwd=tmp_path, capture_output=True)
+    beside = subprocess.run(
+        [*command, "short.wav", "--model", "mixture"], cwd=tmp_path, capture_output=True
+    )
     assert beside.returncode == 0 and len(list(tmp_path.glob("out/.long*"))) == 1  # it lives
     process.kill()
     process.wait()
-    again = subprocess.run([*command, "short.wav", "--model", "mixture"], cwd=tmp_path, capture_output=True)
+    again = subprocess.run(
+        [*command, "short.wav", "--model", "mixture"], cwd=tmp_path, capture_output=True
+    )
     assert again.returncode == 0 and os.listdir(tmp_path / "out") == ["short"]

@@ -22,11 +22,15 @@ time.sleep(600)
 
 @pytest.fixture
 def holder(tmp_path):
-    """``holder(kind)`` starts a process that writes into a temporary file or folder: the process, and the path."""
+    """``holder(kind)`` starts a process that writes into one: the process, and the path."""
     started = []
 
     def start(kind):
-        process = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path / "song.wav", kind], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLD, tmp_path / "song.wav", kind],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         started.append(process)
         return process, process.stdout.readline().strip()
 
