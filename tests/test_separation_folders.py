@@ -1,4 +1,4 @@
-"""Which recordings are meant, where their stems go, and that no two separations mix in one folder."""
+"""Which recordings are meant, where stems go, and that no two separations mix in one folder."""
 
 import json
 import os
