@@ -23,17 +23,17 @@ def resolve_device(device="auto"):
     import torch
 
     name = str(device)
-    kind = name.split(":")[0]
-    if kind not in DEVICES:
+    kind, colon, number = name.partition(":")
+    if kind not in DEVICES or (colon and not (number.isdecimal() and kind != "auto" and (kind == "cuda" or int(number) == 0))):
         raise unknown("device", name, DEVICES)
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if kind == "auto":
         return torch.device(next(k for k in ("cuda", "mps", "cpu") if there[k]))
     if not there[kind]:
         raise SepkitError(f"device {name!r}: this machine has none that torch can use; use --device cpu or auto")
-    if kind == "cuda" and ":" in name and not 0 <= int(name.split(":")[1]) < torch.cuda.device_count():
+    if kind == "cuda" and colon and int(number) >= torch.cuda.device_count():
         raise SepkitError(f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA device(s), counted from 0")
-    return torch.device(name)
+    return torch.device(name if kind == "cuda" else kind)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import sys
 import pytest
 import torch
 
-from sepkit.device import denormals_as_zero
+from sepkit.device import denormals_as_zero, resolve_device
+from sepkit.errors import SepkitError
 from sepkit.models.registry import MODELS
 
 
@@ -44,3 +45,14 @@ def test_every_file_of_networks_can_be_the_first_that_is_imported():
         ["import sys", *(f"{forget}; import sepkit.models.{file}" for file in sorted(files))]
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("cpu", "cpu"), ("cpu:0", "cpu"), ("cpu:1", None), ("cpu:", None), ("cuda:x", None), ("auto:0", None), ("", None)]
+)
+def test_devices_have_numbers_only_where_there_are_several(name, kind):
+    if kind is None:
+        with pytest.raises(SepkitError, match=f"unknown device '{name}': choose from auto, cpu, cuda, mps"):
+            resolve_device(name)
+    else:
+        assert str(resolve_device(name)) == kind
