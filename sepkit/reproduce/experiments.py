@@ -17,6 +17,7 @@ import torch
 
 from .. import metrics, models, separation, training
 from ..datasets import MemoryTrack, data_set_name, open_tracks
+from ..datasets.band.rendering import only_one
 from ..datasets.loading import decoded
 from ..device import resolve_device
 from ..errors import SepkitError
@@ -127,7 +128,8 @@ def run(name, plan, data="band", preset=None, seeds=3, out="runs/experiments", p
     scores, left = [], len(plan.arms) * seeds
     for seed in range(seeds):  # all arms of a seed first: a stopped experiment is short of seeds, not of arms
         for arm in plan.arms:
-            found, told = laboratory.scores(arm, seed)
+            with only_one(laboratory.out, f".{_slug(arm.name)}-{seed}.lock"):  # another call waits, and finds it done
+                found, told = laboratory.scores(arm, seed)
             scores, left = scores + found, left - 1
             notice(f"{arm.name}, seed {seed}: {told}; {left} to go")
     scores += _derived(plan, scores)
