@@ -60,6 +60,23 @@ def test_a_perfect_estimate_is_one_to_the_last_bit():
     assert "in 4 of 6 frames" in text and "museval writes them as NaN" in text
 
 
+def test_channels_that_cancel_are_told_as_the_reason_for_nan():
+    references, estimates = song(), leaky(song())
+    references["vocals"][1] = -references["vocals"][0]
+    rows = score_track(references, estimates, RATE, ("csdr", "usdr"))
+    assert all(math.isnan(v) == (m == "csdr") for _, m, v, _ in rows)
+    text = kinds(references, estimates, sum(references.values()))["cancelling", ("vocals",)]
+    assert "the reference 'vocals' add up to zero" in text and "csdr, isr, sir and sar of this song are nan" in text
+
+
+def test_the_usdr_that_is_told_of_a_perfect_estimate_is_the_one_that_is_scored():
+    references = song()
+    estimates = {**leaky(references), "bass": references["bass"].clone()}
+    values = {(t, m): v for t, m, v, _ in score_track(references, estimates, RATE, ("csdr", "usdr", "si_sdr"))}
+    assert values["bass", "csdr"] == values["bass", "si_sdr"] == math.inf
+    assert f"allows, {values['bass', 'usdr']:.2f} dB" in kinds(references, estimates)["perfect", ("bass",)]
+
+
 def test_silence_is_counted_by_frame_and_by_stem():
     references, estimates = song(), leaky(song())
     references["vocals"][:, : 2 * RATE] = 0
