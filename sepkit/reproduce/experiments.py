@@ -128,7 +128,7 @@ def run(name, plan, data="band", preset=None, seeds=3, out="runs/experiments", p
     scores, left = [], len(plan.arms) * seeds
     for seed in range(seeds):  # all arms of a seed first: a stopped experiment is short of seeds, not of arms
         for arm in plan.arms:
-            with only_one(laboratory.out, f".{_slug(arm.name)}-{seed}.lock"):  # another call waits, and finds it done
+            with only_one(out, f".{name}-{_slug(arm.name)}-{seed}.lock"):  # another call waits, and finds it done
                 found, told = laboratory.scores(arm, seed)
             scores, left = scores + found, left - 1
             notice(f"{arm.name}, seed {seed}: {told}; {left} to go")
