@@ -291,6 +291,13 @@ def test_evaluate_prints_one_table_a_metric_and_shows_kept_scores_again(songs, t
     assert by_song.stdout.splitlines()[2].split("\t")[1] == "c d"
 
 
+@pytest.mark.parametrize("metrics, told", [("", "no metrics were named"), ("usdr,nsdr", "unknown metric 'nsdr'")])
+def test_evaluate_looks_at_the_metrics_before_it_renders_anything(metrics, told, tmp_path):
+    said = sepkit("evaluate", "--separator", "mixture", "--metrics", metrics, SEPKIT_DATA=str(tmp_path))
+    assert said.exit_code == 1 and told in said.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_evaluate_shows_files_of_museval(tmp_path):
     for method, value in (("A", "1.5"), ("B", "NaN")):
         folder = tmp_path / method / "test"

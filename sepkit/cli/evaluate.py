@@ -74,11 +74,13 @@ def evaluate(
         kept = "scores of finished songs are kept, and the same command goes on"
         resumes(kept if out else "nothing is kept without --out")
     from .. import evaluation
+    from ..metrics.scoring import check_metrics
 
     if scores:
         found = [score for path in scores for score in evaluation.load(path)]
     else:
         chosen = tuple(dict.fromkeys(name for part in metrics for name in part.replace(" ", "").split(",") if name))
+        check_metrics(chosen)  # before a data set is rendered or decoded for nothing
         notes = []  # told when the progress bar has gone
         options = {"out": out, "metrics": chosen, "workers": workers, "window": window, "hop": hop, "notice": notes.append}
         with progress("scoring") as update:
