@@ -142,17 +142,22 @@ def frame_by_frame(signals, sample_rate, window=1.0, hop=1.0, filters=None):
     size = min(size, signals.samples)  # shorter audio is one frame
     count, together = 1 + (signals.samples - size) // step, max(1, (_SAMPLES_AT_ONCE - size) // step + 1)
     spectra = None if filters is None else [torch.fft.rfft(taps, _transform_length(size)) for taps in filters]
-    parts = []
+    # Filled in place: small results made between large parts would keep the parts' memory in use.
+    sources = len(signals.names)
+    sdr = torch.full((sources, count), torch.nan, dtype=torch.float64)
+    silent = torch.zeros(2, sources, count, dtype=torch.bool)
+    ratios = torch.full((3, sources, count), torch.nan, dtype=torch.float64)
     for first in range(0, count, together):
-        frames = min(together, count - first)
-        framed = signals.read(first * step, (frames - 1) * step + size).unfold(-1, size, step)  # (2, J, C, frames, size)
-        sdr, silent = frame_sdr(*framed)
-        left_out = silent.any(0).any(0)
-        ratios = torch.full((3, *sdr.shape), torch.nan, dtype=torch.float64, device=sdr.device)
+        here = slice(first, first + min(together, count - first))
+        frames = here.stop - first
+        whole = signals.read(first * step, (frames - 1) * step + size)
+        framed = whole.unfold(-1, size, step)                          # (2, J, C, frames, size)
+        values, quiet = frame_sdr(*framed)                             # (J, frames), (2, J, frames)
+        left_out = quiet.any(0).any(0)
+        sdr[:, here], silent[..., here] = values.masked_fill(left_out, torch.nan), quiet
         for frame in () if spectra is None else (~left_out).nonzero().flatten().tolist():
-            ratios[..., frame] = _ratios(*framed[..., frame, :], *spectra)
-        parts.append((sdr.masked_fill(left_out, torch.nan), silent, ratios))
-    return tuple(torch.cat(part, -1) for part in zip(*parts))
+            ratios[..., first + frame] = _ratios(*framed[..., frame, :], *spectra)
+    return tuple(x.to(values.device) for x in (sdr, silent, ratios))
 
 
 def filters(signals, correlations):
