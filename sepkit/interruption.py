@@ -60,7 +60,7 @@ def ending():
     try:
         yield
     finally:
-        if _State.heard:
+        if _State.heard or _State.told:  # training hears signals itself, and tells
             leave()
 
 
