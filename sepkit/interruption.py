@@ -6,6 +6,7 @@ no file has its final name before it is whole. So it is where there is nothing t
 and where Python could only print the exception: in destructors, in the middle of an import.
 """
 
+import atexit
 import contextlib
 import os
 import signal
@@ -35,6 +36,7 @@ def watch():
     signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
     threading.Thread(target=_listen, args=(ears,), daemon=True).start()
     sys.unraisablehook = _unraisable
+    atexit.register(_at_end)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_deafen)
 
@@ -122,6 +124,13 @@ def _unraisable(unraisable):
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         leave()
     sys.__unraisablehook__(unraisable)
+
+
+def _at_end():
+    """The command has done its work: a signal while Python takes itself apart must not change how it ended."""
+    for number in _numbers():
+        if signal.getsignal(number) is _heard:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _deafen():
