@@ -11,6 +11,8 @@ import torch
 torch.set_num_threads(1)
 # A shell that runs tests in the background makes them ignore Ctrl-C, and their children too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as nohup does with this one
 
 
 @pytest.fixture(autouse=True)
