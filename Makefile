@@ -82,7 +82,7 @@ resolve: $(READY)
 	$(BIN)/pytest -q -m slow tests/test_packages.py
 
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # Each chapter with its own kernel, in place; audio and machine traces do not belong into the repository.
 notebooks: $(READY)
