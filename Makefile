@@ -1,7 +1,7 @@
 # make reproduce   chapters in batch, then the table      make test         what every change must pass
 # make lab         JupyterLab on the notebooks            make test-slow    what takes minutes
 # make notebooks   run and store the chapters' outputs    make test-floor   the oldest packages (Colab's)
-# make checkpoints train what data/checkpoints ships      make test-newest  the newest packages
+# make checkpoints train what sepkit/assets/checkpoints ships      make test-newest  the newest packages
 # make readme      the README's chapter table             make resolve      packages for Python 3.10 to 3.14
 # make bench       speed and memory, with peers           make test-wheel   the wheel, outside a checkout
 #
@@ -117,13 +117,13 @@ $(FLOOR)/.ready: $(READY) constraints-floor.txt
 	@touch $@
 
 # Nothing of .venv, and no museval: it holds numpy below 2.4.
-$(NEWEST)/.ready: pyproject.toml setup.py
+$(NEWEST)/.ready: pyproject.toml
 	$(NEWEST_PYTHON) -m venv --clear $(NEWEST)
 	$(NEWEST)/bin/python -m pip install --quiet --editable '.[notebooks,band,test]'
 	@touch $@
 
 # Installed once, and again only when what is to be installed changes.
-$(READY): pyproject.toml setup.py constraints.txt
+$(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || \
 	    { echo "make: $(PYTHON) is older than 3.10; run: make PYTHON=python3.11"; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \

@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 
-from . import interruption
+from .runtime import interruption
 
 
 def main():

@@ -13,9 +13,10 @@ import pytest
 import soundfile
 import torch
 
-from sepkit import audio, audio_writer
-from sepkit.audio_stamps import _checksums, remove_stamps
-from sepkit.audio_tags import id3, read_tags
+from sepkit import audio
+from sepkit.audio import writer
+from sepkit.audio.stamps import _checksums, remove_stamps
+from sepkit.audio.tags import id3, read_tags
 from sepkit.errors import SepkitError
 
 TAGS = {
@@ -87,20 +88,20 @@ def test_rates_that_would_crash_or_spoil_a_format_are_refused(tmp_path, name, ra
 
 
 def test_a_bit_rate_is_checked_before_the_sample_rate_is_known():
-    assert audio_writer.output_format("x.mp3", bitrate=144) == (
+    assert writer.output_format("x.mp3", bitrate=144) == (
         "MP3",
         "MPEG_LAYER_III",
     )  # 24 kHz has it
     with pytest.raises(SepkitError, match="bit rate"):
-        audio_writer.output_format("x.mp3", bitrate=100)
+        writer.output_format("x.mp3", bitrate=100)
     with pytest.raises(SepkitError, match="24000 Hz.*320"):
-        audio_writer.output_format("x.mp3", bitrate=320, sample_rate=24000)
+        writer.output_format("x.mp3", bitrate=320, sample_rate=24000)
 
 
 @needs_ffmpeg
 @pytest.mark.parametrize("rate", [44100, 22050, 11025])
 def test_bit_rates_of_mp3_are_what_ffmpeg_finds(tmp_path, rate):
-    rates = next(rates for low, rates in audio_writer.BITRATES.items() if rate >= low)
+    rates = next(rates for low, rates in writer.BITRATES.items() if rate >= low)
     for bitrate in (rates[0], rates[2], rates[-1]):
         path = audio.write(tmp_path / f"{bitrate}.mp3", noise(samples=rate), rate, bitrate=bitrate)
         command = [
@@ -125,7 +126,7 @@ def test_equal_audio_makes_equal_files_at_any_time(tmp_path, monkeypatch, name):
     """Files written within a second may be equal by chance: the stamp is looked for."""
     stamps = {}
     monkeypatch.setattr(
-        audio_writer,
+        writer,
         "remove_stamps",
         lambda path, kind: (stamps.update({kind: stamp(path)}), remove_stamps(path, kind)),
     )
@@ -140,7 +141,7 @@ def test_equal_audio_makes_equal_files_at_any_time(tmp_path, monkeypatch, name):
         x.T.numpy(),
         44100,
         format=files[0].suffix[1:].upper(),
-        subtype=audio_writer.FORMATS[files[0].suffix][1][0],
+        subtype=writer.FORMATS[files[0].suffix][1][0],
     )
     raw.seek(0)
     assert torch.equal(

@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from typer.testing import CliRunner
 
 from sepkit import audio, cli, models
-from sepkit.datasets import band
+from sepkit import band
 
 SEED, CALLS = map(int, os.environ.get("SEPKIT_FUZZ", "0:320").split(":"))
 #: Seconds of computing that a call may take, and of waiting: other programs may keep the machine busy.

@@ -12,7 +12,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from sepkit import cli
-from sepkit.audio_tags import read_tags
+from sepkit.audio.tags import read_tags
 
 
 def separate(*arguments, model="mixture"):

@@ -10,12 +10,13 @@ import time
 import pytest
 import torch
 
-from sepkit import audio, evaluation_jobs
+from sepkit import audio
+from sepkit.evaluation import jobs
 from sepkit.datasets import MemoryTrack, open_tracks
 from sepkit.errors import SepkitError
 from sepkit.evaluation import evaluate, evaluate_folders
-from sepkit.evaluation_jobs import references_for
-from sepkit.memory import free_memory
+from sepkit.evaluation.jobs import references_for
+from sepkit.runtime.memory import free_memory
 from sepkit.metrics import ffmpeg_available, load_scores
 from sepkit.separation import Separator, get
 
@@ -133,14 +134,14 @@ def test_the_mixture_as_a_separator_is_not_told_to_be_the_mixture():
                                                  (0.3e9, 1, ["1 of 3 workers: each takes about 1.1 GB, and 0.3 GB of memory are free"]), (None, 3, [])])  # fmt: skip
 def test_no_more_workers_than_fit_into_memory(tmp_path, monkeypatch, free, workers, told):
     write_songs(tmp_path, ("a", "b", "c"))
-    monkeypatch.setattr(evaluation_jobs, "free_memory", lambda: free)
+    monkeypatch.setattr(jobs, "free_memory", lambda: free)
     started, notes = [], []
 
     def run_jobs(jobs, workers, start):
         started.append(workers)
         return ((index, job()) for index, job in enumerate(jobs))
 
-    monkeypatch.setattr(evaluation_jobs, "run_jobs", run_jobs)
+    monkeypatch.setattr(jobs, "run_jobs", run_jobs)
     scores = evaluate_folders(tmp_path / "true", tmp_path / "est", metrics=["usdr"], workers=5, notice=notes.append)
     assert len(scores) == 9 and notes == told and started == [workers] * (workers > 1)
 

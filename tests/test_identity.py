@@ -14,7 +14,8 @@ import pytest
 import soundfile
 import torch
 
-from sepkit import files, hash_memory
+from sepkit import files
+from sepkit.files import hash_memory
 from sepkit.datasets import FolderTrack, MemoryTrack
 from sepkit.datasets.decoding import decoded
 from sepkit.datasets.missing import Filled

@@ -7,7 +7,9 @@ import time
 import pytest
 import torch
 
-from sepkit import audio, evaluation_jobs, files, hash_memory, separation
+from sepkit import audio, files, separation
+from sepkit.evaluation import jobs
+from sepkit.files import hash_memory
 from sepkit.datasets import activity, augmentation, decoding, open_tracks
 from sepkit.datasets.augmentation import augment
 from sepkit.datasets.decoding import decoded
@@ -79,7 +81,7 @@ class Evaluating:
 
     def __init__(self, data, out, monkeypatch):
         self.out = out
-        self.calls = counted(monkeypatch, evaluation_jobs, "found_in", lambda *a: a[2])
+        self.calls = counted(monkeypatch, jobs, "found_in", lambda *a: a[2])
 
     def __call__(self, data):
         mixture = separation.get("mixture")

@@ -100,8 +100,9 @@ def test_a_manifest_of_others_removes_nothing_outside_its_folder(tmp_path, name)
     "content", ["{", "[]", "7", '"x"', '{"ENTRY": []}', '{"ENTRY": 7}', '{"ENTRY": "x"}']
 )
 def test_manifests_of_another_kind_are_named(tmp_path, content):
-    from sepkit.datasets import augmentation, versions
-    from sepkit.datasets.band import dataset, speech
+    from sepkit.datasets import augmentation
+    from sepkit.datasets.augmentation import versions
+    from sepkit.band import dataset, speech
     from sepkit.reproduce import batch
 
     settings = dict.fromkeys(speech._FIXED)
@@ -122,8 +123,8 @@ def test_manifests_of_another_kind_are_named(tmp_path, content):
 
 
 def test_entries_of_manifests_are_named(tmp_path):
-    from sepkit.datasets import versions
-    from sepkit.datasets.band import dataset
+    from sepkit.datasets.augmentation import versions
+    from sepkit.band import dataset
     from sepkit.reproduce import batch
 
     (tmp_path / dataset.MANIFEST).write_text('{"songs": {"train/../../x": {}}}')

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from sepkit.errors import SepkitError
-from sepkit.processes import run_jobs
+from sepkit.runtime.processes import run_jobs
 
 
 def power(base, exponent):
@@ -75,7 +75,7 @@ SCRIPT = """
 import os, sys, time
 from functools import partial
 from pathlib import Path
-from sepkit.processes import run_jobs
+from sepkit.runtime.processes import run_jobs
 
 def hold(folder):
     (folder / f"{os.getpid()}").touch()

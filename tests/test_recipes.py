@@ -6,9 +6,9 @@ import torch
 
 from sepkit import models
 from sepkit.errors import SepkitError
-from sepkit.recipes import _STUDENT, recipe_for
+from sepkit.training.presets import _STUDENT, recipe_for
 from sepkit.training import Recipe
-from sepkit.training_schedules import factor
+from sepkit.training.schedules import factor
 
 
 @pytest.mark.parametrize("name", _STUDENT)

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 import torch
 
-from sepkit import audio, models, separation, separation_files
+from sepkit import audio, models, separation
+from sepkit.separation import files
 from sepkit.errors import SepkitError
 from sepkit.metrics.sdr import sdr
 from sepkit.separation import MixtureSeparator, ModelSeparator, OracleSeparator, Separator, get, separate_file, separate_files
@@ -474,7 +475,7 @@ def test_places_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "out" / "song").write_text("a file")
     with pytest.raises(SepkitError, match="is a file, where the folder of the stems belongs"):
         separate_file(tmp_path / "song.wav", Gains(), tmp_path / "out", **SHORT)
-    monkeypatch.setattr(separation_files, "free_bytes", lambda path: 1000)
+    monkeypatch.setattr(files, "free_bytes", lambda path: 1000)
     with pytest.raises(SepkitError, match="0.00 GB needed, 0.00 GB free"):
         separate_file(tmp_path / "song.wav", Gains(), tmp_path / "full", **SHORT)
     assert not (tmp_path / "full").exists()

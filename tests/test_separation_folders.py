@@ -9,10 +9,10 @@ import soundfile
 import torch
 
 from sepkit import audio, separation
-from sepkit.audio_tags import read_tags
+from sepkit.audio.tags import read_tags
 from sepkit.errors import SepkitError
 from sepkit.separation import MixtureSeparator, find_recordings, output_folders, separate_file
-from sepkit.separation_inputs import RECORD
+from sepkit.separation.inputs import RECORD
 
 RATE = 8000
 EMPTY = '"format": 1, "sepkit": "0", "input": {}, "separator": {}, "options": {}'
@@ -365,7 +365,7 @@ def test_a_kill_between_old_and_new_leaves_a_folder_that_is_refused(tmp_path, mo
             raise KeyboardInterrupt
         replace(source, target)
 
-    monkeypatch.setattr("sepkit.separation_files.os.replace", killed)
+    monkeypatch.setattr("sepkit.separation.files.os.replace", killed)
     with pytest.raises(KeyboardInterrupt):
         separate_file(path, Half(1), out, overwrite=True, **SHORT)
     monkeypatch.undo()

@@ -12,7 +12,7 @@ from sepkit.errors import Notice, SepkitError
 from sepkit.metrics.sdr import sdr
 from sepkit.separation import MixtureSeparator, Separator
 from sepkit.stft import STFT
-from sepkit.streaming import join, plan, separate_at, share_remainder, stream
+from sepkit.separation.streaming import join, plan, separate_at, share_remainder, stream
 
 RATE = 8000
 

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sepkit import training_processes
+from sepkit.training import distributed
 from sepkit.errors import SepkitError
-from sepkit.training_batches import Batches
-from sepkit.training_processes import place
+from sepkit.training.batches import Batches
+from sepkit.training.distributed import place
 
 from .test_training_resume import command, folder_of_songs
 from .training_tools import QUICK, assert_same_run, rows, run
@@ -100,7 +100,7 @@ def test_devices_that_do_not_suffice_are_refused(monkeypatch, device, gpus, mess
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     with pytest.raises(SepkitError, match=message):
-        training_processes.fabric(torch.device(device), "32-true")
+        distributed.fabric(torch.device(device), "32-true")
 
 
 # --- real processes ---------------------------------------------------------------------------------------

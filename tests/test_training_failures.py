@@ -14,9 +14,9 @@ from sepkit.datasets import MemoryTrack, Track
 from sepkit.errors import SepkitError
 from sepkit.models import load, save
 from sepkit.models.open_unmix import OpenUnmix
-from sepkit.training_checks import has_risen, judge
-from sepkit.training_run import Notice
-from sepkit.training_songs import WatchedTrack
+from sepkit.training.checks import has_risen, judge
+from sepkit.training.checkpoint import Notice
+from sepkit.training.songs import WatchedTrack
 
 from .test_training_resume import command, folder_of_songs
 from .training_tools import (
@@ -239,7 +239,7 @@ def test_tensorboard_gets_every_epoch_and_a_resumed_run_goes_on_after_its_step(t
     module = types.ModuleType("torch.utils.tensorboard")
     module.SummaryWriter = Board
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
-    monkeypatch.setattr("sepkit.training_log.find_spec", lambda name: object())
+    monkeypatch.setattr("sepkit.training.log.find_spec", lambda name: object())
     run(tmp_path, QUICK.but(epochs=1, log=("csv", "tensorboard")))
     assert Board.last.purge_step == 1 and str(Board.last.folder) == str(tmp_path / "tensorboard")
     run(tmp_path, QUICK.but(epochs=2, log=("csv", "tensorboard")))
@@ -249,7 +249,7 @@ def test_tensorboard_gets_every_epoch_and_a_resumed_run_goes_on_after_its_step(t
 
 
 def test_tensorboard_that_is_not_installed(tmp_path, monkeypatch):
-    monkeypatch.setattr("sepkit.training_log.find_spec", lambda name: None)
+    monkeypatch.setattr("sepkit.training.log.find_spec", lambda name: None)
     with pytest.raises(SepkitError, match="TensorBoard is not installed; run: pip install tensorboard"):
         run(tmp_path / "run", QUICK.but(log="tensorboard"))
     assert not (tmp_path / "run").exists()
@@ -346,7 +346,7 @@ def test_sepkit_train_ends_with_0_only_with_a_useful_checkpoint(tmp_path, monkey
     assert early.exit_code == 0 and early.stderr.count("\n") == 1 and "no better than silence yet" in early.stderr
     dead = tiny()
     _shut(dead)
-    monkeypatch.setattr("sepkit.training_checks.load", lambda path: dead)
+    monkeypatch.setattr("sepkit.training.checks.load", lambda path: dead)
     again = sepkit(*command(data, out, "--max-steps", 2))
     assert again.exit_code == 1 and again.stdout == "" and again.stderr.count("\n") == 1
     assert "estimates of the validation songs are silent" in again.stderr

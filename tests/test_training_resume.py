@@ -11,7 +11,8 @@ import time
 import pytest
 import torch
 
-from sepkit import audio, training, training_run
+from sepkit import audio, training
+from sepkit.training import checkpoint
 from sepkit.errors import Notice, SepkitError
 
 from .training_tools import FULL, QUICK, RATE, TINY, Known, Stopped, assert_same_run, crash, rows, run, songs, stop_after, tiny
@@ -98,7 +99,7 @@ def test_a_crash_between_state_and_checkpoint_loses_neither(tmp_path, monkeypatc
     """Killed after last.pt was written and before the best weights, or the log, were."""
     run(tmp_path / "whole", QUICK.but(epochs=1))
     with monkeypatch.context() as patch, pytest.raises(Stopped):
-        patch.setattr(training_run, where, lambda *arguments, **options: crash())
+        patch.setattr(checkpoint, where, lambda *arguments, **options: crash())
         run(tmp_path / "broken", QUICK.but(epochs=1))
     assert (tmp_path / "broken" / "last.pt").exists() and not (tmp_path / "broken" / "log.csv").exists()
     run(tmp_path / "broken", QUICK.but(epochs=1))
@@ -116,9 +117,9 @@ class Clock:
 
 
 def test_the_state_is_saved_every_few_minutes_and_never_amid_a_step(tmp_path, monkeypatch):
-    saved, plain = [], training_run.Run.save_last
-    monkeypatch.setattr(training, "time", Clock())
-    monkeypatch.setattr(training_run.Run, "save_last", lambda self: (saved.append(self.state["batch"]), plain(self)))
+    saved, plain = [], checkpoint.Run.save_last
+    monkeypatch.setattr("sepkit.training.loop.time", Clock())
+    monkeypatch.setattr(checkpoint.Run, "save_last", lambda self: (saved.append(self.state["batch"]), plain(self)))
     run(tmp_path, QUICK.but(samples_per_track=16, epochs=1, accumulate=2, save_minutes=2.5))  # 12 batches of a minute each
     assert saved == [4, 8, 12, 0]  # three minutes would be amid a step; the last one ends the epoch
 

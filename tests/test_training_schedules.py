@@ -7,7 +7,7 @@ import torch
 
 from sepkit import training
 from sepkit.training import Recipe
-from sepkit.training_schedules import cosine, factor
+from sepkit.training.schedules import cosine, factor
 
 from .training_tools import QUICK, run, watch_steps
 

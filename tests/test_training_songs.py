@@ -11,8 +11,8 @@ from sepkit import audio, cli
 from sepkit.datasets import MemoryTrack
 from sepkit.datasets.speech import Speech
 from sepkit.errors import SepkitError
-from sepkit.training_run import Notice
-from sepkit.training_state import read_state, write_state
+from sepkit.training.checkpoint import Notice
+from sepkit.training.state import read_state, write_state
 
 from .test_training_resume import command, folder_of_songs
 from .training_tools import QUICK, RATE, Broken, assert_same_run, rows, run, songs

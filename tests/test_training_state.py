@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sepkit.errors import SepkitError
-from sepkit.training_state import read_state, write_state
+from sepkit.training.state import read_state, write_state
 
 from .training_tools import FULL, run
 

@@ -11,9 +11,9 @@ from urllib.request import Request
 
 import pytest
 
-from sepkit import transfers
+from sepkit.files import transfers
 from sepkit.errors import SepkitError
-from sepkit.transfers import Failure
+from sepkit.files.transfers import Failure
 
 CONTENT = bytes(range(256)) * 2000  # 512 kB
 

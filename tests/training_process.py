@@ -14,7 +14,7 @@ import typer
 
 from sepkit.cli.console import plainly
 from sepkit.cli.train import one_voice
-from sepkit.training_processes import place
+from sepkit.training.distributed import place
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests import training_tools as tools  # noqa: E402

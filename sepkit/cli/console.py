@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import typer
 
-from .. import interruption
+from ..runtime import interruption
 from ..errors import SepkitError
-from ..kinds import parsed
+from ..validation import parsed
 
 
 def plainly(function):

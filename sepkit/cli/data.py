@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ..interruption import resumes
-from ..kinds import Number
+from ..runtime.interruption import resumes
+from ..validation import Number
 from .activity import activity
 from .console import assignments, note, plainly, print_json, print_table, progress
 from .options import DATA_SET, PLACE, SEED, WORKERS, number, refuse_preset, refuse_unused
@@ -64,7 +64,7 @@ def band(
     Run it again to go on after an interruption, or with more songs to add some.
     """
     resumes("finished songs are kept, and the same command goes on")
-    from ..datasets import band as generator
+    from .. import band as generator
     from ..files import data_root
 
     own = ("train", "test", "seconds", "seed", "genre", "knob", "voice")

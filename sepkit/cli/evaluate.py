@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ..interruption import resumes
-from ..kinds import Number
+from ..runtime.interruption import resumes
+from ..validation import Number
 from .console import note, print_json, print_table, progress
 from .options import DATA_SET, PLACE, WORKERS, number, refuse_preset, refuse_unused
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from ..interruption import resumes
-from ..kinds import Number
+from ..runtime.interruption import resumes
+from ..validation import Number
 from .console import print_json, print_table
 from .options import DATA_SET, PLACE, number, refuse_preset, refuse_unused
 
@@ -42,7 +42,8 @@ def experiment(
 ):
     """Train and score the arms of an experiment; stopped and called again, it goes on."""
     resumes("what was trained and scored is kept, and the same command goes on from the last save")
-    from ..reproduce import experiment_cost, experiment_list, experiments
+    from ..reproduce import experiments
+    from ..reproduce.experiments import catalogue, cost
 
     def notice(told):
         typer.echo(told, err=True)
@@ -50,11 +51,11 @@ def experiment(
     songs = ("data", "preset", "seeds", "augmented", "speech")
     if name is None:
         refuse_unused(context, "no name of an experiment", *songs, "profile", "out", "device")
-        return _list(experiment_list.EXPERIMENTS, as_json)
-    plan = experiment_list.plan(name, profile)
+        return _list(catalogue.EXPERIMENTS, as_json)
+    plan = catalogue.plan(name, profile)
     if plan is None:
         refuse_unused(context, name, *songs)
-        scores = experiment_cost.run(out, profile, device, notice=notice)
+        scores = cost.run(out, profile, device, notice=notice)
     else:
         if speech is None:  # which may come from the band
             refuse_preset(context, data)
@@ -63,7 +64,7 @@ def experiment(
     rows = experiments.summary(scores)
     if as_json:
         return print_json(rows)
-    print_table(experiment_list.EXPERIMENTS[name].question, tuple(rows[0]), [tuple(row.values()) for row in rows])
+    print_table(catalogue.EXPERIMENTS[name].question, tuple(rows[0]), [tuple(row.values()) for row in rows])
     typer.echo(str(out / f"{name}.json"))
 
 

@@ -6,7 +6,7 @@ from ..files import read_json, shipped
 
 SPECTROGRAM, MAGNITUDE, WAVEFORM = "complex spectrogram", "magnitude spectrogram", "waveform"
 RESUNET = "Kong et al., ISMIR 2021, arXiv 2109.05418"
-REPORT = "this kit's reading of a student report (S3.1 in data/reported)"
+REPORT = "this kit's reading of a student report (S3.1 in sepkit/assets/reported)"
 #: Networks: paper, domain, and parameters with the default settings, which are the paper's for vocals or four stems.
 NETWORKS = {
     "open-unmix": ("Stöter et al., JOSS 4 (41), 2019", MAGNITUDE, 8_893_348),

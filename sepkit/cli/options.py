@@ -2,28 +2,28 @@
 
 import typer
 
-from .. import kinds
+from .. import validation
 from ..errors import SepkitError
 
 
 def number(kind):
     """For ``typer.Option(**...)``: a number of this kind, or a usage error that says what was expected."""
-    return {"parser": lambda text: _told(kinds.number, text, kind), "metavar": "INTEGER" if kind.whole else "FLOAT"}
+    return {"parser": lambda text: _told(validation.number, text, kind), "metavar": "INTEGER" if kind.whole else "FLOAT"}
 
 
 def _place(text):
-    return _told(kinds.place, text)
+    return _told(validation.place, text)
 
 
 def _data_set(text):
-    return str(_told(kinds.place, text))
+    return str(_told(validation.place, text))
 
 
 #: For ``typer.Option(**...)``: the path of a file or folder, ``~`` spelled out.
 PLACE = {"parser": _place, "metavar": "PATH"}
 #: A data set's name or a folder; whether it exists is seen when it is opened.
 DATA_SET = {"parser": _data_set, "metavar": "NAME|FOLDER"}
-SEED, WORKERS = number(kinds.SEED), number(kinds.WORKERS)
+SEED, WORKERS = number(validation.SEED), number(validation.WORKERS)
 
 
 def _told(check, text, *more):

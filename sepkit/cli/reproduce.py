@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from ..interruption import resumes
-from ..kinds import Number
+from ..runtime.interruption import resumes
+from ..validation import Number
 from .console import assignments, on_terminal, print_table
 from .options import DATA_SET, PLACE, SEED, WORKERS, number
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ..formats import READABLE
-from ..interruption import resumes
-from ..kinds import Number
+from ..runtime.interruption import resumes
+from ..validation import Number
 from .console import complain, note, plainly, progress
 from .options import PLACE, number
 
@@ -122,7 +122,7 @@ def separate(
     if suffix[1:] not in suffixes:
         raise unknown("format", ext, suffixes)
     from .. import separation
-    from ..audio_writer import output_format
+    from ..audio.writer import output_format
     from ..device import resolve_device
 
     output_format(f"stem{suffix}", subtype, bitrate)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..interruption import resumes
+from ..runtime.interruption import resumes
 from .console import assignments, complain, describe, note, on_terminal
 from .options import DATA_SET, PLACE, refuse_preset
 
@@ -134,7 +134,7 @@ def train(
 ):
     """Train a network for one target; Ctrl-C saves, and the same command goes on."""
     from ..errors import SepkitError
-    from ..training_processes import place
+    from ..training.distributed import place
 
     resumes("the same command goes on from the last save")
 
@@ -166,8 +166,8 @@ def _network(model, target, size, settings, chosen, init):
 
     from .. import models
     from ..errors import SepkitError
-    from ..recipes import recipe_for
-    from ..training_init import network_of
+    from ..training.presets import recipe_for
+    from ..training.init import network_of
 
     for name in ("target", "targets"):
         if name in settings:
@@ -189,7 +189,7 @@ def _train(network, plan, target, data, out, preset, speech, device, missing, in
     from ..datasets.missing import with_the_same_stems
     from ..device import resolve_device
     from ..models import read_header
-    from ..training_checks import judge
+    from ..training.checks import judge
 
     device = resolve_device(device)
     damaged = None if plan.strict else lambda error: note(f"{describe(error)}; this song is left out") if first else None
@@ -220,7 +220,7 @@ def _train(network, plan, target, data, out, preset, speech, device, missing, in
 def one_voice(rank, world):
     """Let the first process speak; another one only of what happened to it alone. Yields whether this is the first."""
     from ..errors import SepkitError
-    from ..training_processes import Agreed
+    from ..training.distributed import Agreed
 
     try:
         yield rank == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import SepkitError, unknown, warn
 from ..files import data_root
-from ..kinds import place
+from ..validation import place
 
 __all__ = ["DATASETS", "SPLITS", "FolderTrack", "MemoryTrack", "Track", "data_set_name", "open_tracks"]
 # Loaded when first used: they import torch, which the processes that render the band do without.
@@ -101,7 +101,7 @@ _LAYOUT = "SONG/vocals.wav ..., train/SONG/vocals.wav ..., or SONG.stem.mp4"
 
 def _locate(data, root, preset):
     if data == "band":
-        from .band import ensure
+        from ..band import ensure
 
         return ensure("student" if preset is None else preset, root)
     if data in DATASETS:

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..errors import SepkitError
 from ..files import data_root, digest, read_json, write_json
-from ..threads import in_threads
+from ..runtime.threads import in_threads
 
 SECONDS = 6.0
 CHUNKS = 10  # a segment; with an overlap of half, the next begins 5 chunks later

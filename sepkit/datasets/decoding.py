@@ -11,7 +11,7 @@ import torch
 
 from ..errors import SepkitError
 from ..files import atomic_path, digest, free_bytes
-from ..threads import in_threads
+from ..runtime.threads import in_threads
 from .track import Track
 
 FULL_SCALE = 32768

@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
-from .. import audio, transfers
+from .. import audio
+from ..files import transfers
 from ..errors import SepkitError
 from ..formats import ffmpeg
 from ..formats.decoded import Decoded

@@ -8,7 +8,7 @@ import torch
 
 from .. import audio, files
 from ..errors import SepkitError, unknown
-from ..threads import in_threads
+from ..runtime.threads import in_threads
 
 SPLITS = ("train", "test")
 SUBSETS = ("dev-clean", "dev-other", "test-clean", "test-other", "train-clean-100", "train-clean-360", "train-other-500")
@@ -124,7 +124,7 @@ def open_speech(source, split="train", sample_rate=44100, root=None, preset=None
     if split is not None and split not in SPLITS:
         raise unknown("split of the speech", split, SPLITS)
     if source == "band":
-        from .band import ensure
+        from ..band import ensure
 
         folder = ensure(preset or "student", root)
         if not (folder / "speech").is_dir():

@@ -16,7 +16,7 @@ from ..datasets import data_set_name, known_data, open_tracks
 from ..device import resolve_device
 from ..errors import SepkitError
 from ..files import provenance, read_json, shipped
-from ..kinds import place
+from ..validation import place
 from ..metrics import MetricCard, Score, save_scores
 from . import parameters
 from .listening import example_music

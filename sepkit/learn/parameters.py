@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .. import kinds
+from .. import validation
 from ..errors import unknown
 from ..files import repo_root
 from ..reproduce.batch import PROFILES, WEIGHTS
@@ -45,7 +45,7 @@ def default(name):
     variable, otherwise = _DEFAULTS[name]
     value = os.environ.get(variable) or otherwise
     if name == "seed":
-        return kinds.number(variable, value, kinds.SEED)
+        return validation.number(variable, value, validation.SEED)
     if name == "out_dir" and value is None:
         return str((repo_root() or Path()) / "build")
     return value
@@ -63,4 +63,4 @@ def check(profile, weights, seed):
         raise unknown("profile", profile, PROFILES)
     if weights not in WEIGHTS:
         raise unknown("weights", weights, WEIGHTS)
-    kinds.number("seed", seed, kinds.SEED)
+    validation.number("seed", seed, validation.SEED)

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from ..errors import SepkitError, unknown
-from .false_positives import SISEC_2018, Spread, false_positives, songs_like, spread
+from ..learn.ch08.false_positives import SISEC_2018, Spread, false_positives, songs_like, spread
 from .published_tests import FIVE_TIMES, PublishedTest, as_printed, one_sample_z, rounding_range, two_sample_t
 from .resampling import ALTERNATIVES, Test, bootstrap_interval, sign_flip, wilcoxon
 

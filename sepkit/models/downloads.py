@@ -1,6 +1,6 @@
 """Published weights: downloaded once, checked, and kept.
 
-``data/weights.json`` lists the authors' files: address, licence, and what they
+``sepkit/assets/weights.json`` lists the authors' files: address, licence, and what they
 can be checked against (``verified``). That is the SHA-256, or its start, where
 somebody vouches for it; and the size, where it is known. For the other files
 trust starts with the first use: before such a file gets its name, its weights must
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from .. import transfers
+from ..files import transfers
 from ..errors import SepkitError, unknown
 from ..files import atomic_path, data_root, read_json, sha256, shipped
 from ..names import plain_name

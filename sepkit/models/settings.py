@@ -4,7 +4,7 @@ The limits are far beyond any network of the field. What a network needs besides
 even number or one that divides another, its own class says.
 """
 
-from ..kinds import Name, Number, Several, Switch, Text, checked, optional
+from ..validation import Name, Number, Several, Switch, Text, checked, optional
 
 _WIDTH, _DEEP, _TAPS = Number(1, 65536), Number(1, 64), Number(1, 1024)
 _HALVINGS = Number(1, 16)  # each doubles what the next one spans

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import SepkitError, unknown
 from ..files import identity, provenance, read_json, read_object, repo_root, write_json
-from ..kinds import SEED, checked, place
+from ..validation import SEED, checked, place
 from .fingerprint import data_digest, fingerprint
 from .worker import Worker
 
@@ -206,7 +206,7 @@ def _absolute(data):
 def _prepare_data(data, profile):
     """Render the band once, before chapters that run side by side all want to."""
     if data == "band":
-        from ..datasets import band
+        from .. import band
 
         band.ensure(preset=profile)
 

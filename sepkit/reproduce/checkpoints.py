@@ -18,7 +18,7 @@ from .. import evaluation, files, models, separation, training
 from ..datasets import open_tracks
 from ..errors import unknown
 from ..metrics.scores import aggregate
-from ..recipes import recipe_for
+from ..training.presets import recipe_for
 
 PRESET = "checkpoints"
 #: The voice is the hardest of the four, and the one that chapters listen to: a wider network, and more steps.

@@ -1,6 +1,6 @@
 """What the documents claim, and whether it holds: the direction is the document's, not one that the numbers suggest.
 
-data/reported/claims.csv says for every finding of the five documents which of two arms
+sepkit/assets/reported/claims.csv says for every finding of the five documents which of two arms
 should score higher, in which metric. `evaluate` looks the arms up among the Scores that
 the chapters wrote, compares them song by song, and gives a verdict. Chapter 11.
 """
@@ -14,7 +14,7 @@ from ..errors import SepkitError
 from ..files import shipped
 from ..metrics import statistics as songwise
 from .ledger import check
-from .reported import DOCUMENTS, METRICS, _number, _rows
+from .published import DOCUMENTS, METRICS, _number, _rows
 from .tables import FILTERED
 
 COLUMNS = (

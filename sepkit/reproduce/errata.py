@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import SepkitError
 from ..files import shipped
 from ..metrics.published_tests import FIVE_TIMES, as_printed, one_sample_z, rounding_range, two_sample_t
-from .reported import DOCUMENTS, _rows, load_documents
+from .published import DOCUMENTS, _rows, load_documents
 
 COLUMNS = ("document", "place", "printed", "recomputed", "why", "claim")
 CHUNKS = 2772  # overlapping 6 s chunks of 50 songs: the n of every test in the thesis

@@ -62,7 +62,7 @@ def data_digest(data, profile):
         Which preset of the band is meant.
     """
     if data == "band":
-        from ..datasets import band
+        from .. import band
 
         folder = Path(band.ensure(preset=profile))
     else:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import SepkitError
 from ..files import read_object
-from .reported import METRICS, Reported, load_reported
+from .published import METRICS, Reported, load_reported
 from .tables import Row, Table
 
 __all__ = ["METRICS", "Reported", "Row", "Table", "check", "load_experiments", "load_measured", "load_reported", "summary", "table", "tables"]
@@ -80,7 +80,7 @@ def load_experiments(folder=None):
     dict
         ``"experiment NAME"`` -> list of Score.
     """
-    from .experiment_scores import stored
+    from .experiments.scores import stored
 
     return {f"experiment {name}": scores for name, scores in stored(folder).items()}
 

@@ -97,7 +97,7 @@ def main():
     root = repo_root()
     try:
         manifest = load_manifest(arguments.budgets.parent) if arguments.budgets else {"chapters": {}}
-        budgets = update_budgets(root / "data" / "budgets.json", manifest)
+        budgets = update_budgets(root / "sepkit" / "assets" / "budgets.json", manifest)
         repo = arguments.repo or github_repo(root)
         rewrite(root / "README.md", chapter_table(find_chapters(), budgets, repo), repo)
     except SepkitError as error:

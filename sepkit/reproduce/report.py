@@ -4,7 +4,7 @@ from html import escape
 from pathlib import Path
 
 from ..files import atomic_path, provenance
-from . import batch, claims, ledger, reported as published
+from . import batch, claims, ledger, published as published
 
 #: What a number's tooltip and the foot of its table say about it.
 FACTS = ("profile", "seed", "device", "commit", "sepkit", "torch", "machine", "date", "command")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .. import transfers
+from ..files import transfers
 from ..errors import SepkitError, unknown
 from ..files import atomic_path, data_root, parse_json, shipped
 from ..metrics.museval_files import OURS as NAMES, values_of

@@ -15,7 +15,7 @@ import nbformat
 from ..errors import SepkitError
 from ..files import atomic_path
 from .batch import find_chapters
-from .run_notebook import run
+from .notebook import run
 
 #: Bytes that a stored notebook may have.
 LIMIT = 700_000

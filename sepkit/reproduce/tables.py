@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .reported import METRICS
+from .published import METRICS
 
 #: BSSEval's other ratios, in dB like those of `METRICS`.
 FILTERED = ("isr", "sir", "sar")

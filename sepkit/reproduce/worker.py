@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 
-from ..processes import kill_family
+from ..runtime.processes import kill_family
 
 
 class Worker:
@@ -80,7 +80,7 @@ class Worker:
                     return {"status": "failed", "error": "interrupted"}
                 # A session of its own: Ctrl-C reaches the batch alone, which then ends the rest in order.
                 self.process = subprocess.Popen(
-                    [sys.executable, "-m", "sepkit.reproduce.run_notebook"], env=_environment(self.parameters, threads),
+                    [sys.executable, "-m", "sepkit.reproduce.notebook"], env=_environment(self.parameters, threads),
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
                 )  # fmt: skip
             outcome, cell, of = self._listen(json.dumps(job))

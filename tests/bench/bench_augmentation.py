@@ -18,7 +18,7 @@ import torch
 import torchaudio
 from scipy import signal
 
-from sepkit.datasets.stretching import time_stretch
+from sepkit.datasets.augmentation.stretching import time_stretch
 
 RATE = 44100
 

@@ -17,11 +17,12 @@ from pathlib import Path
 
 import torch
 
-from sepkit import audio, models, recipes
+from sepkit import audio, models
+from sepkit.training import presets
 from sepkit.datasets import open_tracks, remix
 from sepkit.datasets.chunks import Chunks
-from sepkit.datasets.loading import decoded, loader, throughput
-from sepkit.training_recipe import Recipe
+from sepkit.datasets.loader import decoded, loader, throughput
+from sepkit.training.recipe import Recipe
 
 RATE, STEMS = 44100, ("vocals", "drums", "bass", "other")
 MODELS = ("open-unmix", "bsrnn", "resunet-subbandtime", "scnet", "wave-u-net", "conv-tasnet", "hybrid-demucs")
@@ -53,7 +54,7 @@ def supply(kinds, lasting):
 
 def trainer(name, size, device):
     """A network, its recipe, and what a step does with mixture and target."""
-    plan, settings = recipes.recipe_for(name, size)
+    plan, settings = presets.recipe_for(name, size)
     torch.manual_seed(0)
     network = models.build(name, target="vocals", **settings).to(device).train()
     if plan.loss:

@@ -19,7 +19,7 @@ import torch
 from sepkit import audio
 from sepkit.datasets import open_tracks
 from sepkit.datasets.chunks import Chunks
-from sepkit.datasets.loading import decoded, loader
+from sepkit.datasets.loader import decoded, loader
 from sepkit.models import build
 from sepkit.training import STUDENT, STUDENT_MODEL
 

@@ -15,7 +15,7 @@ import torch
 from sepkit import models
 from sepkit.datasets import remix
 from sepkit.datasets.remix import Draws
-from sepkit.training_recipe import STUDENT, STUDENT_MODEL, Recipe
+from sepkit.training.recipe import STUDENT, STUDENT_MODEL, Recipe
 
 STEMS, RATE = ("vocals", "drums", "bass", "other"), 44100
 BSRNN = dict(gains=None, gain_db=(-10, 10), gain_prob=0.5, polarity=0.5, silence=0.1)

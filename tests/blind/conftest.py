@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sepkit.datasets import MemoryTrack
-from sepkit.datasets.band import speech, voice
+from sepkit.band import speech, voice
 
 
 def generator(seed):

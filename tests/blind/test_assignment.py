@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from sepkit.blind import assign, project_back
+from sepkit.separation.blind import assign, project_back
 from sepkit.errors import SepkitError
 from sepkit.metrics.sdr import sdr, si_sdr
 

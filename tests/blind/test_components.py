@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sepkit.blind import assign, fast_ica, non_gaussianity, rotate, whiten
+from sepkit.separation.blind import assign, fast_ica, non_gaussianity, rotate, whiten
 from sepkit.errors import SepkitError
 from sepkit.metrics.sdr import si_sdr
 from sepkit.separation import get

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sepkit.blind import activations, factorise, learn_dictionaries
+from sepkit.separation.blind import activations, factorise, learn_dictionaries
 from sepkit.errors import SepkitError
 from sepkit.metrics.sdr import sdr
 from sepkit.separation import get

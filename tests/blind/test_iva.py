@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sepkit.blind import iva
+from sepkit.separation.blind import iva
 from sepkit.errors import SepkitError
 from sepkit.metrics.sdr import si_sdr
 from sepkit.separation import get

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sepkit.blind import centre_mask, hpss_masks, loudness, wiener_masks
+from sepkit.separation.blind import centre_mask, hpss_masks, loudness, wiener_masks
 from sepkit.errors import SepkitError
 from sepkit.separation import get
 from sepkit.stft import STFT

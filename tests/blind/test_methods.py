@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from sepkit import evaluation, separation
-from sepkit.blind import METHODS
+from sepkit.separation.blind import METHODS
 from sepkit.datasets import MemoryTrack
 from sepkit.errors import SepkitError
 from sepkit.metrics.sdr import usdr
-from sepkit.streaming import separate_at, stream
+from sepkit.separation.streaming import separate_at, stream
 
 RATE = 8000
 NAMES = tuple(METHODS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sepkit.blind import beat_spectrum, repeating_period, repet_mask, repet_sim_mask, similar_frames
+from sepkit.separation.blind import beat_spectrum, repeating_period, repet_mask, repet_sim_mask, similar_frames
 from sepkit.errors import SepkitError
 from sepkit.separation import get
 

@@ -10,8 +10,9 @@ import torch
 from typer.testing import CliRunner
 
 from sepkit import audio, cli
-from sepkit.datasets import MemoryTrack, activity, band, open_tracks
-from sepkit.datasets.loading import decoded
+from sepkit import band
+from sepkit.datasets import MemoryTrack, activity, open_tracks
+from sepkit.datasets.loader import decoded
 from sepkit.errors import SepkitError
 
 RATE = 1000

@@ -12,11 +12,12 @@ import pytest
 import soundfile
 import torch
 
-from sepkit.datasets import augmentation, open_tracks, versions
+from sepkit.datasets import augmentation, open_tracks
+from sepkit.datasets.augmentation import versions
 from sepkit.datasets.augmentation import augment
 from sepkit.datasets.chunks import Chunks
 from sepkit.datasets.musdb18 import VALIDATION, ffmpeg_missing
-from sepkit.datasets.stretching import pitch_shift
+from sepkit.datasets.augmentation.stretching import pitch_shift
 from sepkit.errors import SepkitError
 
 RATE = 8000

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from sepkit.datasets import band
-from sepkit.datasets.band import composition, genres, harmony, instruments, mixing, plain, pools, rendering, song, soundfont
+from sepkit import band
+from sepkit.band import composition, genres, harmony, instruments, mixing, plain, pools, rendering, song, soundfont
 from sepkit.errors import SepkitError
 
 STEMS = ("drums", "bass", "other", "vocals")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from sepkit.datasets.band import dsp_voice, espeak, expression, flite, lyrics, sentences, speech, voice
-from sepkit.datasets.band.phonetics import SONORANT, STOP, VOWEL, Segment, kind_of, syllabify
-from sepkit.datasets.band.voice import Note
+from sepkit.band import dsp_voice, espeak, expression, flite, lyrics, sentences, speech, voice
+from sepkit.band.phonetics import SONORANT, STOP, VOWEL, Segment, kind_of, syllabify
+from sepkit.band.voice import Note
 from sepkit.errors import SepkitError
 
 RATE = 44100
@@ -125,7 +125,7 @@ def test_words_can_be_told_apart(engine):
 
 _CHILD = """
 import sys, numpy as np
-from sepkit.datasets.band import voice
+from sepkit.band import voice
 notes = [voice.Note(*row) for row in {notes}]
 singer = voice.draw_singer(np.random.default_rng(11), "test")
 for engine in sys.argv[2:]:

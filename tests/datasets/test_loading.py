@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from sepkit.datasets import MemoryTrack, loading, remix
+from sepkit.datasets import MemoryTrack, remix
 from sepkit.datasets.chunks import Chunks
-from sepkit.datasets.loading import loader
+from sepkit.datasets.loader import Examples, _Fetch, loader, throughput
 from sepkit.errors import SepkitError
-from sepkit.training_recipe import Recipe
+from sepkit.training.recipe import Recipe
 
 RATE = 1000
 STEMS = ("vocals", "drums", "bass", "other")
@@ -78,7 +78,7 @@ def test_what_a_worker_does_can_be_sent_to_a_fresh_process():
     """On macOS and Windows workers are not copies of the process that starts them."""
     chunks = Chunks(songs(), 1.0, per_track=6)
     epoch(chunks, workers=1)
-    stems, indices = pickle.loads(pickle.dumps(loading._Fetch(chunks)))[2, [3, 4]]
+    stems, indices = pickle.loads(pickle.dumps(_Fetch(chunks)))[2, [3, 4]]
     chunks.set_epoch(2)
     assert torch.equal(stems, chunks.stack([3, 4])) and indices.tolist() == [3, 4]
 
@@ -151,7 +151,7 @@ def test_single_examples_are_those_of_the_batches():
     plan = Recipe(batch=4, chunk_seconds=1.0, samples_per_track=4, silence=0.2)
     chunks = Chunks(songs(), plan.chunk_seconds, plan.samples_per_track, plan.seed)
     mix = remix.pipeline(plan, chunks.stems, "bass", RATE)
-    examples = loading.Examples(chunks, mix)
+    examples = Examples(chunks, mix)
     singles = [examples[index] for index in range(len(examples))]
     for stems, indices in loader(chunks, plan):
         for index, *pair in zip(indices.tolist(), *mix(stems, indices, 0)):
@@ -164,14 +164,14 @@ def test_single_examples_are_those_of_the_batches():
 def test_throughput_counts_examples_and_the_share_of_the_step(monkeypatch):
     """With a clock that only the step and the reading of an example move, the figures are known."""
     now = [0.0]
-    monkeypatch.setattr(loading, "time", types.SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr("sepkit.datasets.loader.time", types.SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr(Chunks, "stack", lambda self, indices, allocate: now.__setitem__(0, now[0] + 0.25 * len(indices)) or torch.zeros(len(indices), 1))
     def step(stems):
         now[0] += 1.0
 
-    rows = loading.throughput(songs(), workers=(0,), batches=(1, 4), seconds=1.0, step=step, lasting=20.0)
+    rows = throughput(songs(), workers=(0,), batches=(1, 4), seconds=1.0, step=step, lasting=20.0)
     assert [(row["workers"], row["batch"]) for row in rows] == [(0, 1), (0, 4)]
     assert [row["examples_per_second"] for row in rows] == pytest.approx([1 / 1.25, 4 / 2.0])
     assert [row["busy"] for row in rows] == pytest.approx([1 / 1.25, 1 / 2.0])
-    (alone,) = loading.throughput(songs(), workers=(0,), batches=(2,), seconds=1.0, lasting=20.0)
+    (alone,) = throughput(songs(), workers=(0,), batches=(2,), seconds=1.0, lasting=20.0)
     assert alone["examples_per_second"] == pytest.approx(4.0) and np.isnan(alone["busy"])

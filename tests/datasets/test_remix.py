@@ -10,7 +10,7 @@ from scipy import stats
 from sepkit.datasets import remix
 from sepkit.datasets.remix import Compose, Cut, Draws, Gain, Plan, Polarity, Silence, SpeechRemix, SwapChannels
 from sepkit.errors import SepkitError
-from sepkit.training_recipe import Recipe
+from sepkit.training.recipe import Recipe
 
 STEMS = ("vocals", "drums", "bass", "other")
 PLAIN = dict(gains=None, swap=0.0)

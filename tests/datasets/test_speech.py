@@ -57,7 +57,7 @@ def test_the_bands_layout_is_split_by_speaker(tmp_path):
 
 
 def test_the_band_is_the_default_source(tmp_path, monkeypatch):
-    from sepkit.datasets import band as package
+    from sepkit import band as package
 
     folder = band(tmp_path)
     asked = []

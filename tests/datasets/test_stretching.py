@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import signal
 
-from sepkit.datasets import stretching
-from sepkit.datasets.stretching import pitch_shift, resample_speed, time_shift, time_stretch
+from sepkit.datasets.augmentation import stretching
+from sepkit.datasets.augmentation.stretching import pitch_shift, resample_speed, time_shift, time_stretch
 from sepkit.errors import SepkitError
 
 RATE = 44100

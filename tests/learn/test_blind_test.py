@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sepkit.errors import SepkitError
-from sepkit.learn.blind_test import BlindTest
+from sepkit.learn.ch08.blind_test import BlindTest
 from sepkit.learn.loudness import loudness
 
 RATE = 8000
@@ -46,7 +46,7 @@ def test_the_players_give_nothing_away(tmp_path):
 
 def test_all_sound_equally_loud(tmp_path, monkeypatch):
     heard = {}
-    monkeypatch.setattr("sepkit.learn.blind_test.players", lambda sounds, *_, **__: heard.update(sounds))
+    monkeypatch.setattr("sepkit.learn.ch08.blind_test.players", lambda sounds, *_, **__: heard.update(sounds))
     test(tmp_path).play(1)
     levels = [loudness(x, RATE) for x in heard.values()]
     assert max(levels) - min(levels) < 0.1

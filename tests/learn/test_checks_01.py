@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sepkit.learn.checks_01 import check
+from sepkit.learn.ch01.exercises import check
 from sepkit.stft import STFT
 
 

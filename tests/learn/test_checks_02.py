@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sepkit import masks
-from sepkit.learn.checks_02 import ESTIMATED, IDEAL, check
+from sepkit.learn.ch02.exercises import ESTIMATED, IDEAL, check
 from sepkit.metrics import sdr
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sepkit.learn.checks_03 import MIXING, check
+from sepkit.learn.ch03.exercises import MIXING, check
 
 
 def kurtosis(y):

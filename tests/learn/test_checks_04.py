@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sepkit.learn.checks_04 import check, hint
+from sepkit.learn.ch04.exercises import check, hint
 from sepkit.models import build
 
 

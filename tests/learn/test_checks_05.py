@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sepkit.learn.checks_05 import check, hint
+from sepkit.learn.ch05.exercises import check, hint
 from sepkit.models import build
 from sepkit.models.pqmf import PQMF
 from sepkit.stft import STFT

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sepkit.learn.checks_06 import SPLIT, check, hint
+from sepkit.learn.ch06.exercises import SPLIT, check, hint
 from sepkit.models import build
 from sepkit.models.bands import SPLITS, band_edges
 from sepkit.models.bsrnn_layers import BandSplit

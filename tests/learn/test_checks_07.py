@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sepkit.datasets.remix import Draws, SpeechRemix
-from sepkit.learn.checks_07 import CASES, check, hint
+from sepkit.learn.ch07.exercises import CASES, check, hint
 from sepkit.metrics import statistics, usdr
 
 

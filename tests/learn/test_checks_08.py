@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sepkit.learn.checks_08 import DIFFERENCES, FRAMES, check
+from sepkit.learn.ch08.exercises import DIFFERENCES, FRAMES, check
 from sepkit.metrics import si_sdr, statistics
 
 NAMES = {"level": "ISR", "swap": "ISR", "delay of 5 ms": "ISR", "delay of 50 ms": "SAR", "leaking drums": "SIR", "musical noise": "SAR"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sepkit.learn.checks_09 import check, hint
+from sepkit.learn.ch09.exercises import check, hint
 from sepkit.models import build
 from sepkit.models.waveform import in_segments
 from sepkit.stft import STFT, make_window

@@ -6,7 +6,7 @@ from statistics import mean, median
 import pytest
 import torch
 
-from sepkit.learn.checks_11 import check, hint
+from sepkit.learn.ch11.exercises import check, hint
 from sepkit.metrics import sdr
 from sepkit.metrics.statistics import Comparison, sign_flip, verdict
 

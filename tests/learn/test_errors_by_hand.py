@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sepkit.errors import SepkitError
-from sepkit.learn.errors_by_hand import KINDS, distort, error_energies, flicker, late, spoil
+from sepkit.learn.ch08.errors import KINDS, distort, error_energies, flicker, late, spoil
 from sepkit.metrics import bss_eval, sdr, si_sdr
 
 RATE = 8000

@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from sepkit.learn import plots, plots_bsrnn
+from sepkit.learn import plots
+from sepkit.learn.ch06 import figures
 from sepkit.models.bands import SPLITS, band_edges
 
 
 def test_windows_divided_by_their_number_have_no_ripple():
-    assert np.abs(plots_bsrnn.overlap_gain(3000, 500, 40_000)).max() < 1e-12
+    assert np.abs(figures.overlap_gain(3000, 500, 40_000)).max() < 1e-12
 
 
 @pytest.mark.parametrize("size, hop", [(3000, 500), (134144, 23894), (1000, 300)])
 def test_one_divisor_ripples_unless_the_hop_divides_the_window(size, hop):
-    gain = plots_bsrnn.overlap_gain(size, hop, 20 * size, divisor=size / hop)
+    gain = figures.overlap_gain(size, hop, 20 * size, divisor=size / hop)
     inside = gain[size // 100 + 1 : -size // 100 - 1]
     few, many = size // hop, -(-size // hop)
     assert inside.min() == pytest.approx(20 * np.log10(few * hop / size), abs=1e-9)
@@ -24,7 +25,7 @@ def test_one_divisor_ripples_unless_the_hop_divides_the_window(size, hop):
 
 def test_bar_codes_have_a_bar_for_every_band_and_no_gap():
     _, ax = plots.figure()
-    plots_bsrnn.bar_codes(["V1", "V7"], ax)
+    figures.bar_codes(["V1", "V7"], ax)
     for row, name in enumerate(("V1", "V7")):
         bars = [bar for bar in ax.patches if round(bar.get_y() + bar.get_height() / 2) == row]
         assert len(bars) == len(band_edges(name)) - 1
@@ -34,19 +35,19 @@ def test_bar_codes_have_a_bar_for_every_band_and_no_gap():
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_second_band_is_shaded(split):
     _, ax = plots.figure()
-    plots_bsrnn.spectra_with_bands({"vocals": np.ones(1025)}, split, ax)
+    figures.spectra_with_bands({"vocals": np.ones(1025)}, split, ax)
     assert len(ax.patches) == len(band_edges(split)) // 2
 
 
 def test_reach_is_relative_to_the_largest_change():
     _, ax = plots.figure()
-    image = plots_bsrnn.reach(torch.tensor([[10.0, 0.1], [0.0, 1e-4]]), ax).get_array()
+    image = figures.reach(torch.tensor([[10.0, 0.1], [0.0, 1e-4]]), ax).get_array()
     np.testing.assert_allclose(image, [[0, -2], [-9, -5]], atol=1e-5)
 
 
 def test_mask_plane_puts_energy_where_the_mask_is():
     _, ax = plots.figure()
-    shares = 10 ** np.asarray(plots_bsrnn.mask_plane(np.array([1.0, 1.0j]), np.array([3.0, 1.0]), ax).get_array())  # rows: imaginary part
+    shares = 10 ** np.asarray(figures.mask_plane(np.array([1.0, 1.0j]), np.array([3.0, 1.0]), ax).get_array())  # rows: imaginary part
     place = {value: np.unravel_index(np.abs(shares - value).argmin(), shares.shape) for value in (75, 25)}
     middle = np.linspace(-1.6, 1.6, 97)[:-1] + 1.6 / 96
     assert shares[place[75]] == pytest.approx(75) and shares[place[25]] == pytest.approx(25)

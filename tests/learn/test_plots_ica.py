@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from sepkit.learn import plots, plots_ica
+from sepkit.learn import plots
+from sepkit.learn.ch03 import figures
 
 
 def laplace(*shape, seed=0):
@@ -19,7 +20,7 @@ def kurtosis(y):
 
 def test_the_dashed_lines_stand_where_a_speaker_is_silent():
     A = torch.tensor([[1.0, 0.6], [0.5, 0.9]], dtype=torch.float64)
-    fig = plots_ica.curve_of_angles(A @ laplace(2, 20000), A, kurtosis)
+    fig = figures.curve_of_angles(A @ laplace(2, 20000), A, kurtosis)
     top, bottom = fig.axes
     silent = np.degrees(np.arctan2([1.0, 0.6], [-0.5, -0.9]))
     marked = sorted(line.get_xdata()[0] for line in top.lines if line.get_linestyle() == "--")
@@ -32,12 +33,12 @@ def test_the_dashed_lines_stand_where_a_speaker_is_silent():
 
 def test_a_turned_output_is_the_weighted_sum_and_its_title_says_its_kurtosis():
     x = laplace(2, 5000)
-    fig = plots_ica.turned(x, 90, kurtosis)
+    fig = figures.turned(x, 90, kurtosis)
     assert fig.axes[1].get_title(loc="left") == f"angle 90°: kurtosis {float(kurtosis(x[1])):.2f}"
 
 
 def test_densities_are_of_unit_variance_and_integrate_to_one():
-    ax = plots_ica.density({"loud": 50 * laplace(20000)}, plots.figure()[1])
+    ax = figures.density({"loud": 50 * laplace(20000)}, plots.figure()[1])
     values, height = ax.lines[0].get_data()
     assert np.sum(height) * (values[1] - values[0]) == pytest.approx(1, abs=0.01)
     assert height[len(height) // 2] > 0.5  # a Laplacian of variance 1 has 0.71 at its tip
@@ -46,14 +47,14 @@ def test_densities_are_of_unit_variance_and_integrate_to_one():
 def test_a_stem_in_one_channel_lies_at_its_side_and_equal_channels_in_the_centre():
     one = torch.randn(40, 30, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
     stems = {"vocals": torch.stack([one, one]), "drums": torch.stack([one, 0 * one])}
-    ax = plots_ica.directions(stems, plots.figure()[1])
+    ax = figures.directions(stems, plots.figure()[1])
     (angle, centre), (_, side) = (line.get_data() for line in ax.lines)
     assert angle[centre.argmax()] == pytest.approx(45, abs=2) and angle[side.argmax()] == pytest.approx(0, abs=2)
     assert centre.max() == pytest.approx(100) and side.max() == pytest.approx(100)
 
 
 def test_bins_are_coloured_by_the_speaker_who_leads():
-    ax = plots_ica.leading_speaker([5.0, -7.0, 60.0], [0.1, 0.2, 0.3], "bins", plots.figure()[1])
+    ax = figures.leading_speaker([5.0, -7.0, 60.0], [0.1, 0.2, 0.3], "bins", plots.figure()[1])
     first, second = ax.lines[:2]
     assert first.get_ydata().tolist() == [5, 30] and second.get_ydata().tolist() == [-7]
 
@@ -62,7 +63,7 @@ def test_methods_show_mean_interval_and_every_song():
     values = {"ica": [1.0, 2.0, 6.0], "irm1": [7.0, 8.0, 9.0]}
     rows = [(name, "vocals", f"song {k}", v) for name, three in values.items() for k, v in enumerate(three)]
     frame = pd.DataFrame(rows, columns=["separator", "target", "track", "value"])
-    ax = plots_ica.methods(frame, list(values), ["vocals"], "uSDR (dB)").axes[0]
+    ax = figures.methods(frame, list(values), ["vocals"], "uSDR (dB)").axes[0]
     songs, interval, mean = ax.lines[:3]
     assert songs.get_xdata().tolist() == values["ica"] and mean.get_xdata()[0] == pytest.approx(3)
     assert 1 <= interval.get_xdata()[0] < 3 < interval.get_xdata()[1] <= 6
@@ -70,6 +71,6 @@ def test_methods_show_mean_interval_and_every_song():
 
 
 def test_one_song_has_no_interval_and_nan_is_left_out():
-    middle, low, high = plots_ica.interval([4.0, float("nan")])
+    middle, low, high = figures.interval([4.0, float("nan")])
     assert middle == 4 and np.isnan(low) and np.isnan(high)
-    assert plots_ica.interval([1.0, 2.0, 30.0], statistic="median")[0] == 2
+    assert figures.interval([1.0, 2.0, 30.0], statistic="median")[0] == 2

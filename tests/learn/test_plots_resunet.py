@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from sepkit.learn import plots, plots_resunet
+from sepkit.learn import plots
+from sepkit.learn.ch05 import figures
 from sepkit.models.pqmf import PQMF
 from sepkit.stft import STFT
 
 
 @pytest.mark.parametrize("level, angle", [(-6, 150), (0, 90), (5, 30), (10, 180)])
 def test_the_phasor_figure_shows_the_errors_of_its_bin(level, angle):
-    left, right = plots_resunet.phasor(level, angle).axes
+    left, right = figures.phasor(level, angle).axes
     mixture = 1 + 10 ** (level / 20) * np.exp(1j * np.radians(angle))
     theta = abs(np.angle(1 / mixture))
     said = [float(text.get_text().split()[0]) for text in right.texts]
@@ -29,7 +30,7 @@ def test_phase_and_addition_are_drawn_only_where_something_is_heard():
     addition, loudness = torch.arange(20.0).reshape(4, 5), torch.full((4, 5), 1e-6)
     loudness[1, 2:4] = 1.0
     axes = plots.figure(1, 3)[1]
-    plots_resunet.three_maps(mask, phase, addition, loudness, 2.0, 5000, axes)
+    figures.three_maps(mask, phase, addition, loudness, 2.0, 5000, axes)
     shown = [np.ma.filled(ax.images[0].get_array(), np.nan) for ax in axes]
     assert np.allclose(shown[0], mask)
     assert np.isfinite(shown[1]).sum() == 2 and np.allclose(shown[1][1, 2:4], 90)
@@ -41,14 +42,14 @@ def test_joined_bands_put_tones_at_their_frequencies():
     bank, stft = PQMF(4), STFT(512, 128)
     for frequency in (1000.0, 7000.0, 13000.0, 20000.0):
         tone = torch.sin(2 * torch.pi * frequency * torch.arange(22050) / 44100)
-        picture = plots_resunet.joined(stft(bank.analysis(tone)[:, None])[:, 0, :-1].abs())  # without the top bin, as the maps are
+        picture = figures.joined(stft(bank.analysis(tone)[:, None])[:, 0, :-1].abs())  # without the top bin, as the maps are
         row = int(picture[:, 20:60].sum(1).argmax())
         assert (row + 0.5) * 22050 / len(picture) == pytest.approx(frequency, abs=25)
 
 
 def test_the_u_goes_down_and_comes_up_again():
     stages = [("input", 2, 64, 64), ("encoder 1", 4, 64, 64), ("encoder 2", 8, 32, 32), ("bottleneck", 8, 16, 16), ("decoder 1", 8, 32, 32), ("decoder 2", 4, 64, 64)]
-    ax = plots_resunet.u_shape(stages, plots.figure()[1])
+    ax = figures.u_shape(stages, plots.figure()[1])
     centre = [box.get_y() + box.get_height() / 2 for box in ax.patches]
     width, height = ([getattr(box, f"get_{side}")() for box in ax.patches] for side in ("width", "height"))
     assert centre == pytest.approx([0, -1, -2, -3, -2, -1])

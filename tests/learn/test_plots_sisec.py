@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sepkit.learn.plots_sisec import sisec_figure
+from sepkit.learn.ch11.figures import sisec_figure
 from sepkit.reproduce import sisec
 
 FACTS = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "facts", "sisec18_track_medians.csv")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from sepkit.learn import plots, plots_waveform
+from sepkit.learn import plots
+from sepkit.learn.ch09 import figures
 from sepkit.models.waveform import in_segments
 
 
@@ -15,15 +16,15 @@ def sines(frequencies, sample_rate, length):
 
 def test_filters_are_sorted_by_their_frequency_whatever_their_level():
     filters = sines((3000, 500, 1500, 2500), 8000, 40) * torch.tensor([[1.0], [0.01], [5.0], [1.0]])
-    assert plots_waveform.by_frequency(filters).tolist() == [1, 2, 3, 0]
+    assert figures.by_frequency(filters).tolist() == [1, 2, 3, 0]
     ax = plots.figure()[1]
-    image = plots_waveform.filter_bank(filters, 8000, ax)
+    image = figures.filter_bank(filters, 8000, ax)
     peaks = np.asarray(image.get_array()).argmax(0) / 256 * 4000
     assert peaks == pytest.approx([500, 1500, 2500, 3000], abs=60)
 
 
 def test_a_line_has_its_amplitude_and_place():
-    frequency, magnitude = plots_waveform.line_spectrum(0.3 * sines((1000,), 8000, 8000), 8000)
+    frequency, magnitude = figures.line_spectrum(0.3 * sines((1000,), 8000, 8000), 8000)
     assert frequency[magnitude.argmax()] == 1000
     assert magnitude.max() == pytest.approx(0.3, rel=1e-3)
 
@@ -31,7 +32,7 @@ def test_a_line_has_its_amplitude_and_place():
 def test_spectra_share_one_reference_and_the_floor():
     ax = plots.figure()[1]
     loud = sines((1000,), 8000, 8000)
-    plots_waveform.line_spectra({"loud": loud, "quiet": 0.1 * loud}, 8000, ax, floor=-60)
+    figures.line_spectra({"loud": loud, "quiet": 0.1 * loud}, 8000, ax, floor=-60)
     tops = [line.get_ydata().max() for line in ax.get_lines()]
     assert tops == pytest.approx([0, -20], abs=1e-3)
     assert min(line.get_ydata().min() for line in ax.get_lines()) == -60
@@ -40,7 +41,7 @@ def test_spectra_share_one_reference_and_the_floor():
 def test_triangles_are_those_of_in_segments():
     ax = plots.figure()[1]
     starts, size, samples = (0, 75, 150, 200), 100, 300
-    plots_waveform.triangles(starts, size, samples, ax)
+    figures.triangles(starts, size, samples, ax)
     pieces = iter(range(len(starts)))
 
     def only_the_second(x):
@@ -57,6 +58,6 @@ def test_triangles_are_those_of_in_segments():
 
 def test_waves_are_drawn_one_below_the_other_at_their_own_peak():
     ax = plots.figure()[1]
-    plots_waveform.waves(torch.tensor([[0.0, 2.0, -1.0], [0.1, 0.0, 0.0]]), 1000, ax)
+    figures.waves(torch.tensor([[0.0, 2.0, -1.0], [0.1, 0.0, 0.0]]), 1000, ax)
     first, second = (line.get_ydata() for line in ax.get_lines())
     assert first == pytest.approx([0, 0.42, -0.21]) and second == pytest.approx([-0.58, -1, -1])

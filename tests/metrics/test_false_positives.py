@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from sepkit.errors import SepkitError
-from sepkit.metrics.false_positives import SISEC_2018, Spread, false_positives, songs_like, spread
+from sepkit.learn.ch08.false_positives import SISEC_2018, Spread, false_positives, songs_like, spread
 
 SISEC = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "facts", "sisec18_track_medians.csv")
 TRAINED = ["TAU1", "TAK1", "TAK2", "TAK3", "UHL1", "UHL2", "UHL3"]

@@ -12,7 +12,7 @@ from sepkit.metrics.sdr import sdr
 from sepkit.models import MODELS, build
 from sepkit.models.precision import runner
 from sepkit.separation import ModelSeparator, get
-from sepkit.training_processes import fabric
+from sepkit.training.distributed import fabric
 
 SMALL = dict(hidden=64, layers=2, n_fft=512, hop=128, sample_rate=8000, bandwidth=3000)
 

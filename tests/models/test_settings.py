@@ -9,7 +9,7 @@ import torch
 from sepkit.errors import SepkitError
 from sepkit.models import MODELS, build
 from sepkit.models.registry import LARGEST, model_class, outline
-from sepkit.recipes import _STUDENT
+from sepkit.training.presets import _STUDENT
 
 ODD = (0, -1, 1, 2, 3, 1.5, 2.0, math.nan, math.inf, -math.inf, 1e9, 10**9, 10**40, 1e308, "x", "",
        "a" * 999, True, None, [], [0],

@@ -16,7 +16,8 @@ import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
-from sepkit import audio, files, hash_memory
+from sepkit import audio, files
+from sepkit.files import hash_memory
 from sepkit.errors import SepkitError
 from sepkit.reproduce import batch, fingerprint
 

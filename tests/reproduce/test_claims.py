@@ -12,7 +12,7 @@ from sepkit.errors import SepkitError
 from sepkit.files import provenance
 from sepkit.metrics.scores import Score, card_for
 from sepkit.reproduce.claims import COLUMNS, Claim, evaluate, load_claims
-from sepkit.reproduce.reported import DOCUMENTS
+from sepkit.reproduce.published import DOCUMENTS
 
 SEEDS = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "seeds")
 FOUR = ("vocals", "drums", "bass", "other")

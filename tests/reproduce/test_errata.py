@@ -11,7 +11,7 @@ from sepkit.errors import SepkitError
 from sepkit.metrics.published_tests import FIVE_TIMES, one_sample_z, two_sample_t
 from sepkit.reproduce import sisec
 from sepkit.reproduce.errata import CHUNKS, COLUMNS, check_thesis, load_errata
-from sepkit.reproduce.reported import load_documents, load_reported
+from sepkit.reproduce.published import load_documents, load_reported
 
 SOURCES = Path(os.environ.get("SEPKIT_SOURCES", "/unset"))
 METRICS = ("cSDR", "uSDR", "siSDR")

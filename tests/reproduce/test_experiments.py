@@ -11,12 +11,13 @@ import torch
 from sepkit import audio, models
 from sepkit.datasets import open_tracks
 from sepkit.errors import SepkitError
-from sepkit.reproduce import claims, experiment_cost, experiment_list, experiments, ledger
-from sepkit.reproduce.experiment_list import EXPERIMENTS
+from sepkit.reproduce import claims, experiments, ledger
+from sepkit.reproduce.experiments import catalogue, cost
+from sepkit.reproduce.experiments.catalogue import EXPERIMENTS
 from sepkit.reproduce.experiments import Arm, Plan
 from sepkit.training import Recipe
-from sepkit.training_run import Notice
-from sepkit.training_state import read_state, write_state
+from sepkit.training.checkpoint import Notice
+from sepkit.training.state import read_state, write_state
 
 RATE = 8000
 TINY = dict(hidden=4, layers=1, n_fft=256, hop=128, sample_rate=RATE, channels=1, bandwidth=4000)
@@ -199,9 +200,9 @@ def test_derived_scores_are_computed_seed_by_seed(songs, tmp_path):
 def test_the_gain_of_remixing_and_the_spread_are_what_they_say():
     table = {f"{n} songs, remixing {word}": {("a", "usdr"): value} for n, word, value in (
         (4, "on", 5.0), (4, "off", 2.0), (24, "on", 6.0), (24, "off", 5.5))}  # fmt: skip
-    function = experiment_list.plan("songs").derived["gain by remixing, 4 songs against 24"]
+    function = catalogue.plan("songs").derived["gain by remixing, 4 songs against 24"]
     assert function(table) == {("a", "usdr"): 2.5}
-    spread = experiment_list.plan("speech").derived["spread over songs, speech probability 0"]
+    spread = catalogue.plan("speech").derived["spread over songs, speech probability 0"]
     found = spread({"speech probability 0": {("a", "usdr"): 1.0, ("b", "usdr"): 5.0, ("a", "csdr"): 7.0}})
     assert found == {("a", "usdr"): 2.0, ("b", "usdr"): 2.0, ("a", "csdr"): 0.0}
 
@@ -209,9 +210,9 @@ def test_the_gain_of_remixing_and_the_spread_are_what_they_say():
 @pytest.mark.parametrize("name", EXPERIMENTS)
 @pytest.mark.parametrize("profile", ["smoke", "student", "paper"])
 def test_every_plan_is_sound(name, profile):
-    plan = experiment_list.plan(name, profile)
+    plan = catalogue.plan(name, profile)
     if name == "cost":
-        assert plan is None and profile in experiment_cost.SIZES
+        assert plan is None and profile in cost.SIZES
         return
     if name != "overfit":  # its arms are one network on several songs
         assert len({arm.name for arm in plan.arms}) == len(plan.arms)
@@ -225,8 +226,8 @@ def test_every_plan_is_sound(name, profile):
 def test_claims_name_arms_that_exist():
     known = {claim.id: claim for claim in claims.load_claims()}
     for name, experiment in EXPERIMENTS.items():
-        plan = experiment_list.plan(name)
-        separators = {*(arm.name for arm in plan.arms), *plan.derived} if plan else set(experiment_cost.VARIANTS)
+        plan = catalogue.plan(name)
+        separators = {*(arm.name for arm in plan.arms), *plan.derived} if plan else set(cost.VARIANTS)
         measures = plan.metrics if plan else ("step_time",)
         for identifier in experiment.claims:
             claim = known[identifier]
@@ -266,15 +267,15 @@ def test_what_an_arm_lacks_is_named(songs, tmp_path, arm, message):
 
 def test_unknown_experiments_and_profiles_are_refused():
     with pytest.raises(SepkitError, match="unknown experiment 'sweep': choose from overfit, variants"):
-        experiment_list.plan("sweep")
+        catalogue.plan("sweep")
     with pytest.raises(SepkitError, match="unknown profile 'big'"):
-        experiment_list.plan("songs", "big")
+        catalogue.plan("songs", "big")
 
 
 def test_costs_are_relative_to_the_first_variant_and_reach_the_claims_but_no_table(tmp_path):
     told = []
-    scores = experiment_cost.run(tmp_path, "smoke", "cpu", notice=told.append)
-    assert len(told) == 2 and {s.separator for s in scores} == set(experiment_cost.VARIANTS)
+    scores = cost.run(tmp_path, "smoke", "cpu", notice=told.append)
+    assert len(told) == 2 and {s.separator for s in scores} == set(cost.VARIANTS)
     first = sorted(s.value for s in scores if s.separator == "loss mse")
     assert first[1] == 1.0 and 0 < first[0] <= 1  # of two turns, the slower one is the unit
     found = ledger.load_experiments(tmp_path)

@@ -16,7 +16,7 @@ from sepkit.reproduce import ledger, readme, stored
 from sepkit.reproduce.batch import Chapter
 from sepkit.reproduce.claims import load_claims
 from sepkit.reproduce.report import write_report
-from sepkit.reproduce.reported import load_documents
+from sepkit.reproduce.published import load_documents
 
 from .test_ledger import scores
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sepkit.errors import SepkitError
-from sepkit.reproduce.reported import DOCUMENTS, PRINTED, load_documents, load_reported
+from sepkit.reproduce.published import DOCUMENTS, PRINTED, load_documents, load_reported
 
 SEEDS = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "seeds")
 needs_text = pytest.mark.skipif(not SEEDS.is_dir(), reason="SEPKIT_SOURCES has no texts of the documents")

@@ -13,7 +13,8 @@ import pytest
 
 from sepkit.errors import SepkitError
 from sepkit.metrics.scores import Score, card_for
-from sepkit.reproduce import ledger, sisec, sisec_statements
+from sepkit.learn.ch11 import sisec_statements
+from sepkit.reproduce import ledger, sisec
 
 FACTS = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "facts", "sisec18_track_medians.csv")
 needs_songs = pytest.mark.skipif(not FACTS.is_file(), reason="SEPKIT_SOURCES has no scores of SiSEC 2018 by song")

@@ -1,0 +1,279 @@
+"""Rendering a whole data set: settings, presets, the manifest."""
+
+import inspect
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import SepkitError, unknown
+from ..files import data_root, free_bytes, read_json, read_object, write_json
+from ..names import plain_path
+from ..validation import SEED, Number, checked, place
+from .genres import GENRES
+from .knobs import Knobs
+
+PRESETS = {
+    "smoke": {"train": 4, "test": 2, "seconds": 8.0, "speech": {"speakers_train": 4, "speakers_test": 2, "utterances": 3}},
+    "student": {"train": 24, "test": 8, "seconds": 20.0},
+    "paper": {"train": 400, "test": 50, "seconds": 30.0},
+    "experiments": {"train": 28, "test": 24, "seconds": 20.0, "speech": {"speakers_train": 24, "speakers_test": 4, "utterances": 6}},
+    "checkpoints": {"train": 300, "test": 12, "seconds": 20.0, "speech": False},
+}
+VERSION = 1  # of the songs that a seed gives; goes up whenever they change
+MANIFEST = "band.json"
+_SONGS, _SECONDS = Number(0, 10**7), Number(2, 600, whole=False)
+_BYTES_A_SECOND = 5 * 44100 * 2 * 2
+
+
+def ensure(preset="student", root=None, workers=None, progress=True):
+    """The folder of a preset, rendered now if it is missing or unfinished.
+
+    Parameters
+    ----------
+    preset : str
+        A name of `PRESETS`.
+    root : str or Path, optional
+        Data root; the songs land in ``<root>/band/<preset>``.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    SepkitError
+        For an unknown preset, and as `render`.
+    """
+    if preset not in PRESETS:
+        raise unknown("band preset", preset, PRESETS)
+    folder = data_root(root) / "band" / preset
+    if _is_whole(folder, PRESETS[preset]):
+        return folder
+    return render(folder, workers=workers, progress=progress, **PRESETS[preset])
+
+
+def render(root, train=24, test=8, seconds=20.0, seed=0, genres=None, workers=None, voice="auto", instruments="auto",
+           speech=None, progress=True, **knobs):
+    """Render songs (and speech) in MUSDB18-HQ layout.
+
+    ``root/<train|test>/<song>/{mixture,drums,bass,other,vocals}.wav``: 44.1 kHz,
+    stereo, int16, the mixture the exact sum of the stems. Speech lies in
+    ``root/speech/<train|test>/<speaker>/<number>.wav``, and ``root/band.json``
+    says how everything was made. Songs that exist already are kept, so an
+    interrupted call goes on where it stopped, and a larger `train` or `test`
+    only adds songs.
+
+    Parameters
+    ----------
+    root : str or Path
+    train, test : int
+        Songs of each split.
+    seconds : float
+        Length of every song, 2 ... 600.
+    seed : int
+        Same seed, same songs (to 1 LSB), whatever the number of workers.
+    genres : list of str, optional
+        Genres in turn; all of them by default.
+    workers : int, optional
+        Processes; the number of cores by default.
+    voice : {"auto", "espeak", "dsp"}
+    instruments : {"auto", "sampled", "dsp"}
+        "auto" takes the better one that is installed, says so once and notes it in the manifest.
+    speech : dict or False, optional
+        Arguments of `speech.render_speech`; False renders none.
+    progress : bool
+        A progress bar, on a terminal only.
+    **knobs
+        See `KNOBS`; one that is not given is drawn for each song.
+
+    Returns
+    -------
+    Path
+        `root`
+
+    Raises
+    ------
+    SepkitError
+        For unknown names, values outside their range, too little disk space,
+        or a root that was rendered with other settings.
+    """
+    root = place("root", root)
+    settings = _settings(train, test, seconds, seed, genres, voice, instruments, speech, knobs)
+    _same_settings(root, settings)
+    there = sum(1 for split in ("train", "test") for _ in (root / split).glob("[!.]*"))
+    _check_space(root, train + test - there, settings)  # soon: so many songs take long to plan
+    plans = _plans(settings, train, test)
+    from .rendering import only_one
+
+    with only_one(root):
+        _same_settings(root, settings)
+        _render_missing(root, settings, plans, workers, progress)
+        if settings["speech"] is not None:
+            _speech(root, settings, workers)
+        _write_manifest(root, settings, plans, complete=True)
+    return root
+
+
+def _render_missing(root, settings, plans, workers, progress):
+    from .rendering import is_complete, render_all, sweep
+
+    sweep(root)
+    jobs = [(folder, plan) for folder, plan in ((root / p.split / p.name, p) for p in plans) if not is_complete(folder)]
+    if not jobs:
+        return
+    need = _check_space(root, len(jobs), settings)
+    if progress:
+        _say(f"band: {len(jobs)} songs, {need / 1e9:.2f} GB, voice {settings['voice']}, instruments {settings['instruments']} -> {root}")
+    _write_manifest(root, settings, plans, complete=False)
+    with _bar(len(jobs), progress) as advance:
+        render_all(jobs, workers or os.cpu_count() or 1, advance)
+
+
+def _check_space(root, songs, settings):
+    """The bytes that so many songs need, if they are free."""
+    need, free = songs * settings["seconds"] * _BYTES_A_SECOND, free_bytes(root)
+    if need > free:
+        told = f"{songs} songs need {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+        raise SepkitError(f"{root}: {told}; choose another folder or fewer songs")
+    return need
+
+
+def _is_whole(folder, preset):
+    """Whether a folder holds a complete preset of this version, in either engine."""
+    from .rendering import is_complete
+
+    if not (folder / MANIFEST).is_file():
+        return False
+    manifest = _read_manifest(folder)
+    songs = manifest["songs"]
+    return (
+        bool(manifest.get("complete"))
+        and manifest["settings"].get("version") == VERSION
+        and len(songs) >= preset["train"] + preset["test"]
+        and all(is_complete(folder / name) for name in songs)
+    )
+
+
+def _settings(train, test, seconds, seed, genres, voice, instruments, speech, knobs):
+    """Check every argument; the settings as they stand in the manifest."""
+    from .instruments import choose
+
+    for name, value, kind in (("train", train, _SONGS), ("test", test, _SONGS), ("seed", seed, SEED), ("seconds", seconds, _SECONDS)):
+        checked(name, value, kind)
+    if train + test == 0:
+        raise SepkitError("train=0 and test=0: nothing to render; ask for at least one song")
+    knobs = Knobs.of(**knobs)
+    if genres and knobs.genre:
+        raise SepkitError("genres and genre are both given: give one of them")
+    genres = [genres] if isinstance(genres, str) else list(genres or ([knobs.genre] if knobs.genre else GENRES))
+    for genre in genres:
+        if genre not in GENRES:
+            raise unknown("genre", genre, GENRES)
+    return {
+        "version": VERSION,
+        "seconds": float(seconds),
+        "seed": seed,
+        "genres": genres,
+        "voice": _voice_engine(voice),
+        "instruments": _chosen("instruments", instruments, choose(instruments), "dsp") if instruments == "auto" else choose(instruments),
+        "knobs": {name: value for name, value in knobs.given().items() if name != "genre"},
+        "speech": _speech_settings(speech),
+    }
+
+
+def _voice_engine(voice):
+    from .voice import available_engine
+
+    if voice not in ("auto", "espeak", "dsp"):
+        raise unknown("voice", voice, ("auto", "espeak", "dsp"))
+    found = available_engine()
+    if voice == "espeak" and found != "espeak":
+        raise SepkitError("voice='espeak' needs espeakng-loader and pyworld: pip install 'sepkit[band]', or pass voice='dsp'")
+    return _chosen("voice", voice, found, "dsp")
+
+
+def _chosen(what, asked, found, plain):
+    # Plain DSP in place of what "auto" hoped for is always said, whether or not there is a progress bar.
+    if asked == "auto" and found == plain:
+        _say(f"band: plain DSP {what}; for the better one: pip install 'sepkit[band]'")
+    return found if asked == "auto" else asked
+
+
+def _same_settings(root, settings):
+    """Refuse a root that holds other songs."""
+    if not (root / MANIFEST).is_file():
+        if any(any((root / split).glob("[!.]*")) for split in ("train", "test")):
+            raise SepkitError(f"{root}: holds songs but no {MANIFEST}; choose an empty folder")
+        return
+    before = _read_manifest(root)["settings"]
+    changed = [f"{k} {before.get(k)!r}, now {v!r}" for k, v in settings.items() if k != "speech" and before.get(k) != v]
+    if changed:
+        raise SepkitError(f"{root}: was rendered with {'; '.join(changed)}; choose another folder or delete this one")
+
+
+def _plans(settings, train, test):
+    from .song import Plan
+
+    knobs = Knobs.of(**settings["knobs"])
+    return [
+        Plan(split, index, settings["genres"][index % len(settings["genres"])], settings["seconds"], settings["seed"],
+             settings["voice"], settings["instruments"], knobs)
+        for split, count in (("train", train), ("test", test))
+        for index in range(count)
+    ]
+
+
+def _speech(root, settings, workers):
+    from .speech import render_speech
+
+    render_speech(root, **{"seed": settings["seed"], "engine": settings["voice"], "workers": workers, **settings["speech"]})
+
+
+def _speech_settings(speech):
+    # Checked before the songs are rendered, not after.
+    from .speech import render_speech
+
+    if speech is False:
+        return None
+    known = set(inspect.signature(render_speech).parameters) - {"root"}
+    for name in speech or {}:
+        if name not in known:
+            raise unknown("speech setting", name, sorted(known))
+    return dict(speech or {})
+
+
+def _read_manifest(root):
+    manifest = read_object(root / MANIFEST, settings=dict, songs=dict)
+    for name in manifest["songs"]:
+        plain_path(name, "song", root / MANIFEST)
+    return manifest
+
+
+def _write_manifest(root, settings, plans, complete):
+    from .. import __version__
+
+    before = _read_manifest(root)["songs"] if (root / MANIFEST).is_file() else {}
+    songs = {name: facts for name, facts in before.items() if (root / name).is_dir()}
+    for plan in plans if complete else []:
+        songs[f"{plan.split}/{plan.name}"] = read_json(root / plan.split / plan.name / "song.json")
+    write_json(root / MANIFEST, {"sepkit": __version__, "complete": complete, "settings": settings, "songs": songs})
+
+
+def _say(text):
+    print(text, file=sys.stderr)
+
+
+@contextmanager
+def _bar(total, progress):
+    """Yields a function to call after each song; a bar on a terminal, silence elsewhere."""
+    if not (progress and sys.stderr.isatty()):
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("rendering songs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("songs", total=total)
+        yield lambda: bar.advance(task)

@@ -1,0 +1,192 @@
+"""Figures of chapter 03: clouds of samples, an angle to turn, whitening, permutations, methods in one table."""
+
+import math
+
+import numpy as np
+import torch
+
+from ...metrics.statistics import bootstrap_interval
+from .. import plots
+
+_POINTS = 1500
+
+
+def cloud(x, ax, arrows=(), title="", labels=("channel 1", "channel 2"), span=None, tint="#4d4d4d"):
+    """Two channels against each other, a dot a sample: where sources lie shows as lines.
+
+    Parameters
+    ----------
+    x : Tensor (2, samples)
+    arrows : sequence of ((2,) vector, colour)
+        Drawn from the origin.
+    span : float, optional
+        Half the width of both axes.
+    """
+    x = torch.as_tensor(x)
+    span = span or float(x.abs().flatten().sort().values[int(0.998 * x.numel())])
+    loud = x.square().sum(0) > 3e-4 * span**2  # pauses would be a blob
+    shown = x[:, loud]
+    shown = shown[:, :: max(1, shown.shape[1] // _POINTS)]
+    ax.plot(*shown.numpy(), ".", color=tint, markersize=1.6, alpha=0.5)
+    for vector, colour in arrows:
+        v = np.asarray(vector, float) / np.hypot(*np.asarray(vector, float)) * 0.85 * span
+        ax.annotate("", v, -v, arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.8})
+    ax.set(xlim=(-span, span), ylim=(-span, span), xlabel=labels[0], ylabel=labels[1], title=title, aspect="equal")
+    return ax
+
+
+def density(signals, ax, title=""):
+    """How often each value occurs, on a logarithmic axis, beside the Gaussian of the same variance.
+
+    Parameters
+    ----------
+    signals : dict of str to Tensor (samples,)
+        Each is scaled to variance 1.
+    """
+    edges = np.linspace(-6, 6, 61)
+    middle = (edges[1:] + edges[:-1]) / 2
+    ax.fill_between(middle, np.exp(-(middle**2) / 2) / math.sqrt(2 * math.pi), 1e-6, color="#e4e7ec", label="Gaussian")
+    for index, (label, y) in enumerate(signals.items()):
+        y = np.asarray(y, float)
+        height, _ = np.histogram((y - y.mean()) / y.std(), edges, density=True)
+        ax.plot(middle, np.maximum(height, 1e-6), label=label, color=plots.CYCLE[index % len(plots.CYCLE)])
+    ax.set(yscale="log", ylim=(3e-4, 3), xlim=(-6, 6), xlabel="value (standard deviations)", ylabel="density", title=title)
+    ax.grid(True)
+    ax.legend(loc="upper right")
+    return ax
+
+
+def turned(x, angle, kurtosis):
+    """One output ``cos(angle) x1 + sin(angle) x2``: the direction in the cloud, and how spiky the output is.
+
+    Parameters
+    ----------
+    x : Tensor (2, samples)
+    angle : float
+        In degrees.
+    kurtosis : callable
+        Of one signal (samples,).
+
+    Returns
+    -------
+    Figure
+    """
+    u = np.array([math.cos(math.radians(angle)), math.sin(math.radians(angle))])
+    y = torch.from_numpy(u).to(x) @ x
+    fig, (left, right) = plots.figure(1, 2, height=2.7, width_ratios=[2, 3])
+    cloud(x, left, [(u, "#D55E00")], "the two microphones", ("microphone 1", "microphone 2"))
+    density({f"output at {angle:.0f}°": y}, right, f"angle {angle:.0f}°: kurtosis {float(kurtosis(y)):.2f}")
+    return fig
+
+
+def curve_of_angles(x, A, kurtosis):
+    """Kurtosis of the output over the angle, and the level at which each speaker is left in it.
+
+    Parameters
+    ----------
+    x : Tensor (2, samples)
+    A : Tensor (2, 2)
+        The true mixing, for the lower panel alone.
+    """
+    degrees = np.arange(0, 180.1, 1.0)
+    U = np.stack([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))], 1)  # (angles, 2)
+    spiky = [float(kurtosis(y)) for y in torch.from_numpy(U).to(x) @ x]
+    left = 20 * np.log10(np.maximum(np.abs(U @ np.asarray(A)), 1e-3))  # (angles, speakers)
+    fig, (top, bottom) = plots.figure(2, 1, height=3.8, sharex=True)
+    top.plot(degrees, spiky, color="#4d4d4d")
+    top.set(ylabel="kurtosis", title="how spiky the output is (all that a blind method can see)")
+    for speaker, tint in zip(range(2), ("#D55E00", "#0072B2")):
+        bottom.plot(degrees, left[:, speaker], color=tint, label=f"speaker {speaker + 1}")
+        for ax in (top, bottom):
+            ax.axvline(degrees[left[:, speaker].argmin()], color=tint, linewidth=0.9, linestyle="--")
+    bottom.set(xlabel="angle (degrees)", ylabel="level (dB)", title="what is left of each speaker (known to us alone)", xlim=(0, 180), ylim=(-40, 5))
+    bottom.legend(loc="lower left")
+    for ax in (top, bottom):
+        ax.grid(True)
+    return fig
+
+
+def whitening_steps(steps, arrows):
+    """Four clouds: a dict of title -> signals (2, samples), and title -> the two directions of the speakers."""
+    fig, axes = plots.figure(1, len(steps), height=2.5)
+    for ax, (title, x) in zip(axes, steps.items()):
+        cloud(x, ax, list(zip(arrows[title], ("#D55E00", "#0072B2"))), title, ("", ""))
+        ax.set(xticks=[], yticks=[])
+    axes[0].set(xlabel="channel 1", ylabel="channel 2")
+    return fig
+
+
+def leading_speaker(levels, frequencies, title, ax):
+    """Which speaker is louder in output 1, bin by bin: a dot above 0 dB is speaker 1.
+
+    Parameters
+    ----------
+    levels : Tensor (bins,)
+        Level of speaker 1 over speaker 2 in that output, in dB.
+    frequencies : array (bins,)
+        In kHz.
+    """
+    levels = np.asarray(levels).clip(-30, 30)
+    for chosen, tint in ((levels >= 0, "#D55E00"), (levels < 0, "#0072B2")):
+        ax.plot(np.asarray(frequencies)[chosen], levels[chosen], ".", color=tint, markersize=2.5)
+    ax.axhline(0, color="#667085", linewidth=0.8)
+    ax.set(xlabel="frequency (kHz)", ylabel="speaker 1 over speaker 2 (dB)", title=title, ylim=(-32, 32), xlim=(0, 8))
+    return ax
+
+
+def directions(stems, ax, title=""):
+    """Where the energy of each stem lies between the loudspeakers, over the bins of its spectrogram.
+
+    Parameters
+    ----------
+    stems : dict of str to complex Tensor (2, bins, frames)
+    """
+    edges = np.linspace(0, 90, 46)
+    for name, spectrogram in stems.items():
+        left, right = spectrogram.abs()
+        angle = torch.rad2deg(torch.atan2(right, left)).flatten().numpy()
+        energy = (left**2 + right**2).flatten().numpy()
+        height, _ = np.histogram(angle, edges, weights=energy / max(energy.sum(), 1e-20))
+        ax.plot((edges[1:] + edges[:-1]) / 2, 100 * height, color=plots.colour(name), label=name)
+    ax.set(xlabel="direction", ylabel="energy of the stem (%)", title=title, xlim=(0, 90))
+    ax.set_xticks([0, 45, 90], ["left", "centre", "right"])
+    ax.grid(True)
+    ax.legend()
+    return ax
+
+
+def interval(values, seed=0, statistic="mean"):
+    """(middle, low, high) over songs; without an interval (NaN) where there are fewer than two."""
+    values = np.asarray([v for v in values if math.isfinite(v)])
+    middle = float(getattr(np, statistic)(values)) if len(values) else math.nan
+    return (middle, *(bootstrap_interval(values, seed=seed, statistic=statistic) if len(values) > 1 else (math.nan, math.nan)))
+
+
+def methods(frame, order, targets, xlabel, statistic="mean", seed=0):
+    """One panel a target, one line a method: the middle over songs, its interval, and the songs as dots.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns separator, target, track, value: of one metric and one data set.
+    order : sequence of str
+        Separators, from top to bottom.
+    targets : sequence of str
+    statistic : {"mean", "median"}
+    """
+    fig, axes = plots.figure(1, len(targets), height=0.6 + 0.24 * len(order), sharey=True, sharex=True, squeeze=False)
+    for ax, target in zip(axes[0], targets):
+        for y, name in enumerate(order):
+            values = frame[(frame.separator == name) & (frame.target == target)].value.to_numpy()
+            if not len(values):
+                continue
+            middle, low, high = interval(values, seed, statistic)
+            ax.plot(values, np.full(len(values), y), ".", color="#98a2b3", markersize=2.5)
+            ax.plot([low, high], [y, y], color=plots.colour(target), linewidth=3, alpha=0.5)
+            ax.plot(middle, y, "o", color=plots.colour(target), markersize=4.5)
+        ax.axvline(0, color="#667085", linewidth=0.8)
+        ax.set(title=target, xlabel=xlabel)
+        ax.grid(True, axis="x")
+    axes[0, 0].set_yticks(range(len(order)), order)
+    axes[0, 0].invert_yaxis()
+    return fig

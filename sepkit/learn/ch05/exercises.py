@@ -1,0 +1,173 @@
+"""Exercises of chapter 05: a wrong phase in decibels, masks above one, turning by two numbers, ideal maps, depth, folded bands."""
+
+import math
+
+import torch
+
+from ..exercises import Exercises, NotAttempted, attempt, is_stub, need
+
+exercises = Exercises("05")
+check, hint = exercises.check, exercises.hint
+
+
+def _close(one, other, tolerance=1e-3):
+    return math.isclose(one, other, abs_tol=tolerance)
+
+
+@exercises.add(
+    "Draw it: two arrows of length 1 with an angle between them. How long is the arrow from one tip to the other?",
+    "The square of that length is 2 - 2 cos(angle). The signal's energy is 1.",
+    "`-10 * math.log10(2 - 2 * math.cos(math.radians(degrees)))`",
+)
+def ex_05_1(answer):
+    """11.4 dB at 15 degrees, 0 dB at 60: a perfect magnitude with a phase 60 degrees off scores like silence."""
+    angles = (15.0, 30.0, 60.0, 120.0)
+    got = {a: float(attempt(answer, a)) for a in angles}
+
+    def is_(function):
+        return all(_close(got[a], function(math.radians(a)), 0.01) for a in angles)
+
+    def right(a):
+        return -10 * math.log10(2 - 2 * math.cos(a))
+
+    in_degrees = all(_close(got[a], right(a), 0.01) for a in angles)
+    need(not in_degrees, "the angle is given in degrees; `math.radians` turns it into what `math.cos` takes")
+    need(not is_(lambda a: -right(a)), "signal divided by error, not error by signal: a small angle should score high")
+    need(not is_(lambda a: -20 * math.log10(2 - 2 * math.cos(a))), "2 - 2 cos is already a square, an energy: 10 log10")
+    need(not is_(lambda a: -20 * math.log10(math.sin(a))), "that is the error of the best real mask; here the magnitude stays the true one")
+    need(not is_(lambda a: -10 * math.log10(a * a)), "that is the arc; the error is the straight line between the tips")
+    need(is_(right), f"at 30 degrees it gives {got[30.0]:.2f} dB")
+
+
+@exercises.add(
+    "`|S| / |X|` is above one where the mixture is smaller than the voice. Write |X|² for |S| = 1 and |N| = r, at an angle a.",
+    "`1 + r² + 2 r cos(a) < 1` means `cos(a) < -r / 2`. Which share of all angles from 0 to pi is that?",
+    "`math.acos(r / 2) / math.pi`",
+)
+def ex_05_2(answer):
+    """A third at equal strength, and nearly half where the voice is alone: every other bin would need a mask above one."""
+    levels = (0.1, 0.5, 1.0, 1.5)
+    got = {r: float(attempt(answer, r)) for r in levels}
+
+    def is_(function):
+        return all(_close(got[r], function(r)) for r in levels)
+
+    need(not is_(lambda r: 1 - math.acos(r / 2) / math.pi), "that is the share at or below one: the mixture is small where the waves point apart, where the cosine is negative")
+    need(not is_(lambda r: math.acos(r / 2)), "that is an angle in radians; divide by pi for the share of all angles")
+    need(not is_(lambda r: 2 * math.acos(r / 2) / math.pi), "angles run to both sides; the share of those from 0 to pi is already the share of all")
+    need(not is_(lambda r: math.degrees(math.acos(r / 2)) / 360), "the angles that count lie on both sides: divide by 180 degrees, not by 360")
+    need(is_(lambda r: math.acos(r / 2) / math.pi), f"for r = 1 it gives {got[1.0]:.3f}; the mixture is smaller than the voice if the angle exceeds 120 of 180 degrees")
+
+
+def _bins(count=60):
+    generator = torch.Generator().manual_seed(5)
+    return torch.randn(count, 2, dtype=torch.float64, generator=generator)
+
+
+@exercises.add(
+    "Two things happen to each bin: its length becomes max(0, |X| mask + addition), and its direction turns.",
+    "The direction of X is (real / |X|, imag / |X|): the cosine and sine of its angle. Adding angles: cos(a + b) = cos a cos b - sin a sin b, "
+    "sin(a + b) = sin a cos b + cos a sin b.",
+    "`length = (torch.hypot(real, imag) * mask + addition).clamp(min=0) / torch.hypot(real, imag)`; then "
+    "`length * (real * cosine - imag * sine)` and `length * (imag * cosine + real * sine)`",
+)
+def ex_05_3(answer):
+    """The same as `decoupled`, without a single complex number or angle."""
+    from ...models.resunet import decoupled
+
+    X, given = torch.view_as_complex(_bins()), torch.rand(60, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    shift = torch.polar(torch.ones(60, dtype=torch.float64), 6 * given.flip(0))
+    addition = _bins()[:, 0].flip(0)
+    got = attempt(answer, X.real, X.imag, given, shift.real, shift.imag, addition)
+    need(isinstance(got, (tuple, list)) and len(got) == 2, "two tensors were expected: the real and the imaginary part of Y")
+    Y = torch.complex(*(torch.as_tensor(part).double() for part in got))
+    need(Y.shape == X.shape, f"Y has shape {tuple(Y.shape)}, X {tuple(X.shape)}: every bin gets a number of its own")
+
+    def is_(other):
+        return torch.allclose(Y, other, atol=1e-6)
+
+    length = X.abs() * given + addition
+    need(not is_(decoupled(X, given, shift.conj(), addition)), "it turns the wrong way: check the signs of the sine terms")
+    need(not is_(length / X.abs() * X * shift), "where the length would be negative it must be 0 (ReLU), or the arrow flips over")
+    need(not is_(length.clamp(min=0) * X * shift), "the length counts |X| twice: divide X by |X| before you stretch it")
+    need(not is_(decoupled(X, given, shift, 0 * addition)), "the addition is missing")
+    need(not is_(decoupled(X, given, torch.ones_like(shift), addition)), "the phase is still that of the mixture")
+    need(not is_(X * given * shift + addition), "the addition lengthens the arrow; added to the real part it bends it as well")
+    need(is_(decoupled(X, given, shift, addition)), "it is not what `decoupled` gives for the same maps")
+
+
+@exercises.add(
+    "First the mask: how large may it be? Then ask what is left to do.",
+    "The shift is a number of magnitude 1 with the angle of S / X: divide S / X by its magnitude. The addition is what the magnitude still lacks.",
+    "`mask = (S / X).abs().clamp(max=1)`, `shift = (S / X) / (S / X).abs()`, `addition = S.abs() - mask * X.abs()`",
+)
+def ex_05_4(answer):
+    """With these three maps any voice comes out exactly; a network only has to guess them."""
+    X, S = torch.view_as_complex(_bins()), torch.view_as_complex(_bins().roll(7, 0))
+    got = attempt(answer, S, X)
+    need(isinstance(got, (tuple, list)) and len(got) == 3, "three tensors were expected: mask, shift and addition")
+    if is_stub(got):
+        raise NotAttempted
+    mask, shift, addition = (torch.as_tensor(part) for part in got)
+    ratio = S / X
+    need(not torch.is_complex(mask), "the mask is a real number for every bin; the turning is the shift's part")
+    need(float(mask.max()) <= 1 + 1e-9, f"the mask reaches {float(mask.max()):.1f}; it comes out of a sigmoid, so hold it at 1 or below")
+    need(float(mask.min()) >= 0, "the mask is negative somewhere; turning by 180 degrees is the shift's part")
+    need(torch.is_complex(shift), "the shift is a complex number of magnitude 1, not an angle: `torch.polar(ones, angle)` makes one of the other")
+    need(torch.allclose(shift.abs(), torch.ones_like(shift.abs()), atol=1e-6), "the shift must have magnitude 1; the length is the business of mask and addition")
+    need(not torch.allclose(shift, (ratio / ratio.abs()).conj(), atol=1e-6), "the shift leads from S to X; it should lead from X to S")
+    need(torch.allclose(shift, ratio / ratio.abs(), atol=1e-6), "the shift does not turn X into the direction of S")
+    need(not torch.allclose(addition, mask * X.abs() - S.abs(), atol=1e-6) or torch.allclose(addition, 0 * addition), "the addition has the wrong sign")
+    made = X.abs() * mask + addition
+    need(torch.allclose(made, S.abs(), atol=1e-6), "mask and addition together do not reach |S|: the addition is what the mask leaves open")
+    best = torch.allclose(mask, ratio.abs().clamp(max=1), atol=1e-6)
+    need(best, "the estimate is right, but the mask leaves more to the addition than it has to: let it come as near to |S| / |X| as 1 allows")
+
+
+@exercises.add(
+    "A residual block has two 3x3 convolutions. The encoder has 6 stages, the bottleneck 4, the decoder 6, and there is one more at the end, all of four blocks. "
+    "Each decoder stage begins with one transposed convolution, and the head is one more layer.",
+    "A 3x3 convolution sees one place to each side, of its own grid. In stage k of the encoder (k = 0, 1, ...) a step of the grid is 2**k frames; "
+    "in the bottleneck it is 32 (the last stage halves bins only); the decoder goes back from 32 to 1, the last stage has 1.",
+    "layers: `(6 + 4 + 6 + 1) * 4 * 2 + 6 + 1`; frames: `8 * (sum(scales) + 4 * 32 + sum(scales) + 1)` with `scales = [1, 2, 4, 8, 16, 32]`",
+)
+def ex_05_5(answer):
+    """143 layers, and 2040 frames: 20 seconds to each side, far more than the 3 seconds that it was trained with."""
+    layers, frames = (float(part) for part in answer)
+    need(layers != 154, "layers: 154 counts the 1x1 shortcuts too; the paper does not")
+    need(layers != 142, "layers: the head is missing")
+    need(layers != 137, "layers: each stage of the decoder begins with a transposed convolution")
+    need(layers != 75, "layers: a residual block has two convolutions")
+    need(layers == 143, f"layers: encoder, bottleneck, decoder and the last stage together do not have {layers:g}")
+    need(frames != 1020, "frames: a residual block has two convolutions")
+    need(frames != 510, "frames: a stage has four blocks of two convolutions")
+    need(frames != 136, "frames: that is one for every 3x3 convolution; deep in the network a step is worth up to 32 frames")
+    need(frames != 1016, "frames: the bottleneck is missing, 4 stages on a grid of 32 frames")
+    need(frames != 3064, "frames: the bottleneck's grid is 32 frames, not 64: the last stage of the encoder halves the bins only")
+    need(frames != 2032, "frames: the last stage, after the decoder, has eight convolutions too")
+    need(frames != 1536, "frames: the decoder looks to the sides as far as the encoder does")
+    need(frames == 2040, f"frames: {frames:g} is not the reach to one side; sum 3x3 convolutions times the frames that a step of their grid is worth")
+
+
+@exercises.add(
+    "A band has half of its own sample rate: 5512.5 Hz. Its bins are 11025 / 512 Hz apart.",
+    "Band k begins at k * 5512.5 Hz. In odd bands the frequencies run backwards, from the upper end downwards.",
+    "`offset = bin * 11025 / 512`; even: `band * 5512.5 + offset`; odd: `(band + 1) * 5512.5 - offset`",
+)
+def ex_05_6(answer):
+    """In an odd band, low bins are high notes: figures have to turn those bands over, as Figure 7 does."""
+    asked = ((0, 10), (1, 0), (1, 30), (2, 100), (3, 256))
+    got = [float(attempt(answer, *pair)) for pair in asked]
+    offset, width = 11025 / 512, 44100 / 8
+
+    def is_(function):
+        return all(_close(value, function(*pair), 0.5) for value, pair in zip(got, asked))
+
+    need(not is_(lambda k, b: k * width + b * offset), "odd bands run backwards: their bin 0 lies at the upper end")
+    need(not is_(lambda k, b: b * offset), "that is the frequency within the band; band k begins at k * 5512.5 Hz")
+    need(not is_(lambda k, b: k * width + b * offset if k % 2 else (k + 1) * width - b * offset), "bands are counted from 0: it is 1 and 3 that run backwards")
+    doubled = [2 * ((k + 1) * width - b * offset if k % 2 else k * width + b * offset) for k, b in asked]
+    need(not all(_close(value, other, 0.5) for value, other in zip(got, doubled)), "a quarter of the rate, 11025 Hz, carries frequencies up to 5512.5 Hz")
+    for value, (k, b) in zip(got, asked):
+        right = (k + 1) * width - b * offset if k % 2 else k * width + b * offset
+        need(_close(value, right, 0.5), f"band {k}, bin {b}: not {value:.1f} Hz")

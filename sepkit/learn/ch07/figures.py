@@ -1,0 +1,192 @@
+"""Figures of chapter 07: stems of several songs, activity, and experiments with songs and seeds.
+
+As in `plots`, each function draws into `ax` and returns it. `by_seed` and `by_song` turn the Scores of
+`sepkit.reproduce.experiments` into the tables that are drawn.
+"""
+
+import statistics
+
+import numpy as np
+
+from ...errors import SepkitError
+from ..plots import CYCLE, colour
+
+GREY = "#667085"
+
+
+# --- sounds --------------------------------------------------------------------------------------
+
+
+def lanes(stems, sample_rate, ax, title="", notes=None, peak=None):
+    """Stems over time, one below the other.
+
+    Parameters
+    ----------
+    stems : dict of str to Tensor (channels, samples)
+        Channels are averaged.
+    notes : dict of str to str, optional
+        What stands beside a stem's name, such as the song it comes from.
+    peak : float, optional
+        The amplitude that fills half a lane; by default each stem's own peak.
+    """
+    samples = 0
+    for row, (name, audio) in enumerate(stems.items()):
+        wave = np.asarray(audio.mean(0).float())
+        samples, step = len(wave), max(1, len(wave) // 900)
+        wave = wave[: len(wave) // step * step].reshape(-1, step)
+        half = 2.2 * (peak or float(np.abs(wave).max()) or 1.0)
+        time = np.arange(len(wave)) * step / sample_rate
+        ax.fill_between(time, wave.min(1) / half - row, wave.max(1) / half - row, color=colour(name), linewidth=0.4)
+    names = [f"{name}\n{notes[name]}" if notes and name in notes else name for name in stems]
+    ax.set_yticks([-row for row in range(len(stems))], names)
+    ax.set(title=title, xlabel="time (s)", xlim=(0, samples / sample_rate), ylim=(0.55 - len(stems), 0.55))
+    return ax
+
+
+def strips(groups, ax, ylabel="", title=""):
+    """Every value as a dot, groups side by side, with the mean of each as a bar.
+
+    Parameters
+    ----------
+    groups : dict of str to sequence of float
+    """
+    for place, values in enumerate(groups.values()):
+        values, tint = np.asarray(values, dtype=float), CYCLE[place % len(CYCLE)]
+        spread = np.modf(np.arange(len(values)) * 0.618)[0] - 0.5  # even, without a pattern
+        ax.plot(place + 0.5 * spread, values, ".", color=tint, markersize=4, alpha=0.6)
+        ax.plot([place - 0.33, place + 0.33], [np.nanmean(values)] * 2, color=tint, linewidth=2.5)
+    ax.set_xticks(range(len(groups)), groups)
+    ax.set(ylabel=ylabel, title=title, xlim=(-0.6, len(groups) - 0.4))
+    ax.grid(True, axis="y")
+    return ax
+
+
+def activity(energies, threshold, kept, seconds, ax, title="", silent=1e-5):
+    """The energies of a stem's chunks in dB, the threshold, and the segments that are kept.
+
+    Parameters
+    ----------
+    energies : array (chunks,)
+        Sums of squares, as `sepkit.datasets.activity.chunk_energies` gives them.
+    threshold : float
+        In the same unit.
+    kept : sequence of int
+        Segments that count as active; segment n begins with chunk 5 n and has 10 chunks, or those that are left.
+    seconds : float
+        Of a chunk.
+    """
+    level = 10 * np.log10(np.where(np.asarray(energies) > 0, energies, silent))
+    ax.stairs(level, np.arange(len(level) + 1) * seconds, baseline=None, color=colour("vocals"), linewidth=1.5)
+    ax.axhline(10 * np.log10(threshold), color=GREY, linestyle="--", linewidth=1)
+    bottom, top = min(level.min(), 10 * np.log10(threshold)) - 4, level.max() + 4
+    height = 0.055 * (top - bottom)
+    for segment, first in enumerate(range(0, max(1, len(level) - 5), 5)):
+        where = bottom - (1 + segment % 2) * height  # neighbours overlap by half: two rows
+        chunks, tint = min(10, len(level) - first), "#009E73" if segment in set(kept) else "#d0d5dd"
+        ax.broken_barh([(first * seconds, chunks * seconds)], (where, 0.8 * height), facecolor=tint)
+    ax.set(xlabel="time (s)", ylabel="energy of 0.6 s (dB)", title=title, xlim=(0, len(level) * seconds), ylim=(bottom - 2.2 * height, top))
+    ax.grid(True, axis="y")
+    return ax
+
+
+# --- experiments ---------------------------------------------------------------------------------
+
+
+def by_seed(scores, metric="usdr"):
+    """The Scores of an experiment as {arm: {seed: {song: value}}}.
+
+    Parameters
+    ----------
+    scores : list of Score
+        Of one data set and target, as an experiment writes them.
+    metric : str
+
+    Raises
+    ------
+    SepkitError
+        If there is no such metric, or the Scores come from several data sets.
+    """
+    chosen = [score for score in scores if score.metric == metric]
+    if len({score.dataset for score in chosen}) != 1:
+        told = sorted({score.dataset for score in chosen}) or "none"
+        raise SepkitError(f"by_seed: {metric} of one data set was expected, found {told}; choose a metric that the experiment scores")
+    table = {}
+    for score in chosen:
+        table.setdefault(score.separator, {}).setdefault(score.provenance["seed"], {})[score.track] = score.value
+    return table
+
+
+def by_song(seeds):
+    """{song: mean over seeds} of one arm of `by_seed`: what is compared, since the song is the unit."""
+    songs = next(iter(seeds.values()))
+    return {song: statistics.fmean(scores[song] for scores in seeds.values()) for song in songs}
+
+
+def differences(a, b):
+    """Two arms of `by_seed`, song by song and seed by seed: (songs, seeds) array of a - b, in dB."""
+    seeds = [seed for seed in a if seed in b]
+    songs = [song for song in a[seeds[0]] if song in b[seeds[0]]]
+    return np.array([[a[seed][song] - b[seed][song] for seed in seeds] for song in songs])
+
+
+def curves(table, lines, ax, title="", xlabel="", ylabel="SDR of the vocals (dB)"):
+    """Means over songs against a setting: a point a seed, a line through the means over seeds.
+
+    Parameters
+    ----------
+    table : dict
+        What `by_seed` returns.
+    lines : dict of str to dict of float to str
+        Label -> {x: name of the arm}.
+    """
+    for (label, arms), tint in zip(lines.items(), CYCLE, strict=False):
+        means = {x: [np.nanmean([*songs.values()]) for songs in table[arm].values()] for x, arm in arms.items()}
+        ax.plot(list(means), [statistics.fmean(values) for values in means.values()], color=tint, label=label, linewidth=1.8)
+        for x, values in means.items():
+            ax.plot([x] * len(values), values, "o", color=tint, markersize=4, alpha=0.6)
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    ax.grid(True)
+    if len(lines) > 1:
+        ax.legend()
+    return ax
+
+
+def gains(comparisons, ax, title="", xlabel="", ylabel="difference in SDR (dB)", tint=CYCLE[0]):
+    """Effects against a setting, with their 95 % intervals over songs; hollow where the interval holds 0.
+
+    Parameters
+    ----------
+    comparisons : dict of float to Comparison
+        As `sepkit.metrics.statistics.compare` returns them.
+    """
+    ax.axhline(0, color="#344054", linewidth=0.9)
+    ax.plot(list(comparisons), [one.effect for one in comparisons.values()], color=tint, linewidth=1, alpha=0.6)
+    for x, one in comparisons.items():
+        ax.plot([x, x], [one.low, one.high], color=tint, linewidth=3, solid_capstyle="round", alpha=0.6)
+        ax.plot(x, one.effect, "o", color=tint, markerfacecolor="white" if one.low <= 0 <= one.high else tint, markersize=7)
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    ax.grid(True)
+    return ax
+
+
+def by_song_and_seed(found, ax, title="", ylabel="difference in SDR (dB)"):
+    """Differences song by song: a dot a seed, a bar a song's mean, songs in the order of their means.
+
+    Parameters
+    ----------
+    found : array (songs, seeds)
+        As `differences` returns it.
+    """
+    found = np.asarray(found)
+    found = found[np.argsort(found.mean(1))]  # a song that is NaN, being silent, goes last
+    for seed in range(found.shape[1]):
+        own, tint = found[:, seed], CYCLE[seed % len(CYCLE)]
+        ax.plot(range(len(own)), own, ".", color=tint, markersize=5, label=f"seed {seed}: mean {np.nanmean(own):+.2f} dB")
+    for song, mean in enumerate(found.mean(1)):
+        ax.plot([song - 0.35, song + 0.35], [mean, mean], color=GREY, linewidth=1.6)
+    ax.axhline(0, color="#344054", linewidth=0.9)
+    ax.set(xlabel="test songs, in the order of their means", ylabel=ylabel, title=title)
+    ax.set_xticks([])
+    ax.grid(True, axis="y")
+    ax.legend(loc="upper left")
+    return ax

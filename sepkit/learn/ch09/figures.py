@@ -1,0 +1,88 @@
+"""Figures of chapter 09: filters and their spectra, lines of tones, overlapping triangles."""
+
+import numpy as np
+import torch
+
+from .. import plots
+
+_POINTS = 512  # of a spectrum of a short filter, which is interpolated by zeros
+
+
+def by_frequency(filters):
+    """The order of filters by the frequency at which each is strongest.
+
+    Parameters
+    ----------
+    filters : Tensor (filters, length)
+
+    Returns
+    -------
+    Tensor of int64 (filters,)
+    """
+    return torch.fft.rfft(filters.detach().cpu(), _POINTS).abs().argmax(-1).argsort(stable=True)
+
+
+def filter_bank(filters, sample_rate, ax, title="", order=None):
+    """Magnitude spectra of filters side by side, each against its own peak (dB).
+
+    Parameters
+    ----------
+    filters : Tensor (filters, length)
+    order : Tensor, optional
+        By default `by_frequency`.
+    """
+    filters = filters.detach().cpu()
+    order = by_frequency(filters) if order is None else order
+    magnitude = torch.fft.rfft(filters[order], _POINTS).abs()
+    level = plots.decibels(magnitude / magnitude.amax(-1, keepdim=True).clamp_min(1e-12), 1.0, -30.0)
+    image = ax.imshow(
+        level.T, origin="lower", aspect="auto", cmap="magma", vmin=-30, vmax=0, interpolation="nearest",
+        extent=(-0.5, len(filters) - 0.5, 0, sample_rate / 2000),
+    )  # fmt: skip
+    ax.set(xlabel="filter, sorted", ylabel="frequency (kHz)", title=title)
+    return image
+
+
+def waves(filters, sample_rate, ax, title="", tint=plots.CYCLE[0]):
+    """A few filters over time, one above the other, each scaled to its own peak."""
+    filters = filters.detach().cpu()
+    time = np.arange(filters.shape[-1]) / sample_rate * 1000
+    for row, taps in enumerate(filters):
+        ax.plot(time, 0.42 * taps / taps.abs().max().clamp_min(1e-12) - row, color=tint, linewidth=1.0)
+    ax.set(xlabel="time (ms)", title=title, yticks=[], xlim=(0, time[-1]))
+    ax.spines["left"].set_visible(False)
+    return ax
+
+
+def line_spectrum(x, sample_rate):
+    """The amplitude spectrum of a mono signal through a Hann window: frequencies in Hz, and magnitudes."""
+    x = torch.as_tensor(x).detach().cpu().double().flatten()
+    magnitude = torch.fft.rfft(x * torch.hann_window(len(x), dtype=x.dtype)).abs() * 4 / len(x)
+    return np.fft.rfftfreq(len(x), 1 / sample_rate), magnitude.numpy()
+
+
+def line_spectra(signals, sample_rate, ax, top=None, floor=-100.0):
+    """Spectra of {label: mono signal} in one panel, dB against the strongest line of all."""
+    found = {label: line_spectrum(x, sample_rate) for label, x in signals.items()}
+    reference = max(float(magnitude.max()) for _, magnitude in found.values())
+    for index, (label, (frequency, magnitude)) in enumerate(found.items()):
+        ax.plot(frequency / 1000, plots.decibels(magnitude, reference, floor), label=label, linewidth=1.0, color=plots.CYCLE[index])
+    ax.set(xlabel="frequency (kHz)", ylabel="level (dB)", xlim=(0, (top or sample_rate / 2) / 1000), ylim=(floor, 5))
+    ax.grid(True)
+    return ax
+
+
+def triangles(starts, size, samples, ax):
+    """The weights of overlapping pieces, each divided by the sum of all: what `in_segments` gives every piece a say with."""
+    rise = np.arange(1, size + 1)
+    weight = np.minimum(rise, rise[::-1])
+    each = np.zeros((len(starts), samples))
+    for row, start in enumerate(starts):
+        each[row, start : start + size] = weight
+    share = each / each.sum(0)
+    for row, start in enumerate(starts):
+        inside = np.arange(start, start + size)
+        ax.fill_between(inside, share[row, inside], alpha=0.25, color=plots.CYCLE[row % len(plots.CYCLE)])
+        ax.plot(inside, share[row, inside], color=plots.CYCLE[row % len(plots.CYCLE)], label=f"piece {row + 1}")
+    ax.set(xlabel="sample", ylabel="share", xlim=(0, samples - 1), ylim=(0, 1.05))
+    return ax

@@ -1,0 +1,115 @@
+"""What the second document says about the figure of SiSEC 2018, checked against the published scores.
+
+It says three things (its section 4.2): Open-Unmix ranks second in two of the four targets;
+TAK1 and Open-Unmix have high medians, but a large variance; RGT1 and HEL1 the reverse.
+Chapter 11.
+"""
+
+import numpy as np
+import pandas as pd
+
+from ...metrics import statistics as songwise
+from ...reproduce import sisec
+from ...reproduce.published import load_reported
+
+HIGH, LOW = "TAK1", ("RGT1", "HEL1")
+#: Ways to measure how far the songs of a method scatter, in dB.
+SPREADS = {
+    "interquartile range": lambda values: np.subtract(*np.percentile(values, [75, 25], axis=-1)),
+    "standard deviation": lambda values: np.std(values, axis=-1, ddof=1),
+}
+
+
+def umx_medians():
+    """Open-Unmix's published medians, {target: dB}: the row UMX of scores.csv."""
+    found = {row.target: row.value for row in load_reported() if (row.system, row.metric) == (sisec.UMX, "cSDR")}
+    return {target: found[target] for target in sisec.TARGETS}
+
+
+def umx_ranks():
+    """The rank of Open-Unmix's medians, for three ways to choose its competitors.
+
+    The document's figure shows some of the methods and does not say which were left out.
+
+    Returns
+    -------
+    DataFrame
+        A row for each choice: competitors, the rank by target, "second in" (number of targets),
+        and "two of four" ("holds" or "fails").
+    """
+    about, ours = sisec.methods(), umx_medians()
+    medians = sisec.summary().pivot(index="method", columns="target", values="median")
+    entered = about[about.kind.isin(["supervised", "blind"])]
+    alone = entered[entered.extra_training_data == "no"].index
+    choices = {
+        "trained on MUSDB18 alone": alone,
+        "the same, without UHL2, a blend of two": alone.drop("UHL2"),
+        "all, further training data included": entered.index,
+    }
+    rows = []
+    for told, names in choices.items():
+        ranks = {target: int(1 + (medians.loc[names, target] > ours[target]).sum()) for target in sisec.TARGETS}
+        second = sum(rank == 2 for rank in ranks.values())
+        rows.append({"competitors": told, **ranks, "second in": second, "two of four": "holds" if second == 2 else "fails"})
+    return pd.DataFrame(rows)
+
+
+def scatter(frame=None, seed=0, resamples=2000):
+    """Whether TAK1 scores higher than RGT1 and HEL1, and scatters more over the songs.
+
+    Parameters
+    ----------
+    frame : DataFrame, optional
+        The scores by song (`sisec.load_sisec`). Without them there are the medians and the
+        interquartile ranges of the shipped summaries, and no verdict.
+    seed, resamples : int
+        Of the bootstrap over songs, the same songs for both methods.
+
+    Returns
+    -------
+    DataFrame
+        A row for each pair, target and measure of spread: "median" and "spread" are TAK1's minus the
+        other's in dB; with songs, "low" and "high" bound the spread's 95 % interval, and "larger
+        spread" is "holds", "fails" or "undecided".
+    """
+    rows = []
+    for other in LOW:
+        for target in sisec.TARGETS:
+            if frame is None:
+                table = sisec.summary(target).set_index("method").loc[[HIGH, other]]
+                spread = (table.q3 - table.q1).iloc[0] - (table.q3 - table.q1).iloc[1]
+                median = table["median"].iloc[0] - table["median"].iloc[1]
+                told = {"low": np.nan, "high": np.nan, "larger spread": "undecided: no scores by song"}
+                rows.append({"against": other, "target": target, "median": median, "measure": "interquartile range", "spread": spread, **told})
+                continue
+            songs = frame[frame.target == target].pivot(index="track", columns="method", values="SDR")[[HIGH, other]].dropna().to_numpy()
+            median = np.subtract(*np.median(songs, axis=0))
+            for measure, function in SPREADS.items():
+                told = _interval(songs, function, seed, resamples)
+                rows.append({"against": other, "target": target, "median": median, "measure": measure, **told})
+    return pd.DataFrame(rows)
+
+
+def friedman(frame, target):
+    """Do the methods differ at all? Friedman's test over all 50 songs, as the campaign did.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The scores by song.
+    target : str
+
+    Returns
+    -------
+    Test
+        `statistic` is chi-squared, with one degree of freedom less than methods.
+    """
+    return songwise.friedman(frame[frame.target == target].pivot(index="track", columns="method", values="SDR"))
+
+
+def _interval(songs, function, seed, resamples):
+    rng = np.random.default_rng(seed)
+    drawn = songs[rng.integers(len(songs), size=(resamples, len(songs)))]  # (draws, songs, 2): one set of songs for both
+    low, high = np.percentile(function(drawn[..., 0]) - function(drawn[..., 1]), [2.5, 97.5])
+    verdict = "holds" if low > 0 else "fails" if high < 0 else "undecided"
+    return {"spread": function(songs[:, 0]) - function(songs[:, 1]), "low": low, "high": high, "larger spread": verdict}

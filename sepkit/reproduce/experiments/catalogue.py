@@ -1,0 +1,186 @@
+"""The experiments that sepkit knows: what they ask, which claims they test, and their arms.
+
+Each has a plan for every profile. ``student`` trains networks of 0.13 million
+parameters on mono songs at 16 kHz, where a training takes half a minute of one CPU core;
+``paper`` takes the network, the recipe and the sample rate of the publication.
+All arms of an experiment take the same number of steps.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...errors import unknown
+from ...training.presets import recipe_for
+from ...training import STUDENT
+from . import Arm, Plan
+
+#: A network for sweeps: half a minute of one CPU core a training.
+SMALL = dict(hidden=64, layers=2, dropout=0.1, n_fft=1024, hop=512, sample_rate=16000, channels=1, bandwidth=8000)
+SMOKE = {**SMALL, "hidden": 8}
+_SMALL = STUDENT.but(chunk_seconds=2.0, samples_per_track=100, max_steps=1000)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """`plans` takes (profile) and returns a Plan, or None where nothing is trained; `claims` are ids of sepkit/assets/reported/claims.csv."""
+
+    question: str
+    claims: tuple
+    plans: Callable
+
+
+def small(profile, arms, paper="bsrnn", recipe=None, **more):
+    """The plan that most experiments share: a small Open-Unmix, or the paper's network."""
+    changes = recipe or {}
+    if profile == "paper":
+        full, settings = recipe_for(paper, "paper")
+        return Plan(paper, settings, full, tuple(arms), preset="paper", **more)
+    plan = dict(settings=SMALL, recipe=_SMALL.but(**changes), preset="experiments")
+    if profile == "smoke":
+        plan = dict(settings=SMOKE, recipe=_SMALL.but(**{**changes, "max_steps": 2, "samples_per_track": 8}), preset="smoke")
+    return Plan("open-unmix", arms=tuple(arms), **plan, **more)
+
+
+# --- the third report: five variants of Open-Unmix ---------------------------------------------------------
+
+
+def variants(profile):
+    """Table 1 of the third report, filled: five variants, and what they cost one by one."""
+    wave = {"smoke": dict(filters=2, hidden=8, levels=4), "student": dict(filters=4, hidden=64, dropout=0.1), "paper": {}}[profile]
+    former = {"smoke": dict(SMOKE, heads=2), "student": dict(SMALL, heads=4), "paper": {}}[profile]
+    at = {} if profile == "paper" else dict(sample_rate=16000, channels=1)
+    low = 8000 if profile != "paper" else 22050
+    lower = Arm(f"Time domain, trained at {low / 1000:g} kHz", "open-unmix-waveform", {**wave, **at, "sample_rate": low},
+                dict(loss="mse", lr=1e-3), score_rate=at.get("sample_rate", 44100))  # fmt: skip
+    arms = [
+        Arm("Open-Unmix, loss mse", recipe=dict(loss="mse")),
+        Arm("Open-Unmix, loss l1", recipe=dict(loss="l1")),
+        Arm("Open-Unmix, loss dual", recipe=dict(loss="dual")),
+        Arm("Transformer", "open-unmix-transformer", former, dict(loss="mse", lr=2e-3)),
+        Arm("Time domain", "open-unmix-waveform", {**wave, **at}, dict(loss="mse", lr=1e-3)),
+        Arm("Open-Unmix, unidirectional", settings=dict(unidirectional=True), recipe=dict(loss="mse")),
+        lower,
+    ]
+    # Half the steps of the other experiments: the time-domain network takes ten times as long for one.
+    recipe = dict(lr=2e-3) | (dict(max_steps=500) if profile == "student" else {})
+    return small(profile, arms, "open-unmix", recipe, metrics=("usdr", "si_sdr", "csdr", "sir", "sar"))
+
+
+# --- the thesis: remixing, speech, augmentation ------------------------------------------------------------
+
+
+def songs(profile):
+    """What remixing brings, against the number of training songs."""
+    counts = {"smoke": (2, 3), "student": (4, 8, 16, 24), "paper": (4, 8, 16, 24, 86)}[profile]
+    arms = [Arm(f"{n} songs, remixing {word}", recipe=dict(mix_prob=p, samples_per_track=max(1, 2400 // n)), songs=n)
+            for n in counts for word, p in (("off", 0.0), ("on", 1.0))]  # fmt: skip
+
+    def gain(few, many):
+        name = "{} songs, remixing {}"
+
+        def difference(table):
+            parts = [table[name.format(n, word)] for n in (few, many) for word in ("on", "off")]
+            return {key: parts[0][key] - parts[1][key] - parts[2][key] + parts[3][key] for key in parts[0]}
+
+        return difference
+
+    few, many = counts[0], counts[3] if len(counts) > 2 else counts[-1]
+    return small(profile, arms, derived={f"gain by remixing, {few} songs against {many}": gain(few, many)})
+
+
+def mixing(profile):
+    """SDR against the probability of a remix."""
+    chosen = (0.0, 1.0) if profile == "smoke" else (0.0, 0.25, 0.5, 0.8, 1.0)
+    return small(profile, [Arm(f"remix probability {p:g}", recipe=dict(mix_prob=p)) for p in chosen])
+
+
+def speech(profile):
+    """SDR against the probability that a training mixture is speech over accompaniment."""
+    chosen = (0.0, 1.0) if profile == "smoke" else (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
+    arms = [Arm("speech probability 0")]
+    for p in chosen[1:]:
+        arms.append(Arm(f"speech probability {p:g}", recipe=dict(speech_prob=p)))
+        arms.append(Arm(f"speech probability {p:g}, as published", recipe=dict(speech_prob=p, speech_as_published=True)))
+    spread = {f"spread over songs, {arm}": _spread(arm) for arm in ("speech probability 0", "speech probability 1")}
+    return small(profile, arms, recipe=dict(mix_prob=0.25), derived=spread)
+
+
+def augmentation(profile):
+    """Static augmentation x7, and the validation songs as training songs."""
+    # Seven times the songs, a seventh of the chunks from each: epochs stay as long, and the best one is chosen as often.
+    seventh = {"smoke": dict(samples_per_track=1), "student": dict(samples_per_track=14), "paper": {}}[profile]
+    arms = [
+        Arm("as recorded"),
+        Arm("augmented x7", recipe=seventh, augmented=True),
+        Arm("with the validation songs", with_valid=True),
+        Arm("augmented x7, with the validation songs", recipe=seventh, augmented=True, with_valid=True),
+    ]
+    spread = {f"spread over songs, {arm}": _spread(arm) for arm in ("as recorded", "augmented x7")}
+    return small(profile, arms, recipe=dict(mix_prob=0.8), derived=spread)
+
+
+def ablation(profile):
+    """The recipe of Open-Unmix, with one part left out at a time."""
+    arms = [
+        Arm("whole recipe"),
+        Arm("without random excerpts", recipe=dict(random_start=False)),
+        Arm("without random gains", recipe=dict(gains=None)),
+        Arm("without swapped channels", recipe=dict(swap=0.0)),
+        Arm("without mixing songs", recipe=dict(mix_prob=0.0)),
+    ]
+    plan = small(profile, arms, "open-unmix")
+    stereo = {} if profile == "paper" else dict(channels=2)  # or there is nothing to swap
+    return Plan(**{**vars(plan), "settings": {**plan.settings, **stereo}})
+
+
+def overfit(profile):
+    """Twelve seconds by heart, of six songs, as three examples of six seconds, each overlapping the next by half."""
+    number, seconds, steps = {"smoke": (1, 4.0, 2), "student": (6, 12.0, 252), "paper": (50, 12.0, 2000)}[profile]
+    settings = dict(features=64, hidden=32, layers=1, mlp=128, split="V4", hop=1024)
+    recipe = STUDENT.but(
+        loss="sdr", batch=3, chunk_seconds=seconds / 2, samples_per_track=1, mix_prob=0.0, gains=None, swap=0.0, lr=1e-2, clip=5.0,
+        weight_decay=0.0, max_steps=steps,
+    )  # fmt: skip
+    arms = [Arm("BSRNN, 12 s by heart, minus SDR", excerpt=(k, seconds)) for k in range(number)]
+    return Plan("bsrnn", settings, recipe, tuple(arms), preset="smoke" if profile == "smoke" else "student")
+
+
+def _spread(arm):
+    """How far each song's score lies from the arm's mean: its average is larger where the scores are more spread."""
+
+    def deviations(table):
+        found, means = table[arm], {}
+        for metric in {key[1] for key in found}:
+            values = [value for key, value in found.items() if key[1] == metric and value == value]
+            means[metric] = sum(values) / len(values) if values else float("nan")
+        return {key: abs(value - means[key[1]]) for key, value in found.items()}
+
+    return deviations
+
+
+#: In the order of their importance.
+EXPERIMENTS = {
+    "overfit": Experiment("Can twelve seconds be learnt by heart, to at least 15 dB?", ("S4.3",), overfit),
+    "variants": Experiment("Which variant of Open-Unmix separates best?", ("S1.2", "S3.2a", "S3.2b", "S3.7"), variants),
+    "cost": Experiment("What does a training step of the variants cost?", ("S3.4", "S3.5b"), lambda profile: None),
+    "songs": Experiment("What does remixing bring, against the number of songs?", ("S4.12",), songs),
+    "mixing": Experiment("How much remixing is best?", ("S4.5", "S4.11"), mixing),
+    "speech": Experiment("What does speech in the training mixtures do?", ("S4.4a", "S4.4b"), speech),
+    "augmentation": Experiment("What do pitch, speed and time shifts bring, and more songs?", ("S4.6a", "S4.6b", "S4.7"), augmentation),
+    "ablation": Experiment("What does each part of Open-Unmix's recipe bring?", ("S2.4a", "S2.4b", "S2.4c", "S2.4d"), ablation),
+}
+
+
+def plan(name, profile="student"):
+    """The plan of an experiment in a profile; None for ``cost``, which trains nothing, see `experiment_cost`.
+
+    Raises
+    ------
+    SepkitError
+        For an unknown experiment or profile.
+    """
+    if name not in EXPERIMENTS:
+        raise unknown("experiment", name, EXPERIMENTS)
+    if profile not in ("smoke", "student", "paper"):
+        raise unknown("profile", profile, ("smoke", "student", "paper"))
+    return EXPERIMENTS[name].plans(profile)

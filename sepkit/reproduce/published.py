@@ -1,0 +1,151 @@
+"""Published numbers: the CSV files of sepkit/assets/reported, each row with its source."""
+
+import csv
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SepkitError
+from ..files import shipped
+
+COLUMNS = ("system", "target", "value", "dataset", "metric", "extra_training_data", "source")
+PRINTED = ("document", "table", "line", "item", "quantity", "printed", "value", "unit", "dataset", "metric", "aggregation", "claim")
+#: Metrics as published -> as measured here, and how songs are summarised.
+METRICS = {"cSDR": ("csdr", statistics.median), "uSDR": ("usdr", statistics.fmean), "siSDR": ("si_sdr", statistics.fmean)}
+#: The five documents whose every table the kit repeats, by their number in documents.csv and claims.csv.
+DOCUMENTS = {
+    "000": "Music and Sound Separation: a project report on ResUNet (bytesep)",
+    "001": "Casas Herce and Hernandez Alonso, Music Track Separation by using Machine Learning",
+    "002": "Song and Qiu 2020, Audio Separation Using Deep Neural Networks",
+    "003": "George, Li, Min and Seong, Singing Vocal Source Separation with Deep Neural Networks",
+    "004": "Svystun 2024, The Impact of Remixing on Vocal Extraction in Low Data Regimes",
+}
+
+
+@dataclass(frozen=True)
+class Reported:
+    """One published number: a row of a CSV file in sepkit/assets/reported.
+
+    `aggregation` is empty where songs were summarised as `METRICS` says, and tells
+    how the number came about where not: such numbers keep a table of their own.
+    """
+
+    system: str
+    target: str
+    value: float
+    dataset: str
+    metric: str
+    extra_training_data: bool
+    source: str
+    aggregation: str = ""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """One number as one of the `DOCUMENTS` prints it.
+
+    `table` and `line` say where (lines of the document's text, from 1), `printed` is what stands
+    there, and `value` the number in `unit`; None where the document has none ("N/A", "nan").
+    `claim` is the finding that it belongs to (claims.csv).
+    """
+
+    document: str
+    table: str
+    line: int
+    item: str
+    quantity: str
+    printed: str
+    value: float | None
+    unit: str
+    dataset: str
+    metric: str
+    aggregation: str
+    claim: str
+
+
+def load_reported(path=None):
+    """Read published numbers.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        A CSV file with the columns `COLUMNS`; by default the one that sepkit ships.
+
+    Returns
+    -------
+    list of Reported
+
+    Raises
+    ------
+    SepkitError
+        For a missing file or column, a value that is no number, a row without its
+        source, or the same number stated twice. Names the line.
+    """
+    path = Path(path or shipped("reported", "scores.csv"))
+    found = {}
+    for where, row in _rows(path, COLUMNS):
+        entry = _reported(row, where)
+        key = (entry.system, entry.target, entry.dataset, entry.metric, entry.extra_training_data)
+        if key in found:
+            raise SepkitError(f"{where}: {entry.system}, {entry.target} is stated twice for {entry.dataset}")
+        found[key] = entry
+    return list(found.values())
+
+
+def load_documents(path=None):
+    """Read what the five documents print: every numeric table, and the numbers of their findings.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        A CSV file with the columns `PRINTED`; by default the one that sepkit ships.
+
+    Returns
+    -------
+    list of Printed
+
+    Raises
+    ------
+    SepkitError
+        For a missing file or column, an unknown document, or a row that does not say where it
+        stands or what is printed there. Names the line.
+    """
+    found = []
+    for where, row in _rows(Path(path or shipped("reported", "documents.csv")), PRINTED):
+        if row["document"] not in DOCUMENTS:
+            raise SepkitError(f"{where}: unknown document {row['document']!r}: choose from {', '.join(DOCUMENTS)}")
+        if not (row["table"] and row["line"].isdigit() and row["printed"]):
+            raise SepkitError(f"{where}: {row['item']} has no table, line or printed text; a number without provenance is refused")
+        row["value"] = _number(row["value"], where) if row["value"] else None
+        found.append(Printed(**{**{key: row[key] for key in PRINTED}, "line": int(row["line"])}))
+    return found
+
+
+def _rows(path, columns):
+    """The rows of a CSV file, each with the words that name its line."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except OSError as error:
+        raise SepkitError(f"{path}: cannot be read ({error.strerror})") from None
+    missing = [column for column in columns if column not in (reader.fieldnames or [])]
+    if missing:
+        raise SepkitError(f"{path}: column {missing[0]!r} is missing; expected {', '.join(columns)}")
+    return [(f"{path}: line {line}", {key: value or "" for key, value in row.items()}) for line, row in enumerate(rows, start=2)]
+
+
+def _reported(row, where):
+    if not row["source"].strip():
+        raise SepkitError(f"{where}: {row['system']} has no source; a number without provenance is refused")
+    if row["metric"] not in METRICS:
+        raise SepkitError(f"{where}: unknown metric {row['metric']!r}: choose from {', '.join(METRICS)}")
+    fields = {key: row.get(key, "").strip() for key in ("system", "target", "dataset", "metric", "source", "aggregation")}
+    return Reported(**fields, value=_number(row["value"], where), extra_training_data=row["extra_training_data"].strip() == "yes")
+
+
+def _number(text, where):
+    try:
+        return float(text)
+    except ValueError:
+        raise SepkitError(f"{where}: value {text!r} is not a number") from None

@@ -1,0 +1,33 @@
+"""Separators: whatever turns a mixture into estimates of its stems.
+
+A trained network, an oracle mask and "the mixture itself" have the same shape,
+so that the same players, metrics and tables take any of them. Chapter 02 uses
+the oracles, chapter 04 the networks; `separate_file` takes files of any length.
+
+>>> separator = get("open-unmix")                        # doctest: +SKIP
+>>> separate_file("song.mp3", separator, "separated")    # doctest: +SKIP
+"""
+
+from .base import STEMS, MixtureSeparator, OracleSeparator, Separator
+from .files import separate_file, separate_files
+from .inputs import find_recordings, output_folders
+from .networks import COMPLETE, METHODS, ModelSeparator, get, known
+from .streaming import separate_at, stream
+
+__all__ = [
+    "COMPLETE",
+    "METHODS",
+    "STEMS",
+    "MixtureSeparator",
+    "ModelSeparator",
+    "OracleSeparator",
+    "Separator",
+    "find_recordings",
+    "get",
+    "known",
+    "output_folders",
+    "separate_at",
+    "separate_file",
+    "separate_files",
+    "stream",
+]
