@@ -18,8 +18,8 @@ from sepkit.training.checks import has_risen, judge
 from sepkit.training.checkpoint import Notice
 from sepkit.training.songs import WatchedTrack
 
-from .test_training_resume import command, folder_of_songs
-from .training_tools import (
+from .tools import command, folder_of_songs
+from .tools import (
     QUICK, RATE, Broken, Known, Stopped, assert_same_run, bands, crash, rows, run, songs, stop_after, tiny, weights,
 )  # fmt: skip
 

@@ -15,7 +15,8 @@ from sepkit import audio, training
 from sepkit.training import checkpoint
 from sepkit.errors import Notice, SepkitError
 
-from .training_tools import FULL, QUICK, RATE, TINY, Known, Stopped, assert_same_run, crash, rows, run, songs, stop_after, tiny
+from .tools import command, folder_of_songs
+from .tools import FULL, QUICK, RATE, TINY, Known, Stopped, assert_same_run, crash, rows, run, songs, stop_after, tiny
 
 
 @pytest.mark.parametrize("step", [2, 4, 5, 8])
@@ -122,24 +123,6 @@ def test_the_state_is_saved_every_few_minutes_and_never_amid_a_step(tmp_path, mo
     monkeypatch.setattr(checkpoint.Run, "save_last", lambda self: (saved.append(self.state["batch"]), plain(self)))
     run(tmp_path, QUICK.but(samples_per_track=16, epochs=1, accumulate=2, save_minutes=2.5))  # 12 batches of a minute each
     assert saved == [4, 8, 12, 0]  # three minutes would be amid a step; the last one ends the epoch
-
-
-def folder_of_songs(folder):
-    for part, seed in (("train", 0), ("valid", 1)):
-        for song in songs(3, seed):
-            (folder / part / song.name).mkdir(parents=True)
-            for stem in song.stems:
-                audio.write(folder / part / song.name / f"{stem}.wav", song.stem(stem), RATE)
-    return folder
-
-
-def command(data, out, *more):
-    """The arguments of a training with all that has a state: 60 steps in 10 epochs."""
-    recipe = dict(samples_per_track=8, save_minutes=0, schedule="steps", warm_up=5, decay=0.9, decay_every=7, silence=0.1)
-    pairs = [part for name, value in recipe.items() for part in ("--recipe", f"{name}={value}")]
-    pairs += [part for name, value in TINY.items() for part in ("--setting", f"{name}={value}")]
-    options = ("--max-steps", 60, "--batch", 2, "--accumulate", 2, "--ema", 0.9, "--chunk-seconds", 0.5, "--mix-prob", 0.5)
-    return [str(part) for part in ("train", "--data", data, "--out", out, "--device", "cpu", *options, *pairs, *more)]
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import types
 
 import torch
 
+from sepkit import audio
 from sepkit.datasets import MemoryTrack
 from sepkit.models import build, load
 from sepkit.training import Recipe, train
@@ -137,3 +138,21 @@ class Broken(MemoryTrack):
         if start + frames > self.good:
             raise OSError(5, "Input/output error", f"{self.name}/{name}.wav")
         return super()._read_file(name, start, frames)
+
+
+def command(data, out, *more):
+    """The arguments of a training with all that has a state: 60 steps in 10 epochs."""
+    recipe = dict(samples_per_track=8, save_minutes=0, schedule="steps", warm_up=5, decay=0.9, decay_every=7, silence=0.1)
+    pairs = [part for name, value in recipe.items() for part in ("--recipe", f"{name}={value}")]
+    pairs += [part for name, value in TINY.items() for part in ("--setting", f"{name}={value}")]
+    options = ("--max-steps", 60, "--batch", 2, "--accumulate", 2, "--ema", 0.9, "--chunk-seconds", 0.5, "--mix-prob", 0.5)
+    return [str(part) for part in ("train", "--data", data, "--out", out, "--device", "cpu", *options, *pairs, *more)]
+
+
+def folder_of_songs(folder):
+    for part, seed in (("train", 0), ("valid", 1)):
+        for song in songs(3, seed):
+            (folder / part / song.name).mkdir(parents=True)
+            for stem in song.stems:
+                audio.write(folder / part / song.name / f"{stem}.wav", song.stem(stem), RATE)
+    return folder

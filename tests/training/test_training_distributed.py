@@ -17,10 +17,10 @@ from sepkit.errors import SepkitError
 from sepkit.training.batches import Batches
 from sepkit.training.distributed import place
 
-from .test_training_resume import command, folder_of_songs
-from .training_tools import QUICK, assert_same_run, rows, run
+from .tools import command, folder_of_songs
+from .tools import QUICK, assert_same_run, rows, run
 
-SCRIPT = Path(__file__).parent / "training_process.py"
+SCRIPT = Path(__file__).parent / "process.py"
 LIMIT = 240  # seconds: nothing here may hang
 ONCE = dict(batch=2, samples_per_track=4, epochs=2, lr=1e-12, weight_decay=0.0, loss="l1")
 

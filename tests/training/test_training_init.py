@@ -12,8 +12,8 @@ from sepkit.errors import SepkitError
 from sepkit.models import load, read_header, save
 from sepkit.training import train
 
-from .test_training_resume import command, folder_of_songs
-from .training_tools import (
+from .tools import command, folder_of_songs
+from .tools import (
     FULL,
     QUICK,
     Stopped,

@@ -9,7 +9,7 @@ from sepkit import training
 from sepkit.training import Recipe
 from sepkit.training.schedules import cosine, factor
 
-from .training_tools import QUICK, run, watch_steps
+from .tools import QUICK, run, watch_steps
 
 
 def test_decay_by_epochs_as_bsrnn_and_with_the_warm_up_of_its_public_implementation():

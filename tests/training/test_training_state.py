@@ -9,7 +9,7 @@ import torch
 from sepkit.errors import SepkitError
 from sepkit.training.state import read_state, write_state
 
-from .training_tools import FULL, run
+from .tools import FULL, run
 
 
 @pytest.fixture(scope="module")

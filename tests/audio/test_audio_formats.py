@@ -300,7 +300,7 @@ def test_stems_may_have_any_readable_format(tmp_path):
 
 
 def test_the_readme_and_the_help_name_the_formats_that_are_read():
-    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
     assert f"What can be read:** {formats.READABLE}." in readme
     said = CliRunner().invoke(cli.app, ["separate", "--help"], env={"COLUMNS": "300"}).stdout
     assert formats.READABLE in " ".join(said.replace("│", " ").split())

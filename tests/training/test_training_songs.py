@@ -14,8 +14,8 @@ from sepkit.errors import SepkitError
 from sepkit.training.checkpoint import Notice
 from sepkit.training.state import read_state, write_state
 
-from .test_training_resume import command, folder_of_songs
-from .training_tools import QUICK, RATE, Broken, assert_same_run, rows, run, songs
+from .tools import command, folder_of_songs
+from .tools import QUICK, RATE, Broken, assert_same_run, rows, run, songs
 
 
 def other(track, place=0):

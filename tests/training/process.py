@@ -1,6 +1,6 @@
 """Run by torchrun in tests: a training with small networks; what happens in which process is said by arguments.
 
-    training_process.py OUT CHANGES [ACTION RANK BATCH]
+    process.py OUT CHANGES [ACTION RANK BATCH]
 """
 
 import json
@@ -16,8 +16,8 @@ from sepkit.cli.console import plainly
 from sepkit.cli.train import one_voice
 from sepkit.training.distributed import place
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from tests import training_tools as tools  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.training import tools  # noqa: E402
 
 
 def die():

@@ -11,8 +11,8 @@ from sepkit.errors import SepkitError
 from sepkit.models import build, load, read_header
 from sepkit.training import Recipe, train
 
-from .test_training_resume import command, folder_of_songs
-from .training_tools import (
+from .tools import command, folder_of_songs
+from .tools import (
     FULL, QUICK, RATE, Known, assert_same_run, bands, gradient, rows, run, songs, tiny, watch_steps,
 )  # fmt: skip
 

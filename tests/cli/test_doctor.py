@@ -15,7 +15,7 @@ import pytest
 from sepkit import cli
 from sepkit.cli import doctor
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ One singer (vocadito 1, CC BY 4.0) over five stems of an instrumental (CC0):
 musically unrelated, but every stem is a recording. The samples are not part of
 this repository: SEPKIT_SAMPLES names their folder; without it, what needs them is skipped.
 
-``python tests/real_multitrack.py OUT`` writes OUT/real-multitrack/ for the command line.
+``python tests/separation/real_multitrack.py OUT`` writes OUT/real-multitrack/ for the command line.
 """
 
 import os
