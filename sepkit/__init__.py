@@ -14,8 +14,23 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 __version__ = "0.1.0"
 
 _SUBMODULES = (
-    "audio", "stft", "masks", "wiener", "metrics", "models", "datasets", "band", "separation",
-    "training", "evaluation", "reproduce", "learn", "cli", "errors", "files", "device",
+    "audio",
+    "stft",
+    "masks",
+    "wiener",
+    "metrics",
+    "models",
+    "datasets",
+    "band",
+    "separation",
+    "training",
+    "evaluation",
+    "reproduce",
+    "learn",
+    "cli",
+    "errors",
+    "files",
+    "device",
 )
 
 

@@ -27,7 +27,9 @@ def open_streams():
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w", encoding="utf-8", errors="replace", closefd=False))
     if sys.stdout.encoding.lower() == "utf-8":
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files are bytes, which need not be UTF-8
+        sys.stdout.reconfigure(
+            errors="surrogateescape"
+        )  # names of files are bytes, which need not be UTF-8
 
 
 if __name__ == "__main__":

@@ -24,15 +24,26 @@ def resolve_device(device="auto"):
 
     name = str(device)
     kind, colon, number = name.partition(":")
-    if kind not in DEVICES or (colon and not (number.isdecimal() and kind != "auto" and (kind == "cuda" or int(number) == 0))):
+    if kind not in DEVICES or (
+        colon
+        and not (number.isdecimal() and kind != "auto" and (kind == "cuda" or int(number) == 0))
+    ):
         raise unknown("device", name, DEVICES)
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if kind == "auto":
         return torch.device(next(k for k in ("cuda", "mps", "cpu") if there[k]))
     if not there[kind]:
-        raise SepkitError(f"device {name!r}: this machine has none that torch can use; use --device cpu or auto")
+        raise SepkitError(
+            f"device {name!r}: this machine has none that torch can use; use --device cpu or auto"
+        )
     if kind == "cuda" and colon and int(number) >= torch.cuda.device_count():
-        raise SepkitError(f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA device(s), counted from 0")
+        raise SepkitError(
+            f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA device(s), counted from 0"
+        )
     return torch.device(name if kind == "cuda" else kind)
 
 

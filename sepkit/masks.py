@@ -64,14 +64,19 @@ def oracle_mask(kind, target, mixture, others, truncate=True):
     if kind not in KINDS:
         raise unknown("oracle mask", kind, KINDS)
     others = [others] if torch.is_tensor(others) else list(others)
-    for name, spectrogram in [("mixture", mixture), *((f"other source {k}", o) for k, o in enumerate(others))]:
+    for name, spectrogram in [
+        ("mixture", mixture),
+        *((f"other source {k}", o) for k, o in enumerate(others)),
+    ]:
         if spectrogram.shape != target.shape:
             raise SepkitError(
                 f"oracle mask: the {name} has shape {tuple(spectrogram.shape)}, the target {tuple(target.shape)}; "
                 "transform them with the same STFT"
             )
     if kind == "ibm":
-        return ((target.abs() >= 0.5 * mixture.abs()) & (target != 0) & (mixture != 0)).to(target.real.dtype)
+        return ((target.abs() >= 0.5 * mixture.abs()) & (target != 0) & (mixture != 0)).to(
+            target.real.dtype
+        )
     if kind == "crm":
         return _quotient(target, mixture)
     if kind == "psm":
@@ -79,7 +84,9 @@ def oracle_mask(kind, target, mixture, others, truncate=True):
         return mask.clamp(0, 1) if truncate else mask
     magnitude = target.abs()
     rest = torch.zeros_like(magnitude)
-    for other in others:  # 1 / (1 + sum (|S_k| / |S|)^power): squaring quotients, faint bins do not underflow
+    for other in (
+        others
+    ):  # 1 / (1 + sum (|S_k| / |S|)^power): squaring quotients, faint bins do not underflow
         rest += _power(other.abs() / magnitude, kind)
     return torch.where(magnitude > 0, 1 / (1 + rest), torch.zeros_like(magnitude))
 
@@ -108,7 +115,9 @@ def oracle_masks(kind, sources, mixture=None, truncate=True):
     if kind in ("irm1", "irm2"):  # one denominator for all
         magnitude = sources.abs()
         loudest = magnitude.amax(0)
-        share = _power(magnitude / torch.where(loudest > 0, loudest, torch.ones_like(loudest)), kind)
+        share = _power(
+            magnitude / torch.where(loudest > 0, loudest, torch.ones_like(loudest)), kind
+        )
         return share / torch.where(loudest > 0, share.sum(0), torch.ones_like(loudest))
     return torch.stack([oracle_mask(kind, source, mixture, (), truncate) for source in sources])
 
@@ -175,9 +184,17 @@ def precision_recall(mask, ideal, thresholds, weights=None):
         )
     if weights is not None and not (weights >= 0).all():
         raise SepkitError("precision_recall: weights must be 0 or more; use magnitudes or powers")
-    levels, order = torch.tensor([*np.atleast_1d(thresholds)], dtype=mask.dtype, device=mask.device).sort()
-    passed = torch.bucketize(mask.detach().flatten().contiguous(), levels, right=True)  # how many thresholds each bin reaches
-    weights = torch.ones_like(passed, dtype=torch.float64) if weights is None else weights.flatten().double()
+    levels, order = torch.tensor(
+        [*np.atleast_1d(thresholds)], dtype=mask.dtype, device=mask.device
+    ).sort()
+    passed = torch.bucketize(
+        mask.detach().flatten().contiguous(), levels, right=True
+    )  # how many thresholds each bin reaches
+    weights = (
+        torch.ones_like(passed, dtype=torch.float64)
+        if weights is None
+        else weights.flatten().double()
+    )
 
     def taken(chosen):
         counts = torch.bincount(passed, weights=chosen, minlength=len(levels) + 1)

@@ -13,7 +13,12 @@ from torch import nn
 from .errors import SepkitError, unknown
 
 #: coefficients a_k of the periodic window  sum_k (-1)^k a_k cos(2 pi k n / n_fft)
-_COSINE_SUMS = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46), "blackman": (0.42, 0.5, 0.08), "ones": (1.0,)}
+_COSINE_SUMS = {
+    "hann": (0.5, 0.5),
+    "hamming": (0.54, 0.46),
+    "blackman": (0.42, 0.5, 0.08),
+    "ones": (1.0,),
+}
 WINDOWS = (*_COSINE_SUMS, "sqrt_hann")
 
 # What the sum of squared windows, the envelope, may fall to. The inverse divides by it, so
@@ -88,11 +93,15 @@ class STFT(nn.Module):
         super().__init__()
         for name, value, least in (("n_fft", n_fft, 2), ("hop", hop, 1)):
             if isinstance(value, bool) or int(value) != value or value < least:
-                raise SepkitError(f"STFT {name}={value!r}: expected a whole number of at least {least}")
+                raise SepkitError(
+                    f"STFT {name}={value!r}: expected a whole number of at least {least}"
+                )
         self.n_fft, self.hop, self.window, self.center = int(n_fft), int(hop), window, bool(center)
         self._exact = make_window(window, self.n_fft)
         self.register_buffer("_single", self._exact.float(), persistent=False)
-        envelope = self._overlap_add((self._exact**2).reshape(1, 1, -1)).reshape(-1, self.hop).sum(0)
+        envelope = (
+            self._overlap_add((self._exact**2).reshape(1, 1, -1)).reshape(-1, self.hop).sum(0)
+        )
         self._least = float(envelope.min())
         self._faint = self._least < _FAINT * float(envelope.max())
         if self.hop > self.n_fft or self._least < _INVERTIBLE * float(envelope.max()):
@@ -140,20 +149,34 @@ class STFT(nn.Module):
             If the audio is empty or not floating point.
         """
         if not audio.is_floating_point():
-            raise SepkitError(f"STFT: expected floating-point audio, got {audio.dtype}; scale integers to +-1 first")
+            raise SepkitError(
+                f"STFT: expected floating-point audio, got {audio.dtype}; scale integers to +-1 first"
+            )
         if audio.numel() == 0:
-            raise SepkitError(f"STFT: the audio is empty, of shape {tuple(audio.shape)}; expected (..., channels, samples)")
+            raise SepkitError(
+                f"STFT: the audio is empty, of shape {tuple(audio.shape)}; expected (..., channels, samples)"
+            )
         if audio.dtype in (torch.float16, torch.bfloat16):
             audio = audio.float()
         length = audio.shape[-1]
         left = self.n_fft // 2 if self.center else 0
         right = max(0, (self.frames(length) - 1) * self.hop + self.n_fft - left - length)
-        padded = _reflect(audio, left, right) if self.center else nn.functional.pad(audio, (0, right))
+        padded = (
+            _reflect(audio, left, right) if self.center else nn.functional.pad(audio, (0, right))
+        )
         flat = self._precise(padded.reshape(-1, padded.shape[-1]))
         spectrum = torch.stft(
-            flat, self.n_fft, self.hop, window=self._window(flat), center=False, onesided=True, return_complex=True
+            flat,
+            self.n_fft,
+            self.hop,
+            window=self._window(flat),
+            center=False,
+            onesided=True,
+            return_complex=True,
         )
-        return spectrum.reshape(*audio.shape[:-1], *spectrum.shape[-2:]).to(audio.dtype.to_complex())
+        return spectrum.reshape(*audio.shape[:-1], *spectrum.shape[-2:]).to(
+            audio.dtype.to_complex()
+        )
 
     def inverse(self, spectrogram, length=None):
         """Turn a complex (..., channels, bins, frames) into audio (..., channels, length).
@@ -171,7 +194,11 @@ class STFT(nn.Module):
         SepkitError
             If the bins do not fit `n_fft`, or the frames do not reach `length`.
         """
-        if not spectrogram.is_complex() or spectrogram.ndim < 2 or spectrogram.shape[-2] != self.bins:
+        if (
+            not spectrogram.is_complex()
+            or spectrogram.ndim < 2
+            or spectrogram.shape[-2] != self.bins
+        ):
             raise SepkitError(
                 f"STFT inverse: got {spectrogram.dtype} of shape {tuple(spectrogram.shape)}; "
                 f"expected complex (..., {self.bins} bins, frames) for n_fft {self.n_fft}"
@@ -181,10 +208,14 @@ class STFT(nn.Module):
         if length is None:
             length = (count - 1) * self.hop + self.n_fft - 2 * start
         if count == 0 or not 0 <= length < count * self.hop + self.n_fft - start:
-            raise SepkitError(f"STFT inverse: {count} frames with hop {self.hop} cannot make {length} samples")
+            raise SepkitError(
+                f"STFT inverse: {count} frames with hop {self.hop} cannot make {length} samples"
+            )
         frames = torch.fft.irfft(self._precise(spectrogram).transpose(-1, -2), n=self.n_fft)
         window = self._window(frames)
-        audio = self._overlap_add((frames * window).reshape(-1, count, self.n_fft))[:, start : start + length]
+        audio = self._overlap_add((frames * window).reshape(-1, count, self.n_fft))[
+            :, start : start + length
+        ]
         envelope = self._envelope(count, window)[start : start + length]
         audio = audio / envelope.clamp(min=_COVERED * self._least)
         audio = nn.functional.pad(audio, (0, length - audio.shape[-1]))

@@ -27,7 +27,11 @@ class Number:
 
     def fits(self, value):
         kind = Integral if self.whole else Real
-        return isinstance(value, kind) and not isinstance(value, bool) and self.low <= value <= self.high
+        return (
+            isinstance(value, kind)
+            and not isinstance(value, bool)
+            and self.low <= value <= self.high
+        )
 
     def __str__(self):
         return f"a {'whole ' if self.whole else ''}number from {self.low:.10g} to {self.high:.10g}"
@@ -63,7 +67,11 @@ class Path:
     """What may be the path of a file or folder."""
 
     def fits(self, value):
-        return isinstance(value, (str, PurePath)) and 0 < len(str(value)) <= 4096 and "\0" not in str(value)
+        return (
+            isinstance(value, (str, PurePath))
+            and 0 < len(str(value)) <= 4096
+            and "\0" not in str(value)
+        )
 
     def __str__(self):
         return "a path"
@@ -81,7 +89,11 @@ class Several:
         return listed and all(self.kind.fits(one) for one in value)
 
     def __str__(self):
-        return f"a list of {self.kind}" if self.kind.__class__ is not Number else f"a list, each {self.kind}"
+        return (
+            f"a list of {self.kind}"
+            if self.kind.__class__ is not Number
+            else f"a list, each {self.kind}"
+        )
 
 
 @dataclass(frozen=True)
@@ -124,11 +136,18 @@ def checked(name, value, kind):
     SepkitError
         Naming it, and what was expected.
     """
-    if isinstance(value, float) and math.isfinite(value) and value == int(value) and not kind.fits(value):
+    if (
+        isinstance(value, float)
+        and math.isfinite(value)
+        and value == int(value)
+        and not kind.fits(value)
+    ):
         value = int(value)
     if not kind.fits(value):
         text = repr(value)
-        raise SepkitError(f"{name}={text if len(text) <= 60 else f'{text[:57]}...'}: {kind} was expected")
+        raise SepkitError(
+            f"{name}={text if len(text) <= 60 else f'{text[:57]}...'}: {kind} was expected"
+        )
     return value
 
 
@@ -165,7 +184,9 @@ def place(name, value):
     spelled = os.path.expanduser(text)
     user = text.split(os.sep)[0]
     if user.startswith("~") and spelled.startswith("~"):
-        raise SepkitError(f"{name}={text[:60]!r}: there is no user {user[1:]!r} here; a folder of that name is ./{user}")
+        raise SepkitError(
+            f"{name}={text[:60]!r}: there is no user {user[1:]!r} here; a folder of that name is ./{user}"
+        )
     return pathlib.Path(spelled)
 
 

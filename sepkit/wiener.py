@@ -99,7 +99,9 @@ def expectation_maximization(estimates, mixture, niter=1, frames_per_window=300)
     """
     if niter == 0:
         return estimates.clone()
-    return _refined(lambda block: estimates[block], estimates.shape[-4], mixture, niter, frames_per_window)
+    return _refined(
+        lambda block: estimates[block], estimates.shape[-4], mixture, niter, frames_per_window
+    )
 
 
 def _refined(first, sources, mixture, niter, frames_per_window):
@@ -130,10 +132,14 @@ def _round(y, x):
     weight = EPS + v.sum(-1)  # (..., J, F)
     if x.shape[-3] == 2:
         return _round_stereo(y, x, v, weight)
-    covariance = torch.einsum("...cfn,...dfn->...fcd", y, y.conj()) / weight[..., None, None]  # (..., J, F, C, C)
+    covariance = (
+        torch.einsum("...cfn,...dfn->...fcd", y, y.conj()) / weight[..., None, None]
+    )  # (..., J, F, C, C)
     total = torch.einsum("...jfn,...jfcd->...fncd", v.to(y.dtype), covariance)
     total = total + EPS**0.5 * torch.eye(x.shape[-3], dtype=y.dtype, device=y.device)
-    whitened = torch.linalg.solve(total, x.movedim(-3, -1).unsqueeze(-1)).squeeze(-1)  # (..., F, N, C)
+    whitened = torch.linalg.solve(total, x.movedim(-3, -1).unsqueeze(-1)).squeeze(
+        -1
+    )  # (..., F, N, C)
     return v.unsqueeze(-3) * torch.einsum("...jfcd,...fnd->...jcfn", covariance, whitened)
 
 
@@ -153,7 +159,9 @@ def _round_stereo(y, x, v, weight):
     x_left, x_right = x.unbind(-3)
     z_left = ((s * x_left - q * x_right) / determinant).unsqueeze(-3)
     z_right = ((p * x_right - q.conj() * x_left) / determinant).unsqueeze(-3)
-    return torch.stack([v * (a * z_left + b * z_right), v * (b.conj() * z_left + d * z_right)], dim=-3)
+    return torch.stack(
+        [v * (a * z_left + b * z_right), v * (b.conj() * z_left + d * z_right)], dim=-3
+    )
 
 
 def _power(z):
@@ -183,6 +191,10 @@ def _check(magnitudes, mixture, niter, frames_per_window):
             "(..., sources, channels, bins, frames) and complex (..., channels, bins, frames)"
         )
     if magnitudes.numel() and not bool(magnitudes.detach().min() >= 0):
-        raise SepkitError("wiener: a magnitude is negative or NaN; every magnitude must be 0 or more")
+        raise SepkitError(
+            "wiener: a magnitude is negative or NaN; every magnitude must be 0 or more"
+        )
     if niter < 0 or (frames_per_window is not None and frames_per_window < 1):
-        raise SepkitError(f"wiener: niter {niter} must be 0 or more, frames_per_window {frames_per_window} 1 or more")
+        raise SepkitError(
+            f"wiener: niter {niter} must be 0 or more, frames_per_window {frames_per_window} 1 or more"
+        )

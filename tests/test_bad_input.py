@@ -9,7 +9,6 @@ import time
 import numpy as np
 import pytest
 import soundfile
-import torch
 from typer.testing import CliRunner
 
 from sepkit import audio, cli, models
@@ -28,7 +27,9 @@ def checkpoints(tmp_path_factory):
 
 
 def separate(*arguments):
-    return CliRunner().invoke(cli.app, ["separate", *map(str, arguments), "--device", "cpu"], env={"COLUMNS": "200"})
+    return CliRunner().invoke(
+        cli.app, ["separate", *map(str, arguments), "--device", "cpu"], env={"COLUMNS": "200"}
+    )
 
 
 def tone(rate, channels, seconds=0.5, level=0.5):
@@ -36,11 +37,20 @@ def tone(rate, channels, seconds=0.5, level=0.5):
     return level * np.stack([np.sin(2 * np.pi * 440 * time)] * channels, axis=-1)
 
 
-@pytest.mark.parametrize("kind, expected", [
-    ("missing", "no such file"), ("folder", "no audio in this folder"), ("empty", "is empty"), ("text", "not readable as audio"),
-    ("zero length", "zero length"), ("six channels", "has 6 channels"), ("nan", "NaN"), ("inf", "infinite"),
-    ("truncated", "cut off"),
-])
+@pytest.mark.parametrize(
+    "kind, expected",
+    [
+        ("missing", "no such file"),
+        ("folder", "no audio in this folder"),
+        ("empty", "is empty"),
+        ("text", "not readable as audio"),
+        ("zero length", "zero length"),
+        ("six channels", "has 6 channels"),
+        ("nan", "NaN"),
+        ("inf", "infinite"),
+        ("truncated", "cut off"),
+    ],
+)
 def test_files_that_cannot_be_separated(tmp_path, checkpoints, spoil, kind, expected):
     song = tmp_path / ("a sông, höher.flac" if kind == "truncated" else "a sông, höher.wav")
     spoil(kind, song)
@@ -51,10 +61,21 @@ def test_files_that_cannot_be_separated(tmp_path, checkpoints, spoil, kind, expe
     assert not any(path.is_file() for path in (tmp_path / "out").rglob("*"))
 
 
-@pytest.mark.parametrize("rate, channels, seconds", [
-    (8000, 1, 0.5), (8000, 2, 0.5), (192000, 2, 0.5), (44100, 1, 0.5), (48000, 2, 0.5), (44100, 2, 0.005), (44100, 2, 1 / 44100),
-])
-def test_odd_rates_mono_and_very_short_files_are_separated(tmp_path, checkpoints, rate, channels, seconds):
+@pytest.mark.parametrize(
+    "rate, channels, seconds",
+    [
+        (8000, 1, 0.5),
+        (8000, 2, 0.5),
+        (192000, 2, 0.5),
+        (44100, 1, 0.5),
+        (48000, 2, 0.5),
+        (44100, 2, 0.005),
+        (44100, 2, 1 / 44100),
+    ],
+)
+def test_odd_rates_mono_and_very_short_files_are_separated(
+    tmp_path, checkpoints, rate, channels, seconds
+):
     song = tmp_path / "wet åäö song.wav"
     soundfile.write(song, tone(rate, channels, seconds), rate, subtype="FLOAT")
     said = separate(song, "--model", checkpoints, "--out", tmp_path / "out", "--residual")
@@ -71,11 +92,21 @@ def test_odd_rates_mono_and_very_short_files_are_separated(tmp_path, checkpoints
 def test_samples_beyond_full_scale_are_kept_or_refused_or_clipped(tmp_path, checkpoints):
     song = tmp_path / "loud.wav"
     soundfile.write(song, tone(44100, 2, level=2.5), 44100, subtype="FLOAT")
-    common = ("--model", "mixture", "--two-stems", "vocals", "--out", tmp_path / "out", "--overwrite")
+    common = (
+        "--model",
+        "mixture",
+        "--two-stems",
+        "vocals",
+        "--out",
+        tmp_path / "out",
+        "--overwrite",
+    )
     assert separate(song, *common).exit_code == 0
     assert audio.read(tmp_path / "out" / "loud" / "vocals.wav")[0].abs().max() > 2.4
     refused = separate(song, *common, "--ext", "flac")
-    assert refused.exit_code == 1 and "--clip" in refused.stderr and not list(tmp_path.rglob("*.flac"))
+    assert (
+        refused.exit_code == 1 and "--clip" in refused.stderr and not list(tmp_path.rglob("*.flac"))
+    )
     assert separate(song, *common, "--ext", "flac", "--clip").exit_code == 0
     assert audio.read(tmp_path / "out" / "loud" / "vocals.flac")[0].abs().max() <= 1.0
 
@@ -83,9 +114,18 @@ def test_samples_beyond_full_scale_are_kept_or_refused_or_clipped(tmp_path, chec
 def test_one_bad_file_does_not_stop_the_others(tmp_path, checkpoints):
     soundfile.write(tmp_path / "good.wav", tone(44100, 2), 44100)
     (tmp_path / "bad.wav").write_text("no music")
-    said = separate(tmp_path / "bad.wav", tmp_path / "good.wav", "--model", checkpoints, "--out", tmp_path / "out")
+    said = separate(
+        tmp_path / "bad.wav",
+        tmp_path / "good.wav",
+        "--model",
+        checkpoints,
+        "--out",
+        tmp_path / "out",
+    )
     assert said.exit_code == 1 and "bad.wav" in said.stderr
-    assert sorted(path.stem for path in (tmp_path / "out" / "good").glob("*.wav")) == sorted(TARGETS)
+    assert sorted(path.stem for path in (tmp_path / "out" / "good").glob("*.wav")) == sorted(
+        TARGETS
+    )
 
 
 def test_a_folder_that_cannot_be_written(tmp_path, checkpoints):
@@ -98,7 +138,15 @@ def test_a_folder_that_cannot_be_written(tmp_path, checkpoints):
 
 def test_unknown_two_stems_target_lists_those_there_are(tmp_path, checkpoints):
     soundfile.write(tmp_path / "song.wav", tone(44100, 2), 44100)
-    said = separate(tmp_path / "song.wav", "--model", checkpoints, "--two-stems", "piano", "--out", tmp_path / "out")
+    said = separate(
+        tmp_path / "song.wav",
+        "--model",
+        checkpoints,
+        "--two-stems",
+        "piano",
+        "--out",
+        tmp_path / "out",
+    )
     assert said.exit_code == 1 and "piano" in said.stderr and "vocals" in said.stderr
 
 
@@ -109,13 +157,22 @@ def run_limited(tmp_path, arguments, limit):
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
         "from sepkit.cli import main; main(sys.argv[1:])"
     )
-    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, cwd=tmp_path)
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs file size limits")
 def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path, checkpoints):
     soundfile.write(tmp_path / "song.wav", tone(44100, 2, seconds=5), 44100)
-    done = run_limited(tmp_path, ["separate", "song.wav", "--model", "mixture", "--out", "out", "--device", "cpu"], 100_000)
+    done = run_limited(
+        tmp_path,
+        ["separate", "song.wav", "--model", "mixture", "--out", "out", "--device", "cpu"],
+        100_000,
+    )
     assert done.returncode == 1 and done.stderr.startswith("sepkit: error: "), done.stderr
     assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
@@ -124,7 +181,19 @@ def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path, checkpoints):
 @pytest.mark.slow
 def test_ctrl_c_while_separating_leaves_nothing_under_a_final_name(tmp_path, checkpoints):
     soundfile.write(tmp_path / "song.wav", np.tile(tone(44100, 2, seconds=60), (10, 1)), 44100)
-    command = [sys.executable, "-m", "sepkit", "separate", "song.wav", "--model", str(checkpoints), "--out", "out", "--device", "cpu"]
+    command = [
+        sys.executable,
+        "-m",
+        "sepkit",
+        "separate",
+        "song.wav",
+        "--model",
+        str(checkpoints),
+        "--out",
+        "out",
+        "--device",
+        "cpu",
+    ]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out").rglob(".*")) and time.monotonic() < deadline:

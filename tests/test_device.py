@@ -48,11 +48,22 @@ def test_every_file_of_networks_can_be_the_first_that_is_imported():
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("cpu", "cpu"), ("cpu:0", "cpu"), ("cpu:1", None), ("cpu:", None), ("cuda:x", None), ("auto:0", None), ("", None)]
+    ("name", "kind"),
+    [
+        ("cpu", "cpu"),
+        ("cpu:0", "cpu"),
+        ("cpu:1", None),
+        ("cpu:", None),
+        ("cuda:x", None),
+        ("auto:0", None),
+        ("", None),
+    ],
 )
 def test_devices_have_numbers_only_where_there_are_several(name, kind):
     if kind is None:
-        with pytest.raises(SepkitError, match=f"unknown device '{name}': choose from auto, cpu, cuda, mps"):
+        with pytest.raises(
+            SepkitError, match=f"unknown device '{name}': choose from auto, cpu, cuda, mps"
+        ):
             resolve_device(name)
     else:
         assert str(resolve_device(name)) == kind

@@ -16,7 +16,12 @@ from sepkit.errors import SepkitError
 def test_importing_sepkit_loads_nothing_heavy():
     heavy = ["torch", "librosa", "museval", "musdb", "pandas", "matplotlib", "scipy", "soundfile"]
     code = f"import sys, sepkit, sepkit.files; print([m for m in {heavy} if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):
@@ -54,10 +59,15 @@ def test_a_full_disk_is_one_clear_line(tmp_path):
 
 def test_json_has_no_bare_nan(tmp_path):
     files.write_json(tmp_path / "x.json", {"a": [math.nan, math.inf, 1.5], "b": tmp_path})
-    assert json.loads((tmp_path / "x.json").read_text()) == {"a": [None, None, 1.5], "b": str(tmp_path)}
+    assert json.loads((tmp_path / "x.json").read_text()) == {
+        "a": [None, None, 1.5],
+        "b": str(tmp_path),
+    }
 
 
-@pytest.mark.parametrize("content, expected", [(None, "no such file"), ("{broken", "not a JSON file")])
+@pytest.mark.parametrize(
+    "content, expected", [(None, "no such file"), ("{broken", "not a JSON file")]
+)
 def test_unreadable_json_is_named(tmp_path, content, expected):
     if content:
         (tmp_path / "x.json").write_text(content)

@@ -15,13 +15,12 @@ import soundfile
 import torch
 
 from sepkit import files
-from sepkit.files import hash_memory
 from sepkit.datasets import FolderTrack, MemoryTrack
 from sepkit.datasets.decoding import decoded
 from sepkit.datasets.missing import Filled
 from sepkit.datasets.track import WrappedTrack
 from sepkit.errors import SepkitError
-from sepkit.files import identity
+from sepkit.files import hash_memory, identity
 
 
 @pytest.fixture

@@ -8,12 +8,11 @@ import pytest
 import torch
 
 from sepkit import audio, files, separation
-from sepkit.evaluation import jobs
-from sepkit.files import hash_memory
 from sepkit.datasets import activity, augmentation, decoding, open_tracks
 from sepkit.datasets.augmentation import augment
 from sepkit.datasets.decoding import decoded
-from sepkit.evaluation import evaluate, evaluate_folders
+from sepkit.evaluation import evaluate, evaluate_folders, jobs
+from sepkit.files import hash_memory
 
 RATE, SAMPLES, HEADER = 4000, 13000, 44
 SONGS, STEMS = ("a", "b", "c", "d"), ("vocals", "other")
@@ -179,9 +178,7 @@ def test_one_sample_anywhere_is_enough_and_concerns_its_song_alone(
 
 
 @pytest.mark.parametrize("kind", PLACES)
-def test_touching_and_copying_songs_makes_nothing_again(
-    data, tmp_path, monkeypatch, hashed, kind
-):
+def test_touching_and_copying_songs_makes_nothing_again(data, tmp_path, monkeypatch, hashed, kind):
     place = kind(data, tmp_path / "out", monkeypatch)
     before = place(data)
     for path in data.glob("*/*.wav"):

@@ -25,7 +25,8 @@ COMMANDS = {
     "augment": "data augment --data SONGS --out OUT --workers 2",
     "activity": "data activity --data SONGS --cache OUT",
     "evaluate": "evaluate --separator mwf --data SONGS --out OUT --workers 2 --hop 0.01",
-    "train": "train --data SONGS --out OUT --max-steps 1000000 --workers 1 " + " ".join(f"--setting {part}" for part in SMALL),
+    "train": "train --data SONGS --out OUT --max-steps 1000000 --workers 1 "
+    + " ".join(f"--setting {part}" for part in SMALL),
     "separate": "separate SONGS/test/c/mixture.wav --out OUT",
     "experiment": "experiment cost --out OUT",
     "reproduce": "reproduce 01 --profile smoke --out OUT",
@@ -39,7 +40,10 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("interrupted")
     generator = torch.Generator().manual_seed(0)
     for split, name in (("train", "a"), ("train", "b"), ("test", "c"), ("test", "d")):
-        stems = {stem: torch.randn(2, 60 * RATE, generator=generator) * 0.05 for stem in ("vocals", "drums")}
+        stems = {
+            stem: torch.randn(2, 60 * RATE, generator=generator) * 0.05
+            for stem in ("vocals", "drums")
+        }
         for stem, sound in {**stems, "mixture": sum(stems.values())}.items():
             audio.write(folder / "songs" / split / name / f"{stem}.wav", sound, RATE)
     return folder
@@ -65,14 +69,27 @@ def test_signals_at_any_moment_end_a_command_in_one_line(folder, tmp_path, comma
     rng = random.Random(command)
     for attempt in range(3):
         out = tmp_path / str(attempt)
-        arguments = COMMANDS[command].replace("OUT", str(out)).replace("SONGS", str(folder / "songs")).split()
+        arguments = (
+            COMMANDS[command]
+            .replace("OUT", str(out))
+            .replace("SONGS", str(folder / "songs"))
+            .split()
+        )
         environment = {**os.environ, "SEPKIT_DATA": str(folder / "data"), "OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(
-            [sys.executable, "-m", "sepkit", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True, env=environment, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "sepkit", *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
         number = rng.choice((signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-        twice, whole, moment = rng.random() < 0.5, rng.random() < 0.5, rng.choice((rng.uniform(0.4, 1.5), rng.uniform(1.5, 10)))
+        twice, whole, moment = (
+            rng.random() < 0.5,
+            rng.random() < 0.5,
+            rng.choice((rng.uniform(0.4, 1.5), rng.uniform(1.5, 10))),
+        )
         time.sleep(moment)
         if process.poll() is not None:  # has come to its end before
             assert process.returncode == 0, process.communicate()[1]
@@ -80,7 +97,9 @@ def test_signals_at_any_moment_end_a_command_in_one_line(folder, tmp_path, comma
         began = time.monotonic()
         for _ in range(1 + twice):
             try:
-                (os.killpg if whole else os.kill)(process.pid, number)  # a terminal signals all, kill only one
+                (os.killpg if whole else os.kill)(
+                    process.pid, number
+                )  # a terminal signals all, kill only one
             except ProcessLookupError:
                 break
             time.sleep(0.15 if twice else 0)
@@ -95,11 +114,17 @@ def test_signals_at_any_moment_end_a_command_in_one_line(folder, tmp_path, comma
         taken = time.monotonic() - began
         assert session(process.pid) == [], f"{told}: left processes behind"
         print(f"{told}: {taken:.2f} s")
-        lines = [line for line in said.splitlines() if not line.startswith(("band: ", "sepkit: note: "))]
+        lines = [
+            line for line in said.splitlines() if not line.startswith(("band: ", "sepkit: note: "))
+        ]
         if process.returncode == 0 and taken < 1:  # had done its work when it was told to stop
             assert lines == [], f"{told}: {said}"
             continue
-        assert process.returncode == 130 and len(lines) == 1 and lines[0].startswith("sepkit: interrupted"), f"{told}: {said}"
+        assert (
+            process.returncode == 130
+            and len(lines) == 1
+            and lines[0].startswith("sepkit: interrupted")
+        ), f"{told}: {said}"
         assert taken < LIMIT, f"{told}: took {taken:.1f} s"
 
 

@@ -12,7 +12,9 @@ from sepkit.stft import STFT
 def spectrograms(sources=4, seed=0, dtype=torch.complex128):
     generator = torch.Generator().manual_seed(seed)
     levels = torch.rand(sources, 2, 17, 9, generator=generator) ** 3
-    return (torch.randn(sources, 2, 17, 9, generator=generator, dtype=torch.complex128) * levels).to(dtype)
+    return (
+        torch.randn(sources, 2, 17, 9, generator=generator, dtype=torch.complex128) * levels
+    ).to(dtype)
 
 
 def test_closed_forms_on_bins_made_by_hand():
@@ -31,7 +33,15 @@ def test_closed_forms_on_bins_made_by_hand():
         np.testing.assert_allclose(mask.flatten().numpy(), expected[kind], atol=1e-15, err_msg=kind)
     untruncated = oracle_mask("psm", target, target + other, other, truncate=False)
     assert untruncated.flatten()[5].item() == pytest.approx(-1 / 3)
-    assert ideal_binary(target, other).flatten().tolist() == [True, False, True, False, False, False, False]
+    assert ideal_binary(target, other).flatten().tolist() == [
+        True,
+        False,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_ratio_and_complex_masks_sum_to_one():
@@ -39,7 +49,9 @@ def test_ratio_and_complex_masks_sum_to_one():
     for kind in ("irm1", "irm2", "crm"):
         total = oracle_masks(kind, sources).sum(0)
         torch.testing.assert_close(total, torch.ones_like(total), atol=1e-9, rtol=0)
-    wins = torch.stack([ideal_binary(sources[k], [sources[i] for i in range(4) if i != k]) for k in range(4)])
+    wins = torch.stack(
+        [ideal_binary(sources[k], [sources[i] for i in range(4) if i != k]) for k in range(4)]
+    )
     assert (wins.sum(0) == 1).all()
 
 
@@ -49,7 +61,12 @@ def test_all_at_once_is_one_at_a_time(kind):
     named = oracle_masks(kind, {name: s for name, s in zip("abc", sources)}, sources.sum(0))
     for index, name in enumerate("abc"):
         others = [s for k, s in enumerate(sources) if k != index]
-        torch.testing.assert_close(named[name], oracle_mask(kind, sources[index], sources.sum(0), others), atol=1e-12, rtol=0)
+        torch.testing.assert_close(
+            named[name],
+            oracle_mask(kind, sources[index], sources.sum(0), others),
+            atol=1e-12,
+            rtol=0,
+        )
 
 
 def test_the_rest_as_one_is_another_mask():
@@ -64,15 +81,24 @@ def test_complex_mask_recovers_the_target():
     for dtype, tolerance in ((torch.complex128, 1e-13), (torch.complex64, 1e-6)):
         sources = spectrograms(dtype=dtype)
         mixture = sources.sum(0)
-        torch.testing.assert_close(oracle_masks("crm", sources) * mixture, sources, atol=tolerance, rtol=tolerance)
+        torch.testing.assert_close(
+            oracle_masks("crm", sources) * mixture, sources, atol=tolerance, rtol=tolerance
+        )
 
 
 def test_power_ratio_is_the_wiener_gain():
     """It is the gain that brings g X nearest to S over uncorrelated sources of the given powers."""
     generator = torch.Generator().manual_seed(0)
-    s, n = torch.randn(2, 200_000, generator=generator, dtype=torch.complex128) * torch.tensor([[1.0], [2.0]])
+    s, n = torch.randn(2, 200_000, generator=generator, dtype=torch.complex128) * torch.tensor(
+        [[1.0], [2.0]]
+    )
     best = ((s + n).conj() * s).real.sum() / ((s + n).abs() ** 2).sum()
-    gain = oracle_mask("irm2", torch.ones(1, 1, 1, dtype=torch.complex128), torch.ones(1, 1, 1), torch.full((1, 1, 1), 2 + 0j))
+    gain = oracle_mask(
+        "irm2",
+        torch.ones(1, 1, 1, dtype=torch.complex128),
+        torch.ones(1, 1, 1),
+        torch.full((1, 1, 1), 2 + 0j),
+    )
     assert gain.item() == pytest.approx(best.item(), abs=5e-3)
 
 
@@ -103,7 +129,9 @@ def test_better_informed_oracles_separate_better():
         audio = torch.randn(3, 1, 8000, generator=generator) * gates
         sources, mixture = stft(audio), audio.sum(0)
         for kind in KINDS:
-            estimates = stft.inverse(oracle_masks(kind, sources, stft(mixture)) * stft(mixture), 8000)
+            estimates = stft.inverse(
+                oracle_masks(kind, sources, stft(mixture)) * stft(mixture), 8000
+            )
             totals[kind] += sdr(audio, estimates).mean().item() / 4
         totals["mixture"] += sdr(audio, mixture.expand_as(audio)).mean().item() / 4
     assert totals["crm"] > 60
@@ -114,7 +142,9 @@ def test_better_informed_oracles_separate_better():
 @pytest.mark.parametrize("weighted", [False, True])
 def test_precision_and_recall_are_scikit_learns(weighted):
     generator = torch.Generator().manual_seed(0)
-    mask = torch.rand(2, 33, 20, generator=generator).round(decimals=2)  # many values equal to a threshold
+    mask = torch.rand(2, 33, 20, generator=generator).round(
+        decimals=2
+    )  # many values equal to a threshold
     ideal = torch.rand(2, 33, 20, generator=generator) < mask
     weights = torch.rand(2, 33, 20, generator=generator) if weighted else None
     thresholds = [0.9, 0.0, 0.5, 0.25, 1.0]
@@ -123,8 +153,12 @@ def test_precision_and_recall_are_scikit_learns(weighted):
         options = dict(sample_weight=None if weights is None else weights.flatten().numpy())
         taken = (mask >= threshold).flatten().numpy()
         truth = ideal.flatten().numpy()
-        assert precision[k].item() == pytest.approx(sklearn.metrics.precision_score(truth, taken, **options), abs=1e-9)
-        assert recall[k].item() == pytest.approx(sklearn.metrics.recall_score(truth, taken, **options), abs=1e-9)
+        assert precision[k].item() == pytest.approx(
+            sklearn.metrics.precision_score(truth, taken, **options), abs=1e-9
+        )
+        assert recall[k].item() == pytest.approx(
+            sklearn.metrics.recall_score(truth, taken, **options), abs=1e-9
+        )
 
 
 def test_the_curve_is_scikit_learns():

@@ -24,12 +24,51 @@ PLAIN = (
     "#1",
 )
 OTHERS = (
-    "", " ", ".", "..", "...", ".hidden", "a.", "a ", " a", "/etc/x", "../x", "a/b", "a\\b", "C:",
-    "C:\\x", "a:stream", "a*", "a?", "<a>", "a|b", '"a"',
-    "con", "CON", "nul.wav", "Com1", "lpt9.tar.gz", "com¹", "aux .txt",
-    "conin$", "a\0", "a\n", "a\x7f", "a\x1b[31m", "a\u202eb", "a\ud800", "\u2028",
-    "x" * 181, "ä" * 91, None, 7, True, b"x", ["a"], {},
-)  # fmt: skip
+    "",
+    " ",
+    ".",
+    "..",
+    "...",
+    ".hidden",
+    "a.",
+    "a ",
+    " a",
+    "/etc/x",
+    "../x",
+    "a/b",
+    "a\\b",
+    "C:",
+    "C:\\x",
+    "a:stream",
+    "a*",
+    "a?",
+    "<a>",
+    "a|b",
+    '"a"',
+    "con",
+    "CON",
+    "nul.wav",
+    "Com1",
+    "lpt9.tar.gz",
+    "com¹",
+    "aux .txt",
+    "conin$",
+    "a\0",
+    "a\n",
+    "a\x7f",
+    "a\x1b[31m",
+    "a\u202eb",
+    "a\ud800",
+    "\u2028",
+    "x" * 181,
+    "ä" * 91,
+    None,
+    7,
+    True,
+    b"x",
+    ["a"],
+    {},
+)
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -100,9 +139,9 @@ def test_a_manifest_of_others_removes_nothing_outside_its_folder(tmp_path, name)
     "content", ["{", "[]", "7", '"x"', '{"ENTRY": []}', '{"ENTRY": 7}', '{"ENTRY": "x"}']
 )
 def test_manifests_of_another_kind_are_named(tmp_path, content):
+    from sepkit.band import dataset, speech
     from sepkit.datasets import augmentation
     from sepkit.datasets.augmentation import versions
-    from sepkit.band import dataset, speech
     from sepkit.reproduce import batch
 
     settings = dict.fromkeys(speech._FIXED)
@@ -123,8 +162,8 @@ def test_manifests_of_another_kind_are_named(tmp_path, content):
 
 
 def test_entries_of_manifests_are_named(tmp_path):
-    from sepkit.datasets.augmentation import versions
     from sepkit.band import dataset
+    from sepkit.datasets.augmentation import versions
     from sepkit.reproduce import batch
 
     (tmp_path / dataset.MANIFEST).write_text('{"songs": {"train/../../x": {}}}')

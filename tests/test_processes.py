@@ -54,7 +54,11 @@ def test_no_jobs_no_processes():
     [
         (partial(fail, "song.wav: broken"), SepkitError, "^song.wav: broken$"),
         (odd, RuntimeError, "Odd: 1 and 2"),
-        (unreturnable, SepkitError, "its result cannot be handed to another process .*; use one worker"),
+        (
+            unreturnable,
+            SepkitError,
+            "its result cannot be handed to another process .*; use one worker",
+        ),
         (partial(os._exit, 3), SepkitError, "one of 2 workers was killed, .* use fewer workers"),
     ],
 )
@@ -113,5 +117,7 @@ def test_workers_end_with_their_parent_and_say_nothing(tmp_path, number):
     while any(map(alive, workers)) and time.monotonic() < ended + 60:
         time.sleep(0.01)
     assert len(workers) == 2 and time.monotonic() < ended + 5
-    assert number == signal.SIGINT or said == ""  # Ctrl-C is Python's own traceback here: this is no command
+    assert (
+        number == signal.SIGINT or said == ""
+    )  # Ctrl-C is Python's own traceback here: this is no command
     assert said.count("Traceback") <= 1

@@ -6,7 +6,18 @@ import torch
 from sepkit.errors import SepkitError
 from sepkit.stft import STFT, WINDOWS, make_window
 
-PAIRS = [(512, 128), (512, 256), (512, 200), (512, 300), (512, 384), (512, 512), (511, 130), (96, 96), (7, 3), (2, 1)]
+PAIRS = [
+    (512, 128),
+    (512, 256),
+    (512, 200),
+    (512, 300),
+    (512, 384),
+    (512, 512),
+    (511, 130),
+    (96, 96),
+    (7, 3),
+    (2, 1),
+]
 
 
 def noise(*shape, dtype=torch.float32, seed=0):
@@ -16,7 +27,22 @@ def noise(*shape, dtype=torch.float32, seed=0):
 
 def lengths(n_fft, hop):
     """Everything that can go wrong lies near a multiple of the hop or of the window."""
-    return sorted({1, 2, 3, hop, hop + 1, n_fft // 2, n_fft // 2 + 1, n_fft - 1, n_fft, 6 * hop - 1, 6 * hop, 6 * hop + hop // 2})
+    return sorted(
+        {
+            1,
+            2,
+            3,
+            hop,
+            hop + 1,
+            n_fft // 2,
+            n_fft // 2 + 1,
+            n_fft - 1,
+            n_fft,
+            6 * hop - 1,
+            6 * hop,
+            6 * hop + hop // 2,
+        }
+    )
 
 
 @pytest.mark.parametrize("window", WINDOWS)
@@ -40,7 +66,9 @@ def test_every_pair_is_exact_or_refused(window):
 def test_a_pair_is_accepted_only_if_scipy_can_invert_it():
     for window in WINDOWS:
         for n_fft, hop in PAIRS:
-            nola = scipy.signal.check_NOLA(make_window(window, n_fft).numpy(), n_fft, n_fft - hop, tol=1e-9)
+            nola = scipy.signal.check_NOLA(
+                make_window(window, n_fft).numpy(), n_fft, n_fft - hop, tol=1e-9
+            )
             if not nola:
                 with pytest.raises(SepkitError, match="cannot be inverted"):
                     STFT(n_fft, hop, window)
@@ -51,7 +79,10 @@ def test_a_pair_is_accepted_only_if_scipy_can_invert_it():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        (dict(n_fft=64, hop=64), r"'hann' of 64 samples with hop 64 cannot be inverted.*use a hop of 32 or less"),
+        (
+            dict(n_fft=64, hop=64),
+            r"'hann' of 64 samples with hop 64 cannot be inverted.*use a hop of 32 or less",
+        ),
         (dict(n_fft=64, hop=65, window="ones"), "cannot be inverted"),
         (dict(n_fft=64, hop=63, window="sqrt_hann"), "only by its tails"),
         (dict(n_fft=64, hop=16, window="kaiser"), "unknown window 'kaiser': choose from hann"),
@@ -68,7 +99,9 @@ def test_settings_that_cannot_work(settings, message):
 
 @pytest.mark.parametrize("name", WINDOWS)
 def test_windows_are_scipys_periodic_ones(name):
-    known = scipy.signal.get_window({"ones": "boxcar", "sqrt_hann": "hann"}.get(name, name), 48, fftbins=True)
+    known = scipy.signal.get_window(
+        {"ones": "boxcar", "sqrt_hann": "hann"}.get(name, name), 48, fftbins=True
+    )
     expected = np.sqrt(known) if name == "sqrt_hann" else known
     np.testing.assert_allclose(make_window(name, 48).numpy(), expected, atol=1e-14)
 
@@ -77,26 +110,43 @@ def test_agrees_with_its_definition_and_with_torch():
     audio = noise(2, 5000, dtype=torch.float64)
     padded = np.pad(audio.numpy(), ((0, 0), (256, 256)), mode="reflect")
     window = scipy.signal.get_window("hann", 512)
-    frames = np.stack([padded[:, k * 128 : k * 128 + 512] * window for k in range(1 + 5000 // 128)], axis=-1)
-    np.testing.assert_allclose(STFT(512, 128)(audio).numpy(), np.fft.rfft(frames, axis=1), atol=1e-12)
+    frames = np.stack(
+        [padded[:, k * 128 : k * 128 + 512] * window for k in range(1 + 5000 // 128)], axis=-1
+    )
+    np.testing.assert_allclose(
+        STFT(512, 128)(audio).numpy(), np.fft.rfft(frames, axis=1), atol=1e-12
+    )
     for center in (True, False):
-        theirs = torch.stft(audio, 512, 128, window=torch.from_numpy(window), center=center, return_complex=True)
+        theirs = torch.stft(
+            audio, 512, 128, window=torch.from_numpy(window), center=center, return_complex=True
+        )
         torch.testing.assert_close(STFT(512, 128, center=center)(audio), theirs, atol=1e-12, rtol=0)
 
 
 def test_short_audio_is_continued_as_numpy_reflects_it():
     audio = noise(1, 5, dtype=torch.float64)
     padded = torch.from_numpy(np.pad(audio.numpy(), ((0, 0), (32, 32)), mode="reflect"))
-    theirs = torch.stft(padded, 64, 16, window=torch.hann_window(64, dtype=torch.float64), center=False, return_complex=True)
+    theirs = torch.stft(
+        padded,
+        64,
+        16,
+        window=torch.hann_window(64, dtype=torch.float64),
+        center=False,
+        return_complex=True,
+    )
     torch.testing.assert_close(STFT(64, 16)(audio), theirs, atol=1e-12, rtol=0)
 
 
 def test_a_sine_shows_its_bin_and_amplitude():
     stft = STFT(1024, 256)
     t = torch.arange(8192) / 8192
-    magnitude = stft(0.5 * torch.sin(2 * torch.pi * 800 * t)[None]).abs()[0, :, 8]  # 800 Hz is bin 100
+    magnitude = stft(0.5 * torch.sin(2 * torch.pi * 800 * t)[None]).abs()[
+        0, :, 8
+    ]  # 800 Hz is bin 100
     assert int(magnitude.argmax()) == 100
-    assert magnitude[100].item() == pytest.approx(0.5 * 1024 / 4, rel=1e-4)  # amplitude x sum of Hann / 2
+    assert magnitude[100].item() == pytest.approx(
+        0.5 * 1024 / 4, rel=1e-4
+    )  # amplitude x sum of Hann / 2
 
 
 def test_usual_frame_counts():
@@ -106,7 +156,10 @@ def test_usual_frame_counts():
     assert STFT(center=False).frames(1) == 1
 
 
-@pytest.mark.parametrize("window, n_fft, hop", [("hann", 256, 64), ("hann", 256, 128), ("hamming", 256, 64), ("ones", 256, 256)])
+@pytest.mark.parametrize(
+    "window, n_fft, hop",
+    [("hann", 256, 64), ("hann", 256, 128), ("hamming", 256, 64), ("ones", 256, 256)],
+)
 def test_without_centring_the_recoverable_samples_are_exact(window, n_fft, hop):
     stft = STFT(n_fft, hop, window, center=False)
     for length in (1, 100, 256, 257, 1000, 1024):
@@ -117,7 +170,9 @@ def test_without_centring_the_recoverable_samples_are_exact(window, n_fft, hop):
         assert stop - start >= min(length, n_fft) - 0.5 * n_fft
         assert back.abs().max() <= 1.5  # the ends fade out, they do not blow up
         if window == "ones":
-            assert start == 0 and stop == (length if length < n_fft else (stft.frames(length) - 1) * hop + n_fft)
+            assert start == 0 and stop == (
+                length if length < n_fft else (stft.frames(length) - 1) * hop + n_fft
+            )
     centred = STFT(n_fft, hop, window)
     assert centred.recoverable(77) == (0, 77)
 
@@ -130,10 +185,14 @@ def test_without_centring_a_silent_tail_is_left_where_no_frame_reaches():
 def test_inverse_is_the_least_squares_one():
     """Griffin and Lim: of all signals, the inverse's spectrogram is nearest to a changed spectrogram."""
     stft = STFT(32, 8, "sqrt_hann", center=False)
-    changed = stft(noise(1, 200, dtype=torch.float64)) * torch.rand(17, 22, generator=torch.Generator().manual_seed(1))
+    changed = stft(noise(1, 200, dtype=torch.float64)) * torch.rand(
+        17, 22, generator=torch.Generator().manual_seed(1)
+    )
     start, stop = stft.recoverable(200)
     best = stft.inverse(changed, 200)
-    weights = torch.full((17, 1), 2.0).index_fill(0, torch.tensor([0, 16]), 1.0)  # the half spectrum stands for both halves
+    weights = torch.full((17, 1), 2.0).index_fill(
+        0, torch.tensor([0, 16]), 1.0
+    )  # the half spectrum stands for both halves
 
     def distance(audio):
         return float((weights * (stft(audio) - changed).abs() ** 2).sum())
@@ -149,9 +208,13 @@ def test_linear_batched_and_differentiable():
     audio = noise(3, 2, 300, dtype=torch.float64)
     together = stft(audio)
     torch.testing.assert_close(together[1, 0], stft(audio[1, :1])[0], atol=1e-12, rtol=0)
-    torch.testing.assert_close(stft(audio[0] + 2 * audio[1]), together[0] + 2 * together[1], atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        stft(audio[0] + 2 * audio[1]), together[0] + 2 * together[1], atol=1e-12, rtol=0
+    )
     small = audio[0, :, :40].clone().requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: stft.inverse(stft(x).abs() * torch.sgn(stft(x)), 40), small)
+    assert torch.autograd.gradcheck(
+        lambda x: stft.inverse(stft(x).abs() * torch.sgn(stft(x)), 40), small
+    )
 
 
 def test_nothing_goes_into_checkpoints_and_half_precision_is_widened():

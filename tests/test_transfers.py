@@ -11,8 +11,8 @@ from urllib.request import Request
 
 import pytest
 
-from sepkit.files import transfers
 from sepkit.errors import SepkitError
+from sepkit.files import transfers
 from sepkit.files.transfers import Failure
 
 CONTENT = bytes(range(256)) * 2000  # 512 kB

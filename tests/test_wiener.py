@@ -13,21 +13,31 @@ def scene(channels=2, sources=4, bins=9, frames=40, seed=0, level=20.0, dtype=to
     generator = torch.Generator().manual_seed(seed)
     place = torch.randn(sources, channels, bins, 1, generator=generator, dtype=torch.complex128)
     signal = torch.randn(sources, 1, bins, frames, generator=generator, dtype=torch.complex128)
-    diffuse = 0.2 * torch.randn(sources, channels, bins, frames, generator=generator, dtype=torch.complex128)
-    truth = level * (place * signal + diffuse) * torch.rand(sources, 1, bins, frames, generator=generator)
+    diffuse = 0.2 * torch.randn(
+        sources, channels, bins, frames, generator=generator, dtype=torch.complex128
+    )
+    truth = (
+        level
+        * (place * signal + diffuse)
+        * torch.rand(sources, 1, bins, frames, generator=generator)
+    )
     magnitudes = truth.abs() * (0.7 + 0.6 * torch.rand(truth.shape, generator=generator))
     return truth.to(dtype), truth.sum(0).to(dtype), magnitudes.to(dtype.to_real())
 
 
 def by_norbert(magnitudes, mixture, niter, softmask):
     v = magnitudes.permute(3, 2, 1, 0).numpy().copy()
-    y = norbert.wiener(v, mixture.permute(2, 1, 0).numpy().copy(), niter, use_softmask=softmask, eps=1e-10)
+    y = norbert.wiener(
+        v, mixture.permute(2, 1, 0).numpy().copy(), niter, use_softmask=softmask, eps=1e-10
+    )
     return torch.from_numpy(y).permute(3, 2, 1, 0)
 
 
 def by_open_unmix(magnitudes, mixture, niter, softmask, residual):
     x = torch.view_as_real(mixture.permute(2, 1, 0)).contiguous()
-    y = filtering.wiener(magnitudes.permute(3, 2, 1, 0).contiguous(), x, niter, softmask=softmask, residual=residual)
+    y = filtering.wiener(
+        magnitudes.permute(3, 2, 1, 0).contiguous(), x, niter, softmask=softmask, residual=residual
+    )
     return torch.view_as_complex(y.movedim(3, -1).contiguous()).permute(3, 2, 1, 0)
 
 
@@ -35,7 +45,9 @@ def assert_near(ours, theirs, tolerance):
     assert (ours - theirs).abs().max() <= tolerance * theirs.abs().max()
 
 
-@pytest.mark.parametrize("channels, tolerance", [(1, 1e-7), (2, 1e-12), (3, 1e-10)])  # norbert adds eps once more for mono
+@pytest.mark.parametrize(
+    "channels, tolerance", [(1, 1e-7), (2, 1e-12), (3, 1e-10)]
+)  # norbert adds eps once more for mono
 @pytest.mark.parametrize("niter", [0, 1, 3])
 @pytest.mark.parametrize("softmask", [False, True])
 def test_equals_norbert(channels, tolerance, niter, softmask):
@@ -92,7 +104,11 @@ def test_scaling_the_mixture_scales_the_estimates():
     y = wiener(magnitudes, mixture, 2)
     assert_near(wiener(8 * magnitudes, 8 * mixture, 2), 8 * y, 1e-12)
     rotated = mixture * torch.exp(torch.tensor(1j, dtype=torch.complex128))
-    assert_near(wiener(magnitudes, rotated, 2), y * torch.exp(torch.tensor(1j, dtype=torch.complex128)), 1e-9)
+    assert_near(
+        wiener(magnitudes, rotated, 2),
+        y * torch.exp(torch.tensor(1j, dtype=torch.complex128)),
+        1e-9,
+    )
 
 
 def test_the_order_of_sources_and_channels_does_not_matter():
@@ -106,7 +122,9 @@ def test_each_window_is_filtered_by_itself():
     _, mixture, magnitudes = scene(frames=50)
     y = wiener(magnitudes, mixture, 2, frames_per_window=20)
     for start, stop in ((0, 20), (20, 40), (40, 50)):
-        alone = wiener(magnitudes[..., start:stop], mixture[..., start:stop], 2, frames_per_window=None)
+        alone = wiener(
+            magnitudes[..., start:stop], mixture[..., start:stop], 2, frames_per_window=None
+        )
         assert_near(y[..., start:stop], alone, 1e-12)
     assert (y - wiener(magnitudes, mixture, 2)).abs().max() > 1e-3
 
@@ -159,7 +177,9 @@ def test_bad_input_is_told():
         wiener(magnitudes * np.nan, mixture)
     with pytest.raises(SepkitError, match=r"expected real \(..., sources, channels"):
         wiener(magnitudes[..., 1:], mixture)
-    with pytest.raises(SepkitError, match="got torch.float64 magnitudes .* and torch.float64 mixture"):
+    with pytest.raises(
+        SepkitError, match="got torch.float64 magnitudes .* and torch.float64 mixture"
+    ):
         wiener(magnitudes, mixture.real)
     with pytest.raises(SepkitError, match="niter -1 must be 0 or more"):
         wiener(magnitudes, mixture, -1)

@@ -18,10 +18,10 @@ import soundfile
 import soxr
 import torch
 
-from .writer import BLOCK, FORMATS, MP3_RATES, Writer, write
 from ..errors import SepkitError
 from ..formats import READABLE, SUFFIXES
 from ..formats.inspection import AudioWarning, inspect, warn
+from .writer import BLOCK, FORMATS, MP3_RATES, Writer, write
 
 MAX_CHANNELS = 2
 #: Samples this far beyond full scale (40 dB) are told: whole recordings have none.
@@ -85,9 +85,12 @@ def file_state(path):
 
 
 _KINDS = {
-    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
-}  # fmt: skip
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -140,7 +143,9 @@ def read(path, start=0, frames=None, sample_rate=None, channels=None, header=Non
     header = header or info(path)
     frames = header.samples - start if frames is None else frames
     if start < 0 or frames < 1 or start + frames > header.samples:
-        raise SepkitError(f"{path}: asked for samples {start} to {start + frames}, but the file has {header.samples}")
+        raise SepkitError(
+            f"{path}: asked for samples {start} to {start + frames}, but the file has {header.samples}"
+        )
     try:
         data = header.source.read(start, frames)  # (samples, channels)
     except (soundfile.LibsndfileError, RuntimeError, OSError, MemoryError) as error:
@@ -183,12 +188,18 @@ def resample(audio, from_rate, to_rate):
     if from_rate == to_rate:
         return audio
     if from_rate <= 0 or to_rate <= 0:
-        raise SepkitError(f"cannot resample from {from_rate} Hz to {to_rate} Hz: rates must be positive")
+        raise SepkitError(
+            f"cannot resample from {from_rate} Hz to {to_rate} Hz: rates must be positive"
+        )
     length = resampled_length(audio.shape[-1], from_rate, to_rate)
     if audio.shape[-1] < 2:  # soxr does not take a single sample of two channels
         audio = torch.nn.functional.pad(audio, (0, 2 - audio.shape[-1]))
-    flat = audio.detach().cpu().reshape(-1, audio.shape[-1]).T.numpy()  # (samples, channels), soxr's order
-    out = torch.from_numpy(np.ascontiguousarray(soxr.resample(flat, from_rate, to_rate).T))  # (channels, ~length)
+    flat = (
+        audio.detach().cpu().reshape(-1, audio.shape[-1]).T.numpy()
+    )  # (samples, channels), soxr's order
+    out = torch.from_numpy(
+        np.ascontiguousarray(soxr.resample(flat, from_rate, to_rate).T)
+    )  # (channels, ~length)
     out = torch.nn.functional.pad(out, (0, max(0, length - out.shape[-1])))[..., :length]
     return out.reshape(*audio.shape[:-1], length).to(audio)
 
@@ -219,4 +230,6 @@ def to_channels(audio, channels):
         return audio.repeat_interleave(2, dim=-2)
     if have == 2 and channels == 1:
         return audio.mean(dim=-2, keepdim=True)
-    raise SepkitError(f"cannot turn {have} channels into {channels}: only mono and stereo are known")
+    raise SepkitError(
+        f"cannot turn {have} channels into {channels}: only mono and stereo are known"
+    )

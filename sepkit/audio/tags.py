@@ -8,9 +8,14 @@ from ..formats.plain import soundfile_name
 #: libsndfile's names and ID3's of what is carried over. Comments are not: they hold what was
 #: true of one file only, such as iTunes' loudness; nor are pictures, which libsndfile drops.
 FRAMES = {
-    "title": "TIT2", "artist": "TPE1", "album": "TALB", "date": "TYER", "tracknumber": "TRCK",
-    "genre": "TCON", "copyright": "TCOP",
-}  # fmt: skip
+    "title": "TIT2",
+    "artist": "TPE1",
+    "album": "TALB",
+    "date": "TYER",
+    "tracknumber": "TRCK",
+    "genre": "TCON",
+    "copyright": "TCOP",
+}
 TAGS = (*FRAMES, "license")
 #: A longer text is no title.
 LONGEST = 1000

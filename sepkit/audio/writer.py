@@ -7,11 +7,11 @@ import numpy as np
 import soundfile
 import torch
 
-from .stamps import remove_stamps
-from .tags import id3
 from ..errors import SepkitError, unknown
 from ..files import atomic_path
 from ..formats.plain import soundfile_name
+from .stamps import remove_stamps
+from .tags import id3
 
 #: suffix -> (soundfile format, the subtypes that it can hold, the default first)
 FORMATS = {
@@ -123,9 +123,16 @@ class Writer:
     """
 
     def __init__(
-        self, path, sample_rate, channels, subtype=None, clip=False, samples=None, bitrate=None,
+        self,
+        path,
+        sample_rate,
+        channels,
+        subtype=None,
+        clip=False,
+        samples=None,
+        bitrate=None,
         tags=None,
-    ):  # fmt: skip
+    ):
         self.path, self.clip, self.tags = Path(path), clip, dict(tags or {})
         self.format, self.subtype = output_format(self.path, subtype, bitrate, sample_rate)
         if self.format == "WAV" and (samples or 0) * channels * 8 > 0xF0000000:
@@ -137,9 +144,14 @@ class Writer:
         self._temporary = self._stack.enter_context(atomic_path(self.path))
         try:
             self._file = soundfile.SoundFile(
-                soundfile_name(self._temporary), "w", self.sample_rate, self.channels,
-                self.subtype, format=self.format, **self._compression(),
-            )  # fmt: skip
+                soundfile_name(self._temporary),
+                "w",
+                self.sample_rate,
+                self.channels,
+                self.subtype,
+                format=self.format,
+                **self._compression(),
+            )
             if self.format != "MP3":  # there, libsndfile writes UTF-8 and calls it Latin-1
                 for tag, value in self.tags.items():
                     setattr(self._file, tag, value)
@@ -151,7 +163,7 @@ class Writer:
         return self
 
     def _compression(self):
-        """libsndfile's scale of constant bit rates: from 0, the highest, to 1, the lowest."""
+        """Libsndfile's scale of constant bit rates: from 0, the highest, to 1, the lowest."""
         if self._bitrate is None:
             return {}
         highest, lowest = _bitrates(self.sample_rate)[-1], 32 if self.sample_rate >= 32000 else 8

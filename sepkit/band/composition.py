@@ -44,7 +44,9 @@ class Grid:
         """Seconds at a (fractional) sixteenth step of a bar; swing delays the off-beats."""
         beat, within = divmod(step / 4, 1)
         middle = 0.5 + self.swing / 6
-        bent = within * middle / 0.5 if within < 0.5 else middle + (within - 0.5) * (1 - middle) / 0.5
+        bent = (
+            within * middle / 0.5 if within < 0.5 else middle + (within - 0.5) * (1 - middle) / 0.5
+        )
         return (bar * 4 + beat + bent) * 60 / self.tempo
 
     @property
@@ -81,7 +83,10 @@ def make_grid(rng, genre, split, seconds, knobs):
         "swing": float(np.round(rng.uniform(*style.swing), 3)),
     }
     choice = rng.random(2)
-    chosen = {name: value if getattr(knobs, name) is None else getattr(knobs, name) for name, value in drawn.items()}
+    chosen = {
+        name: value if getattr(knobs, name) is None else getattr(knobs, name)
+        for name, value in drawn.items()
+    }
     pool = style.progressions[split][chosen["mode"]]
     verse, chorus = (pool[int(c * len(pool))] for c in choice)
     grid = Grid(genre=genre, split=split, seconds=seconds, progression=verse, **chosen)
@@ -119,8 +124,15 @@ def melody(rng, grid, centre):
         steps = 32 if bar + 1 < len(grid.bars) and grid.bars[bar + 1].sings else 16
         last = steps - int(rng.integers(2, 5)) * 2
         sixteenth = 0.05 if grid.tempo < 100 else 0.0  # a syllable needs its time
-        weights = np.array([1.0 if s % 8 == 0 else 0.75 if s % 4 == 0 else 0.55 if s % 2 == 0 else sixteenth for s in range(last)])
-        count = min(int(round(wanted * steps / 16 * rng.uniform(0.75, 1.15))), int((weights > 0.1).sum()))
+        weights = np.array(
+            [
+                1.0 if s % 8 == 0 else 0.75 if s % 4 == 0 else 0.55 if s % 2 == 0 else sixteenth
+                for s in range(last)
+            ]
+        )
+        count = min(
+            int(round(wanted * steps / 16 * rng.uniform(0.75, 1.15))), int((weights > 0.1).sum())
+        )
         starts = np.sort(rng.choice(last, size=count, replace=False, p=weights / weights.sum()))
         lengths = np.append(np.diff(starts), steps - 1 - starts[-1])
         draws = rng.random((count, 3))
@@ -137,7 +149,14 @@ def melody(rng, grid, centre):
             duration = grid.time(bar, float(start + min(length, 10))) - begin
             if duration * (0.95 if breath < 0.7 else 0.75) + begin > grid.seconds:
                 continue
-            events.append(Event(begin, duration * (0.95 if breath < 0.7 else 0.75), float(pitch), 0.7 + 0.3 * accent))
+            events.append(
+                Event(
+                    begin,
+                    duration * (0.95 if breath < 0.7 else 0.75),
+                    float(pitch),
+                    0.7 + 0.3 * accent,
+                )
+            )
     return events
 
 
@@ -150,7 +169,9 @@ def drums(rng, grid):
     for number, bar in enumerate(grid.bars):
         pattern = chorus if bar.section == "chorus" else verse
         fill = pick(rng, FILLS[grid.split]) if number % 4 == 3 and rng.random() < 0.7 else {}
-        cut = min((next(i for i, c in enumerate(f) if c != ".") for f in fill.values()), default=STEPS)
+        cut = min(
+            (next(i for i, c in enumerate(f) if c != ".") for f in fill.values()), default=STEPS
+        )
         for role, steps in pattern.items():
             hits += _strokes(rng, grid, number, role, steps[:cut])
         for role, steps in fill.items():
@@ -183,11 +204,19 @@ def bass(rng, grid):
         root = low + (bar.chord.root - low) % 12
         after = low + (bar.following.root - low) % 12
         step_up = 1 if after <= root else -1  # the approach note lies a semitone off the next root
-        places = {"1": root, "3": root + bar.chord.tones[1], "5": root + bar.chord.tones[2], "8": root + 12, "a": after + step_up}
+        places = {
+            "1": root,
+            "3": root + bar.chord.tones[1],
+            "5": root + bar.chord.tones[2],
+            "8": root + 12,
+            "a": after + step_up,
+        }
         for start, length, mark in _held(pattern):
             begin = grid.time(number, start)
             duration = (grid.time(number, start + length) - begin) * short
-            events.append(Event(begin, duration, float(places[mark]), float(rng.uniform(0.7, 0.95))))
+            events.append(
+                Event(begin, duration, float(places[mark]), float(rng.uniform(0.7, 0.95)))
+            )
     return Line(None, program, [e for e in events if e.start < grid.seconds])
 
 
@@ -198,7 +227,9 @@ def _held(pattern):
         if mark in ".-":
             continue
         end = start + 1
-        while end < len(pattern) and (pattern[end] == "-" or (pattern[end] == "." and end - start < 4)):
+        while end < len(pattern) and (
+            pattern[end] == "-" or (pattern[end] == "." and end - start < 4)
+        ):
             end += 1
         notes.append((start, end - start, mark))
     return notes
@@ -213,7 +244,13 @@ def accompaniment(rng, grid):
         present, low = rng.random() < part.chance, part.low + int(rng.integers(-2, 3))
         seed = rng.integers(2**32)
         if present:
-            lines.append(Line(part, program, _play_part(np.random.default_rng(seed), grid, part, (verse, chorus), low)))
+            lines.append(
+                Line(
+                    part,
+                    program,
+                    _play_part(np.random.default_rng(seed), grid, part, (verse, chorus), low),
+                )
+            )
     return lines
 
 
@@ -232,12 +269,27 @@ def _play_part(rng, grid, part, patterns, low):
         ladder = pitches + [p + 12 for p in pitches]
         for count, (start, length, mark) in enumerate(_held(pattern)):
             begin = grid.time(number, start)
-            held = length if part.style == "pad" or pattern[start + 1 : start + 2] == "-" else part.length * min(length, 2)
+            held = (
+                length
+                if part.style == "pad" or pattern[start + 1 : start + 2] == "-"
+                else part.length * min(length, 2)
+            )
             duration = grid.time(number, start + held) - begin
-            notes = [ladder[int(order[count % 8]) % len(ladder)]] if part.style == "arpeggio" else pitches
+            notes = (
+                [ladder[int(order[count % 8]) % len(ladder)]]
+                if part.style == "arpeggio"
+                else pitches
+            )
             for place, pitch in enumerate(notes):
                 strum = 0.008 * place if part.pool.endswith("guitar") else 0.0
-                events.append(Event(begin + strum, duration, float(pitch), float(loud[mark] * rng.uniform(0.9, 1.05))))
+                events.append(
+                    Event(
+                        begin + strum,
+                        duration,
+                        float(pitch),
+                        float(loud[mark] * rng.uniform(0.9, 1.05)),
+                    )
+                )
     return [e for e in events if e.start < grid.seconds]
 
 
@@ -261,7 +313,9 @@ def horns(rng, grid, tune, correlation):
         follow, turn, loud = rng.random(3)
         bar = min(int(note.start * grid.tempo / 240 + 1e-6), len(grid.bars) - 1)
         place = used[bar] = used.get(bar, -1) + 1
-        pitch = nearest(int(pitch + 8 * turn - 4 + (66 - pitch) * 0.3), grid.bars[bar].chord.classes)
+        pitch = nearest(
+            int(pitch + 8 * turn - 4 + (66 - pitch) * 0.3), grid.bars[bar].chord.classes
+        )
         if follow < correlation:
             octave = 12 * round((66 - note.pitch) / 12)
             events.append(Event(note.start, note.duration, note.pitch + octave, 0.65 + 0.3 * loud))

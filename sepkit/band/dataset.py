@@ -4,7 +4,6 @@ import inspect
 import os
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 
 from ..errors import SepkitError, unknown
 from ..files import data_root, free_bytes, read_json, read_object, write_json
@@ -14,10 +13,20 @@ from .genres import GENRES
 from .knobs import Knobs
 
 PRESETS = {
-    "smoke": {"train": 4, "test": 2, "seconds": 8.0, "speech": {"speakers_train": 4, "speakers_test": 2, "utterances": 3}},
+    "smoke": {
+        "train": 4,
+        "test": 2,
+        "seconds": 8.0,
+        "speech": {"speakers_train": 4, "speakers_test": 2, "utterances": 3},
+    },
     "student": {"train": 24, "test": 8, "seconds": 20.0},
     "paper": {"train": 400, "test": 50, "seconds": 30.0},
-    "experiments": {"train": 28, "test": 24, "seconds": 20.0, "speech": {"speakers_train": 24, "speakers_test": 4, "utterances": 6}},
+    "experiments": {
+        "train": 28,
+        "test": 24,
+        "seconds": 20.0,
+        "speech": {"speakers_train": 24, "speakers_test": 4, "utterances": 6},
+    },
     "checkpoints": {"train": 300, "test": 12, "seconds": 20.0, "speech": False},
 }
 VERSION = 1  # of the songs that a seed gives; goes up whenever they change
@@ -53,8 +62,20 @@ def ensure(preset="student", root=None, workers=None, progress=True):
     return render(folder, workers=workers, progress=progress, **PRESETS[preset])
 
 
-def render(root, train=24, test=8, seconds=20.0, seed=0, genres=None, workers=None, voice="auto", instruments="auto",
-           speech=None, progress=True, **knobs):
+def render(
+    root,
+    train=24,
+    test=8,
+    seconds=20.0,
+    seed=0,
+    genres=None,
+    workers=None,
+    voice="auto",
+    instruments="auto",
+    speech=None,
+    progress=True,
+    **knobs,
+):
     """Render songs (and speech) in MUSDB18-HQ layout.
 
     ``root/<train|test>/<song>/{mixture,drums,bass,other,vocals}.wav``: 44.1 kHz,
@@ -119,12 +140,18 @@ def _render_missing(root, settings, plans, workers, progress):
     from .rendering import is_complete, render_all, sweep
 
     sweep(root)
-    jobs = [(folder, plan) for folder, plan in ((root / p.split / p.name, p) for p in plans) if not is_complete(folder)]
+    jobs = [
+        (folder, plan)
+        for folder, plan in ((root / p.split / p.name, p) for p in plans)
+        if not is_complete(folder)
+    ]
     if not jobs:
         return
     need = _check_space(root, len(jobs), settings)
     if progress:
-        _say(f"band: {len(jobs)} songs, {need / 1e9:.2f} GB, voice {settings['voice']}, instruments {settings['instruments']} -> {root}")
+        _say(
+            f"band: {len(jobs)} songs, {need / 1e9:.2f} GB, voice {settings['voice']}, instruments {settings['instruments']} -> {root}"
+        )
     _write_manifest(root, settings, plans, complete=False)
     with _bar(len(jobs), progress) as advance:
         render_all(jobs, workers or os.cpu_count() or 1, advance)
@@ -159,14 +186,23 @@ def _settings(train, test, seconds, seed, genres, voice, instruments, speech, kn
     """Check every argument; the settings as they stand in the manifest."""
     from .instruments import choose
 
-    for name, value, kind in (("train", train, _SONGS), ("test", test, _SONGS), ("seed", seed, SEED), ("seconds", seconds, _SECONDS)):
+    for name, value, kind in (
+        ("train", train, _SONGS),
+        ("test", test, _SONGS),
+        ("seed", seed, SEED),
+        ("seconds", seconds, _SECONDS),
+    ):
         checked(name, value, kind)
     if train + test == 0:
         raise SepkitError("train=0 and test=0: nothing to render; ask for at least one song")
     knobs = Knobs.of(**knobs)
     if genres and knobs.genre:
         raise SepkitError("genres and genre are both given: give one of them")
-    genres = [genres] if isinstance(genres, str) else list(genres or ([knobs.genre] if knobs.genre else GENRES))
+    genres = (
+        [genres]
+        if isinstance(genres, str)
+        else list(genres or ([knobs.genre] if knobs.genre else GENRES))
+    )
     for genre in genres:
         if genre not in GENRES:
             raise unknown("genre", genre, GENRES)
@@ -176,7 +212,9 @@ def _settings(train, test, seconds, seed, genres, voice, instruments, speech, kn
         "seed": seed,
         "genres": genres,
         "voice": _voice_engine(voice),
-        "instruments": _chosen("instruments", instruments, choose(instruments), "dsp") if instruments == "auto" else choose(instruments),
+        "instruments": _chosen("instruments", instruments, choose(instruments), "dsp")
+        if instruments == "auto"
+        else choose(instruments),
         "knobs": {name: value for name, value in knobs.given().items() if name != "genre"},
         "speech": _speech_settings(speech),
     }
@@ -189,7 +227,9 @@ def _voice_engine(voice):
         raise unknown("voice", voice, ("auto", "espeak", "dsp"))
     found = available_engine()
     if voice == "espeak" and found != "espeak":
-        raise SepkitError("voice='espeak' needs espeakng-loader and pyworld: pip install 'sepkit[band]', or pass voice='dsp'")
+        raise SepkitError(
+            "voice='espeak' needs espeakng-loader and pyworld: pip install 'sepkit[band]', or pass voice='dsp'"
+        )
     return _chosen("voice", voice, found, "dsp")
 
 
@@ -207,9 +247,15 @@ def _same_settings(root, settings):
             raise SepkitError(f"{root}: holds songs but no {MANIFEST}; choose an empty folder")
         return
     before = _read_manifest(root)["settings"]
-    changed = [f"{k} {before.get(k)!r}, now {v!r}" for k, v in settings.items() if k != "speech" and before.get(k) != v]
+    changed = [
+        f"{k} {before.get(k)!r}, now {v!r}"
+        for k, v in settings.items()
+        if k != "speech" and before.get(k) != v
+    ]
     if changed:
-        raise SepkitError(f"{root}: was rendered with {'; '.join(changed)}; choose another folder or delete this one")
+        raise SepkitError(
+            f"{root}: was rendered with {'; '.join(changed)}; choose another folder or delete this one"
+        )
 
 
 def _plans(settings, train, test):
@@ -217,8 +263,16 @@ def _plans(settings, train, test):
 
     knobs = Knobs.of(**settings["knobs"])
     return [
-        Plan(split, index, settings["genres"][index % len(settings["genres"])], settings["seconds"], settings["seed"],
-             settings["voice"], settings["instruments"], knobs)
+        Plan(
+            split,
+            index,
+            settings["genres"][index % len(settings["genres"])],
+            settings["seconds"],
+            settings["seed"],
+            settings["voice"],
+            settings["instruments"],
+            knobs,
+        )
         for split, count in (("train", train), ("test", test))
         for index in range(count)
     ]
@@ -227,7 +281,15 @@ def _plans(settings, train, test):
 def _speech(root, settings, workers):
     from .speech import render_speech
 
-    render_speech(root, **{"seed": settings["seed"], "engine": settings["voice"], "workers": workers, **settings["speech"]})
+    render_speech(
+        root,
+        **{
+            "seed": settings["seed"],
+            "engine": settings["voice"],
+            "workers": workers,
+            **settings["speech"],
+        },
+    )
 
 
 def _speech_settings(speech):
@@ -257,7 +319,10 @@ def _write_manifest(root, settings, plans, complete):
     songs = {name: facts for name, facts in before.items() if (root / name).is_dir()}
     for plan in plans if complete else []:
         songs[f"{plan.split}/{plan.name}"] = read_json(root / plan.split / plan.name / "song.json")
-    write_json(root / MANIFEST, {"sepkit": __version__, "complete": complete, "settings": settings, "songs": songs})
+    write_json(
+        root / MANIFEST,
+        {"sepkit": __version__, "complete": complete, "settings": settings, "songs": songs},
+    )
 
 
 def _say(text):
@@ -271,9 +336,20 @@ def _bar(total, progress):
         yield lambda: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = TextColumn("rendering songs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = (
+        TextColumn("rendering songs"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("songs", total=total)
         yield lambda: bar.advance(task)

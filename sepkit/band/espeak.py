@@ -51,7 +51,9 @@ class _Event(ctypes.Structure):
     ]
 
 
-_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+_CALLBACK = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+)
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,9 @@ def speak(text, voice="en", rate=160, pitch=50, pitch_range=50, seed=0, fundamen
         try:
             return _speak(loaded, data, text, voice, rate, pitch, pitch_range, seed, fundamental)
         except AttributeError as error:
-            raise SepkitError(f"espeak-ng: the library is too old ({error}); {REMEDY}, or use voice='dsp'") from None
+            raise SepkitError(
+                f"espeak-ng: the library is too old ({error}); {REMEDY}, or use voice='dsp'"
+            ) from None
 
 
 @contextmanager
@@ -146,14 +150,18 @@ def _fresh(library):
         shutil.copyfile(library, copy)
         try:
             loaded = ctypes.CDLL(copy)
-        except OSError:  # a temporary folder that runs no code: the library itself, unloaded after use, will do
+        except (
+            OSError
+        ):  # a temporary folder that runs no code: the library itself, unloaded after use, will do
             loaded = ctypes.CDLL(library)
         try:
             yield loaded
         finally:
             _unload(loaded)
     except OSError as error:
-        raise SepkitError(f"espeak-ng: the library does not load ({error}); {REMEDY}, or use voice='dsp'") from None
+        raise SepkitError(
+            f"espeak-ng: the library does not load ({error}); {REMEDY}, or use voice='dsp'"
+        ) from None
     finally:
         Path(copy).unlink(missing_ok=True)
 
@@ -181,15 +189,26 @@ def _speak(lib, data, text, voice, rate, pitch, pitch_range, seed, fundamental):
             index += 1
         return 0
 
-    rate_hz = lib.espeak_Initialize(_SYNCHRONOUS, 0, data.encode(), _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT)
+    rate_hz = lib.espeak_Initialize(
+        _SYNCHRONOUS, 0, data.encode(), _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT
+    )
     if rate_hz <= 0:
-        raise SepkitError(f"espeak-ng: does not start with its data in {data}; {REMEDY}, or use voice='dsp'")
+        raise SepkitError(
+            f"espeak-ng: does not start with its data in {data}; {REMEDY}, or use voice='dsp'"
+        )
     callback = _CALLBACK(collect)
     try:
         lib.espeak_ng_SetRandSeed(ctypes.c_long(seed))
         if lib.espeak_SetVoiceByName(voice.encode()) != 0:
-            raise SepkitError(f"unknown espeak-ng voice {voice!r}: choose from {', '.join(ACCENTS)}, with +variant")
-        for parameter, value in ((_RATE, rate), (_VOLUME, 80), (_PITCH, pitch), (_RANGE, pitch_range)):
+            raise SepkitError(
+                f"unknown espeak-ng voice {voice!r}: choose from {', '.join(ACCENTS)}, with +variant"
+            )
+        for parameter, value in (
+            (_RATE, rate),
+            (_VOLUME, 80),
+            (_PITCH, pitch),
+            (_RANGE, pitch_range),
+        ):
             lib.espeak_SetParameter(parameter, int(value), 0)
         lib.espeak_ng_SetConstF0(int(fundamental))
         lib.espeak_SetSynthCallback(callback)

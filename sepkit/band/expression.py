@@ -52,7 +52,10 @@ def tidy(notes, seconds):
 
     Small gaps are closed: the singer sings through them.
     """
-    rows = sorted((max(0.0, float(n.start)), float(n.start) + float(n.duration), float(n.pitch)) for n in notes)
+    rows = sorted(
+        (max(0.0, float(n.start)), float(n.start) + float(n.duration), float(n.pitch))
+        for n in notes
+    )
     kept = []
     for index, (start, end, pitch) in enumerate(rows):
         if index + 1 < len(rows):
@@ -85,7 +88,9 @@ def place_words(rows, words, syllables, rng):
         room = 1
         while index + room < len(rows) and rows[index + room][0] - rows[index + room - 1][1] < 0.3:
             room += 1
-        choice = next((k for k in range(12) if len(syllables[usable[(cursor + k) % len(usable)]]) <= room), 0)
+        choice = next(
+            (k for k in range(12) if len(syllables[usable[(cursor + k) % len(usable)]]) <= room), 0
+        )
         word = usable[(cursor + choice) % len(usable)]
         cursor += choice + 1
         for syllable in syllables[word][:room]:
@@ -123,7 +128,10 @@ def schedule(units, level):
         if index:
             before = units[index - 1]
             free = unit.start - before.end
-            room = min(room, free + 0.4 * (before.end - before.start) if unit.joined else max(0.0, free - 0.01))
+            room = min(
+                room,
+                free + 0.4 * (before.end - before.start) if unit.joined else max(0.0, free - 0.01),
+            )
         wanted = sum(_sung(s) for s in unit.syllable.onset)
         late = min(max(0.0, wanted - room), 0.3 * (unit.end - unit.start))
         heads.append((unit.start - min(wanted, room), unit.start + late))
@@ -150,7 +158,10 @@ def _row(segments, begin, end, loudness, number):
         return []
     lengths = np.array([_sung(s) for s in segments])
     edges = begin + (end - begin) * np.concatenate([[0], np.cumsum(lengths) / lengths.sum()])
-    return [Span(s, a, b, ((a, b), (s.start, s.start + s.duration)), loudness, number) for s, a, b in zip(segments, edges, edges[1:])]
+    return [
+        Span(s, a, b, ((a, b), (s.start, s.start + s.duration)), loudness, number)
+        for s, a, b in zip(segments, edges, edges[1:])
+    ]
 
 
 def _hold(segment, begin, end, loudness, number):
@@ -177,7 +188,9 @@ def pitch_curve(rows, singer, frames, rng):
             glide = min(singer.portamento, 0.5 * (end - start), 0.5 * (start - rows[index - 1][0]))
             first = max(0, np.searchsorted(time, start - 0.6 * glide))
             progress = np.clip((time[first:] - (start - 0.6 * glide)) / max(glide, HOP), 0, 1)
-            curve[first:] = curve[first] + (target - curve[first]) * (1 - np.cos(np.pi * progress)) / 2
+            curve[first:] = (
+                curve[first] + (target - curve[first]) * (1 - np.cos(np.pi * progress)) / 2
+            )
         else:
             first = max(0, np.searchsorted(time, start - LEAD - 0.02))
             scoop = singer.scoop * rng.uniform(0.3, 1.0) / 100
@@ -201,7 +214,9 @@ def _drift(frames, rng, scale):
     """Slow noise (about 4 Hz and below) of standard deviation `scale`, and a tenth of it frame by frame."""
     from scipy.signal import lfilter
 
-    slow = lfilter([1.0], [1.0, -0.9], rng.standard_normal(frames + 100))[100:] * np.sqrt(1 - 0.9**2)
+    slow = lfilter([1.0], [1.0, -0.9], rng.standard_normal(frames + 100))[100:] * np.sqrt(
+        1 - 0.9**2
+    )
     return scale * (slow + 0.1 * rng.standard_normal(frames))
 
 
@@ -215,7 +230,10 @@ def gain_curve(units, frames, rng):
         begin = unit.start - (LEAD + 0.03 if first_of_phrase else 0.0)
         if index and first_of_phrase:
             begin = max(begin, min(unit.start, units[index - 1].end + RELEASE / 2))
-        here = slice(np.searchsorted(time, begin), np.searchsorted(time, unit.end + (RELEASE if last else 0.0)))
+        here = slice(
+            np.searchsorted(time, begin),
+            np.searchsorted(time, unit.end + (RELEASE if last else 0.0)),
+        )
         accent = 10 ** (rng.normal(0, 1.3) / 20)
         place = np.clip((time[here] - unit.start) / max(unit.end - unit.start, HOP), 0, 1)
         shape = accent * (0.9 + 0.2 * np.sin(np.pi * np.minimum(place * 1.2, 1.0)))

@@ -25,8 +25,16 @@ _SECONDS = 60  # a verse takes less than one
 _PAUSE = "pau"
 #: flite's names of sounds (ARPAbet) that are longer than, or differ from, the IPA of their consonant
 _IPA = {
-    "ch": "tʃ", "dh": "ð", "hh": "h", "jh": "dʒ", "ng": "ŋ", "sh": "ʃ", "th": "θ", "y": "j", "zh": "ʒ",
-}  # fmt: skip
+    "ch": "tʃ",
+    "dh": "ð",
+    "hh": "h",
+    "jh": "dʒ",
+    "ng": "ŋ",
+    "sh": "ʃ",
+    "th": "θ",
+    "y": "j",
+    "zh": "ʒ",
+}
 
 
 def available():
@@ -64,9 +72,7 @@ def speak(words, voice):
     if len(groups) != len(words):
         raise SepkitError(f"flite: said {len(groups)} of {len(words)} words; use other words")
     positions = np.cumsum([0, *(len(word) + 2 for word in words)])
-    starts = tuple(
-        (int(position), group[0][1]) for position, group in zip(positions, groups)
-    )
+    starts = tuple((int(position), group[0][1]) for position, group in zip(positions, groups))
     return Utterance(samples, RATE, starts, tuple(sounds))
 
 

@@ -42,7 +42,15 @@ class Genre:
 
 _POP = {
     "train": {
-        "major": ["I V vi IV", "I IV V IV", "vi IV I V", "I vi IV V", "I I IV V", "I bVII IV I", "I iii IV V"],
+        "major": [
+            "I V vi IV",
+            "I IV V IV",
+            "vi IV I V",
+            "I vi IV V",
+            "I I IV V",
+            "I bVII IV I",
+            "I iii IV V",
+        ],
         "minor": ["i VI III VII", "i iv VI V", "i VII VI VII", "i i iv v", "VI VII i i"],
     },
     "test": {
@@ -61,7 +69,10 @@ _JAZZ = {
     },
 }
 _FUNK = {
-    "train": {"major": ["I7 I7 IV7 I7", "I7 bVII7 IV7 I7"], "minor": ["i7 i7 iv7 i7", "i7 IV7 i7 IV7", "i7 VII7 VI7 V7"]},
+    "train": {
+        "major": ["I7 I7 IV7 I7", "I7 bVII7 IV7 I7"],
+        "minor": ["i7 i7 iv7 i7", "i7 IV7 i7 IV7", "i7 VII7 VI7 V7"],
+    },
     "test": {"major": ["I7 IV7 V7 IV7"], "minor": ["i7 VII7 iv7 VII7", "iv7 i7 iv7 V7"]},
 }
 
@@ -75,7 +86,12 @@ ROCK = Genre(
             {"kick": "X.....x.X.......", "snare": "....X.......X...", "hat": "X.x.X.x.X.x.X.x."},
             {"kick": "X..x..x.X.x.....", "snare": "....X..o....X...", "hat": "X.x.x.x.X.x.x.o."},
             {"kick": "X.x.....X.x...x.", "snare": "....X.......X..o", "ride": "X.x.X.x.X.x.X.x."},
-            {"kick": "X...x...X...x...", "snare": "....X.......X...", "open": "..x...x...x...x.", "hat": "x...x...x...x..."},
+            {
+                "kick": "X...x...X...x...",
+                "snare": "....X.......X...",
+                "open": "..x...x...x...x.",
+                "hat": "x...x...x...x...",
+            },
             {"kick": "X.....X...X.....", "snare": "....X.......X...", "hat": "XoxoXoxoXoxoXoxo"},
         ],
         "test": [
@@ -90,14 +106,46 @@ ROCK = Genre(
     },
     bass_pool="electric bass",
     parts=(
-        Part("rhythm guitar", "driven guitar", "power", {
-            "train": ["X.x.X.x.X.x.X.x.", "X.....x.X.....x.", "X--.X.x.X--.x.x.", "X-------X---X-x-"],
-            "test": ["X..x..x.X..x..x.", "X---..X.x---..x.", "X.xxX.x.X.xxX.x."],
-        }, low=40, drive=0.7, doubled=True),
-        Part("second guitar", "clean guitar", "arpeggio", {
-            "train": ["x.x.x.x.x.x.x.x.", "x..x..x.x..x..x."], "test": ["x.xx..x.x.xx..x.", "..x.x.x...x.x.x."],
-        }, low=52, level=-4, length=2.0, drive=0.2, chance=0.6),
-        Part("organ", "organ", "pad", {"train": ["X---------------"], "test": ["X-------x-------"]}, low=55, level=-8, chance=0.4),
+        Part(
+            "rhythm guitar",
+            "driven guitar",
+            "power",
+            {
+                "train": [
+                    "X.x.X.x.X.x.X.x.",
+                    "X.....x.X.....x.",
+                    "X--.X.x.X--.x.x.",
+                    "X-------X---X-x-",
+                ],
+                "test": ["X..x..x.X..x..x.", "X---..X.x---..x.", "X.xxX.x.X.xxX.x."],
+            },
+            low=40,
+            drive=0.7,
+            doubled=True,
+        ),
+        Part(
+            "second guitar",
+            "clean guitar",
+            "arpeggio",
+            {
+                "train": ["x.x.x.x.x.x.x.x.", "x..x..x.x..x..x."],
+                "test": ["x.xx..x.x.xx..x.", "..x.x.x...x.x.x."],
+            },
+            low=52,
+            level=-4,
+            length=2.0,
+            drive=0.2,
+            chance=0.6,
+        ),
+        Part(
+            "organ",
+            "organ",
+            "pad",
+            {"train": ["X---------------"], "test": ["X-------x-------"]},
+            low=55,
+            level=-8,
+            chance=0.4,
+        ),
     ),
 )
 
@@ -123,13 +171,40 @@ BALLAD = Genre(
     },
     bass_pool="electric bass",
     parts=(
-        Part("piano", "piano", "arpeggio", {
-            "train": ["x.x.x.x.x.x.x.x.", "X---x-x-X---x-x-", "x.xxx.x.x.xxx.x."], "test": ["x..x..x.x..x..x.", "X-x-x---X-x-x---"],
-        }, low=50, length=3.0),
-        Part("strings", "strings", "pad", {"train": ["X---------------"], "test": ["X-------x-------"]}, low=55, level=-3, chance=0.8),
-        Part("guitar", "clean guitar", "chords", {
-            "train": ["X.....x.x.x...x.", "x.x.X.x.x.x.X.xx"], "test": ["X...x.x...x.x.x.", "x..xX..xx..xX..x"],
-        }, low=48, level=-3, length=1.6, doubled=True, chance=0.6),
+        Part(
+            "piano",
+            "piano",
+            "arpeggio",
+            {
+                "train": ["x.x.x.x.x.x.x.x.", "X---x-x-X---x-x-", "x.xxx.x.x.xxx.x."],
+                "test": ["x..x..x.x..x..x.", "X-x-x---X-x-x---"],
+            },
+            low=50,
+            length=3.0,
+        ),
+        Part(
+            "strings",
+            "strings",
+            "pad",
+            {"train": ["X---------------"], "test": ["X-------x-------"]},
+            low=55,
+            level=-3,
+            chance=0.8,
+        ),
+        Part(
+            "guitar",
+            "clean guitar",
+            "chords",
+            {
+                "train": ["X.....x.x.x...x.", "x.x.X.x.x.x.X.xx"],
+                "test": ["X...x.x...x.x.x.", "x..xX..xx..xX..x"],
+            },
+            low=48,
+            level=-3,
+            length=1.6,
+            doubled=True,
+            chance=0.6,
+        ),
     ),
     density=0.8,
 )
@@ -143,7 +218,12 @@ SKA = Genre(
         "train": [
             {"kick": "........X.......", "rim": "........X.......", "hat": "x.X.x.X.x.X.x.X."},
             {"kick": "X...x...X...x...", "snare": "....X.......X...", "hat": "..X...X...X...X."},
-            {"kick": "X.......X.......", "snare": "....X.......X..o", "open": "..X...X...X...X.", "pedal": "x...x...x...x..."},
+            {
+                "kick": "X.......X.......",
+                "snare": "....X.......X..o",
+                "open": "..X...X...X...X.",
+                "pedal": "x...x...x...x...",
+            },
         ],
         "test": [
             {"kick": "X...X...X...X...", "rim": "....X.......X...", "open": "..x...x...x...x."},
@@ -156,13 +236,42 @@ SKA = Genre(
     },
     bass_pool="electric bass",
     parts=(
-        Part("skank", "clean guitar", "chords", {
-            "train": ["..X...X...X...X.", "..X...Xx..X...Xx"], "test": ["..X..xX...X..xX.", "..xX..X...xX..X."],
-        }, low=57, length=0.7, drive=0.1, doubled=True),
-        Part("organ", "organ", "chords", {
-            "train": ["..xo..xo..xo..xo", ".xx..xx..xx..xx."], "test": ["..x.x.x...x.x.x.", ".x.x.x.x.x.x.x.x"],
-        }, low=55, level=-5, length=0.8, chance=0.8),
-        Part("piano", "piano", "chords", {"train": ["..X...X...X...X."], "test": ["..X...x...X...x."]}, low=55, level=-4, length=0.8, chance=0.5),
+        Part(
+            "skank",
+            "clean guitar",
+            "chords",
+            {
+                "train": ["..X...X...X...X.", "..X...Xx..X...Xx"],
+                "test": ["..X..xX...X..xX.", "..xX..X...xX..X."],
+            },
+            low=57,
+            length=0.7,
+            drive=0.1,
+            doubled=True,
+        ),
+        Part(
+            "organ",
+            "organ",
+            "chords",
+            {
+                "train": ["..xo..xo..xo..xo", ".xx..xx..xx..xx."],
+                "test": ["..x.x.x...x.x.x.", ".x.x.x.x.x.x.x.x"],
+            },
+            low=55,
+            level=-5,
+            length=0.8,
+            chance=0.8,
+        ),
+        Part(
+            "piano",
+            "piano",
+            "chords",
+            {"train": ["..X...X...X...X."], "test": ["..X...x...X...x."]},
+            low=55,
+            level=-4,
+            length=0.8,
+            chance=0.5,
+        ),
     ),
     horns=True,
 )
@@ -174,21 +283,51 @@ JAZZ = Genre(
     progressions=_JAZZ,
     drums={
         "train": [
-            {"ride": "X...x.x.X...x.x.", "pedal": "....x.......x...", "kick": "o...o...o...o...", "snare": "......o.......o."},
-            {"ride": "X...X.x.X...X.x.", "pedal": "....x.......x...", "kick": "x.........x.....", "rim": "............x..."},
+            {
+                "ride": "X...x.x.X...x.x.",
+                "pedal": "....x.......x...",
+                "kick": "o...o...o...o...",
+                "snare": "......o.......o.",
+            },
+            {
+                "ride": "X...X.x.X...X.x.",
+                "pedal": "....x.......x...",
+                "kick": "x.........x.....",
+                "rim": "............x...",
+            },
         ],
         "test": [
             {"ride": "X.x.x...X.x.x...", "pedal": "....X.......X...", "snare": "o.....o...o....."},
             {"hat": "x...X.x.x...X.x.", "snare": "x...x...x...x...", "kick": "x.....o.x......."},
         ],
     },
-    bass={"train": ["1...3...5...a...", "1...5...3...a...", "8...5...3...a..."], "test": ["1...5...8...a...", "5...3...1...a..."]},
+    bass={
+        "train": ["1...3...5...a...", "1...5...3...a...", "8...5...3...a..."],
+        "test": ["1...5...8...a...", "5...3...1...a..."],
+    },
     bass_pool="upright bass",
     parts=(
-        Part("piano", "piano", "chords", {
-            "train": ["X.....x.........", "...x......X.....", "X.........x...x."], "test": ["..X.......x.....", "X..x......X....."],
-        }, low=52, length=1.8),
-        Part("vibraphone", "vibraphone", "arpeggio", {"train": ["..x.x.....x.x..."], "test": ["x..x....x..x...."]}, low=60, level=-4, length=3.0, chance=0.4),
+        Part(
+            "piano",
+            "piano",
+            "chords",
+            {
+                "train": ["X.....x.........", "...x......X.....", "X.........x...x."],
+                "test": ["..X.......x.....", "X..x......X....."],
+            },
+            low=52,
+            length=1.8,
+        ),
+        Part(
+            "vibraphone",
+            "vibraphone",
+            "arpeggio",
+            {"train": ["..x.x.....x.x..."], "test": ["x..x....x..x...."]},
+            low=60,
+            level=-4,
+            length=3.0,
+            chance=0.4,
+        ),
     ),
 )
 
@@ -199,7 +338,12 @@ ELECTRO = Genre(
     progressions=_POP,
     drums={
         "train": [
-            {"kick": "X...X...X...X...", "clap": "....X.......X...", "open": "..X...X...X...X.", "hat": "xoxoxoxoxoxoxoxo"},
+            {
+                "kick": "X...X...X...X...",
+                "clap": "....X.......X...",
+                "open": "..X...X...X...X.",
+                "hat": "xoxoxoxoxoxoxoxo",
+            },
             {"kick": "X...X...X...X..x", "snare": "....X.......X...", "hat": "..x...x...x...xx"},
         ],
         "test": [
@@ -207,12 +351,44 @@ ELECTRO = Genre(
             {"kick": "X...X...X..xX...", "snare": "....X..o....X...", "open": "..x...x...x...x."},
         ],
     },
-    bass={"train": ["..1...1...1...1.", "1.8.1.8.1.8.1.8.", "1..1..1.1..1..8."], "test": ["1.1...1.8.1...1.", "..1.8.1...1.8.1."]},
+    bass={
+        "train": ["..1...1...1...1.", "1.8.1.8.1.8.1.8.", "1..1..1.1..1..8."],
+        "test": ["1.1...1.8.1...1.", "..1.8.1...1.8.1."],
+    },
     bass_pool="synth bass",
     parts=(
-        Part("arpeggiator", "synth", "arpeggio", {"train": ["xxxxxxxxxxxxxxxx", "x.xxx.xxx.xxx.xx"], "test": ["xx.xx.x.xx.xx.x.", "x.x.xxx.x.x.xxx."]}, low=60, length=0.8),
-        Part("pad", "strings", "pad", {"train": ["X---------------"], "test": ["X-------X-------"]}, low=52, level=-2),
-        Part("stabs", "synth", "chords", {"train": ["X..X..X.....X...", "..X...X...X...X."], "test": ["X.....X..X......", "...X..X....X..X."]}, low=57, level=-3, length=0.9, chance=0.6),
+        Part(
+            "arpeggiator",
+            "synth",
+            "arpeggio",
+            {
+                "train": ["xxxxxxxxxxxxxxxx", "x.xxx.xxx.xxx.xx"],
+                "test": ["xx.xx.x.xx.xx.x.", "x.x.xxx.x.x.xxx."],
+            },
+            low=60,
+            length=0.8,
+        ),
+        Part(
+            "pad",
+            "strings",
+            "pad",
+            {"train": ["X---------------"], "test": ["X-------X-------"]},
+            low=52,
+            level=-2,
+        ),
+        Part(
+            "stabs",
+            "synth",
+            "chords",
+            {
+                "train": ["X..X..X.....X...", "..X...X...X...X."],
+                "test": ["X.....X..X......", "...X..X....X..X."],
+            },
+            low=57,
+            level=-3,
+            length=0.9,
+            chance=0.6,
+        ),
     ),
 )
 
@@ -228,26 +404,77 @@ FUNK = Genre(
         ],
         "test": [
             {"kick": "X.....x..x..x...", "snare": "....X..o...oX...", "hat": "xxx.xxx.xxx.xxx."},
-            {"kick": "Xx......x.x.....", "snare": "....X.o.....X..o", "open": "......x.......x.", "hat": "x.x.x...x.x.x..."},
+            {
+                "kick": "Xx......x.x.....",
+                "snare": "....X.o.....X..o",
+                "open": "......x.......x.",
+                "hat": "x.x.x...x.x.x...",
+            },
         ],
     },
-    bass={"train": ["1..1..8...1.5.8.", "1.....1.8..1..a.", "11..8...1.1.5.a."], "test": ["1...8.1..1..5.8.", "1.1...8..1.8..a."]},
+    bass={
+        "train": ["1..1..8...1.5.8.", "1.....1.8..1..a.", "11..8...1.1.5.a."],
+        "test": ["1...8.1..1..5.8.", "1.1...8..1.8..a."],
+    },
     bass_pool="electric bass",
     parts=(
-        Part("scratch guitar", "clean guitar", "chords", {
-            "train": ["xoxoXoxoxoxoXoxo", "..xoX.xo..xoX.xo"], "test": ["x.xoXox.x.xoXox.", ".xo.Xoxo.xo.Xoxo"],
-        }, low=57, length=0.5, drive=0.1, doubled=True),
-        Part("clavinet", "clavinet", "arpeggio", {"train": ["x.xx..x.x.x..xx."], "test": ["xx..x.x.xx..x.x."]}, low=50, level=-3, length=0.7, chance=0.7),
-        Part("organ", "organ", "pad", {"train": ["X---------------"], "test": ["X-------x-------"]}, low=57, level=-7, chance=0.5),
+        Part(
+            "scratch guitar",
+            "clean guitar",
+            "chords",
+            {
+                "train": ["xoxoXoxoxoxoXoxo", "..xoX.xo..xoX.xo"],
+                "test": ["x.xoXox.x.xoXox.", ".xo.Xoxo.xo.Xoxo"],
+            },
+            low=57,
+            length=0.5,
+            drive=0.1,
+            doubled=True,
+        ),
+        Part(
+            "clavinet",
+            "clavinet",
+            "arpeggio",
+            {"train": ["x.xx..x.x.x..xx."], "test": ["xx..x.x.xx..x.x."]},
+            low=50,
+            level=-3,
+            length=0.7,
+            chance=0.7,
+        ),
+        Part(
+            "organ",
+            "organ",
+            "pad",
+            {"train": ["X---------------"], "test": ["X-------x-------"]},
+            low=57,
+            level=-7,
+            chance=0.5,
+        ),
     ),
     horns=True,
 )
 
-GENRES = {"rock": ROCK, "ballad": BALLAD, "ska": SKA, "jazz": JAZZ, "electro": ELECTRO, "funk": FUNK}
+GENRES = {
+    "rock": ROCK,
+    "ballad": BALLAD,
+    "ska": SKA,
+    "jazz": JAZZ,
+    "electro": ELECTRO,
+    "funk": FUNK,
+}
 
 # Where the horns play when they do not follow the melody, best places first.
-HORN_STEPS = {"train": [6, 14, 2, 10, 0, 7, 15, 3, 11, 4, 12, 8], "test": [3, 11, 6, 0, 14, 8, 2, 10, 5, 13, 4, 12]}
+HORN_STEPS = {
+    "train": [6, 14, 2, 10, 0, 7, 15, 3, 11, 4, 12, 8],
+    "test": [3, 11, 6, 0, 14, 8, 2, 10, 5, 13, 4, 12],
+}
 FILLS = {
-    "train": [{"snare": "............xxxx"}, {"snare": "........x.x.", "high tom": "............x.x.", "low tom": "..............xx"}],
-    "test": [{"snare": "..........x.x.xX"}, {"high tom": "........xx..", "low tom": "............xxxx"}],
+    "train": [
+        {"snare": "............xxxx"},
+        {"snare": "........x.x.", "high tom": "............x.x.", "low tom": "..............xx"},
+    ],
+    "test": [
+        {"snare": "..........x.x.xX"},
+        {"high tom": "........xx..", "low tom": "............xxxx"},
+    ],
 }

@@ -36,7 +36,7 @@ class Hit(NamedTuple):
 
 
 def choose(instruments="auto"):
-    """"sampled" or "dsp": what `instruments` means on this machine.
+    """ "sampled" or "dsp": what `instruments` means on this machine.
 
     Raises
     ------
@@ -48,7 +48,9 @@ def choose(instruments="auto"):
     if instruments == "auto":
         return "sampled" if soundfont.font_path() else "dsp"
     if instruments == "sampled" and not soundfont.font_path():
-        raise SepkitError("instruments='sampled' needs pretty_midi: pip install 'sepkit[band]', or pass instruments='dsp'")
+        raise SepkitError(
+            "instruments='sampled' needs pretty_midi: pip install 'sepkit[band]', or pass instruments='dsp'"
+        )
     return instruments
 
 
@@ -75,7 +77,9 @@ def play(events, program, samples, rng, backend="sampled", detune=0.0, spread=0.
         float32, (samples,), not normalised
     """
     out = np.zeros(samples, np.float32)
-    voice = _Plain(program, rng) if backend == "dsp" or isinstance(program, str) else _Sampled(program)
+    voice = (
+        _Plain(program, rng) if backend == "dsp" or isinstance(program, str) else _Sampled(program)
+    )
     longest = {}
     for event in events:
         longest[event.pitch] = max(longest.get(event.pitch, 0), event.duration)
@@ -102,7 +106,9 @@ class _Sampled:
         waves = []
         for zone in zones:
             tail = min(0.5, zone.release * 0.7)
-            waves.append((zone, self.font.tone(zone, pitch + detune / 100, int((seconds + tail) * RATE) + 1)))
+            waves.append(
+                (zone, self.font.tone(zone, pitch + detune / 100, int((seconds + tail) * RATE) + 1))
+            )
         return waves
 
     def note(self, waves, event):
@@ -110,7 +116,9 @@ class _Sampled:
         strength = int(event.velocity * 127)
         for zone, wave in waves:
             if zone.velocities[0] <= strength <= zone.velocities[1]:
-                count = min(len(wave), int((event.duration + min(0.5, zone.release * 0.7)) * RATE) + 1)
+                count = min(
+                    len(wave), int((event.duration + min(0.5, zone.release * 0.7)) * RATE) + 1
+                )
                 shape = soundfont.envelope(zone, count, event.duration * RATE)
                 yield wave[:count] * shape * np.float32(level)
 
@@ -120,7 +128,9 @@ class _Plain:
         self.program, self.rng = program, rng
 
     def prepare(self, pitch, seconds, detune):
-        return plain.tone(self.program, pitch + detune / 100, int((seconds + 0.03) * RATE) + 64, self.rng)
+        return plain.tone(
+            self.program, pitch + detune / 100, int((seconds + 0.03) * RATE) + 64, self.rng
+        )
 
     def note(self, wave, event):
         count = min(len(wave), int((event.duration + 0.03) * RATE) + 64)
@@ -150,9 +160,17 @@ def drum(hits, kit, samples, rng, backend="sampled", tuning=0.0):
     """
     out = np.zeros((2, samples), np.float32)
     sounds = {}
-    for role in sorted({hit.role for hit in hits}):  # sorted: the draws must not depend on hash order
-        sounds[role] = [_drum_sound(KITS[kit], role, rng, backend, tuning + rng.normal(0, 0.12)) for _ in range(3)]
-    pans = {role: 0.0 if role in ("kick", "snare") else rng.uniform(-0.7, 0.7) for role in sorted(sounds)}
+    for role in sorted(
+        {hit.role for hit in hits}
+    ):  # sorted: the draws must not depend on hash order
+        sounds[role] = [
+            _drum_sound(KITS[kit], role, rng, backend, tuning + rng.normal(0, 0.12))
+            for _ in range(3)
+        ]
+    pans = {
+        role: 0.0 if role in ("kick", "snare") else rng.uniform(-0.7, 0.7)
+        for role in sorted(sounds)
+    }
     for hit in sorted(hits):
         start = int(max(0.0, hit.start + rng.normal(0, 0.003)) * RATE)
         if start >= samples:
@@ -184,7 +202,9 @@ def _drum_sound(kit, role, rng, backend, tuning):
             jitter = {k: v * np.exp(rng.normal(0, 0.04)) for k, v in settings.items()}
             waves.append(gain * plain.DRUMS[name](rng, **jitter))
     length = max(map(len, waves))
-    return np.sum([np.pad(wave, (0, length - len(wave))) for wave in waves], axis=0, dtype=np.float32)
+    return np.sum(
+        [np.pad(wave, (0, length - len(wave))) for wave in waves], axis=0, dtype=np.float32
+    )
 
 
 def _font_drum(program, key, rng, tuning):
@@ -194,12 +214,20 @@ def _font_drum(program, key, rng, tuning):
         zones = [z for z in zones if z.keys == (key, key)][:1] or zones[:1]
     zone = zones[0]
     # A looped cymbal turns into a tone, so its loop is not taken: noise carries the decay on.
-    seconds = (zone.end - zone.start - 4) / (zone.ratio * 2 ** (tuning / 12 + key * zone.scale / 1200)) / RATE
+    seconds = (
+        (zone.end - zone.start - 4)
+        / (zone.ratio * 2 ** (tuning / 12 + key * zone.scale / 1200))
+        / RATE
+    )
     short_loop = zone.loop and zone.loop[1] - zone.loop[0] < 400
     unlooped = zone if short_loop or not zone.loop else replace(zone, loop=())
     count = int((0.5 if short_loop else seconds) * RATE)
     wave = font.tone(unlooped, key + tuning, count)
-    return wave * soundfont.envelope(unlooped, len(wave), len(wave)) * plain.fade(len(wave), 0.0, 0.3 * len(wave) / RATE)
+    return (
+        wave
+        * soundfont.envelope(unlooped, len(wave), len(wave))
+        * plain.fade(len(wave), 0.0, 0.3 * len(wave) / RATE)
+    )
 
 
 _RELATIVES = {

@@ -17,8 +17,16 @@ KNOBS = {
         (0.0, 1.0),
         "probability that a horn note doubles a melody note; note count and level stay; adds horns where a genre has none",
     ),
-    "a_cappella": ("flag", (False, True), "voice and beatbox only: drums, bass and other are silent (their SDR is undefined)"),
-    "old_recording": ("number", (0.0, 1.0), "mono, narrow band, saturation, and hiss in `other`; 0 leaves the song as it is"),
+    "a_cappella": (
+        "flag",
+        (False, True),
+        "voice and beatbox only: drums, bass and other are silent (their SDR is undefined)",
+    ),
+    "old_recording": (
+        "number",
+        (0.0, 1.0),
+        "mono, narrow band, saturation, and hiss in `other`; 0 leaves the song as it is",
+    ),
     "reverb": ("number", (0.0, 1.0), "0 dry, 1 a hall, on all four stems"),
     "voices": (
         "choice",
@@ -81,9 +89,13 @@ def _check(name, value):
     kind, allowed, _ = KNOBS[name]
     if kind in ("choice", "flag"):
         if value not in allowed or (kind == "flag" and not isinstance(value, bool)):
-            raise SepkitError(f"band knob {name}={value!r}: choose from {', '.join(map(str, allowed))}")
+            raise SepkitError(
+                f"band knob {name}={value!r}: choose from {', '.join(map(str, allowed))}"
+            )
         return
     low, high = allowed
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not low <= value <= high or (kind == "integer" and value != int(value)):
-        raise SepkitError(f"band knob {name}={value!r}: give {'an integer' if kind == 'integer' else 'a number'} from {low:g} to {high:g}")
+        raise SepkitError(
+            f"band knob {name}={value!r}: give {'an integer' if kind == 'integer' else 'a number'} from {low:g} to {high:g}"
+        )

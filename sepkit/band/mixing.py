@@ -6,8 +6,8 @@ import numpy as np
 from scipy import fft
 from scipy.signal import lfilter
 
-from .plain import high_pass, low_pass
 from .instruments import pan_weights
+from .plain import high_pass, low_pass
 
 RATE = 44100
 STEMS = ("drums", "bass", "other", "vocals")
@@ -18,7 +18,12 @@ LEVELS = {"drums": 0.036, "bass": 0.036, "other": 0.041, "vocals": 0.034}
 # Peaks a stem cannot exceed: they add up to less than 1, so no mixture ever clips,
 # without a gain that would depend on the song (and change over a sweep of a knob).
 CEILINGS = {"drums": 0.37, "bass": 0.17, "other": 0.22, "vocals": 0.23}
-WETNESS = {"drums": 0.6, "bass": 0.15, "other": 1.0, "vocals": 1.0}  # low notes stay dry, as engineers keep them
+WETNESS = {
+    "drums": 0.6,
+    "bass": 0.15,
+    "other": 1.0,
+    "vocals": 1.0,
+}  # low notes stay dry, as engineers keep them
 LEVEL_SPREAD = 2.0  # dB, standard deviation over songs
 
 
@@ -46,7 +51,11 @@ def draw_tone(rng, stem, reverb=None):
 def active_rms(audio):
     """RMS over the 50 ms blocks that lie within 40 dB of the loudest one; 0 for silence."""
     power = np.mean(np.atleast_2d(audio).astype(np.float64) ** 2, axis=0)
-    power = power[: len(power) // 2205 * 2205].reshape(-1, 2205).mean(axis=1) if len(power) >= 2205 else power
+    power = (
+        power[: len(power) // 2205 * 2205].reshape(-1, 2205).mean(axis=1)
+        if len(power) >= 2205
+        else power
+    )
     loudest = power.max(initial=0.0)
     return float(np.sqrt(power[power > 1e-4 * loudest].mean())) if loudest > 0 else 0.0
 
@@ -106,7 +115,9 @@ def shape(audio, tone, old=0.0):
     tail = int(tone.decay * RATE)
     size = fft.next_fast_len(samples + tail, real=True)
     frequencies = np.maximum(fft.rfftfreq(size, 1 / RATE), 20.0)
-    gain = tone.tilt * np.clip(np.log2(frequencies / 1000), -4, 4) + tone.air / (1 + (8000 / frequencies) ** 4)
+    gain = tone.tilt * np.clip(np.log2(frequencies / 1000), -4, 4) + tone.air / (
+        1 + (8000 / frequencies) ** 4
+    )
     response = 10 ** (gain / 20)
     if old > 0:
         low, high = 30 * (200 / 30) ** old, 16000 * (3500 / 16000) ** old

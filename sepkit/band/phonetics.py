@@ -3,8 +3,13 @@
 from dataclasses import dataclass
 
 VOWEL, SONORANT, VOICED_FRICATIVE, VOICED_STOP, FRICATIVE, STOP = (
-    "vowel", "sonorant", "voiced fricative", "voiced stop", "fricative", "stop",
-)  # fmt: skip
+    "vowel",
+    "sonorant",
+    "voiced fricative",
+    "voiced stop",
+    "fricative",
+    "stop",
+)
 VOICED = (VOWEL, SONORANT, VOICED_FRICATIVE, VOICED_STOP)
 _CLASSES = (
     (SONORANT, "mnŋɲɱlɫʎɹɾrʁɻjwʍ"),
@@ -75,7 +80,14 @@ def syllabify(word, segments):
     for number, nucleus in enumerate(nuclei):
         following = nuclei[number + 1] if number + 1 < len(nuclei) else None
         end = len(segments) if following is None else _cut(segments, nucleus + 1, following)
-        syllables.append(Syllable(word, tuple(segments[begin:nucleus]), segments[nucleus], tuple(segments[nucleus + 1 : end])))
+        syllables.append(
+            Syllable(
+                word,
+                tuple(segments[begin:nucleus]),
+                segments[nucleus],
+                tuple(segments[nucleus + 1 : end]),
+            )
+        )
         begin = end
     return syllables
 
@@ -85,6 +97,10 @@ def _cut(segments, first, nucleus):
     if first == nucleus or segments[nucleus - 1].symbol == "ŋ":
         return nucleus
     glide = segments[nucleus - 1].symbol in ("l", "ɹ", "r", "j", "w")
-    if glide and nucleus - 2 >= first and segments[nucleus - 2].kind in (STOP, VOICED_STOP, FRICATIVE):
+    if (
+        glide
+        and nucleus - 2 >= first
+        and segments[nucleus - 2].kind in (STOP, VOICED_STOP, FRICATIVE)
+    ):
         return nucleus - 2
     return nucleus - 1

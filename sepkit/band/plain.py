@@ -81,7 +81,16 @@ def square(pitch, samples, cutoff, width=0.5):
 
 def family(program):
     """The plain timbre that stands for a General MIDI program."""
-    limits = [(7, "keys"), (15, "mallet"), (23, "organ"), (31, "pluck"), (39, "bass"), (55, "pad"), (79, "brass"), (87, "lead")]
+    limits = [
+        (7, "keys"),
+        (15, "mallet"),
+        (23, "organ"),
+        (31, "pluck"),
+        (39, "bass"),
+        (55, "pad"),
+        (79, "brass"),
+        (87, "lead"),
+    ]
     return next((name for last, name in limits if program <= last), "pad")
 
 
@@ -120,7 +129,11 @@ def tone(timbre, pitch, samples, rng):
         wave = harmonics(pitch, samples, 0.5 / number ** (1.2 + colour), rng=rng)
         return wave * np.exp(-decay * time) * fade(samples, 0.003, 0.06)
     if name == "organ":
-        return 0.25 * harmonics(pitch, samples, [1, 0.8, 0.3 + 0.5 * colour, 0.5, 0, 0.3, 0, 0.3], 0.05) * fade(samples, 0.01, 0.03)
+        return (
+            0.25
+            * harmonics(pitch, samples, [1, 0.8, 0.3 + 0.5 * colour, 0.5, 0, 0.3, 0, 0.3], 0.05)
+            * fade(samples, 0.01, 0.03)
+        )
     if name == "brass":
         swell = 1 - np.exp(-18 * time)
         bright = harmonics(pitch, samples, number ** (-0.6 - 0.5 * colour), 0.06)
@@ -145,9 +158,13 @@ def kick(rng, low=50.0, high=180.0, sweep=0.03, decay=0.18, click=0.3):
 def snare(rng, tone=190.0, ring=0.08, buzz=0.13, cutoff=1800.0, balance=0.6):
     """Two shell modes and a noise burst; `balance` is the share of noise."""
     time = np.arange(int(RATE * 0.4)) / RATE
-    shell = (np.sin(2 * np.pi * tone * time) + 0.6 * np.sin(2 * np.pi * 1.6 * tone * time)) * np.exp(-time / ring)
+    shell = (
+        np.sin(2 * np.pi * tone * time) + 0.6 * np.sin(2 * np.pi * 1.6 * tone * time)
+    ) * np.exp(-time / ring)
     noise = high_pass(rng.standard_normal(len(time)), cutoff) * np.exp(-time / buzz)
-    return ((1 - balance) * shell + balance * 0.7 * noise).astype(np.float32) * fade(len(time), 0.0005, 0.05)
+    return ((1 - balance) * shell + balance * 0.7 * noise).astype(np.float32) * fade(
+        len(time), 0.0005, 0.05
+    )
 
 
 def metal(rng, decay=0.05, cutoff=7000.0, tone=0.3, base=420.0, seconds=None):
@@ -157,7 +174,12 @@ def metal(rng, decay=0.05, cutoff=7000.0, tone=0.3, base=420.0, seconds=None):
     for ratio in (1, 1.342, 1.229, 1.652, 1.955, 2.671):
         start = rng.uniform()
         wave += 0.4 * tone * np.sign(np.sin(2 * np.pi * (base * ratio * time + start)))
-    return high_pass(wave, cutoff) * np.exp(-time / decay).astype(np.float32) * fade(len(time), 0.0005, 0.02) * 0.5
+    return (
+        high_pass(wave, cutoff)
+        * np.exp(-time / decay).astype(np.float32)
+        * fade(len(time), 0.0005, 0.02)
+        * 0.5
+    )
 
 
 def clap(rng, cutoff=900.0, decay=0.08):
@@ -166,7 +188,9 @@ def clap(rng, cutoff=900.0, decay=0.08):
     level = np.exp(-time / decay) * (time > 0.024)
     for start in (0.0, 0.011, 0.021):
         level += np.exp(-np.abs(time - start) / 0.003)
-    return (0.4 * level * high_pass(rng.standard_normal(len(time)), cutoff)).astype(np.float32) * fade(len(time), 0.001, 0.03)
+    return (0.4 * level * high_pass(rng.standard_normal(len(time)), cutoff)).astype(
+        np.float32
+    ) * fade(len(time), 0.001, 0.03)
 
 
 def tom(rng, base=110.0, decay=0.2):

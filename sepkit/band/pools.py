@@ -25,7 +25,12 @@ _TRAIN_METAL = {
     "crash": [(0.8, "font", 0, 49), _metal(0.38, decay=0.8, cutoff=4500.0, tone=0.12)],
 }
 _TRAIN_TOMS = {"high tom": [(1.0, "font", 0, 48)], "low tom": [(1.0, "font", 0, 43)]}
-_TRAIN_REST = {"rim": [(1.00, "font", 0, 37)], "clap": [(1.00, "font", 0, 39)], **_TRAIN_METAL, **_TRAIN_TOMS}
+_TRAIN_REST = {
+    "rim": [(1.00, "font", 0, 37)],
+    "clap": [(1.00, "font", 0, 39)],
+    **_TRAIN_METAL,
+    **_TRAIN_TOMS,
+}
 
 _MACHINE_A = {
     "kick": [_plain(0.80, "kick", low=46.0, high=150.0, decay=0.28, click=0.2)],
@@ -65,38 +70,58 @@ KITS = {
     },
     "jazz": {
         "kick": [(0.88, "font", 0, 35)],
-        "snare": [(1.35, "font", 0, 40), _plain(0.22, "snare", buzz=0.2, cutoff=2500.0, balance=0.9)],
+        "snare": [
+            (1.35, "font", 0, 40),
+            _plain(0.22, "snare", buzz=0.2, cutoff=2500.0, balance=0.9),
+        ],
         **_TRAIN_REST,
     },
     "dry": {
-        "kick": [(0.96, "font", 0, 36), _plain(0.40, "kick", low=58.0, high=210.0, decay=0.1, click=0.6)],
-        "snare": [_plain(1.35, "snare", tone=215.0, ring=0.05, buzz=0.09, balance=0.55), (0.60, "font", 0, 40)],
+        "kick": [
+            (0.96, "font", 0, 36),
+            _plain(0.40, "kick", low=58.0, high=210.0, decay=0.1, click=0.6),
+        ],
+        "snare": [
+            _plain(1.35, "snare", tone=215.0, ring=0.05, buzz=0.09, balance=0.55),
+            (0.60, "font", 0, 40),
+        ],
         **_TRAIN_REST,
     },
     "machine": _MACHINE_A,
     # test only
     "garage": {
         "kick": [_plain(0.80, "kick", low=64.0, high=260.0, sweep=0.02, decay=0.14, click=0.7)],
-        "snare": [(1.50, "font", 24, 38), _plain(0.60, "snare", tone=240.0, ring=0.11, buzz=0.2, cutoff=1400.0)],
+        "snare": [
+            (1.50, "font", 24, 38),
+            _plain(0.60, "snare", tone=240.0, ring=0.11, buzz=0.2, cutoff=1400.0),
+        ],
         **_TEST_REST,
     },
     "brush": {
         "kick": [_plain(0.72, "kick", low=66.0, high=120.0, sweep=0.04, decay=0.16, click=0.1)],
-        "snare": [(1.65, "font", 40, 38), _plain(0.22, "snare", tone=260.0, buzz=0.25, cutoff=3000.0, balance=0.95)],
+        "snare": [
+            (1.65, "font", 40, 38),
+            _plain(0.22, "snare", tone=260.0, buzz=0.25, cutoff=3000.0, balance=0.95),
+        ],
         **_TEST_REST,
     },
     "eight-o-eight": {
         "kick": [_plain(0.80, "kick", low=41.0, high=95.0, sweep=0.05, decay=0.42, click=0.05)],
         "snare": [(1.80, "font", 25, 38)],
         **_TEST_REST,
-        "hat": [(1.0, "font", 25, 42), _metal(0.1, decay=0.06, cutoff=6800.0, tone=0.1, base=330.0)],
+        "hat": [
+            (1.0, "font", 25, 42),
+            _metal(0.1, decay=0.06, cutoff=6800.0, tone=0.1, base=330.0),
+        ],
     },
 }
 
 # A mouth: no shell, no metal. Used for a cappella songs of both splits.
 KITS["beatbox"] = {
     "mouth kick": [_plain(1.0, "kick", low=75.0, high=190.0, sweep=0.025, decay=0.07, click=0.25)],
-    "mouth snare": [_plain(1.0, "snare", tone=330.0, ring=0.02, buzz=0.07, cutoff=1200.0, balance=0.85)],
+    "mouth snare": [
+        _plain(1.0, "snare", tone=330.0, ring=0.02, buzz=0.07, cutoff=1200.0, balance=0.85)
+    ],
     "mouth hat": [_metal(0.7, decay=0.04, cutoff=5500.0, tone=0.0)],
 }
 

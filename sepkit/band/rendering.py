@@ -51,7 +51,11 @@ def render_song(folder, plan):
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(temporary, folder)
     except OSError as error:
-        reason = "the disk is full; free some space" if error.errno == 28 else f"cannot be written ({error.strerror}); choose another folder"
+        reason = (
+            "the disk is full; free some space"
+            if error.errno == 28
+            else f"cannot be written ({error.strerror}); choose another folder"
+        )
         raise SepkitError(f"{folder}: {reason} and run again") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -73,7 +77,9 @@ def only_one(root, lock=".band.lock"):
         lock = FileLock(Path(root) / lock)
         lock.acquire()
     except OSError as error:
-        raise SepkitError(f"{root}: cannot be written ({error.strerror}); choose another folder") from None
+        raise SepkitError(
+            f"{root}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
     deleted = SepkitError(f"{root}: was deleted while it was written to; run again")
     try:
         yield

@@ -6,16 +6,64 @@ import numpy as np
 
 from . import composition, instruments, mixing
 from .genres import GENRES
-from .instruments import Event, Hit
+from .instruments import Hit
 from .knobs import Knobs
 
 RATE = 44100
 # Each has its own child of the song's seed. The order is part of the data set: append only.
 _STREAMS = ("grid", "melody", "drums", "bass", "other", "horns", "vocals", "beatbox", "mix")
-_FIRST = ("Amber", "Autumn", "Blue", "Broken", "Copper", "Crystal", "Distant", "Electric", "Empty", "Golden", "Gentle", "Hidden",
-          "Hollow", "Ivory", "Little", "Lonely", "Lucky", "Midnight", "Northern", "Paper", "Quiet", "Restless", "Silver", "Velvet")
-_SECOND = ("Arrow", "Avenue", "Bridge", "Circle", "Corner", "Engine", "Garden", "Harbour", "Highway", "Island", "Kitchen", "Ladder",
-           "Lantern", "Letter", "Mirror", "Morning", "Mountain", "Ocean", "Parade", "Postcard", "River", "Shadow", "Station", "Window")
+_FIRST = (
+    "Amber",
+    "Autumn",
+    "Blue",
+    "Broken",
+    "Copper",
+    "Crystal",
+    "Distant",
+    "Electric",
+    "Empty",
+    "Golden",
+    "Gentle",
+    "Hidden",
+    "Hollow",
+    "Ivory",
+    "Little",
+    "Lonely",
+    "Lucky",
+    "Midnight",
+    "Northern",
+    "Paper",
+    "Quiet",
+    "Restless",
+    "Silver",
+    "Velvet",
+)
+_SECOND = (
+    "Arrow",
+    "Avenue",
+    "Bridge",
+    "Circle",
+    "Corner",
+    "Engine",
+    "Garden",
+    "Harbour",
+    "Highway",
+    "Island",
+    "Kitchen",
+    "Ladder",
+    "Lantern",
+    "Letter",
+    "Mirror",
+    "Morning",
+    "Mountain",
+    "Ocean",
+    "Parade",
+    "Postcard",
+    "River",
+    "Shadow",
+    "Station",
+    "Window",
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +87,9 @@ class Plan:
     @property
     def name(self):
         """The song's folder: split, number, genre and two words."""
-        rng = np.random.default_rng([self.seed, ("train", "test").index(self.split), self.index, 77])
+        rng = np.random.default_rng(
+            [self.seed, ("train", "test").index(self.split), self.index, 77]
+        )
         words = _FIRST[rng.integers(len(_FIRST))], _SECOND[rng.integers(len(_SECOND))]
         return f"{self.split}-{self.index:03d}-{self.genre}-{words[0]}-{words[1]}".lower()
 
@@ -65,8 +115,16 @@ def make(plan):
     # Every stem's tone is drawn in a fixed order, whatever the knobs say.
     mix = plan.stream("mix")
     tones = {stem: mixing.draw_tone(mix, stem, knobs.reverb) for stem in mixing.STEMS}
-    facts = {"genre": plan.genre, "tempo": grid.tempo, "key": grid.key, "mode": grid.mode, "swing": grid.swing,
-             "progression": grid.progression, "melody_notes": len(tune), "singer": voice.description}
+    facts = {
+        "genre": plan.genre,
+        "tempo": grid.tempo,
+        "key": grid.key,
+        "mode": grid.mode,
+        "swing": grid.swing,
+        "progression": grid.progression,
+        "melody_notes": len(tune),
+        "singer": voice.description,
+    }
     dry = {"vocals": voice.sing(tune, samples)}
     if knobs.a_cappella:
         dry["vocals"] = dry["vocals"] + _beatbox(plan, grid, samples)
@@ -83,9 +141,16 @@ def make(plan):
             continue
         wet = mixing.shape(dry[stem], tones[stem], knobs.old_recording)
         if stem == "other" and knobs.old_recording > 0:
-            wet = mixing.normalise(wet, mixing.LEVELS[stem]) + mixing.hiss(mix, samples, knobs.old_recording)
-        stems[stem] = mixing.finish(wet, stem, tones[stem], getattr(knobs, stem + "_level"), knobs.old_recording)
-    facts["tones"] = {stem: {k: round(v, 3) for k, v in asdict(tone).items() if k != "seed"} for stem, tone in tones.items()}
+            wet = mixing.normalise(wet, mixing.LEVELS[stem]) + mixing.hiss(
+                mix, samples, knobs.old_recording
+            )
+        stems[stem] = mixing.finish(
+            wet, stem, tones[stem], getattr(knobs, stem + "_level"), knobs.old_recording
+        )
+    facts["tones"] = {
+        stem: {k: round(v, 3) for k, v in asdict(tone).items() if k != "seed"}
+        for stem, tone in tones.items()
+    }
     return stems, facts
 
 
@@ -108,21 +173,37 @@ class _Voice:
         wave = voice.sing(notes, self.singer, words, self.plan.seconds, self.rng, self.plan.voice)
         wave = np.asarray(wave, np.float32)[:samples]
         wave = np.pad(wave, (0, samples - len(wave)))
-        doubled, delay, position = self.rng.random() < 0.3, int(self.rng.uniform(0.012, 0.03) * RATE), self.rng.normal(0, 0.06)
-        return mixing.pan(wave, float(np.clip(position, -0.2, 0.2)), 0.35 if doubled else 0.0, delay)
+        doubled, delay, position = (
+            self.rng.random() < 0.3,
+            int(self.rng.uniform(0.012, 0.03) * RATE),
+            self.rng.normal(0, 0.06),
+        )
+        return mixing.pan(
+            wave, float(np.clip(position, -0.2, 0.2)), 0.35 if doubled else 0.0, delay
+        )
 
 
 def _drums(plan, grid, samples):
     rng = plan.stream("drums")
     kit, hits = composition.drums(rng, grid)
-    audio = instruments.drum(hits, kit, samples, rng, plan.instruments, tuning=float(rng.normal(0, 1.2)))
+    audio = instruments.drum(
+        hits, kit, samples, rng, plan.instruments, tuning=float(rng.normal(0, 1.2))
+    )
     return audio, kit
 
 
 def _bass(plan, grid, samples):
     rng = plan.stream("bass")
     line = composition.bass(rng, grid)
-    wave = instruments.play(line.events, line.program, samples, rng, plan.instruments, detune=float(rng.normal(0, 5)), spread=0.004)
+    wave = instruments.play(
+        line.events,
+        line.program,
+        samples,
+        rng,
+        plan.instruments,
+        detune=float(rng.normal(0, 5)),
+        spread=0.004,
+    )
     wave = mixing.excite(wave, rng.uniform(-50, -38))
     return mixing.pan(mixing.drive(wave, max(0.0, rng.normal(0, 0.12))), 0.0), line.program
 
@@ -167,7 +248,9 @@ def _perform(line, sound, samples, backend):
     audio = np.zeros((2, samples), np.float32)
     for side in (-0.8, 0.8) if twice else (sound["position"],):
         detune = sound["detune"] + (4 * np.sign(side) if twice else 0)
-        wave = instruments.play(line.events, line.program, samples, rng, backend, detune, 0.008 if twice else 0.005)
+        wave = instruments.play(
+            line.events, line.program, samples, rng, backend, detune, 0.008 if twice else 0.005
+        )
         wave = mixing.excite(mixing.drive(wave, part.drive * sound["drive"]), sound["air"])
         audio += mixing.pan(wave, side)
     return mixing.normalise(audio, 10 ** ((part.level + sound["level"]) / 20))
@@ -177,7 +260,18 @@ def _beatbox(plan, grid, samples):
     """The drum part spoken: "b", "k" and "ts" in the middle, under the lead voice."""
     rng = plan.stream("beatbox")
     _, hits = composition.drums(plan.stream("drums"), grid)
-    roles = {"kick": "mouth kick", "low tom": "mouth kick", "high tom": "mouth kick", "snare": "mouth snare", "rim": "mouth snare", "clap": "mouth snare"}
-    spoken = [Hit(hit.start, roles.get(hit.role, "mouth hat"), hit.velocity) for hit in hits if hit.velocity > 0.4]
+    roles = {
+        "kick": "mouth kick",
+        "low tom": "mouth kick",
+        "high tom": "mouth kick",
+        "snare": "mouth snare",
+        "rim": "mouth snare",
+        "clap": "mouth snare",
+    }
+    spoken = [
+        Hit(hit.start, roles.get(hit.role, "mouth hat"), hit.velocity)
+        for hit in hits
+        if hit.velocity > 0.4
+    ]
     audio = instruments.drum(spoken, "beatbox", samples, rng, "dsp")
     return mixing.normalise(audio.mean(axis=0, keepdims=True).repeat(2, axis=0), 0.07)

@@ -27,7 +27,21 @@ _ATTACK, _HOLD, _DECAY, _SUSTAIN, _RELEASE = 34, 35, 36, 37, 38
 _INSTRUMENT, _KEYS, _VELOCITIES, _ATTENUATION = 41, 43, 44, 48
 _COARSE, _FINE, _SAMPLE, _MODE, _SCALE, _ROOT = 51, 52, 53, 54, 56, 58
 _LOOP_SHIFT = {"start": (2, 45), "end": (3, 50)}
-_SIGNED = {_FILTER, _MODENV_FILTER, _PAN, _ATTACK, _HOLD, _DECAY, _RELEASE, _COARSE, _FINE, 2, 3, 45, 50}
+_SIGNED = {
+    _FILTER,
+    _MODENV_FILTER,
+    _PAN,
+    _ATTACK,
+    _HOLD,
+    _DECAY,
+    _RELEASE,
+    _COARSE,
+    _FINE,
+    2,
+    3,
+    45,
+    50,
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,10 @@ class Zone:
     gain: float
 
     def covers(self, key, velocity):
-        return self.keys[0] <= key <= self.keys[1] and self.velocities[0] <= velocity <= self.velocities[1]
+        return (
+            self.keys[0] <= key <= self.keys[1]
+            and self.velocities[0] <= velocity <= self.velocities[1]
+        )
 
 
 def font_path():
@@ -74,7 +91,9 @@ def bundled():
     """
     path = font_path()
     if path is None:
-        raise SepkitError("the sampled instruments need pretty_midi: pip install 'sepkit[band]', or pass instruments='dsp'")
+        raise SepkitError(
+            "the sampled instruments need pretty_midi: pip install 'sepkit[band]', or pass instruments='dsp'"
+        )
     return SoundFont(path)
 
 
@@ -120,7 +139,9 @@ class SoundFont:
             if instrument is None:
                 continue  # this font's preset zones carry nothing but their instrument
             common = {}
-            for inner in range(self._instruments[instrument][1], self._instruments[instrument + 1][1]):
+            for inner in range(
+                self._instruments[instrument][1], self._instruments[instrument + 1][1]
+            ):
                 settings = self._settings("i", inner)
                 if _SAMPLE not in settings:
                     common = settings
@@ -128,12 +149,17 @@ class SoundFont:
                 yield self._zone({**common, **settings})
 
     def _zone(self, settings):
-        name, start, end, loop_start, loop_end, rate, root, correction, _, _ = self._headers[settings[_SAMPLE]]
+        name, start, end, loop_start, loop_end, rate, root, correction, _, _ = self._headers[
+            settings[_SAMPLE]
+        ]
         root = settings.get(_ROOT, root)
         root = root if root <= 127 else 60
         scale = settings.get(_SCALE, 100)
         cents = 100 * settings.get(_COARSE, 0) + settings.get(_FINE, 0) + correction - root * scale
-        shift = {k: settings.get(fine, 0) + 32768 * settings.get(coarse, 0) for k, (fine, coarse) in _LOOP_SHIFT.items()}
+        shift = {
+            k: settings.get(fine, 0) + 32768 * settings.get(coarse, 0)
+            for k, (fine, coarse) in _LOOP_SHIFT.items()
+        }
         loop = (loop_start + shift["start"] - start, loop_end + shift["end"] - start)
         looped = settings.get(_MODE, 0) & 1 and 0 <= loop[0] < loop[1] <= end - start
         # Half of the filter envelope stands for its mean over a note.
@@ -154,7 +180,10 @@ class SoundFont:
             sustain=settings.get(_SUSTAIN, 0) / 10,
             release=_seconds(settings, _RELEASE),
             cutoff=8.176 * 2 ** (cutoff / 1200),
-            gain=10 ** (-0.4 * settings.get(_ATTENUATION, 0) / 200),  # 0.4: as the hardware did, and every synth since
+            gain=10
+            ** (
+                -0.4 * settings.get(_ATTENUATION, 0) / 200
+            ),  # 0.4: as the hardware did, and every synth since
         )
 
     def tone(self, zone, pitch, samples):

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import SepkitError, unknown
 from ..files import atomic_path, read_object, write_json
-from ..validation import SEED, Number, checked
 from ..runtime.processes import run_jobs
+from ..validation import SEED, Number, checked
 from . import voice
 from .sentences import compose
 
@@ -55,15 +55,26 @@ def draw_speaker(seed, split, index):
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), index)))
-    order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), 1 << 20)))
-    variants = [list(voice.VARIANTS[split])[i] for i in order.permutation(len(voice.VARIANTS[split]))]
+    rng = np.random.default_rng(
+        np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), index))
+    )
+    order = np.random.default_rng(
+        np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), 1 << 20))
+    )
+    variants = [
+        list(voice.VARIANTS[split])[i] for i in order.permutation(len(voice.VARIANTS[split]))
+    ]
     accents = [voice.ACCENTS[i] for i in order.permutation(len(voice.ACCENTS))]
     variant = variants[index % len(variants)]
     accent = accents[(index + index // len(variants)) % len(accents)]
     timbre = replace(voice.draw_singer(rng, split), accent=accent, variant=variant)
     register, lowest, highest = voice.VARIANTS[split][variant]
-    timbre = replace(timbre, register=register, centre=float(rng.uniform(lowest, highest)), name=f"{accent}{variant}")
+    timbre = replace(
+        timbre,
+        register=register,
+        centre=float(rng.uniform(lowest, highest)),
+        name=f"{accent}{variant}",
+    )
     return Speaker(
         name=f"{split}-{index:03d}",
         split=split,
@@ -95,7 +106,11 @@ def say(speaker, seconds, rng, engine="espeak"):
         What was composed; the words behind the cut are not heard.
     """
     text = compose(rng, speaker.split, math.ceil(seconds * 4))
-    wave = _spoken(speaker, text, seconds, rng) if engine == "espeak" else _plain(speaker, text, seconds, rng)
+    wave = (
+        _spoken(speaker, text, seconds, rng)
+        if engine == "espeak"
+        else _plain(speaker, text, seconds, rng)
+    )
     wave = _tilt(wave, speaker.tilt)
     fade = np.minimum(1, np.arange(len(wave))[::-1] / (0.02 * RATE))
     wave = wave * fade
@@ -109,7 +124,14 @@ def _spoken(speaker, text, seconds, rng):
     from . import espeak
 
     timbre = speaker.timbre
-    said = espeak.speak(text, timbre.accent + timbre.variant, speaker.rate, speaker.pitch, speaker.melody, seed=int(rng.integers(1, 2**31)))
+    said = espeak.speak(
+        text,
+        timbre.accent + timbre.variant,
+        speaker.rate,
+        speaker.pitch,
+        speaker.melody,
+        seed=int(rng.integers(1, 2**31)),
+    )
     played = said.sample_rate * speaker.scale  # faster playing: shorter vocal tract
     end = len(said.samples)
     if end > seconds * played:
@@ -129,12 +151,24 @@ def _plain(speaker, text, seconds, rng):
         raise SepkitError(f"speech: seconds is {seconds}; an utterance needs at least 0.5 s")
     phrase = 12
     notes = [
-        voice.Note(0.1 + i / tempo, (0.92 if (i + 1) % phrase else 0.6) / tempo,
-                   speaker.timbre.centre - 4 + 2 * (0.5 - (i % phrase) / phrase) * speaker.melody / 20 + rng.normal(0, 1))
+        voice.Note(
+            0.1 + i / tempo,
+            (0.92 if (i + 1) % phrase else 0.6) / tempo,
+            speaker.timbre.centre
+            - 4
+            + 2 * (0.5 - (i % phrase) / phrase) * speaker.melody / 20
+            + rng.normal(0, 1),
+        )
         for i in range(count)
     ]
-    talker = replace(speaker.timbre, vibrato_depth=0.0, portamento=0.12, scoop=0.0, jitter=15.0,
-                     formant=speaker.timbre.formant * speaker.scale)
+    talker = replace(
+        speaker.timbre,
+        vibrato_depth=0.0,
+        portamento=0.12,
+        scoop=0.0,
+        jitter=15.0,
+        formant=speaker.timbre.formant * speaker.scale,
+    )
     words = [word.strip(".,").lower() for word in text.split()]
     return soxr.resample(voice.sing(notes, talker, words, seconds, rng, "dsp"), voice.RATE, RATE)
 
@@ -158,7 +192,16 @@ def _tilt(wave, slope):
     return low + 10 ** (2 * slope / 20) * (wave - low)
 
 
-def render_speech(root, speakers_train=12, speakers_test=6, utterances=6, seconds=5.0, seed=0, workers=None, engine="auto"):
+def render_speech(
+    root,
+    speakers_train=12,
+    speakers_test=6,
+    utterances=6,
+    seconds=5.0,
+    seed=0,
+    workers=None,
+    engine="auto",
+):
     """Render utterances to ``root/speech/<train|test>/<speaker>/<number>.wav``.
 
     16 kHz, mono, int16. No speaker, and no noun, verb or adjective, occurs in
@@ -202,7 +245,11 @@ def render_speech(root, speakers_train=12, speakers_test=6, utterances=6, second
         for index in range(count):
             speaker = draw_speaker(seed, split, index)
             wanted[speaker.name] = _facts(speaker)
-            missing = [n for n in range(utterances) if not (folder / split / f"{split}-{index:03d}" / f"{n:03d}.wav").is_file()]
+            missing = [
+                n
+                for n in range(utterances)
+                if not (folder / split / f"{split}-{index:03d}" / f"{n:03d}.wav").is_file()
+            ]
             if missing:
                 jobs.append((folder, seed, split, index, missing, float(seconds), engine))
     if not jobs and complete and wanted.items() <= known.items():
@@ -219,7 +266,11 @@ def render_speech(root, speakers_train=12, speakers_test=6, utterances=6, second
 
 
 def _check(speakers_train, speakers_test, utterances, seconds, seed, engine):
-    counts = {"speakers_train": speakers_train, "speakers_test": speakers_test, "utterances": utterances}
+    counts = {
+        "speakers_train": speakers_train,
+        "speakers_test": speakers_test,
+        "utterances": utterances,
+    }
     for name, value in counts.items():
         checked(f"speech: {name}", value, Number(0, 10**6))
     checked("speech: seed", seed, SEED)
@@ -233,14 +284,25 @@ def _known(folder, settings):
     if not (folder / MANIFEST).is_file():
         return {}, False
     before = read_object(folder / MANIFEST, speakers=dict)
-    changed = [f"{key} {before.get(key)!r}, now {settings[key]!r}" for key in _FIXED if before.get(key) != settings[key]]
+    changed = [
+        f"{key} {before.get(key)!r}, now {settings[key]!r}"
+        for key in _FIXED
+        if before.get(key) != settings[key]
+    ]
     if changed:
-        raise SepkitError(f"{folder}: was rendered with {'; '.join(changed)}; choose another folder or delete this one")
+        raise SepkitError(
+            f"{folder}: was rendered with {'; '.join(changed)}; choose another folder or delete this one"
+        )
     return before["speakers"], bool(before.get("complete"))
 
 
 def _facts(speaker):
-    return {"voice": speaker.timbre.name, "scale": round(speaker.scale, 3), "pitch": speaker.pitch, "rate": speaker.rate}
+    return {
+        "voice": speaker.timbre.name,
+        "scale": round(speaker.scale, 3),
+        "pitch": speaker.pitch,
+        "rate": speaker.rate,
+    }
 
 
 def _run(jobs, workers):
@@ -257,7 +319,11 @@ def _render_speaker(folder, seed, split, index, numbers, seconds, engine):
 
     speaker = draw_speaker(seed, split, index)
     for number in numbers:
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), index, number)))
+        rng = np.random.default_rng(
+            np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), index, number))
+        )
         samples, _ = say(speaker, seconds, rng, engine)
         with atomic_path(folder / split / speaker.name / f"{number:03d}.wav") as temporary:
-            soundfile.write(temporary, np.round(samples * 32767).astype(np.int16), RATE, subtype="PCM_16")
+            soundfile.write(
+                temporary, np.round(samples * 32767).astype(np.int16), RATE, subtype="PCM_16"
+            )

@@ -23,20 +23,101 @@ LEVEL = 0.1
 # espeak-ng variants (register, comfortable MIDI centre); those of test are not in train.
 _LOW, _HIGH = ("low", 53.0, 58.0), ("high", 61.0, 66.0)
 VARIANTS = {
-    "train": {"": _LOW, "+m1": _LOW, "+m2": _LOW, "+m3": _LOW, "+m4": _LOW, "+m7": _LOW, "+Michael": _LOW, "+Gene": _LOW,
-              "+Mike": _LOW, "+miguel": _LOW, "+f1": _HIGH, "+f2": _HIGH, "+f5": _HIGH, "+Alicia": _HIGH, "+Annie": _HIGH,
-              "+belinda": _HIGH},
-    "test": {"+m5": _LOW, "+m6": _LOW, "+norbert": _LOW, "+Storm": _LOW, "+grandpa": _LOW, "+victor": _LOW,
-             "+f3": _HIGH, "+f4": _HIGH, "+linda": _HIGH, "+anika": _HIGH, "+shelby": _HIGH},
-}  # fmt: skip
+    "train": {
+        "": _LOW,
+        "+m1": _LOW,
+        "+m2": _LOW,
+        "+m3": _LOW,
+        "+m4": _LOW,
+        "+m7": _LOW,
+        "+Michael": _LOW,
+        "+Gene": _LOW,
+        "+Mike": _LOW,
+        "+miguel": _LOW,
+        "+f1": _HIGH,
+        "+f2": _HIGH,
+        "+f5": _HIGH,
+        "+Alicia": _HIGH,
+        "+Annie": _HIGH,
+        "+belinda": _HIGH,
+    },
+    "test": {
+        "+m5": _LOW,
+        "+m6": _LOW,
+        "+norbert": _LOW,
+        "+Storm": _LOW,
+        "+grandpa": _LOW,
+        "+victor": _LOW,
+        "+f3": _HIGH,
+        "+f4": _HIGH,
+        "+linda": _HIGH,
+        "+anika": _HIGH,
+        "+shelby": _HIGH,
+    },
+}
 #: The other voices of espeak-ng that suit a song and are none of the test songs'; a singer of either register has any.
 WIDE = (
-    "Alex", "Andrea", "Andy", "Denis", "Diogo", "Gene2", "Henrique", "Hugo", "Jacky", "Lee", "Marco", "Mario", "Nguyen", "Reed",
-    "RicishayMax", "RicishayMax2", "RicishayMax3", "adam", "announcer", "antonio", "aunty", "benjamin", "boris", "caleb", "david",
-    "ed", "edward", "edward2", "grandma", "gustave", "ian", "iven", "iven2", "iven3", "iven4", "john", "kaukovalta", "klatt",
-    "klatt2", "klatt3", "klatt4", "klatt5", "klatt6", "m8", "marcelo", "max", "michel", "mike2", "pablo", "paul", "pedro",
-    "quincy", "rob", "robert", "sandro", "steph", "steph2", "steph3", "travis", "zac",
-)  # fmt: skip
+    "Alex",
+    "Andrea",
+    "Andy",
+    "Denis",
+    "Diogo",
+    "Gene2",
+    "Henrique",
+    "Hugo",
+    "Jacky",
+    "Lee",
+    "Marco",
+    "Mario",
+    "Nguyen",
+    "Reed",
+    "RicishayMax",
+    "RicishayMax2",
+    "RicishayMax3",
+    "adam",
+    "announcer",
+    "antonio",
+    "aunty",
+    "benjamin",
+    "boris",
+    "caleb",
+    "david",
+    "ed",
+    "edward",
+    "edward2",
+    "grandma",
+    "gustave",
+    "ian",
+    "iven",
+    "iven2",
+    "iven3",
+    "iven4",
+    "john",
+    "kaukovalta",
+    "klatt",
+    "klatt2",
+    "klatt3",
+    "klatt4",
+    "klatt5",
+    "klatt6",
+    "m8",
+    "marcelo",
+    "max",
+    "michel",
+    "mike2",
+    "pablo",
+    "paul",
+    "pedro",
+    "quincy",
+    "rob",
+    "robert",
+    "sandro",
+    "steph",
+    "steph2",
+    "steph3",
+    "travis",
+    "zac",
+)
 ACCENTS = ("en", "en-us", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-us-nyc")
 
 
@@ -120,7 +201,9 @@ def draw_singer(rng, split, voices="classic"):
     variant = list(VARIANTS[split])[rng.integers(len(VARIANTS[split]))]
     accent = ACCENTS[rng.integers(len(ACCENTS))]
     register, lowest, highest = VARIANTS[split][variant]
-    formant = float(np.round(rng.uniform(0.93, 1.10) if register == "low" else rng.uniform(0.95, 1.08), 3))
+    formant = float(
+        np.round(rng.uniform(0.93, 1.10) if register == "low" else rng.uniform(0.95, 1.08), 3)
+    )
     return Singer(
         name=f"{accent}{variant} x{formant:.3f}",
         accent=accent,
@@ -149,7 +232,14 @@ def _draw_widely(rng, natural):
         known = (*VARIANTS["train"], *(f"+{name}" for name in WIDE))
         accent, variant = ACCENTS[rng.integers(len(ACCENTS))], known[rng.integers(len(known))]
         low = rng.random() < 0.5
-    formant = float(np.round(np.exp(rng.uniform(np.log(0.8), np.log(1.1))) if low else np.exp(rng.uniform(np.log(0.9), np.log(1.25))), 3))
+    formant = float(
+        np.round(
+            np.exp(rng.uniform(np.log(0.8), np.log(1.1)))
+            if low
+            else np.exp(rng.uniform(np.log(0.9), np.log(1.25))),
+            3,
+        )
+    )
     return Singer(
         name=f"{accent}{variant} x{formant:.3f}",
         accent=accent,
@@ -243,10 +333,17 @@ def _checked(notes, seconds):
     if not (math.isfinite(seconds) and seconds > 0):
         raise SepkitError(f"sing: seconds is {seconds}; a song lasts longer than 0 s")
     for number, note in enumerate(notes):
-        if not all(map(math.isfinite, (note.start, note.duration, note.pitch))) or note.duration <= 0:
-            raise SepkitError(f"sing: note {number} is {note}; start, duration > 0 and pitch must be finite")
+        if (
+            not all(map(math.isfinite, (note.start, note.duration, note.pitch)))
+            or note.duration <= 0
+        ):
+            raise SepkitError(
+                f"sing: note {number} is {note}; start, duration > 0 and pitch must be finite"
+            )
         if not 24 <= note.pitch <= 96:
-            raise SepkitError(f"sing: note {number} has pitch {note.pitch}; voices sing MIDI 24 to 96")
+            raise SepkitError(
+                f"sing: note {number} has pitch {note.pitch}; voices sing MIDI 24 to 96"
+            )
     return notes
 
 
@@ -266,8 +363,14 @@ def _phrases(spans, frames):
 
 def _shift(span, seconds):
     times, source = span.knots
-    return expression.Span(span.segment, span.start - seconds, span.end - seconds,
-                           (tuple(t - seconds for t in times), source), span.level, span.syllable)  # fmt: skip
+    return expression.Span(
+        span.segment,
+        span.start - seconds,
+        span.end - seconds,
+        (tuple(t - seconds for t in times), source),
+        span.level,
+        span.syllable,
+    )
 
 
 def _fade(wave):
@@ -310,7 +413,9 @@ class _Espeak:
         try:
             import pyworld  # noqa: F401
         except ImportError:
-            raise SepkitError("pyworld: not installed; pip install 'sepkit[band]', or use voice='dsp'") from None
+            raise SepkitError(
+                "pyworld: not installed; pip install 'sepkit[band]', or use voice='dsp'"
+            ) from None
         from . import world
 
         self.world, self.singer = world, singer

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import espeak, flite, phonetics
-from .phonetics import FRICATIVE, SONORANT, STOP, VOICED, VOICED_FRICATIVE, VOICED_STOP, VOWEL, Segment
+from .phonetics import (
+    FRICATIVE,
+    SONORANT,
+    STOP,
+    VOICED,
+    VOICED_FRICATIVE,
+    VOICED_STOP,
+    VOWEL,
+    Segment,
+)
 
 RATE, HOP = 44100, 0.005  # Hz, seconds
 BINS = 513  # of a 1024-point FFT at 44.1 kHz: the vocoder's resolution
@@ -73,7 +82,11 @@ def _spoken(words, singer):
 def _segments(said, unique):
     """The sounds of each word, from the library's events."""
     ends = [sample for _, sample in said.phonemes[1:]] + [len(said.samples)]
-    sounds = [(name, start, end) for (name, start), end in zip(said.phonemes, ends) if name and end > start]
+    sounds = [
+        (name, start, end)
+        for (name, start), end in zip(said.phonemes, ends)
+        if name and end > start
+    ]
     position, owner = 0, {}
     for index, word in enumerate(unique):
         owner[position] = index
@@ -93,7 +106,9 @@ def _spectrum(said, segments, singer):
     frames = int(len(said.samples) / said.sample_rate / HOP) + 2
     kind = np.full(frames, "", dtype=object)
     for segment in segments:
-        kind[round(segment.start / HOP) : round((segment.start + segment.duration) / HOP) + 1] = segment.kind
+        kind[round(segment.start / HOP) : round((segment.start + segment.duration) / HOP) + 1] = (
+            segment.kind
+        )
     used = np.flatnonzero(kind != "")
     voiced = np.isin(kind[used].astype(str), VOICED)
     spectrum = np.full((frames, BINS), -40.0)
@@ -135,7 +150,11 @@ def _complete(spoken, kind, singer, top):
     log = spoken[:, low] * (1 - weight) + spoken[:, low + 1] * weight
     octaves = np.log2(np.maximum(_FREQUENCY, 1.0) / 2000.0)
     decibel = np.log(10) / 10
-    log -= np.maximum(0, np.log2(np.maximum(_FREQUENCY, 1.0) / (top * singer.formant))) * 24.0 * decibel
+    log -= (
+        np.maximum(0, np.log2(np.maximum(_FREQUENCY, 1.0) / (top * singer.formant)))
+        * 24.0
+        * decibel
+    )
     # The floor of what is voiced: 12 dB an octave down from 2 kHz, below the level under 1 kHz.
     base = np.log(np.mean(np.exp(log[:, 3:24]), axis=1))[:, None]
     depth = np.where(np.isin(kind, (VOWEL, SONORANT))[:, None], 22.0, 14.0) - singer.brightness
@@ -156,10 +175,18 @@ def _noise_share(singer):
     def rise(centre, width, least):
         return least + (1 - least) / (1 + np.exp(-(_FREQUENCY - centre) / width))
 
-    vowel = np.clip(rise(6500 - 3500 * singer.breath, 1500.0, 0.01 + 0.08 * singer.breath), 0.001, 0.97)
+    vowel = np.clip(
+        rise(6500 - 3500 * singer.breath, 1500.0, 0.01 + 0.08 * singer.breath), 0.001, 0.97
+    )
     fricative = rise(1800.0, 350.0, 0.1)
-    return {VOWEL: vowel, SONORANT: vowel, VOICED_STOP: np.maximum(vowel, rise(2500.0, 500.0, 0.05)),
-            VOICED_FRICATIVE: fricative, FRICATIVE: np.ones(BINS), STOP: np.ones(BINS)}  # fmt: skip
+    return {
+        VOWEL: vowel,
+        SONORANT: vowel,
+        VOICED_STOP: np.maximum(vowel, rise(2500.0, 500.0, 0.05)),
+        VOICED_FRICATIVE: fricative,
+        FRICATIVE: np.ones(BINS),
+        STOP: np.ones(BINS),
+    }
 
 
 def level(lexicon, syllable):

@@ -13,14 +13,22 @@ from .options import DATA_SET, PLACE, WORKERS, refuse_preset
 @plainly
 def activity(
     context: typer.Context,
-    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.", **DATA_SET)] = "band",
-    split: Annotated[str | None, typer.Option(help="train, valid or test.", show_default="all songs")] = None,
+    data: Annotated[
+        str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.", **DATA_SET)
+    ] = "band",
+    split: Annotated[
+        str | None, typer.Option(help="train, valid or test.", show_default="all songs")
+    ] = None,
     preset: Annotated[str, typer.Option(help="Size of the band.")] = "student",
     cache: Annotated[
         Path | None,
-        typer.Option(help="Folder of the index.", show_default="activity/ in the data root", **PLACE),
+        typer.Option(
+            help="Folder of the index.", show_default="activity/ in the data root", **PLACE
+        ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Songs at a time.", show_default="one a core", **WORKERS)] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Songs at a time.", show_default="one a core", **WORKERS)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ):
     """Find the active segments of every stem, keep them in an index, and count them.
@@ -35,11 +43,21 @@ def activity(
     def left_out(error):
         note(f"{describe(error)}; this song is left out")
 
-    rows = activity.find(open_tracks(data, split, preset=preset, damaged=left_out), cache, workers, left_out).statistics()
+    rows = activity.find(
+        open_tracks(data, split, preset=preset, damaged=left_out), cache, workers, left_out
+    ).statistics()
     if as_json:
         return print_json(rows)
     shown = [
-        (row["stem"], row["songs"], row["segments"], row["kept"], f"{row['share']:.0%}", f"{row['kept_a_song']:.1f}", row["songs_without"])
+        (
+            row["stem"],
+            row["songs"],
+            row["segments"],
+            row["kept"],
+            f"{row['share']:.0%}",
+            f"{row['kept_a_song']:.1f}",
+            row["songs_without"],
+        )
         for row in rows
     ]
     columns = ("stem", "songs", "segments", "active", "share", "active a song", "songs without")

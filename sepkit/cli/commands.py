@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from .console import plainly, print_json, print_table
 from .data import app as data_app
 from .evaluate import EXAMPLES, evaluate
 from .experiment import EXAMPLES as EXPERIMENT_EXAMPLES
@@ -17,12 +18,14 @@ from .separate import EXAMPLES as SEPARATE_EXAMPLES
 from .separate import separate
 from .train import EXAMPLES as TRAIN_EXAMPLES
 from .train import train
-from .console import plainly, print_json, print_table
 
 app = typer.Typer(
     help="Music source separation: separate, train, evaluate, and reproduce the field's tables.",
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
-)  # fmt: skip
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
 app.add_typer(data_app, name="data")
 app.command(epilog=EPILOG)(plainly(reproduce))
 
@@ -37,10 +40,11 @@ def _version(wanted):
 
 @app.callback()
 def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="SEPKIT_DEBUG")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="SEPKIT_DEBUG")
+    ] = False,
     version: Annotated[
-        bool,
-        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ):
     if debug:
@@ -50,7 +54,10 @@ def options(
 @app.command(epilog="Example: sepkit doctor")
 @plainly
 def doctor(
-    root: Annotated[Path | None, typer.Option(help="Data root to look in.", show_default="$SEPKIT_DATA, or data/")] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(help="Data root to look in.", show_default="$SEPKIT_DATA, or data/"),
+    ] = None,
     as_json: Json = False,
 ):
     """What this machine has, what it lacks, and what to do about it."""

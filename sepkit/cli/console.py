@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import typer
 
-from ..runtime import interruption
 from ..errors import SepkitError
+from ..runtime import interruption
 from ..validation import parsed
 
 
@@ -37,7 +37,9 @@ def plainly(function):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except Exception as error:
-            if os.environ.get("SEPKIT_DEBUG", "0") not in ("", "0") or type(error).__module__.startswith("typer"):
+            if os.environ.get("SEPKIT_DEBUG", "0") not in ("", "0") or type(
+                error
+            ).__module__.startswith("typer"):
                 raise
             complain(error)
             raise typer.Exit(1) from None
@@ -50,7 +52,9 @@ def _as_note(message, category, filename, lineno, file=None, line=None):
     if category.__module__.startswith("sepkit"):
         note(message)
     else:
-        typer.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True, nl=False)
+        typer.echo(
+            warnings.formatwarning(message, category, filename, lineno, line), err=True, nl=False
+        )
 
 
 def complain(error):
@@ -89,7 +93,9 @@ def describe(error):
         return "not enough memory; use shorter chunks, a smaller batch or --device cpu"
     if isinstance(error, ModuleNotFoundError) and not error.name.startswith("sepkit"):
         return f"{error.name} is not installed; run: pip install 'sepkit[all]'"
-    if isinstance(error, UnicodeEncodeError):  # most often the name of a file, of bytes in no known order
+    if isinstance(
+        error, UnicodeEncodeError
+    ):  # most often the name of a file, of bytes in no known order
         name = ascii(error.object if len(error.object) < 200 else f"{error.object[:200]}...")
         return f"{name}: {error.encoding} has no such characters; give it another name, or run again with PYTHONUTF8=1"
     text = _one_line(error)[:300]
@@ -126,7 +132,11 @@ def print_table(title, columns, rows):
 
 
 def _is_number(cell):
-    return str(cell).lstrip("+-\N{MINUS SIGN}").replace(".", "", 1).isdigit() or str(cell) in ("", "-", "nan")
+    return str(cell).lstrip("+-\N{MINUS SIGN}").replace(".", "", 1).isdigit() or str(cell) in (
+        "",
+        "-",
+        "nan",
+    )
 
 
 def on_terminal():
@@ -144,7 +154,14 @@ def progress(description):
         yield lambda done, total=None, label=None: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}", markup=False),

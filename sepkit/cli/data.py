@@ -14,34 +14,50 @@ from .options import DATA_SET, PLACE, SEED, WORKERS, number, refuse_preset, refu
 
 app = typer.Typer(help="Render, download and list data sets.", no_args_is_help=True)
 
-Root = Annotated[Path | None, typer.Option(help="Data root.", show_default="$SEPKIT_DATA, or data/", **PLACE)]
+Root = Annotated[
+    Path | None, typer.Option(help="Data root.", show_default="$SEPKIT_DATA, or data/", **PLACE)
+]
 _SONGS = number(Number(0, 100_000))
 
 
 @app.command("list", epilog="Example: sepkit data list --json")
 @plainly
-def list_(root: Root = None, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False):
+def list_(
+    root: Root = None, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+):
     """Which data sets are found, and where."""
     from .doctor import found_data
 
     found = found_data(root)
     if as_json:
         return print_json([dict(zip(("name", "folder", "songs", "remedy"), row)) for row in found])
-    rows = [(name, sum(songs.values()) or "-", folder, remedy) for name, folder, songs, remedy in found]
+    rows = [
+        (name, sum(songs.values()) or "-", folder, remedy) for name, folder, songs, remedy in found
+    ]
     print_table("data sets", ("name", "songs", "folder", "what to do"), rows)
 
 
-@app.command(epilog="Example: sepkit data band --root ska --train 0 --test 6 --genre ska --knob horn_correlation=0.8")
+@app.command(
+    epilog="Example: sepkit data band --root ska --train 0 --test 6 --genre ska --knob horn_correlation=0.8"
+)
 @plainly
 def band(
     context: typer.Context,
     root: Annotated[
         Path | None,
-        typer.Option(help="Folder of the songs; with --preset the data root.", show_default="data/band/student", **PLACE),
+        typer.Option(
+            help="Folder of the songs; with --preset the data root.",
+            show_default="data/band/student",
+            **PLACE,
+        ),
     ] = None,
     train: Annotated[int, typer.Option(help="Songs to train on.", **_SONGS)] = 24,
-    test: Annotated[int, typer.Option(help="Songs to test on, of other voices, kits and patterns.", **_SONGS)] = 8,
-    seconds: Annotated[float, typer.Option(help="Length of a song.", **number(Number(2, 600, whole=False)))] = 20.0,
+    test: Annotated[
+        int, typer.Option(help="Songs to test on, of other voices, kits and patterns.", **_SONGS)
+    ] = 8,
+    seconds: Annotated[
+        float, typer.Option(help="Length of a song.", **number(Number(2, 600, whole=False)))
+    ] = 20.0,
     seed: Annotated[int, typer.Option(help="Same seed, same songs.", **SEED)] = 0,
     genre: Annotated[
         list[str] | None,
@@ -49,15 +65,26 @@ def band(
     ] = None,
     knob: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=VALUE, may be repeated; see --knobs.", show_default="drawn for each song"),
+        typer.Option(
+            help="NAME=VALUE, may be repeated; see --knobs.", show_default="drawn for each song"
+        ),
     ] = None,
-    voice: Annotated[str, typer.Option(help="espeak (words, needs the extra band), dsp, or auto.")] = "auto",
-    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core", **WORKERS)] = None,
+    voice: Annotated[
+        str, typer.Option(help="espeak (words, needs the extra band), dsp, or auto.")
+    ] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(help="Processes.", show_default="one a core", **WORKERS)
+    ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="smoke, student, paper or checkpoints: in place of the sizes above.", show_default=False),
+        typer.Option(
+            help="smoke, student, paper or checkpoints: in place of the sizes above.",
+            show_default=False,
+        ),
     ] = None,
-    knobs: Annotated[bool, typer.Option("--knobs", help="List the knobs and their ranges.")] = False,
+    knobs: Annotated[
+        bool, typer.Option("--knobs", help="List the knobs and their ranges.")
+    ] = False,
 ):
     """Render the embedded data set: songs with their stems, in MUSDB18-HQ layout.
 
@@ -70,7 +97,10 @@ def band(
     own = ("train", "test", "seconds", "seed", "genre", "knob", "voice")
     if knobs:
         refuse_unused(context, "--knobs", "root", "workers", "preset", *own)
-        rows = [(name, kind, _range(kind, allowed), what) for name, (kind, allowed, what) in generator.KNOBS.items()]
+        rows = [
+            (name, kind, _range(kind, allowed), what)
+            for name, (kind, allowed, what) in generator.KNOBS.items()
+        ]
         return print_table("knobs of the band", ("name", "kind", "range", "what it does"), rows)
     if preset is not None:
         refuse_unused(context, "--preset", *own)
@@ -78,22 +108,43 @@ def band(
         return None
     folder = root or data_root() / "band" / "student"
     given = generator.Knobs.of(**assignments(knob, "--knob")).given()
-    typer.echo(str(generator.render(folder, train, test, seconds, seed, genre or None, workers, voice, **given)))
+    typer.echo(
+        str(
+            generator.render(
+                folder, train, test, seconds, seed, genre or None, workers, voice, **given
+            )
+        )
+    )
 
 
-@app.command(epilog="Example: sepkit data augment --data band --out band-x7, then: sepkit train --data band-x7")
+@app.command(
+    epilog="Example: sepkit data augment --data band --out band-x7, then: sepkit train --data band-x7"
+)
 @plainly
 def augment(
     context: typer.Context,
-    out: Annotated[Path, typer.Option(help="New folder, or an unfinished one to go on with.", **PLACE)],
-    data: Annotated[str, typer.Option(help="band, musdb18hq, ..., or a folder of songs.", **DATA_SET)] = "band",
-    preset: Annotated[str | None, typer.Option(help="Size of the band.", show_default="student")] = None,
+    out: Annotated[
+        Path, typer.Option(help="New folder, or an unfinished one to go on with.", **PLACE)
+    ],
+    data: Annotated[
+        str, typer.Option(help="band, musdb18hq, ..., or a folder of songs.", **DATA_SET)
+    ] = "band",
+    preset: Annotated[
+        str | None, typer.Option(help="Size of the band.", show_default="student")
+    ] = None,
     pitch: Annotated[str, typer.Option(help="Semitones, a version each, or none.")] = "-2,2",
     speed: Annotated[str, typer.Option(help="Factors, a version each, or none.")] = "0.9,1.1",
     shift: Annotated[str, typer.Option(help="Seconds, a version each, or none.")] = "-1,1",
-    speed_by: Annotated[str, typer.Option(help="stretch (the pitch stays) or resample (it moves along).")] = "stretch",
-    with_valid: Annotated[bool, typer.Option("--with-valid", help="Train on the validation songs and their versions too.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core", **WORKERS)] = None,
+    speed_by: Annotated[
+        str, typer.Option(help="stretch (the pitch stays) or resample (it moves along).")
+    ] = "stretch",
+    with_valid: Annotated[
+        bool,
+        typer.Option("--with-valid", help="Train on the validation songs and their versions too."),
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes.", show_default="one a core", **WORKERS)
+    ] = None,
     root: Root = None,
 ):
     """Write further versions of every training song: other pitch, other speed, shifted in time.
@@ -105,10 +156,23 @@ def augment(
     from ..datasets.augmentation import augment as write
 
     refuse_preset(context, data)
-    amounts = {name: _numbers(text, f"--{name}") for name, text in (("pitch", pitch), ("speed", speed), ("shift", shift))}
+    amounts = {
+        name: _numbers(text, f"--{name}")
+        for name, text in (("pitch", pitch), ("speed", speed), ("shift", shift))
+    }
     with progress("augmenting songs") as update:
-        folder = write(data, out, **amounts, speed_by=speed_by, with_valid=with_valid, preset=preset, root=root,
-                       workers=workers, progress=update, say=note)  # fmt: skip
+        folder = write(
+            data,
+            out,
+            **amounts,
+            speed_by=speed_by,
+            with_valid=with_valid,
+            preset=preset,
+            root=root,
+            workers=workers,
+            progress=update,
+            say=note,
+        )
     typer.echo(str(folder))
 
 
@@ -121,7 +185,9 @@ def _numbers(text, option):
     try:
         return [] if text == "none" else [float(amount) for amount in text.split(",")]
     except ValueError:
-        raise SepkitError(f"{option} {text}: give numbers with commas between them, or none") from None
+        raise SepkitError(
+            f"{option} {text}: give numbers with commas between them, or none"
+        ) from None
 
 
 @app.command(epilog="Example: sepkit data musdb7s")
@@ -129,13 +195,17 @@ def _numbers(text, option):
 def musdb7s(root: Root = None):
     """Download MUSDB18's free 7-second excerpts (144 songs, 140 MB): the smallest real data set."""
     from ..datasets import musdb18
-    from .doctor import FFMPEG, found_data
     from ..errors import SepkitError
+    from .doctor import FFMPEG, found_data
 
-    folder, songs = next((folder, songs) for name, folder, songs, _ in found_data(root) if name == "musdb7s")
+    folder, songs = next(
+        (folder, songs) for name, folder, songs, _ in found_data(root) if name == "musdb7s"
+    )
     if not songs:
         if musdb18.ffmpeg_missing():
-            raise SepkitError(f"MUSDB18's .stem.mp4 files need ffmpeg, which is not installed; run: {FFMPEG}")
+            raise SepkitError(
+                f"MUSDB18's .stem.mp4 files need ffmpeg, which is not installed; run: {FFMPEG}"
+            )
         download(folder)
     typer.echo(str(folder))
 
@@ -147,7 +217,9 @@ def download(folder):
     from ..files import free_bytes
 
     if free_bytes(folder) < 1e9:
-        raise SepkitError(f"{folder}: the excerpts need 1 GB while they are unpacked; free some space or pass --root DIR")
+        raise SepkitError(
+            f"{folder}: the excerpts need 1 GB while they are unpacked; free some space or pass --root DIR"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
@@ -160,4 +232,8 @@ def download(folder):
 
 
 def _range(kind, allowed):
-    return f"{allowed[0]:g} ... {allowed[1]:g}" if kind in ("number", "integer") else ", ".join(map(str, allowed)).lower()
+    return (
+        f"{allowed[0]:g} ... {allowed[1]:g}"
+        if kind in ("number", "integer")
+        else ", ".join(map(str, allowed)).lower()
+    )

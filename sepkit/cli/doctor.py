@@ -12,7 +12,17 @@ from importlib import metadata
 
 from ..files import commit, data_root, free_bytes, read_json, shipped
 
-PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "librosa", "soundfile", "lightning-fabric", "safetensors", "typer")
+PACKAGES = (
+    "torch",
+    "torchaudio",
+    "numpy",
+    "scipy",
+    "librosa",
+    "soundfile",
+    "lightning-fabric",
+    "safetensors",
+    "typer",
+)
 EXTRAS = {
     "notebooks": ("jupyterlab", "papermill"),
     "musdb": ("musdb", "museval"),
@@ -56,7 +66,15 @@ def examine(root=None):
     -------
     list of Check
     """
-    return [*_versions(), _device(), _ffmpeg(), *_extras(), *_data(root), *_checkpoints(), _disk(root)]
+    return [
+        *_versions(),
+        _device(),
+        _ffmpeg(),
+        *_extras(),
+        *_data(root),
+        *_checkpoints(),
+        _disk(root),
+    ]
 
 
 def _versions():
@@ -68,7 +86,9 @@ def _versions():
     if sys.version_info < (3, 10):
         yield Check("python", python, "gap", "use Python 3.10 or later")
     else:
-        yield Check("python", f"{python}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+        yield Check(
+            "python", f"{python}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+        )
     found = {name: _version(name) for name in PACKAGES}
     missing = [name for name, version in found.items() if not version]
     text = ", ".join(f"{name} {version}" for name, version in found.items() if version)
@@ -122,14 +142,21 @@ def _device():
     if device.type == "cuda":
         return Check("device", f"cuda: {torch.cuda.get_device_name(device)}")
     if device.type == "cpu":
-        return Check("device", "cpu", "note", "chapters run in the student profile; the paper profile wants a GPU")
+        return Check(
+            "device",
+            "cpu",
+            "note",
+            "chapters run in the student profile; the paper profile wants a GPU",
+        )
     return Check("device", device.type)
 
 
 def _ffmpeg():
     path = shutil.which("ffmpeg")
     if not path:
-        return Check("ffmpeg", "not found", "note", f"only MUSDB18's .stem.mp4 and museval need it: {FFMPEG}")
+        return Check(
+            "ffmpeg", "not found", "note", f"only MUSDB18's .stem.mp4 and museval need it: {FFMPEG}"
+        )
     try:
         said = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=10).stdout
     except (OSError, subprocess.TimeoutExpired):
@@ -159,7 +186,9 @@ def found_data(root=None):
     for name, (_, remedy) in DATASETS.items():
         if name == "band":
             presets = sorted(path for path in (base / "band").glob("*") if path.is_dir())
-            rows += [(f"band/{path.name}", path, _songs(path), _unfinished(path)) for path in presets]
+            rows += [
+                (f"band/{path.name}", path, _songs(path), _unfinished(path)) for path in presets
+            ]
             if not presets:
                 rows.append(("band", base / "band", {}, remedy))
         else:
@@ -180,7 +209,11 @@ def _songs(folder):
     counts = {}
     for split in ("train", "valid", "test"):
         place = folder / split
-        songs = [p for p in place.glob("*") if not p.name.startswith(".") and (p.is_dir() or p.name.endswith(".stem.mp4"))]
+        songs = [
+            p
+            for p in place.glob("*")
+            if not p.name.startswith(".") and (p.is_dir() or p.name.endswith(".stem.mp4"))
+        ]
         if songs:
             counts[split] = len(songs)
     return counts
@@ -194,11 +227,16 @@ def _data(root):
 
 
 def _checkpoints():
-    folders = sorted(path for path in shipped("checkpoints").glob("*") if any(path.glob("*.safetensors")))
+    folders = sorted(
+        path for path in shipped("checkpoints").glob("*") if any(path.glob("*.safetensors"))
+    )
     for folder in folders:
         files = sorted(folder.glob("*.safetensors"))
         size = sum(file.stat().st_size for file in files) / 1e6
-        yield Check(f"checkpoints: {folder.name}", f"{', '.join(file.stem for file in files)} ({size:.1f} MB)")
+        yield Check(
+            f"checkpoints: {folder.name}",
+            f"{', '.join(file.stem for file in files)} ({size:.1f} MB)",
+        )
     if not folders:
         remedy = "train them: make checkpoints; or name another: sepkit separate --model CHECKPOINT"
         yield Check("checkpoints", f"none in {shipped('checkpoints')}", "gap", remedy)
@@ -208,7 +246,12 @@ def _disk(root):
     free = free_bytes(data_root(root)) / 1e9
     text = f"{free:.1f} GB free at {data_root(root)}"
     if free < ROOM:
-        return Check("disk", text, "gap", f"keep {ROOM:g} GB free, or set SEPKIT_DATA to a folder on a larger disk")
+        return Check(
+            "disk",
+            text,
+            "gap",
+            f"keep {ROOM:g} GB free, or set SEPKIT_DATA to a folder on a larger disk",
+        )
     return Check("disk", text)
 
 

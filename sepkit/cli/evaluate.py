@@ -25,39 +25,64 @@ def evaluate(
     reference: Annotated[
         str | None,
         typer.Option(
-            help="Folder of songs with their true stems (or of one song), or a data set's name.", show_default=False, **DATA_SET
+            help="Folder of songs with their true stems (or of one song), or a data set's name.",
+            show_default=False,
+            **DATA_SET,
         ),
     ] = None,
     estimate: Annotated[
-        Path | None, typer.Option(help="Folder of songs with estimated stems, named alike.", show_default=False, **PLACE)
+        Path | None,
+        typer.Option(
+            help="Folder of songs with estimated stems, named alike.", show_default=False, **PLACE
+        ),
     ] = None,
     separator: Annotated[
         str | None,
         typer.Option(help="Or: separate --data with this, and score that.", show_default=False),
     ] = None,
-    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.", **DATA_SET)] = "band",
+    data: Annotated[
+        str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.", **DATA_SET)
+    ] = "band",
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
     preset: Annotated[str, typer.Option(help="Size of the band.")] = "student",
     scores: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Or: show these; files of sepkit or museval, or folders of them. May be repeated.", show_default=False, **PLACE
+            help="Or: show these; files of sepkit or museval, or folders of them. May be repeated.",
+            show_default=False,
+            **PLACE,
         ),
     ] = None,
     metrics: Annotated[
         list[str],
-        typer.Option("--metrics", "--metric", help="csdr, usdr, si_sdr, isr, sir, sar: with commas, or repeated."),
+        typer.Option(
+            "--metrics",
+            "--metric",
+            help="csdr, usdr, si_sdr, isr, sir, sar: with commas, or repeated.",
+        ),
     ] = ("csdr,usdr,si_sdr",),
-    window: Annotated[float, typer.Option(help="Frames of csdr, isr, sir and sar, in seconds.", **_FRAME)] = 1.0,
+    window: Annotated[
+        float, typer.Option(help="Frames of csdr, isr, sir and sar, in seconds.", **_FRAME)
+    ] = 1.0,
     hop: Annotated[float, typer.Option(help="From frame to frame, in seconds.", **_FRAME)] = 1.0,
     songs: Annotated[bool, typer.Option("--songs", help="Show every song.")] = False,
-    interval: Annotated[bool, typer.Option("--interval", help="Show 95 % intervals, by resampling songs.")] = False,
+    interval: Annotated[
+        bool, typer.Option("--interval", help="Show 95 % intervals, by resampling songs.")
+    ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Keep the scores: a folder, or a .json file. The same call goes on after a stop.", show_default="printed only", **PLACE),
+        typer.Option(
+            help="Keep the scores: a folder, or a .json file. The same call goes on after a stop.",
+            show_default="printed only",
+            **PLACE,
+        ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")] = "auto",
-    workers: Annotated[int, typer.Option(help="Songs at a time, each in a process of its own.", **WORKERS)] = 1,
+    device: Annotated[
+        str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")
+    ] = "auto",
+    workers: Annotated[
+        int, typer.Option(help="Songs at a time, each in a process of its own.", **WORKERS)
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ):
     """Score estimated stems against the true ones, or a separator on a data set.
@@ -79,13 +104,26 @@ def evaluate(
     if scores:
         found = [score for path in scores for score in evaluation.load(path)]
     else:
-        chosen = tuple(dict.fromkeys(name for part in metrics for name in part.replace(" ", "").split(",") if name))
+        chosen = tuple(
+            dict.fromkeys(
+                name for part in metrics for name in part.replace(" ", "").split(",") if name
+            )
+        )
         check_metrics(chosen)  # before a data set is rendered or decoded for nothing
         notes = []  # told when the progress bar has gone
-        options = {"out": out, "metrics": chosen, "workers": workers, "window": window, "hop": hop, "notice": notes.append}
+        options = {
+            "out": out,
+            "metrics": chosen,
+            "workers": workers,
+            "window": window,
+            "hop": hop,
+            "notice": notes.append,
+        }
         with progress("scoring") as update:
             if separator:
-                found = _separate(separator, data, split, preset, device, progress=update, **options)
+                found = _separate(
+                    separator, data, split, preset, device, progress=update, **options
+                )
             else:
                 found = evaluation.evaluate_folders(reference, estimate, progress=update, **options)
         for text in notes:
@@ -96,7 +134,9 @@ def evaluate(
         return print_json([asdict(score) for score in found])
     for table in evaluation.tables(found, songs, interval):
         drawn = sys.stdout.isatty()
-        print_table(table.title if drawn else f"{table.title}: {table.card}", table.columns, table.rows)
+        print_table(
+            table.title if drawn else f"{table.title}: {table.card}", table.columns, table.rows
+        )
         if drawn:
             typer.echo(f"{table.card}\n")
 
@@ -104,7 +144,9 @@ def evaluate(
 def _refuse_unused(context, data, folders, scores):
     separating = ("data", "split", "preset", "device")
     if scores:
-        refuse_unused(context, "--scores", *separating, "metrics", "window", "hop", "out", "workers")
+        refuse_unused(
+            context, "--scores", *separating, "metrics", "window", "hop", "out", "workers"
+        )
     elif folders:
         refuse_unused(context, "--reference and --estimate", *separating)
     else:
@@ -116,5 +158,8 @@ def _separate(name, data, split, preset, device, **options):
 
     chosen = separation.get(name, device=device)
     tracks = datasets.open_tracks(data, split, preset=preset)
-    about = {"dataset": datasets.data_set_name(data), **({"preset": preset} if data == "band" else {})}
+    about = {
+        "dataset": datasets.data_set_name(data),
+        **({"preset": preset} if data == "band" else {}),
+    }
     return evaluation.evaluate(chosen, tracks, **options, **about)

@@ -18,26 +18,51 @@ EXAMPLES = (
 
 def experiment(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Which; without a name, all are listed.", show_default=False)] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Which; without a name, all are listed.", show_default=False),
+    ] = None,
     profile: Annotated[
-        str, typer.Option(help="smoke (does it run?), student (small networks, hours of a laptop) or paper.", envvar="SEPKIT_PROFILE")
+        str,
+        typer.Option(
+            help="smoke (does it run?), student (small networks, hours of a laptop) or paper.",
+            envvar="SEPKIT_PROFILE",
+        ),
     ] = "student",
-    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder of songs.", **DATA_SET)] = "band",
-    preset: Annotated[str | None, typer.Option(help="Size of the band.", show_default="the experiment's")] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of every arm, with seeds 0, 1, ...", **number(Number(1, 1000)))] = 3,
+    data: Annotated[
+        str,
+        typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder of songs.", **DATA_SET),
+    ] = "band",
+    preset: Annotated[
+        str | None, typer.Option(help="Size of the band.", show_default="the experiment's")
+    ] = None,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            help="Trainings of every arm, with seeds 0, 1, ...", **number(Number(1, 1000))
+        ),
+    ] = 3,
     out: Annotated[
-        Path, typer.Option(help="Folder for trainings and results; the same again goes on.", **PLACE)
+        Path,
+        typer.Option(help="Folder for trainings and results; the same again goes on.", **PLACE),
     ] = Path("runs/experiments"),
     augmented: Annotated[
-        Path | None, typer.Option(help="Augmented data set, from: sepkit data augment.", show_default=False, **PLACE)
+        Path | None,
+        typer.Option(
+            help="Augmented data set, from: sepkit data augment.", show_default=False, **PLACE
+        ),
     ] = None,
     speech: Annotated[
         str | None,
         typer.Option(
-            help="Speech to mix in: band, or a folder such as LibriSpeech/dev-clean.", show_default="the band's", **DATA_SET
+            help="Speech to mix in: band, or a folder such as LibriSpeech/dev-clean.",
+            show_default="the band's",
+            **DATA_SET,
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")
+    ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ):
     """Train and score the arms of an experiment; stopped and called again, it goes on."""
@@ -60,16 +85,35 @@ def experiment(
         if speech is None:  # which may come from the band
             refuse_preset(context, data)
         augmented = augmented and str(augmented)
-        scores = experiments.run(name, plan, data, preset, seeds, out, profile, device, augmented=augmented, speech=speech, notice=notice)
+        scores = experiments.run(
+            name,
+            plan,
+            data,
+            preset,
+            seeds,
+            out,
+            profile,
+            device,
+            augmented=augmented,
+            speech=speech,
+            notice=notice,
+        )
     rows = experiments.summary(scores)
     if as_json:
         return print_json(rows)
-    print_table(catalogue.EXPERIMENTS[name].question, tuple(rows[0]), [tuple(row.values()) for row in rows])
+    print_table(
+        catalogue.EXPERIMENTS[name].question, tuple(rows[0]), [tuple(row.values()) for row in rows]
+    )
     typer.echo(str(out / f"{name}.json"))
 
 
 def _list(known, as_json):
     if as_json:
-        return print_json([{"name": name, "question": entry.question, "claims": entry.claims} for name, entry in known.items()])
+        return print_json(
+            [
+                {"name": name, "question": entry.question, "claims": entry.claims}
+                for name, entry in known.items()
+            ]
+        )
     rows = [(name, entry.question, " ".join(entry.claims)) for name, entry in known.items()]
     print_table("experiments, the most important first", ("name", "question", "claims"), rows)

@@ -19,8 +19,16 @@ NETWORKS = {
     "resunet-subbandtime": (RESUNET, SPECTROGRAM, 102_572_466),
     "resunet-mobilenet": (RESUNET, SPECTROGRAM, 306_418),
     "wave-u-net": ("Stoller et al., ISMIR 2018, arXiv 1806.03185", WAVEFORM, 10_263_498),
-    "conv-tasnet": ("Luo and Mesgarani, TASLP 2019; for music Défossez et al., arXiv 1911.13254", WAVEFORM, 10_977_872),
-    "hybrid-demucs": ("Défossez, MDX Workshop 2021, arXiv 2111.03600", f"{WAVEFORM} and {SPECTROGRAM}", 83_639_368),
+    "conv-tasnet": (
+        "Luo and Mesgarani, TASLP 2019; for music Défossez et al., arXiv 1911.13254",
+        WAVEFORM,
+        10_977_872,
+    ),
+    "hybrid-demucs": (
+        "Défossez, MDX Workshop 2021, arXiv 2111.03600",
+        f"{WAVEFORM} and {SPECTROGRAM}",
+        83_639_368,
+    ),
 }
 
 #: What the separators that need no training are. Oracles read the true stems, so they only score.
@@ -33,10 +41,19 @@ ABOUT = {
     "crm": ("oracle", "complex ratio mask"),
     "mwf": ("oracle", "multichannel Wiener filter of the true spectra"),
     "pca": ("blind", "principal components of the channels; named by the true stems, for scoring"),
-    "ica": ("blind", "independent components of the channels; named by the true stems, for scoring"),
-    "iva": ("blind", "independent vector analysis, for echoes; named by the true stems, for scoring"),
+    "ica": (
+        "blind",
+        "independent components of the channels; named by the true stems, for scoring",
+    ),
+    "iva": (
+        "blind",
+        "independent vector analysis, for echoes; named by the true stems, for scoring",
+    ),
     "nmf": ("blind", "non-negative matrix factorisation; named by the true stems, for scoring"),
-    "nmf-supervised": ("oracle", "NMF with the spectra of the true stems; from Python with any dictionaries"),
+    "nmf-supervised": (
+        "oracle",
+        "NMF with the spectra of the true stems; from Python with any dictionaries",
+    ),
     "hpss": ("blind", "percussive and harmonic, by median filters"),
     "repet": ("blind", "what repeats with a period is accompaniment"),
     "repet-sim": ("blind", "what comes again anywhere is accompaniment"),
@@ -56,10 +73,14 @@ def separators():
     from ..models.downloads import manifest
 
     published = [_published(name, entry) for name, entry in manifest().items()]
-    rows = [_network(name, [row for row in published if row["model"] == name]) for name in MODELS] + published
+    rows = [
+        _network(name, [row for row in published if row["model"] == name]) for name in MODELS
+    ] + published
     for name in separation.METHODS:
         kind, about = ABOUT.get(name, ("method", "needs no training"))
-        targets = (separation.get(name).targets if kind == "blind" else None) or ("those of the songs",)
+        targets = (separation.get(name).targets if kind == "blind" else None) or (
+            "those of the songs",
+        )
         rows.append({"name": name, "kind": kind, "targets": ", ".join(targets), "what": about})
     return rows
 
@@ -72,23 +93,43 @@ def _network(name, published):
     if name in NETWORKS:
         paper, domain, parameters = NETWORKS[name]
     else:
-        paper, domain = (inspect.getmodule(kind).__doc__ or "").strip().splitlines()[0], "see its documentation"
+        paper, domain = (
+            (inspect.getmodule(kind).__doc__ or "").strip().splitlines()[0],
+            "see its documentation",
+        )
         parameters = sum(parameter.numel() for parameter in build(name).parameters())
     several = "targets" in inspect.signature(kind).parameters
     return {
-        "name": name, "kind": "network", "paper": paper, "parameters": parameters, "domain": domain,
-        "targets": "one or several at once" if several else "one each", "what": f"{about} {_shipped(name)}",
-        "published": [{key: row[key] for key in ("name", "targets", "trained_on", "licence", "caution")} for row in published],
-    }  # fmt: skip
+        "name": name,
+        "kind": "network",
+        "paper": paper,
+        "parameters": parameters,
+        "domain": domain,
+        "targets": "one or several at once" if several else "one each",
+        "what": f"{about} {_shipped(name)}",
+        "published": [
+            {key: row[key] for key in ("name", "targets", "trained_on", "licence", "caution")}
+            for row in published
+        ],
+    }
 
 
 def _published(name, entry):
-    targets = [target for key, file in entry["files"].items() for target in file.get("targets", [key])]
+    targets = [
+        target for key, file in entry["files"].items() for target in file.get("targets", [key])
+    ]
     return {
-        "name": name, "kind": "published weights", "model": entry["model"], "targets": ", ".join(targets),
-        "trained_on": entry["trained_on"], "licence": entry["licence"], "record": entry["record"], "verified": entry["verified"],
-        "caution": entry.get("caution"), "what": f"weights of {entry['model']}, downloaded on first use; {entry['licence']}",
-    }  # fmt: skip
+        "name": name,
+        "kind": "published weights",
+        "model": entry["model"],
+        "targets": ", ".join(targets),
+        "trained_on": entry["trained_on"],
+        "licence": entry["licence"],
+        "record": entry["record"],
+        "verified": entry["verified"],
+        "caution": entry.get("caution"),
+        "what": f"weights of {entry['model']}, downloaded on first use; {entry['licence']}",
+    }
 
 
 def tables():
@@ -105,13 +146,37 @@ def tables():
         return ", ".join(published["name"] for published in row["published"]) or "-"
 
     networks = [
-        (row["name"], row["parameters"], row["domain"], row["targets"], sets(row), row["paper"], row["what"]) for row in of("network")
+        (
+            row["name"],
+            row["parameters"],
+            row["domain"],
+            row["targets"],
+            sets(row),
+            row["paper"],
+            row["what"],
+        )
+        for row in of("network")
     ]
-    weights = [(row["name"], row["model"], row["targets"], row["trained_on"], told(row)) for row in of("published weights")]
-    methods = [(row["name"], row["kind"], row["targets"], row["what"]) for row in rows if "domain" not in row and "model" not in row]
+    weights = [
+        (row["name"], row["model"], row["targets"], row["trained_on"], told(row))
+        for row in of("published weights")
+    ]
+    methods = [
+        (row["name"], row["kind"], row["targets"], row["what"])
+        for row in rows
+        if "domain" not in row and "model" not in row
+    ]
     return [
-        ("networks", ("name", "parameters", "domain", "targets", "published weights", "paper", "what"), networks),
-        ("published weights, downloaded on first use", ("name", "network", "targets", "trained on", "licence"), weights),
+        (
+            "networks",
+            ("name", "parameters", "domain", "targets", "published weights", "paper", "what"),
+            networks,
+        ),
+        (
+            "published weights, downloaded on first use",
+            ("name", "network", "targets", "trained on", "licence"),
+            weights,
+        ),
         ("methods", ("name", "kind", "targets", "what"), methods),
     ]
 
@@ -121,5 +186,9 @@ def _shipped(name):
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         return "(no checkpoints come with sepkit: train some)"
-    size = read_json(folder / "manifest.json").get("size", "student") if (folder / "manifest.json").is_file() else "student"
+    size = (
+        read_json(folder / "manifest.json").get("size", "student")
+        if (folder / "manifest.json").is_file()
+        else "student"
+    )
     return f"({size}-size checkpoints included: {', '.join(file.stem for file in files)})"

@@ -8,7 +8,10 @@ from ..errors import SepkitError
 
 def number(kind):
     """For ``typer.Option(**...)``: a number of this kind, or a usage error that says what was expected."""
-    return {"parser": lambda text: _told(validation.number, text, kind), "metavar": "INTEGER" if kind.whole else "FLOAT"}
+    return {
+        "parser": lambda text: _told(validation.number, text, kind),
+        "metavar": "INTEGER" if kind.whole else "FLOAT",
+    }
 
 
 def _place(text):
@@ -52,7 +55,9 @@ def refuse_unused(context, form, *names):
     for name in names:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            parameter = next(parameter for parameter in context.command.params if parameter.name == name)
+            parameter = next(
+                parameter for parameter in context.command.params if parameter.name == name
+            )
             raise SepkitError(f"{parameter.opts[0]}: has no effect with {form}; leave it out")
 
 

@@ -16,27 +16,53 @@ EPILOG = "Examples: sepkit reproduce --profile smoke | sepkit reproduce 01 04_op
 def reproduce(
     chapters: Annotated[
         list[str] | None,
-        typer.Argument(help="Numbers (01) or names (01_stft).", metavar="[CHAPTER]...", show_default="all"),
+        typer.Argument(
+            help="Numbers (01) or names (01_stft).", metavar="[CHAPTER]...", show_default="all"
+        ),
     ] = None,
     profile: Annotated[
         str,
-        typer.Option(help="smoke (seconds a chapter), student (minutes) or paper (GPU hours).", envvar="SEPKIT_PROFILE"),
+        typer.Option(
+            help="smoke (seconds a chapter), student (minutes) or paper (GPU hours).",
+            envvar="SEPKIT_PROFILE",
+        ),
     ] = "student",
-    out: Annotated[Path, typer.Option(help="Folder for executed notebooks, results and report.html.", **PLACE)] = Path("build"),
-    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder of songs.", **DATA_SET)] = "band",
+    out: Annotated[
+        Path, typer.Option(help="Folder for executed notebooks, results and report.html.", **PLACE)
+    ] = Path("build"),
+    data: Annotated[
+        str,
+        typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder of songs.", **DATA_SET),
+    ] = "band",
     weights: Annotated[str, typer.Option(help="shipped, published or train.")] = "shipped",
-    device: Annotated[str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")
+    ] = "auto",
     seed: Annotated[int, typer.Option(help="For everything random.", **SEED)] = 0,
-    workers: Annotated[int | None, typer.Option(help="Chapters at a time.", show_default="2", **WORKERS)] = None,
-    force: Annotated[bool, typer.Option("--force", help="Run chapters again that did not change.")] = False,
-    notebooks: Annotated[Path | None, typer.Option(help="Folder of the chapters.", show_default="notebooks/", **PLACE)] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Chapters at a time.", show_default="2", **WORKERS)
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run chapters again that did not change.")
+    ] = False,
+    notebooks: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the chapters.", show_default="notebooks/", **PLACE),
+    ] = None,
     parameter: Annotated[
         list[str] | None,
-        typer.Option(help="Any other parameter of the chapters, NAME=VALUE; may be repeated.", show_default=False),
+        typer.Option(
+            help="Any other parameter of the chapters, NAME=VALUE; may be repeated.",
+            show_default=False,
+        ),
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(help="Seconds a cell may take.", show_default="by profile", **number(Number(0.001, 10**9, whole=False))),
+        typer.Option(
+            help="Seconds a cell may take.",
+            show_default="by profile",
+            **number(Number(0.001, 10**9, whole=False)),
+        ),
     ] = None,
 ):
     """Run chapters in batch; report what they measured beside what was published.
@@ -52,9 +78,20 @@ def reproduce(
         resolve_device(device)  # say now, not in every chapter, that it is missing
     with _display() as notify:
         entries = batch.run(
-            chapters or (), profile, out, weights, data, device, seed, workers, force, notebooks,
-            assignments(parameter, "--parameter"), "profile" if timeout is None else timeout, notify,
-        )  # fmt: skip
+            chapters or (),
+            profile,
+            out,
+            weights,
+            data,
+            device,
+            seed,
+            workers,
+            force,
+            notebooks,
+            assignments(parameter, "--parameter"),
+            "profile" if timeout is None else timeout,
+            notify,
+        )
     page = write_report(out)
     measured = ledger.load_measured(Path(out) / "results")
     tables = [table for table in ledger.tables(ledger.load_reported(), measured) if table.measured]
@@ -62,7 +99,10 @@ def reproduce(
         if table.standard:
             print_table(*as_text(table))
     others = sum(not table.standard for table in tables)
-    typer.echo(f"report: {page}" + (f" (with {others} more tables, of the chapters' own metrics)" if others else ""))
+    typer.echo(
+        f"report: {page}"
+        + (f" (with {others} more tables, of the chapters' own metrics)" if others else "")
+    )
     failed = batch.failures(entries, out)
     for line in failed:
         typer.echo(f"sepkit: error: {line}", err=True)
@@ -72,10 +112,18 @@ def reproduce(
 
 def as_text(table):
     """A table of the ledger as (title, columns, rows) of strings: reported | ours | difference | verdict where both exist."""
-    joined = [target for target in table.targets if any(row.difference(target) is not None for row in table.rows)]
+    joined = [
+        target
+        for target in table.targets
+        if any(row.difference(target) is not None for row in table.rows)
+    ]
     columns = ["system"]
     for target in table.targets:
-        columns += [f"{target} reported", f"{target} ours", f"{target} difference", f"{target} verdict"] if target in joined else [target]
+        columns += (
+            [f"{target} reported", f"{target} ours", f"{target} difference", f"{target} verdict"]
+            if target in joined
+            else [target]
+        )
     rows = []
     for row in table.rows:
         if not row.ours:
@@ -105,7 +153,13 @@ class _display:
         self.bars, self.tasks = None, {}
         if on_terminal():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn,
+            )
 
             columns = (
                 TextColumn("{task.description}", markup=False),
@@ -125,7 +179,9 @@ class _display:
     def notify(self, name, event, details):
         if event in self.WORDS:
             seconds = details.get("seconds")
-            text = f"{name}  {self.WORDS[event]}" + (f"  {seconds:.0f} s" if seconds and event != "unchanged" else "")
+            text = f"{name}  {self.WORDS[event]}" + (
+                f"  {seconds:.0f} s" if seconds and event != "unchanged" else ""
+            )
             if not self.bars:
                 typer.echo(text, err=True)
                 return

@@ -138,9 +138,15 @@ def separate(
         separation.find_recordings(inputs), out, name, separator.name
     )
     options = {
-        "two_stems": two_stems, "suffix": suffix, "subtype": subtype, "bitrate": bitrate,
-        "clip": clip, "overwrite": overwrite, "reuse": True, "notice": note,
-    }  # fmt: skip
+        "two_stems": two_stems,
+        "suffix": suffix,
+        "subtype": subtype,
+        "bitrate": bitrate,
+        "clip": clip,
+        "overwrite": overwrite,
+        "reuse": True,
+        "notice": note,
+    }
     failed = False
     for position, (path, folder) in enumerate(folders.items(), 1):
         title = f"{position}/{len(folders)} {path.name}" if len(folders) > 1 else path.name

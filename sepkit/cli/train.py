@@ -24,13 +24,21 @@ def train(
     context: typer.Context,
     model: Annotated[
         str | None,
-        typer.Option(help="A network, see: sepkit models.", show_default="open-unmix; with --init its own"),
+        typer.Option(
+            help="A network, see: sepkit models.", show_default="open-unmix; with --init its own"
+        ),
     ] = None,
     target: Annotated[str, typer.Option(help="The stem to estimate.")] = "vocals",
-    data: Annotated[str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.", **DATA_SET)] = "band",
+    data: Annotated[
+        str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.", **DATA_SET)
+    ] = "band",
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the run; again on the same folder resumes.", show_default="runs/MODEL-TARGET", **PLACE),
+        typer.Option(
+            help="Folder of the run; again on the same folder resumes.",
+            show_default="runs/MODEL-TARGET",
+            **PLACE,
+        ),
     ] = None,
     init: Annotated[
         str | None,
@@ -43,93 +51,162 @@ def train(
     ] = None,
     size: Annotated[
         str,
-        typer.Option(help="student (minutes on a laptop) or paper (the authors' network and recipe)."),
+        typer.Option(
+            help="student (minutes on a laptop) or paper (the authors' network and recipe)."
+        ),
     ] = "student",
     setting: Annotated[
         list[str] | None,
-        typer.Option(help="Setting of the network, such as hidden=256; may be repeated.", show_default="the size's; with --init the checkpoint's"),
+        typer.Option(
+            help="Setting of the network, such as hidden=256; may be repeated.",
+            show_default="the size's; with --init the checkpoint's",
+        ),
     ] = None,
     recipe: Annotated[
         list[str] | None,
         typer.Option(
-            help="Any other part of the recipe, NAME=VALUE, such as clip=5 or gains=null; may be repeated.", show_default="the size's"
+            help="Any other part of the recipe, NAME=VALUE, such as clip=5 or gains=null; may be repeated.",
+            show_default="the size's",
         ),
     ] = None,
-    preset: Annotated[str, typer.Option(help="Size of the band.", rich_help_panel=_REMIX)] = "student",
+    preset: Annotated[
+        str, typer.Option(help="Size of the band.", rich_help_panel=_REMIX)
+    ] = "student",
     chunk_seconds: Annotated[
-        float | None, typer.Option(help="Seconds an example.", show_default="6; student 3", rich_help_panel=_REMIX)
+        float | None,
+        typer.Option(
+            help="Seconds an example.", show_default="6; student 3", rich_help_panel=_REMIX
+        ),
     ] = None,
     mix_prob: Annotated[
         float | None,
-        typer.Option(help="How often an example's stems come from different songs.", show_default="1", rich_help_panel=_REMIX),
+        typer.Option(
+            help="How often an example's stems come from different songs.",
+            show_default="1",
+            rich_help_panel=_REMIX,
+        ),
     ] = None,
     activity: Annotated[
         bool | None,
         typer.Option(
-            "--activity/--anywhere", help="Examples from where stems can be heard.", show_default="the size's", rich_help_panel=_REMIX
+            "--activity/--anywhere",
+            help="Examples from where stems can be heard.",
+            show_default="the size's",
+            rich_help_panel=_REMIX,
         ),
     ] = None,
     speech: Annotated[
         str | None,
         typer.Option(
-            help="Speech in place of vocals: band, or a folder, such as of LibriSpeech.", show_default="none", rich_help_panel=_REMIX, **DATA_SET,
+            help="Speech in place of vocals: band, or a folder, such as of LibriSpeech.",
+            show_default="none",
+            rich_help_panel=_REMIX,
+            **DATA_SET,
         ),
     ] = None,
     speech_prob: Annotated[
         float | None,
-        typer.Option(help="How often.", show_default="0; with --speech 0.2", rich_help_panel=_REMIX),
+        typer.Option(
+            help="How often.", show_default="0; with --speech 0.2", rich_help_panel=_REMIX
+        ),
     ] = None,
     missing: Annotated[
         str | None,
         typer.Option(
             help="Songs without one of the stems: silent (it is silent there) or skip (leave them out).",
-            show_default="stop, naming them", rich_help_panel=_REMIX,
+            show_default="stop, naming them",
+            rich_help_panel=_REMIX,
         ),
     ] = None,
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Stop at a song that cannot be read, instead of leaving it out.", rich_help_panel=_REMIX),
+        typer.Option(
+            "--strict",
+            help="Stop at a song that cannot be read, instead of leaving it out.",
+            rich_help_panel=_REMIX,
+        ),
     ] = False,
     loss: Annotated[
-        str | None, typer.Option(help="mse, l1, dual or nmse.", show_default="the recipe's", rich_help_panel=_LOOP)
+        str | None,
+        typer.Option(
+            help="mse, l1, dual or nmse.", show_default="the recipe's", rich_help_panel=_LOOP
+        ),
     ] = None,
-    lr: Annotated[float | None, typer.Option(help="Step size.", show_default="1e-3; student 5e-3", rich_help_panel=_LOOP)] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="Step size.", show_default="1e-3; student 5e-3", rich_help_panel=_LOOP),
+    ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Examples at once, in each process.", show_default="16; student 8", rich_help_panel=_LOOP)
+        int | None,
+        typer.Option(
+            help="Examples at once, in each process.",
+            show_default="16; student 8",
+            rich_help_panel=_LOOP,
+        ),
     ] = None,
-    accumulate: Annotated[int | None, typer.Option(help="Batches a step.", show_default="1", rich_help_panel=_LOOP)] = None,
+    accumulate: Annotated[
+        int | None, typer.Option(help="Batches a step.", show_default="1", rich_help_panel=_LOOP)
+    ] = None,
     ema: Annotated[
         float | None,
-        typer.Option(help="Average the weights over about 1 / (1 - EMA) steps.", show_default="none", rich_help_panel=_LOOP),
+        typer.Option(
+            help="Average the weights over about 1 / (1 - EMA) steps.",
+            show_default="none",
+            rich_help_panel=_LOOP,
+        ),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed.", show_default="32-true", rich_help_panel=_LOOP)
+        str | None,
+        typer.Option(
+            help="32-true, bf16-mixed or 16-mixed.", show_default="32-true", rich_help_panel=_LOOP
+        ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="For weights, examples and dropout.", show_default="0", rich_help_panel=_LOOP)
+        int | None,
+        typer.Option(
+            help="For weights, examples and dropout.", show_default="0", rich_help_panel=_LOOP
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most so many epochs.", show_default="1000", rich_help_panel=_RUN)] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="At most so many epochs.", show_default="1000", rich_help_panel=_RUN),
+    ] = None,
     max_steps: Annotated[
-        int | None, typer.Option(help="At most so many steps.", show_default="none; student 3000", rich_help_panel=_RUN)
+        int | None,
+        typer.Option(
+            help="At most so many steps.", show_default="none; student 3000", rich_help_panel=_RUN
+        ),
     ] = None,
     max_seconds: Annotated[
-        float | None, typer.Option(help="At most so many seconds.", show_default="none", rich_help_panel=_RUN)
+        float | None,
+        typer.Option(help="At most so many seconds.", show_default="none", rich_help_panel=_RUN),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that prepare examples.", show_default="0", rich_help_panel=_RUN)
+        int | None,
+        typer.Option(
+            help="Processes that prepare examples.", show_default="0", rich_help_panel=_RUN
+        ),
     ] = None,
     cache: Annotated[
         str | None,
         typer.Option(
             help="memory, or a folder: decode the songs once; 10 MB a minute and stem.",
-            show_default="none; student memory", rich_help_panel=_RUN, **DATA_SET,
+            show_default="none; student memory",
+            rich_help_panel=_RUN,
+            **DATA_SET,
         ),
     ] = None,
     log: Annotated[
-        str | None, typer.Option(help="tensorboard, besides log.csv.", show_default="log.csv alone", rich_help_panel=_RUN)
+        str | None,
+        typer.Option(
+            help="tensorboard, besides log.csv.", show_default="log.csv alone", rich_help_panel=_RUN
+        ),
     ] = None,
     device: Annotated[
-        str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.", rich_help_panel=_RUN)
+        str,
+        typer.Option(
+            help="auto takes cuda, then mps, then cpu; or one of them.", rich_help_panel=_RUN
+        ),
     ] = "auto",
 ):
     """Train a network for one target; Ctrl-C saves, and the same command goes on."""
@@ -139,23 +216,42 @@ def train(
     resumes("the same command goes on from the last save")
 
     given = {
-        "loss": loss, "lr": lr, "batch": batch, "accumulate": accumulate, "ema": ema, "precision": precision, "workers": workers,
+        "loss": loss,
+        "lr": lr,
+        "batch": batch,
+        "accumulate": accumulate,
+        "ema": ema,
+        "precision": precision,
+        "workers": workers,
         "cache": cache,
-        "chunk_seconds": chunk_seconds, "mix_prob": mix_prob, "activity": activity, "epochs": epochs, "max_steps": max_steps,
-        "max_seconds": max_seconds, "log": None if log is None else ("csv", *log.split(",")), "strict": strict or None,
-        "speech_prob": speech_prob, "seed": seed,
-    }  # fmt: skip
+        "chunk_seconds": chunk_seconds,
+        "mix_prob": mix_prob,
+        "activity": activity,
+        "epochs": epochs,
+        "max_steps": max_steps,
+        "max_seconds": max_seconds,
+        "log": None if log is None else ("csv", *log.split(",")),
+        "strict": strict or None,
+        "speech_prob": speech_prob,
+        "seed": seed,
+    }
     chosen = {name: value for name, value in given.items() if value is not None}
     parts = assignments(recipe, "--recipe")
-    if not (speech or chosen.get("speech_prob") or parts.get("speech_prob")):  # which may come from the band
+    if not (
+        speech or chosen.get("speech_prob") or parts.get("speech_prob")
+    ):  # which may come from the band
         refuse_preset(context, data)
     if twice := sorted(chosen.keys() & parts.keys()):
-        raise SepkitError(f"--recipe {twice[0]}: is given by an option of its own too; give it once")
+        raise SepkitError(
+            f"--recipe {twice[0]}: is given by an option of its own too; give it once"
+        )
     chosen = {"seed": 0, **({"speech_prob": 0.2} if speech else {}), **chosen, **parts}
     with one_voice(*place()) as first:
         settings = assignments(setting, "--setting")
         network, plan = _network(model, target, size, settings, chosen, init)
-        best = _train(network, plan, target, data, out, preset, speech, device, missing, init, first)
+        best = _train(
+            network, plan, target, data, out, preset, speech, device, missing, init, first
+        )
         if first:
             typer.echo(str(best))
 
@@ -166,8 +262,8 @@ def _network(model, target, size, settings, chosen, init):
 
     from .. import models
     from ..errors import SepkitError
-    from ..training.presets import recipe_for
     from ..training.init import network_of
+    from ..training.presets import recipe_for
 
     for name in ("target", "targets"):
         if name in settings:
@@ -176,7 +272,11 @@ def _network(model, target, size, settings, chosen, init):
     model = model or (start.name if start else "open-unmix")
     recipe, usual = recipe_for(model, size)
     if start is not None and start.name == model:
-        usual = {name: value for name, value in start.settings.items() if name not in ("target", "targets")}
+        usual = {
+            name: value
+            for name, value in start.settings.items()
+            if name not in ("target", "targets")
+        }
     plan = recipe.but(**chosen)
     torch.manual_seed(plan.seed)
     return models.build(model, target=target, **{**usual, **settings}), plan
@@ -192,9 +292,20 @@ def _train(network, plan, target, data, out, preset, speech, device, missing, in
     from ..training.checks import judge
 
     device = resolve_device(device)
-    damaged = None if plan.strict else lambda error: note(f"{describe(error)}; this song is left out") if first else None
+    damaged = (
+        None
+        if plan.strict
+        else lambda error: note(f"{describe(error)}; this song is left out") if first else None
+    )
     opened = [
-        open_tracks(data, part, sample_rate=network.sample_rate, channels=network.channels, preset=preset, damaged=damaged)
+        open_tracks(
+            data,
+            part,
+            sample_rate=network.sample_rate,
+            channels=network.channels,
+            preset=preset,
+            damaged=damaged,
+        )
         for part in ("train", "valid")
     ]
     tracks = with_the_same_stems(opened, target, missing or "refuse")
@@ -206,13 +317,17 @@ def _train(network, plan, target, data, out, preset, speech, device, missing, in
 
         voices = open_speech(speech or "band", "train", network.sample_rate, preset=preset)
     folder = out or Path("runs") / f"{network.name}-{target}"
-    best = training.train(network, *tracks, folder, plan, device, target, on_terminal(), voices, init)
+    best = training.train(
+        network, *tracks, folder, plan, device, target, on_terminal(), voices, init
+    )
     if first:
         if init and read_header(best)["extra"].get("epoch") == 0:
             note(f"no epoch was better than {init}; {best} holds its weights")
         ratio = judge(best, tracks[1], target, device)
         if ratio is not None and ratio <= 0:
-            note(f"{best}: its estimates of the validation songs are no better than silence yet ({ratio:.1f} dB); train for longer")
+            note(
+                f"{best}: its estimates of the validation songs are no better than silence yet ({ratio:.1f} dB); train for longer"
+            )
     return best
 
 

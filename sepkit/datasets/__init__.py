@@ -10,7 +10,15 @@ from ..errors import SepkitError, unknown, warn
 from ..files import data_root
 from ..validation import place
 
-__all__ = ["DATASETS", "SPLITS", "FolderTrack", "MemoryTrack", "Track", "data_set_name", "open_tracks"]
+__all__ = [
+    "DATASETS",
+    "SPLITS",
+    "FolderTrack",
+    "MemoryTrack",
+    "Track",
+    "data_set_name",
+    "open_tracks",
+]
 # Loaded when first used: they import torch, which the processes that render the band do without.
 _LAZY = {"FolderTrack": "folders", "MemoryTrack": "track", "Track": "track"}
 
@@ -25,8 +33,14 @@ def __getattr__(name):
 DATASETS = {
     "band": ("the embedded band, rendered on this machine", "run: sepkit data band"),
     "musdb7s": ("MUSDB18's free 7-second excerpts", "run: sepkit data musdb7s"),
-    "musdb18": ("MUSDB18, .stem.mp4", "ask for it at https://zenodo.org/records/1117372 and unpack it there"),
-    "musdb18hq": ("MUSDB18-HQ, WAV", "ask for it at https://zenodo.org/records/3338373 and unpack it there"),
+    "musdb18": (
+        "MUSDB18, .stem.mp4",
+        "ask for it at https://zenodo.org/records/1117372 and unpack it there",
+    ),
+    "musdb18hq": (
+        "MUSDB18-HQ, WAV",
+        "ask for it at https://zenodo.org/records/3338373 and unpack it there",
+    ),
 }
 SPLITS = ("train", "valid", "test")
 #: Without a list of validation songs, every seventh training song validates: 14 %, as in MUSDB18.
@@ -38,7 +52,9 @@ def data_set_name(data):
     return data if data in DATASETS else f"folder:{Path(data).resolve().name}"
 
 
-def open_tracks(data, split=None, root=None, sample_rate=None, channels=None, preset=None, damaged=None):
+def open_tracks(
+    data, split=None, root=None, sample_rate=None, channels=None, preset=None, damaged=None
+):
     """Open a data set.
 
     Parameters
@@ -107,7 +123,9 @@ def _locate(data, root, preset):
     if data in DATASETS:
         folder = data_root(root) / data
         if not folder.is_dir():
-            raise SepkitError(f"{folder}: {DATASETS[data][0]} expected here; {DATASETS[data][1]}, or use another data set")
+            raise SepkitError(
+                f"{folder}: {DATASETS[data][0]} expected here; {DATASETS[data][1]}, or use another data set"
+            )
         return folder
     return Path(known_data(data))
 
@@ -124,7 +142,9 @@ def known_data(data):
         return data
     folder = place("data", data)
     if not folder.is_dir():
-        raise SepkitError(f"{data}: neither a folder nor one of the data sets {', '.join(DATASETS)}")
+        raise SepkitError(
+            f"{data}: neither a folder nor one of the data sets {', '.join(DATASETS)}"
+        )
     return str(folder)
 
 
@@ -142,7 +162,11 @@ def _songs_in(folder):
     from .folders import is_song
     from .musdb18 import SUFFIX
 
-    found = [path for path in folder.iterdir() if not path.name.startswith(".") and (path.name.endswith(SUFFIX) or is_song(path))]
+    found = [
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and (path.name.endswith(SUFFIX) or is_song(path))
+    ]
     return sorted(found, key=lambda path: path.name)
 
 

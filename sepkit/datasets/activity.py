@@ -65,10 +65,17 @@ class Activity:
         rows = []
         for stem in dict.fromkeys(stem for starts in self.starts for stem in starts):
             kept = [len(starts.get(stem, ())) for starts in self.starts]  # a song may lack the stem
-            rows.append(dict(
-                stem=stem, songs=len(kept), segments=sum(self.segments), kept=sum(kept), share=sum(kept) / sum(self.segments),
-                kept_a_song=sum(kept) / len(kept), songs_without=kept.count(0),
-            ))  # fmt: skip
+            rows.append(
+                dict(
+                    stem=stem,
+                    songs=len(kept),
+                    segments=sum(self.segments),
+                    kept=sum(kept),
+                    share=sum(kept) / sum(self.segments),
+                    kept_a_song=sum(kept) / len(kept),
+                    songs_without=kept.count(0),
+                )
+            )
         return rows
 
 
@@ -107,7 +114,11 @@ def find(tracks, folder=None, workers=None, damaged=None):
     for error in errors:
         damaged(error)
     found = [one for one in found if not isinstance(one, Exception)]
-    return Activity([starts for _, starts in found], [segments for segments, _ in found], CHUNKS * _chunk(tracks[0].sample_rate))
+    return Activity(
+        [starts for _, starts in found],
+        [segments for segments, _ in found],
+        CHUNKS * _chunk(tracks[0].sample_rate),
+    )
 
 
 def _of_track(track, folder):
@@ -119,14 +130,21 @@ def _of_track(track, folder):
     if path and path.exists():
         entry = read_json(path)
         try:
-            return int(entry["segments"]), {stem: [int(start) for start in entry["starts"][stem]] for stem in track.stems}
+            return int(entry["segments"]), {
+                stem: [int(start) for start in entry["starts"][stem]] for stem in track.stems
+            }
         except (KeyError, TypeError, ValueError):
-            raise SepkitError(f"{path}: not an index of active segments; delete it to have it made again") from None
+            raise SepkitError(
+                f"{path}: not an index of active segments; delete it to have it made again"
+            ) from None
     try:
         energies = {stem: chunk_energies(track, stem) for stem in track.stems}
     except (SepkitError, OSError) as error:
         return error
-    starts = {stem: (active_segments(values) * (CHUNKS // 2) * _chunk(track.sample_rate)).tolist() for stem, values in energies.items()}
+    starts = {
+        stem: (active_segments(values) * (CHUNKS // 2) * _chunk(track.sample_rate)).tolist()
+        for stem, values in energies.items()
+    }
     segments = len(segments_of(next(iter(energies.values()))))
     if path:
         write_json(path, {"track": track.name, "segments": segments, "starts": starts}, indent=None)
@@ -149,7 +167,7 @@ def chunk_energies(track, stem):
     energies = []
     for start in range(0, track.samples, BLOCK * size):
         block = track.stem(stem, start, min(BLOCK * size, track.samples - start)).numpy()
-        squares = np.square(block, dtype=np.float64).mean(0)                       # (frames,)
+        squares = np.square(block, dtype=np.float64).mean(0)  # (frames,)
         energies.append(np.pad(squares, (0, -len(squares) % size)).reshape(-1, size).sum(1))
     return np.concatenate(energies) * (44100 / track.sample_rate)
 

@@ -58,21 +58,38 @@ class Chunks(Dataset):
     """
 
     def __init__(
-        self, tracks, seconds=6.0, per_track=64, seed=42, mix_prob=1.0, activity=None, random_start=True, target=None
-    ):  # fmt: skip
+        self,
+        tracks,
+        seconds=6.0,
+        per_track=64,
+        seed=42,
+        mix_prob=1.0,
+        activity=None,
+        random_start=True,
+        target=None,
+    ):
         check_alike(tracks, target)
         self.tracks, self.stems, self.per_track = list(tracks), tracks[0].stems, per_track
         self.frames = int(seconds * tracks[0].sample_rate)
         if self.frames < 1 or per_track < 1:
             raise SepkitError(f"chunks of {seconds} s, {per_track} a track: both must be positive")
         if activity is not None and mix_prob < 1 and target is None:
-            raise SepkitError("active excerpts of real songs: say by target=... which stem must be active")
+            raise SepkitError(
+                "active excerpts of real songs: say by target=... which stem must be active"
+            )
         self.seed, self.epoch = seed, 0
-        self.mix_prob, self.activity, self.random_start, self.target = mix_prob, activity, random_start, target
+        self.mix_prob, self.activity, self.random_start, self.target = (
+            mix_prob,
+            activity,
+            random_start,
+            target,
+        )
         self._sources = {stem: self._tracks_with(stem) for stem in self.stems}
 
     def __getstate__(self):
-        return {name: value for name, value in self.__dict__.items() if name != "_workers"}  # see loading.loader
+        return {
+            name: value for name, value in self.__dict__.items() if name != "_workers"
+        }  # see loading.loader
 
     def set_epoch(self, epoch):
         """Choose the epoch, which decides what every index holds."""
@@ -98,9 +115,14 @@ class Chunks(Dataset):
     def places(self, indices):
         """Where the stems come from: for each example a list of (track number, first sample), in the order of `stems`."""
         draws = Draws(self.seed, self.epoch, indices, self.mix_prob)
-        own, common = draws.uniform("places", len(self.stems), 3).tolist(), draws.uniform("place", 2).tolist()
+        own, common = (
+            draws.uniform("places", len(self.stems), 3).tolist(),
+            draws.uniform("place", 2).tolist(),
+        )
         return [
-            [self._own_place(stem, draw) for stem, draw in zip(self.stems, own[row])] if remixed else self._common_place(index, *common[row])
+            [self._own_place(stem, draw) for stem, draw in zip(self.stems, own[row])]
+            if remixed
+            else self._common_place(index, *common[row])
             for row, (index, remixed) in enumerate(zip(indices, draws.remixed.tolist()))
         ]
 
@@ -123,7 +145,9 @@ class Chunks(Dataset):
         if not len(segments):
             return min(int(where * (last + 1)), last)
         segment = segments[min(int(where * len(segments)), len(segments) - 1)]
-        spare = self.activity.frames - self.frames  # a longer chunk holds the segment, a shorter one lies in it
+        spare = (
+            self.activity.frames - self.frames
+        )  # a longer chunk holds the segment, a shorter one lies in it
         low, high = (min(max(start, 0), last) for start in sorted((segment, segment + spare)))
         return low + min(int(within * (high - low + 1)), high - low)
 
@@ -134,14 +158,18 @@ class Chunks(Dataset):
             return everyone
         sounding = [number for number in everyone if len(self.activity.starts[number][stem])]
         if not sounding and stem == self.target:
-            raise SepkitError(f"{stem}: no active segment in any of the {len(self.tracks)} tracks; choose another target, or train without activity")
+            raise SepkitError(
+                f"{stem}: no active segment in any of the {len(self.tracks)} tracks; choose another target, or train without activity"
+            )
         return sounding or everyone
 
     def _order(self):
         # Shuffled, so that a batch of real songs does not come from one song.
         if getattr(self, "_order_of", None) != (self.epoch, len(self)):
             self._order_of = self.epoch, len(self)
-            self._shuffled = np.random.default_rng([self.seed, self.epoch, 0]).permutation(len(self)).tolist()
+            self._shuffled = (
+                np.random.default_rng([self.seed, self.epoch, 0]).permutation(len(self)).tolist()
+            )
         return self._shuffled
 
 

@@ -64,7 +64,9 @@ class DecodedTrack(Track):
     def _read_file(self, name, start, frames):
         if name == "mixture":
             return sum(self._read_file(stem, start, frames) for stem in self.stems)
-        part = self._samples[self.stems.index(name), :, start : start + frames]  # (channels, frames)
+        part = self._samples[
+            self.stems.index(name), :, start : start + frames
+        ]  # (channels, frames)
         scale = 1 / FULL_SCALE if part.dtype == np.int16 else 1.0
         return torch.from_numpy(np.multiply(part, scale, dtype=np.float32))
 
@@ -73,7 +75,9 @@ def _mapped(path):
     try:
         return np.load(path, mmap_mode="r")
     except (ValueError, EOFError) as error:
-        raise SepkitError(f"{path}: a damaged file of decoded samples ({error}); delete it to have it made again") from None
+        raise SepkitError(
+            f"{path}: a damaged file of decoded samples ({error}); delete it to have it made again"
+        ) from None
 
 
 def decoded(tracks, folder=None, workers=None, notice=warn):
@@ -162,7 +166,11 @@ def _write(track, path):
         try:
             with atomic_path(path) as temporary, open(temporary, "wb") as file:
                 shape = len(track.stems), track.channels, track.samples
-                header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+                header = {
+                    "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+                    "fortran_order": False,
+                    "shape": shape,
+                }
                 np.lib.format.write_array_header_1_0(file, header)
                 for stem in _stems(track, dtype):
                     file.write(np.ascontiguousarray(stem))

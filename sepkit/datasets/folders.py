@@ -31,7 +31,9 @@ def audio_files(folder):
             continue
         if name.endswith(audio.SUFFIXES) and not path.is_dir():
             if path.stem in files:
-                raise SepkitError(f"{path}: {files[path.stem].name} is there too; keep one file a stem")
+                raise SepkitError(
+                    f"{path}: {files[path.stem].name} is there too; keep one file a stem"
+                )
             files[path.stem] = path
     return files
 
@@ -66,25 +68,50 @@ class FolderTrack(Track):
     def __init__(self, folder, sample_rate=None, channels=None):
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise SepkitError(f"{folder}: no such folder; a folder with one audio file a stem was expected")
+            raise SepkitError(
+                f"{folder}: no such folder; a folder with one audio file a stem was expected"
+            )
         files = audio_files(self.folder)
         if not [name for name in files if name != "mixture"]:
-            raise SepkitError(f"{folder}: no stems found; expected files such as vocals.wav and drums.wav")
+            raise SepkitError(
+                f"{folder}: no stems found; expected files such as vocals.wav and drums.wav"
+            )
         headers = {name: audio.info(path) for name, path in files.items()}
         samples, self.notes = _one_length(self.folder, list(headers.values()))
         first = next(iter(headers.values()))
-        self._headers, self.has_mixture, self.paths = headers, "mixture" in files, tuple(files.values())
+        self._headers, self.has_mixture, self.paths = (
+            headers,
+            "mixture" in files,
+            tuple(files.values()),
+        )
         self._channels = max(header.channels for header in headers.values())
-        stems = sorted((n for n in files if n != "mixture"), key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n))
-        super().__init__(self.folder.name, stems, first.sample_rate, samples, self._channels, sample_rate, channels)
+        stems = sorted(
+            (n for n in files if n != "mixture"),
+            key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n),
+        )
+        super().__init__(
+            self.folder.name,
+            stems,
+            first.sample_rate,
+            samples,
+            self._channels,
+            sample_rate,
+            channels,
+        )
 
     @property
     def seekable(self):
-        return self.sample_rate == self.file_rate and all(map(audio.seekable, self._headers.values()))
+        return self.sample_rate == self.file_rate and all(
+            map(audio.seekable, self._headers.values())
+        )
 
     @property
     def block(self):  # compressed songs of usual length are decoded at once
-        return Track.block if all(map(audio.seekable, self._headers.values())) else 300 * self.file_rate
+        return (
+            Track.block
+            if all(map(audio.seekable, self._headers.values()))
+            else 300 * self.file_rate
+        )
 
     def _read_file(self, name, start, frames):
         if name == "mixture" and not self.has_mixture:
@@ -115,5 +142,9 @@ def _one_length(folder, headers):
             )
     if not shorter:
         return longest.samples, ()
-    told = ", ".join(f"{header.path.name} by {longest.samples - header.samples} samples" for header in shorter)
-    return longest.samples, (f"{folder}: padded with silence to the length of {longest.path.name}: {told}",)
+    told = ", ".join(
+        f"{header.path.name} by {longest.samples - header.samples} samples" for header in shorter
+    )
+    return longest.samples, (
+        f"{folder}: padded with silence to the length of {longest.path.name}: {told}",
+    )

@@ -8,16 +8,52 @@ from .folders import audio_files, is_song
 from .musdb18 import SUFFIX
 
 #: What tools call a stem. A song of such a name beside another one is taken for a stem's folder.
-STEMS = frozenset((
-    "vocals", "vocal", "voice", "drums", "drum", "bass", "other", "others", "guitar", "piano",
-    "keys", "strings", "accompaniment", "instrumental", "no_vocals", "karaoke", "speech", "noise",
-    "mixture", "mix", "percussion", "other_plucked", "other_keys", "bowed_strings", "wind",
-))  # fmt: skip
+STEMS = frozenset(
+    (
+        "vocals",
+        "vocal",
+        "voice",
+        "drums",
+        "drum",
+        "bass",
+        "other",
+        "others",
+        "guitar",
+        "piano",
+        "keys",
+        "strings",
+        "accompaniment",
+        "instrumental",
+        "no_vocals",
+        "karaoke",
+        "speech",
+        "noise",
+        "mixture",
+        "mix",
+        "percussion",
+        "other_plucked",
+        "other_keys",
+        "bowed_strings",
+        "wind",
+    )
+)
 #: Folders in which Demucs writes, named after its models.
-DEMUCS = frozenset((
-    "htdemucs", "htdemucs_ft", "htdemucs_6s", "hdemucs_mmi", "mdx", "mdx_q", "mdx_extra",
-    "mdx_extra_q", "demucs", "demucs_extra", "tasnet", "tasnet_extra",
-))  # fmt: skip
+DEMUCS = frozenset(
+    (
+        "htdemucs",
+        "htdemucs_ft",
+        "htdemucs_6s",
+        "hdemucs_mmi",
+        "mdx",
+        "mdx_q",
+        "mdx_extra",
+        "mdx_extra_q",
+        "demucs",
+        "demucs_extra",
+        "tasnet",
+        "tasnet_extra",
+    )
+)
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 _FLAT = re.compile(
     rf"^(?P<song>.+?)[ _.\-]+\(?(?P<stem>{'|'.join(sorted(STEMS, key=len, reverse=True))})\)?$",

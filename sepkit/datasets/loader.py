@@ -64,10 +64,16 @@ def loader(chunks, recipe, skip=0, rank=0, world=1, pin=False):
         try:
             batch = next(source, None)
         except (RuntimeError, EOFError, ConnectionError) as error:
-            if not recipe.workers or str(error).startswith("Caught ") or (isinstance(error, RuntimeError) and "DataLoader worker" not in str(error)):
+            if (
+                not recipe.workers
+                or str(error).startswith("Caught ")
+                or (isinstance(error, RuntimeError) and "DataLoader worker" not in str(error))
+            ):
                 raise
             reason = "a process that prepares batches died, perhaps for want of memory"
-            raise SepkitError(f"{reason}; use fewer workers (now {recipe.workers}) or a smaller batch (now {recipe.batch})") from None
+            raise SepkitError(
+                f"{reason}; use fewer workers (now {recipe.workers}) or a smaller batch (now {recipe.batch})"
+            ) from None
         if isinstance(batch, SepkitError):
             raise batch
         if batch is None:
@@ -91,15 +97,22 @@ class _Requests(Sampler):
         self.epoch, self.skip = epoch, skip
 
     def __iter__(self):
-        epoch, firsts = self.epoch, range(self.skip * self.whole + self.rank * self.batch, self.examples, self.whole)
-        return ((epoch, list(range(first, min(first + self.batch, self.examples)))) for first in firsts)
+        epoch, firsts = (
+            self.epoch,
+            range(self.skip * self.whole + self.rank * self.batch, self.examples, self.whole),
+        )
+        return (
+            (epoch, list(range(first, min(first + self.batch, self.examples)))) for first in firsts
+        )
 
 
 class _Fetch(Dataset):
     """What a worker does: one request, one batch. An error of ours travels as itself, in one line."""
 
     def __init__(self, chunks):
-        self.chunks = weakref.ref(chunks)  # or chunks would live as long as their workers, and the other way round
+        self.chunks = weakref.ref(
+            chunks
+        )  # or chunks would live as long as their workers, and the other way round
 
     def __getstate__(self):
         return self.chunks()
@@ -112,7 +125,9 @@ class _Fetch(Dataset):
         chunks = self.chunks()
         chunks.set_epoch(epoch)
         try:
-            return chunks.stack(indices, _shared if get_worker_info() else torch.empty), torch.tensor(indices)
+            return chunks.stack(
+                indices, _shared if get_worker_info() else torch.empty
+            ), torch.tensor(indices)
         except SepkitError as error:
             return error
 
@@ -131,18 +146,30 @@ class _Workers:
     def of(cls, chunks):
         if not hasattr(chunks, "_workers"):
             chunks._workers = cls()
-            weakref.finalize(chunks, chunks._workers.close)  # also when chunks end as part of a cycle: in good order
+            weakref.finalize(
+                chunks, chunks._workers.close
+            )  # also when chunks end as part of a cycle: in good order
         return chunks._workers
 
     def batches(self, chunks, requests, workers, pin):
         key = (requests.batch, requests.rank, requests.whole, workers, pin)
         if key != self.key:
             self.close()
-            self.key, self.loader = key, DataLoader(
-                _Fetch(chunks), batch_size=None, sampler=requests, num_workers=workers, persistent_workers=True, pin_memory=pin,
-                worker_init_fn=_let_the_loop_stop_us,
-                generator=torch.Generator().manual_seed(0),  # or the loader would draw from the generator of dropout
-            )  # fmt: skip
+            self.key, self.loader = (
+                key,
+                DataLoader(
+                    _Fetch(chunks),
+                    batch_size=None,
+                    sampler=requests,
+                    num_workers=workers,
+                    persistent_workers=True,
+                    pin_memory=pin,
+                    worker_init_fn=_let_the_loop_stop_us,
+                    generator=torch.Generator().manual_seed(
+                        0
+                    ),  # or the loader would draw from the generator of dropout
+                ),
+            )
         self.loader.sampler.begin(requests.epoch, requests.skip)
         return iter(self.loader)
 
@@ -175,7 +202,9 @@ class Examples(Dataset):
         return len(self.chunks)
 
     def __getitem__(self, index):
-        mixture, target = self.mix(self.chunks.stack([index]), torch.tensor([index]), self.chunks.epoch)
+        mixture, target = self.mix(
+            self.chunks.stack([index]), torch.tensor([index]), self.chunks.epoch
+        )
         return mixture[0], target[0]
 
 
@@ -203,7 +232,11 @@ def throughput(tracks, workers=(0, 1, 2), batches=(1, 4, 16), seconds=6.0, step=
     list of dict
         workers, batch, examples_per_second, busy (0 to 1; NaN without a step)
     """
-    return [dict(workers=count, batch=batch, **_measured(tracks, count, batch, seconds, step, lasting)) for count in workers for batch in batches]
+    return [
+        dict(workers=count, batch=batch, **_measured(tracks, count, batch, seconds, step, lasting))
+        for count in workers
+        for batch in batches
+    ]
 
 
 @dataclass(frozen=True)
@@ -226,4 +259,7 @@ def _measured(tracks, workers, batch, seconds, step, lasting):
         examples, working = examples + len(stems), working + done - arrived
         if done - began >= lasting:
             break
-    return dict(examples_per_second=examples / (done - began), busy=working / (done - began) if step else float("nan"))
+    return dict(
+        examples_per_second=examples / (done - began),
+        busy=working / (done - began) if step else float("nan"),
+    )

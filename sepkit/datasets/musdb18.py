@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 import torch
 
 from .. import audio
-from ..files import transfers
 from ..errors import SepkitError
+from ..files import transfers
 from ..formats import ffmpeg
 from ..formats.decoded import Decoded
 from ..names import plain_name
@@ -30,12 +30,24 @@ SAMPLE_RATE = 44100
 EXCERPTS = "https://github.com/sigsep/sigsep-mus-db/releases/download/v0.4.0/MUSDB18-7-STEMS.zip"
 MOST = 500_000_000
 #: The validation songs that the musdb package and Open-Unmix's authors hold out of train.
-VALIDATION = frozenset((
-    "Actions - One Minute Smile", "Clara Berry And Wooldog - Waltz For My Victims", "Johnny Lokke - Promises & Lies",
-    "Patrick Talbot - A Reason To Leave", "Triviul - Angelsaint", "Alexander Ross - Goodbye Bolero",
-    "Fergessen - Nos Palpitants", "Leaf - Summerghost", "Skelpolu - Human Mistakes", "Young Griffo - Pennies",
-    "ANiMAL - Rockshow", "James May - On The Line", "Meaxic - Take A Step", "Traffic Experiment - Sirens",
-))  # fmt: skip
+VALIDATION = frozenset(
+    (
+        "Actions - One Minute Smile",
+        "Clara Berry And Wooldog - Waltz For My Victims",
+        "Johnny Lokke - Promises & Lies",
+        "Patrick Talbot - A Reason To Leave",
+        "Triviul - Angelsaint",
+        "Alexander Ross - Goodbye Bolero",
+        "Fergessen - Nos Palpitants",
+        "Leaf - Summerghost",
+        "Skelpolu - Human Mistakes",
+        "Young Griffo - Pennies",
+        "ANiMAL - Rockshow",
+        "James May - On The Line",
+        "Meaxic - Take A Step",
+        "Traffic Experiment - Sirens",
+    )
+)
 
 
 def ffmpeg_missing():
@@ -147,10 +159,13 @@ def _songs_of(path):
         with zipfile.ZipFile(path) as archive:
             places = {member: PurePosixPath(member.filename) for member in archive.infolist()}
             songs = {
-                member: place for member, place in places.items()
-                if len(place.parts) == 2 and place.parts[0] in ("train", "test")
-                and place.name.endswith(SUFFIX) and not place.name.startswith(".")
-            }  # fmt: skip
+                member: place
+                for member, place in places.items()
+                if len(place.parts) == 2
+                and place.parts[0] in ("train", "test")
+                and place.name.endswith(SUFFIX)
+                and not place.name.startswith(".")
+            }
             for place in songs.values():
                 plain_name(place.name, "song", path)
             if not songs or sum(member.file_size for member in songs) > MOST:

@@ -62,7 +62,7 @@ def real_mixes():
 
 def _mix(folder, number, singer, first, last, band_start, horns):
     voice, _ = audio.read(folder / "solo" / singer, sample_rate=RATE, channels=2)
-    voice = voice[:, first * RATE : last * RATE]                        # (2, T)
+    voice = voice[:, first * RATE : last * RATE]  # (2, T)
     voice = voice * (VOCAL_RMS / voice.square().mean().sqrt())
     frames = voice.shape[-1]
 

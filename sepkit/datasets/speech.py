@@ -11,7 +11,15 @@ from ..errors import SepkitError, unknown
 from ..runtime.threads import in_threads
 
 SPLITS = ("train", "test")
-SUBSETS = ("dev-clean", "dev-other", "test-clean", "test-other", "train-clean-100", "train-clean-360", "train-other-500")
+SUBSETS = (
+    "dev-clean",
+    "dev-other",
+    "test-clean",
+    "test-other",
+    "train-clean-100",
+    "train-clean-360",
+    "train-other-500",
+)
 LIBRISPEECH = "https://www.openslr.org/12"
 #: Decoded speech that is held in memory, in bytes: 3.4 hours at 44.1 kHz.
 CACHE_BYTES = 1 << 30
@@ -128,7 +136,9 @@ def open_speech(source, split="train", sample_rate=44100, root=None, preset=None
 
         folder = ensure(preset or "student", root)
         if not (folder / "speech").is_dir():
-            raise SepkitError(f"{folder}: this size of the band has no speakers; open the speech of another, such as preset='student'")
+            raise SepkitError(
+                f"{folder}: this size of the band has no speakers; open the speech of another, such as preset='student'"
+            )
     else:
         folder = Path(source).expanduser()
         if not folder.is_dir():
@@ -136,7 +146,9 @@ def open_speech(source, split="train", sample_rate=44100, root=None, preset=None
     subsets = _librispeech_subsets(folder)
     files = _librispeech(subsets, split) if subsets else _speakers(folder, split)
     if not files:
-        raise SepkitError(f"{folder}: no speech{f' for {split}' if split else ''} found; {_expected()}")
+        raise SepkitError(
+            f"{folder}: no speech{f' for {split}' if split else ''} found; {_expected()}"
+        )
     return Speech(sorted(files), sample_rate)
 
 
@@ -148,12 +160,16 @@ def _speakers(folder, split):
     """[(speaker, file)] of the band's layout."""
     folder = folder / "speech" if (folder / "speech").is_dir() else folder
     found = {
-        name: [path for path in (folder / name).glob("*/*") if path.suffix.lower() in audio.SUFFIXES]
+        name: [
+            path for path in (folder / name).glob("*/*") if path.suffix.lower() in audio.SUFFIXES
+        ]
         for name in SPLITS
     }
     train, test = ({path.parent.name for path in paths} for paths in found.values())
     for speaker in sorted(train & test):
-        raise SepkitError(f"{folder}: speaker {speaker} is in train and in test; keep their speakers apart")
+        raise SepkitError(
+            f"{folder}: speaker {speaker} is in train and in test; keep their speakers apart"
+        )
     paths = [path for name in SPLITS if split in (name, None) for path in found[name]]
     return [(path.parent.name, path) for path in paths if not path.name.startswith(".")]
 
@@ -163,7 +179,12 @@ def _librispeech_subsets(folder):
     folder = folder.absolute()
     if folder.name in SUBSETS:
         return [folder]
-    return [base / name for base in (folder, folder / "LibriSpeech") for name in SUBSETS if (base / name).is_dir()]
+    return [
+        base / name
+        for base in (folder, folder / "LibriSpeech")
+        for name in SUBSETS
+        if (base / name).is_dir()
+    ]
 
 
 def _librispeech(subsets, split):
@@ -175,10 +196,14 @@ def _librispeech(subsets, split):
         if split is not None and folder.name.startswith("test-") != (split == "test"):
             continue
         archive = folder.parent
-        found = Subset(archive.parent, url=folder.name, folder_in_archive=archive.name, download=False)
+        found = Subset(
+            archive.parent, url=folder.name, folder_in_archive=archive.name, download=False
+        )
         try:
             facts = [found.get_metadata(index) for index in range(len(found))]
         except (OSError, ValueError) as error:
-            raise SepkitError(f"{folder}: not as LibriSpeech is unpacked ({error}); unpack it again from {LIBRISPEECH}") from None
+            raise SepkitError(
+                f"{folder}: not as LibriSpeech is unpacked ({error}); unpack it again from {LIBRISPEECH}"
+            ) from None
         files += [(str(speaker), archive / path) for path, _, _, speaker, _, _ in facts]
     return files

@@ -57,7 +57,9 @@ class Track:
     has_mixture = seekable = False
     block = 1 << 18
 
-    def __init__(self, name, stems, file_rate, file_samples, file_channels, sample_rate=None, channels=None):
+    def __init__(
+        self, name, stems, file_rate, file_samples, file_channels, sample_rate=None, channels=None
+    ):
         self.name, self.stems = name, tuple(stems)
         self.file_rate, self.file_samples = file_rate, file_samples
         self.sample_rate = int(sample_rate or file_rate)
@@ -69,7 +71,8 @@ class Track:
 
     def mixture(self, start=0, frames=None):
         """The mixture, (channels, frames) from sample `start`; it is the sum of the stems
-        unless the data hold a mixture of their own."""
+        unless the data hold a mixture of their own.
+        """
         return self._read("mixture", start, frames)
 
     def stem(self, name, start=0, frames=None):
@@ -94,7 +97,10 @@ class Track:
         End to end they are what reading it at once gives, to the last bit.
         """
         reads = range(0, self.file_samples, self.block)
-        found = (self._read_file(name, start, min(self.block, self.file_samples - start)) for start in reads)
+        found = (
+            self._read_file(name, start, min(self.block, self.file_samples - start))
+            for start in reads
+        )
         if self.sample_rate != self.file_rate:
             found = audio.resampled_parts(found, self.file_rate, self.sample_rate, len(reads))
         for part in found:
@@ -123,7 +129,9 @@ class Track:
     def _read(self, name, start, frames):
         frames = self.samples - start if frames is None else frames
         if start < 0 or frames < 1 or start + frames > self.samples:
-            raise SepkitError(f"{self.name}: asked for samples {start} to {start + frames}, but the track has {self.samples}")
+            raise SepkitError(
+                f"{self.name}: asked for samples {start} to {start + frames}, but the track has {self.samples}"
+            )
         if self.sample_rate == self.file_rate:
             part = self._read_file(name, start, frames)
         else:
@@ -140,9 +148,13 @@ class Track:
         last = math.ceil((start + frames) / up) + margin
         file_start = first * down
         file_frames = min(last * down, self.file_samples) - file_start
-        part = audio.resample(self._read_file(name, file_start, file_frames), self.file_rate, self.sample_rate)
+        part = audio.resample(
+            self._read_file(name, file_start, file_frames), self.file_rate, self.sample_rate
+        )
         part = part[..., start - first * up :][..., :frames]
-        return torch.nn.functional.pad(part, (0, frames - part.shape[-1]))  # at most the rounded-up last sample
+        return torch.nn.functional.pad(
+            part, (0, frames - part.shape[-1])
+        )  # at most the rounded-up last sample
 
     def _read_file(self, name, start, frames):
         """(channels, frames) of a stem or of "mixture", at the file's rate."""
@@ -158,9 +170,16 @@ class WrappedTrack(Track):
     """
 
     def __init__(self, track):
-        self.__dict__.update({name: value for name, value in track.__dict__.items() if name != "samples"})
+        self.__dict__.update(
+            {name: value for name, value in track.__dict__.items() if name != "samples"}
+        )
         self.track = track
-        self.paths, self.notes, self.has_mixture, self.block = track.paths, track.notes, track.has_mixture, track.block
+        self.paths, self.notes, self.has_mixture, self.block = (
+            track.paths,
+            track.notes,
+            track.has_mixture,
+            track.block,
+        )
         self.seekable = track.seekable
 
     @property
@@ -193,7 +212,9 @@ class MemoryTrack(Track):
     def __init__(self, name, stems, sample_rate, mixture=None):
         shapes = {stem: tuple(x.shape) for stem, x in stems.items()}
         if not stems or len(set(shapes.values())) != 1:
-            raise SepkitError(f"{name}: stems of one shape (channels, samples) were expected, not {shapes}")
+            raise SepkitError(
+                f"{name}: stems of one shape (channels, samples) were expected, not {shapes}"
+            )
         channels, samples = next(iter(shapes.values()))
         super().__init__(name, stems, sample_rate, samples, channels)
         self.has_mixture, self.seekable = mixture is not None, True
@@ -219,12 +240,18 @@ def left_of_mixture(track, seconds=None):
     """
     if not track.has_mixture:
         return -math.inf
-    frames = track.samples if seconds is None else min(track.samples, max(1, int(seconds * track.sample_rate)))
+    frames = (
+        track.samples
+        if seconds is None
+        else min(track.samples, max(1, int(seconds * track.sample_rate)))
+    )
     first = (track.samples - frames) // 2
     whole = rest = 0.0
     for start in range(first, first + frames, track.block):
         part = start, min(track.block, first + frames - start)
-        energies = _energies(track.mixture(*part), (track.stem(stem, *part) for stem in track.stems))
+        energies = _energies(
+            track.mixture(*part), (track.stem(stem, *part) for stem in track.stems)
+        )
         whole, rest = whole + energies[0], rest + energies[1]
     return _decibels(rest, whole)
 
@@ -262,7 +289,11 @@ def not_the_sum(tracks, seconds=None):
     """
     levels = {track.name: left_of_mixture(track, seconds) for track in tracks}
     found = [f"{name}: {left_over(level)}" for name, level in levels.items() if level > NOT_THE_SUM]
-    return found[0] + (f" (and {len(found) - 1} more like this)" if found[1:] else "") if found else None
+    return (
+        found[0] + (f" (and {len(found) - 1} more like this)" if found[1:] else "")
+        if found
+        else None
+    )
 
 
 def left_over(level):

@@ -9,24 +9,36 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import SepkitError
-from .store import Places, file_name
-from .folders import paired_songs
-from .jobs import Job, Separated, run_all
-from .tables import tables, to_table
 from ..files import provenance, read_json
 from ..metrics.findings import Finding
 from ..metrics.museval_files import load_museval
 from ..metrics.scores import DEFAULT_METRICS, load_scores
 from ..metrics.scoring import check_metrics
 from ..separation.streaming import CHUNK, OVERLAP, warn
+from .folders import paired_songs
+from .jobs import Job, Separated, run_all
+from .store import Places, file_name
+from .tables import tables, to_table
 
 __all__ = ["evaluate", "evaluate_folders", "load", "tables", "to_table"]
 
 
 def evaluate(
-    separator, tracks, out=None, metrics=DEFAULT_METRICS, workers=1, dataset="", chunk=CHUNK, overlap=OVERLAP,
-    window=1.0, hop=1.0, progress=None, notice=warn, findings=None, **about,
-):  # fmt: skip
+    separator,
+    tracks,
+    out=None,
+    metrics=DEFAULT_METRICS,
+    workers=1,
+    dataset="",
+    chunk=CHUNK,
+    overlap=OVERLAP,
+    window=1.0,
+    hop=1.0,
+    progress=None,
+    notice=warn,
+    findings=None,
+    **about,
+):
     """Separate tracks and score the estimates.
 
     With `out`, every finished song is kept: the same call goes on where it was
@@ -75,19 +87,46 @@ def evaluate(
     tracks = list(tracks)
     _check(tracks, metrics)
     settings = {
-        "sepkit": __version__, "separator": separator.describe(), "dataset": dataset, "metrics": list(metrics),
-        "window": window, "hop": hop, "chunk": chunk, "overlap": overlap,
-    }  # fmt: skip
-    about = {"device": str(separator.device), "seed": None, "profile": None, **about, "separator": settings["separator"]}
+        "sepkit": __version__,
+        "separator": separator.describe(),
+        "dataset": dataset,
+        "metrics": list(metrics),
+        "window": window,
+        "hop": hop,
+        "chunk": chunk,
+        "overlap": overlap,
+    }
+    about = {
+        "device": str(separator.device),
+        "seed": None,
+        "profile": None,
+        **about,
+        "separator": settings["separator"],
+    }
     facts, places = provenance(**about), Places(out)
-    jobs = [Job(Separated(separator, track, chunk, overlap), places.song(track.name), settings, facts) for track in tracks]
+    jobs = [
+        Job(Separated(separator, track, chunk, overlap), places.song(track.name), settings, facts)
+        for track in tracks
+    ]
     return _run(jobs, places, [], workers, progress, notice, findings)
 
 
 def evaluate_folders(
-    reference, estimate, out=None, metrics=DEFAULT_METRICS, workers=1, sample_rate=None, dataset=None, separator=None,
-    window=1.0, hop=1.0, progress=None, notice=warn, findings=None, **about,
-):  # fmt: skip
+    reference,
+    estimate,
+    out=None,
+    metrics=DEFAULT_METRICS,
+    workers=1,
+    sample_rate=None,
+    dataset=None,
+    separator=None,
+    window=1.0,
+    hop=1.0,
+    progress=None,
+    notice=warn,
+    findings=None,
+    **about,
+):
     """Score stems that were separated before, by any program.
 
     Two folders of stems (one song), or two folders of song folders. Songs and stems
@@ -118,17 +157,27 @@ def evaluate_folders(
         stem that other songs have is missing in one; the message says what to do.
     """
     folder = Path(estimate).resolve()  # of songs, or METHOD/SONG beside DATA/SONG
-    separator = separator or (folder.parent if folder.name == Path(reference).resolve().name else folder).name
+    separator = (
+        separator
+        or (folder.parent if folder.name == Path(reference).resolve().name else folder).name
+    )
     songs, before = paired_songs(reference, estimate, separator, sample_rate)
     _check([song.track for song in songs], metrics)
     from ..datasets import data_set_name
 
     dataset = data_set_name(reference) if dataset is None else dataset
     settings = {
-        "sepkit": __version__, "estimates": separator, "dataset": dataset, "metrics": list(metrics),
-        "window": window, "hop": hop, "sample_rate": sample_rate,
-    }  # fmt: skip
-    facts = provenance(**{"device": "none", "seed": None, "profile": None, "estimates": separator, **about})
+        "sepkit": __version__,
+        "estimates": separator,
+        "dataset": dataset,
+        "metrics": list(metrics),
+        "window": window,
+        "hop": hop,
+        "sample_rate": sample_rate,
+    }
+    facts = provenance(
+        **{"device": "none", "seed": None, "profile": None, "estimates": separator, **about}
+    )
     places = Places(out)
     jobs = [Job(song, places.song(song.track.name), settings, facts) for song in songs]
     return _run(jobs, places, before, workers, progress, notice, findings)
@@ -170,7 +219,9 @@ def _check(tracks, metrics):
     names = [file_name(track.name) for track in tracks]
     for name in names:
         if names.count(name) > 1:
-            raise SepkitError(f"two songs are called {name!r}; scores are kept by name, so rename one")
+            raise SepkitError(
+                f"two songs are called {name!r}; scores are kept by name, so rename one"
+            )
 
 
 def _run(jobs, places, before, workers, progress, notice, findings):
@@ -183,7 +234,14 @@ def _run(jobs, places, before, workers, progress, notice, findings):
     ordered = [results[index] for index in sorted(results)]
     found = [*before, *(finding for result in ordered for finding in result.findings)]
     if kept := sum(result.kept for result in ordered):
-        found.append(Finding("kept", "", (), f"{places.folder}: {kept} of {len(jobs)} songs had been scored before; kept"))
+        found.append(
+            Finding(
+                "kept",
+                "",
+                (),
+                f"{places.folder}: {kept} of {len(jobs)} songs had been scored before; kept",
+            )
+        )
     if findings is not None:
         findings += found
     if notice:

@@ -42,7 +42,9 @@ class Kept:
         try:
             self._file.write(data)
         except OSError as error:
-            raise SepkitError(f"{tempfile.gettempdir()}: {error.strerror}; free some space, or set TMPDIR to another folder") from None
+            raise SepkitError(
+                f"{tempfile.gettempdir()}: {error.strerror}; free some space, or set TMPDIR to another folder"
+            ) from None
         self.written += len(data)
 
     def __del__(self):
@@ -53,7 +55,9 @@ class Kept:
         """(channels, frames); zeros where nothing was written."""
         size, there = 4 * self.channels, max(0, min(frames, self.written - start))
         self._file.seek(start * size)
-        data = np.frombuffer(self._file.read(there * size), np.float32).reshape(there, self.channels)
+        data = np.frombuffer(self._file.read(there * size), np.float32).reshape(
+            there, self.channels
+        )
         out = torch.zeros(self.channels, frames)
         out[:, :there] = torch.from_numpy(data.T.copy())
         return out
@@ -93,7 +97,12 @@ class KeptTrack(Track):
 
     def __init__(self, track):
         super().__init__(track.name, track.stems, track.sample_rate, track.samples, track.channels)
-        self.track, self.has_mixture, self.paths, self._kept = track, track.has_mixture, track.paths, {}
+        self.track, self.has_mixture, self.paths, self._kept = (
+            track,
+            track.has_mixture,
+            track.paths,
+            {},
+        )
 
     def _read_file(self, name, start, frames):
         if name == "mixture" and not self.has_mixture:
@@ -115,7 +124,14 @@ class FileTrack(Track):
 
     def __init__(self, path, sample_rate, channels):
         self.header = audio.info(path)
-        super().__init__(str(path), ("estimate",), self.header.sample_rate, self.header.samples, channels, sample_rate)
+        super().__init__(
+            str(path),
+            ("estimate",),
+            self.header.sample_rate,
+            self.header.samples,
+            channels,
+            sample_rate,
+        )
         self.paths = (self.header.path,)
 
     @property

@@ -6,10 +6,10 @@ from pathlib import Path
 from ..datasets import SPLITS, open_tracks
 from ..datasets.folders import audio_files, is_song
 from ..errors import SepkitError
-from .audio import FileTrack, Fitted, Part, by_parts
-from .jobs import references_for, signals_of
 from ..files import digest, identity
 from ..metrics.findings import Finding
+from .audio import FileTrack, Fitted, Part, by_parts
+from .jobs import references_for, signals_of
 
 
 @dataclass
@@ -28,7 +28,10 @@ class Song:
     def signals(self, track):
         """Signals, findings and provenance: what does not fit exactly is made to fit, and told."""
         findings = []
-        estimates = {target: self._fitted(target, path, track, findings) for target, path in self.files.items()}
+        estimates = {
+            target: self._fitted(target, path, track, findings)
+            for target, path in self.files.items()
+        }
         return signals_of(track, self.parts, estimates), findings, {}
 
     def _fitted(self, target, path, track, findings):
@@ -45,10 +48,13 @@ class Song:
         missing = samples - estimate.samples
         if abs(missing) > (header.sample_rate != rate):  # resampling may round up one sample
             done = "padded with silence at its end" if missing > 0 else "cut at its end"
-            tell("length", (
-                f"{estimate.samples / rate:.3f} s, but the reference has {samples / rate:.3f} s ({abs(missing)} samples "
-                f"{'missing' if missing > 0 else 'more'}): {done}; if the two do not start together, the scores mean nothing"
-            ))  # fmt: skip
+            tell(
+                "length",
+                (
+                    f"{estimate.samples / rate:.3f} s, but the reference has {samples / rate:.3f} s ({abs(missing)} samples "
+                    f"{'missing' if missing > 0 else 'more'}): {done}; if the two do not start together, the scores mean nothing"
+                ),
+            )
         return Fitted(Part(by_parts(estimate), ("estimate",)), samples)
 
 
@@ -98,16 +104,27 @@ def paired_songs(reference, estimate, name, sample_rate=None):
 
 def _song_folders(folder):
     """{song name: folder} right in a folder or in its train/, valid/ or test/."""
-    places = [folder, *(folder / split for split in SPLITS if (folder / split).is_dir() and not is_song(folder / split))]
+    places = [
+        folder,
+        *(
+            folder / split
+            for split in SPLITS
+            if (folder / split).is_dir() and not is_song(folder / split)
+        ),
+    ]
     return {
-        song.name: song for place in places for song in sorted(place.iterdir())
+        song.name: song
+        for place in places
+        for song in sorted(place.iterdir())
         if song.is_dir() and not song.name.startswith(".") and is_song(song)
-    }  # fmt: skip
+    }
 
 
 def _check_songs(reference, estimate, tracks, folders, pairs, findings):
     if not folders:
-        raise SepkitError(f"{estimate}: no audio files, and no folders with any; expected SONG/vocals.wav, ...")
+        raise SepkitError(
+            f"{estimate}: no audio files, and no folders with any; expected SONG/vocals.wav, ..."
+        )
     if not pairs:
         raise SepkitError(
             f"no song of {estimate} ({_some(folders)}) has the name of one of {reference} ({_some(t.name for t in tracks)}); "
@@ -118,7 +135,14 @@ def _check_songs(reference, estimate, tracks, folders, pairs, findings):
         text = f"{estimate}: no estimates for {len(missing)} of {len(tracks)} songs ({_some(missing)}): scored without them"
         findings.append(Finding("songs", "", (), text))
     if extra := [name for name in folders if name not in paired]:
-        findings.append(Finding("extra songs", "", (), f"{estimate}: {_some(extra)} left out, having no reference of that name"))
+        findings.append(
+            Finding(
+                "extra songs",
+                "",
+                (),
+                f"{estimate}: {_some(extra)} left out, having no reference of that name",
+            )
+        )
 
 
 def _pair_stems(track, folder, called, findings):
@@ -145,7 +169,10 @@ def _check_alike(songs):
     """A stem that only some songs lack is a mistake, and their scores could not be summarised together."""
     for target in dict.fromkeys(target for song in songs for target in song.files):
         for song in songs:
-            if target not in song.files and (target in song.track.stems or target not in {s for other in songs for s in other.track.stems}):
+            if target not in song.files and (
+                target in song.track.stems
+                or target not in {s for other in songs for s in other.track.stems}
+            ):
                 folder = next(iter(song.files.values())).parent
                 raise SepkitError(
                     f"{folder}: no estimate of {target}, which other songs have; separate this song again, or take it out of the folder"
@@ -154,4 +181,6 @@ def _check_alike(songs):
 
 def _some(names, at_most=3):
     names = list(names)
-    return ", ".join(names[:at_most]) + (f" and {len(names) - at_most} more" if len(names) > at_most else "")
+    return ", ".join(names[:at_most]) + (
+        f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    )

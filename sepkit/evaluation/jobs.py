@@ -13,16 +13,16 @@ import torch
 
 from ..datasets.track import NOT_THE_SUM, left_of_mixture, left_over
 from ..errors import SepkitError
-from .audio import Kept, Part, by_parts
-from .store import finished, write_song
-from ..runtime.memory import free_memory
 from ..metrics.findings import Finding
 from ..metrics.findings import findings as found_in
 from ..metrics.scores import Score
 from ..metrics.scoring import measure
 from ..metrics.signals import Signals
+from ..runtime.memory import free_memory
 from ..runtime.processes import run_jobs
 from ..separation.streaming import stream
+from .audio import Kept, Part, by_parts
+from .store import finished, write_song
 
 #: Names for all stems but one, beside ``no_<stem>``, which `sepkit.separation.separate_file` writes.
 _ALL_BUT = {"accompaniment": "vocals", "instrumental": "vocals"}
@@ -63,17 +63,26 @@ class Job:
                 return Result(*earlier, kept=True)
         window, hop = settings["window"], settings["hop"]
         with naming(track.name), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="the mixture is not the sum")  # told once a song, not once a chunk
+            warnings.filterwarnings(
+                "ignore", message="the mixture is not the sum"
+            )  # told once a song, not once a chunk
             kept = by_parts(track)
             signals, findings, facts = self.source.signals(kept)
             measured = measure(signals, track.sample_rate, settings["metrics"], window, hop)
             rows = measured.rows(settings["metrics"], window, hop)
-            unusual = found_in(measured.products, track.sample_rate, track.name, measured.frames, measured.silent)
+            unusual = found_in(
+                measured.products, track.sample_rate, track.name, measured.frames, measured.silent
+            )
             if (level := left_of_mixture(kept)) > NOT_THE_SUM:
                 unusual.append(Finding("not the sum", track.name, (), left_over(level)))
         facts = {**self.provenance, **facts}
-        scores = [Score(track.name, *row[:3], self.source.name, settings["dataset"], row[3], facts) for row in rows]
-        findings += [f for f in unusual if not (f.kind == "mixture" and self.source.name == "mixture")]  # it is meant to be that
+        scores = [
+            Score(track.name, *row[:3], self.source.name, settings["dataset"], row[3], facts)
+            for row in rows
+        ]
+        findings += [
+            f for f in unusual if not (f.kind == "mixture" and self.source.name == "mixture")
+        ]  # it is meant to be that
         write_song(self.file, scores, findings, measured.frames, settings)
         return Result(scores, findings)
 
@@ -140,7 +149,11 @@ def references_for(stems, names, track=""):
         if name in stems or kept not in stems or not rest or all(stem in names for stem in rest):
             continue
         parts[name] = rest
-        findings.append(Finding("sum", track, (name,), f"the reference of {name!r} is the sum of {', '.join(rest)}"))
+        findings.append(
+            Finding(
+                "sum", track, (name,), f"the reference of {name!r} is the sum of {', '.join(rest)}"
+            )
+        )
     return parts, findings
 
 
@@ -181,7 +194,9 @@ def _that_fit(workers, jobs, notice):
         return workers
     fitting = max(1, int(free / need))
     if notice:
-        notice(f"{fitting} of {workers} workers: each takes about {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free")
+        notice(
+            f"{fitting} of {workers} workers: each takes about {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free"
+        )
     return fitting
 
 

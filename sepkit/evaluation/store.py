@@ -20,7 +20,9 @@ class Places:
         self.file = out if single else out and out / "scores.json"
         self.folder = out.with_name(f"{out.stem}.tracks") if single else out
         if out is not None and out.exists() and out.is_dir() == single:
-            raise SepkitError(f"{out}: is a {'folder' if single else 'file'}; name a new folder, or a file that ends in .json")
+            raise SepkitError(
+                f"{out}: is a {'folder' if single else 'file'}; name a new folder, or a file that ends in .json"
+            )
 
     def song(self, name):
         return None if self.folder is None else self.folder / f"{file_name(name)}.json"
@@ -42,13 +44,27 @@ def write_song(file, scores, findings, frames, settings):
     targets = []
     for row, target in enumerate(dict.fromkeys(score.target for score in scores)):
         count = next(iter(frames.values())).shape[-1] if frames else 0
-        targets.append({"name": target, "frames": [
-            {"time": k * settings["hop"], "duration": settings["window"], "metrics": {
-                name: float(frames[metric][row, k]) if metric in frames else None for metric, name in NAMES.items()
-            }}
-            for k in range(count)
-        ]})  # fmt: skip
-    save_scores(file, scores, {"targets": targets, "settings": settings, "findings": [asdict(f) for f in findings]})
+        targets.append(
+            {
+                "name": target,
+                "frames": [
+                    {
+                        "time": k * settings["hop"],
+                        "duration": settings["window"],
+                        "metrics": {
+                            name: float(frames[metric][row, k]) if metric in frames else None
+                            for metric, name in NAMES.items()
+                        },
+                    }
+                    for k in range(count)
+                ],
+            }
+        )
+    save_scores(
+        file,
+        scores,
+        {"targets": targets, "settings": settings, "findings": [asdict(f) for f in findings]},
+    )
 
 
 def finished(file, settings):
@@ -59,6 +75,8 @@ def finished(file, settings):
         content = read_json(file)
         if content["settings"] != settings:
             return None
-        return load_scores(file), [Finding(**{**entry, "stems": tuple(entry["stems"])}) for entry in content["findings"]]
+        return load_scores(file), [
+            Finding(**{**entry, "stems": tuple(entry["stems"])}) for entry in content["findings"]
+        ]
     except (SepkitError, KeyError, TypeError):  # broken, or somebody else's: score again
         return None

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 from ..metrics.statistics import bootstrap_interval
 
-LABELS = {"csdr": "cSDR", "usdr": "uSDR", "si_sdr": "SI-SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
+LABELS = {
+    "csdr": "cSDR",
+    "usdr": "uSDR",
+    "si_sdr": "SI-SDR",
+    "isr": "ISR",
+    "sir": "SIR",
+    "sar": "SAR",
+}
 #: Song metrics are summarised by their mean, framewise ones by the median, as their authors do.
 MEANS = ("usdr", "si_sdr")
 #: Fewer songs than this have no interval: resampling a handful understates how far they scatter.
@@ -52,7 +59,15 @@ def to_table(scores, songs=False, interval=False):
     for table in tables(scores, songs, interval):
         rows = [table.columns, *table.rows]
         widths = [max(len(row[k]) for row in rows) for k in range(len(table.columns))]
-        lines = ["  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]) for row in rows]
+        lines = [
+            "  ".join(
+                [
+                    row[0].ljust(widths[0]),
+                    *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:])),
+                ]
+            )
+            for row in rows
+        ]
         blocks.append("\n".join([f"{table.title}: {table.card}", *lines]))
     return "\n\n".join(blocks)
 
@@ -67,18 +82,25 @@ def _table(metric, dataset, card, scores, songs, interval):
     rows = []
     for name, found in values.items():
         count = max(map(len, found.values()))
-        cells = [_cell(found.get(target, []), how, interval and not songs, count) for target in targets]
+        cells = [
+            _cell(found.get(target, []), how, interval and not songs, count) for target in targets
+        ]
         rows.append((*name, *cells) if songs else (*name, *cells, str(count)))
     title = f"{LABELS.get(metric, metric)}{f' on {dataset}' if dataset else ''} (dB)"
     columns = ("system", "song", *targets) if songs else ("system", *targets, "songs")
-    return Table(title, _in_words(card, targets) + ("" if songs else f", {how} over songs"), columns, rows)
+    return Table(
+        title, _in_words(card, targets) + ("" if songs else f", {how} over songs"), columns, rows
+    )
 
 
 def _in_words(card, targets):
     """What a reader has to know of a card beside the columns of the table."""
     words = [card.version]
     if card.window is not None:
-        words.append(f"median over frames of {card.window:g} s" + (f" every {card.hop:g} s" if card.hop != card.window else ""))
+        words.append(
+            f"median over frames of {card.window:g} s"
+            + (f" every {card.hop:g} s" if card.hop != card.window else "")
+        )
     if others := [target for target in card.target_set if target not in targets]:
         words.append(f"scored together with {', '.join(others)}")
     elif card.target_set and set(card.target_set) != set(targets):

@@ -13,10 +13,10 @@ from datetime import datetime, timezone
 from importlib import metadata, resources
 from pathlib import Path
 
-from . import hash_memory
 from ..errors import SepkitError
-from ..validation import place
 from ..runtime.threads import in_threads
+from ..validation import place
+from . import hash_memory
 from .temporary import Temporary
 
 
@@ -46,7 +46,9 @@ def atomic_path(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Temporary(path)
     except OSError as error:
-        raise SepkitError(f"{path.parent}: cannot be written ({error.strerror}); choose another folder") from None
+        raise SepkitError(
+            f"{path.parent}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
     try:
         yield temporary.path
         temporary.path.chmod(0o666 & ~_umask())  # mkstemp makes private files; give the usual mode
@@ -270,8 +272,12 @@ def commit():
         return None
     git = ["git", "-C", str(root)]
     try:
-        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        changed = subprocess.run([*git, "status", "--porcelain", "--", "sepkit"], capture_output=True, text=True)
+        head = subprocess.run(
+            [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
+        )
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--", "sepkit"], capture_output=True, text=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")

@@ -5,15 +5,25 @@ Decoders shorten what is cut off, guess lengths, and stop at joints, all without
 
 #: The formats that can be read, and the suffixes of their files.
 NATIVE = {
-    "WAV": (".wav", ".wave", ".w64", ".rf64"), "FLAC": (".flac",), "MP3": (".mp3", ".mp2"),
-    "Ogg": (".ogg", ".oga"), "Opus": (".opus",), "AIFF": (".aiff", ".aif", ".aifc"),
-    "CAF": (".caf",), "AU": (".au", ".snd"),
-}  # fmt: skip
+    "WAV": (".wav", ".wave", ".w64", ".rf64"),
+    "FLAC": (".flac",),
+    "MP3": (".mp3", ".mp2"),
+    "Ogg": (".ogg", ".oga"),
+    "Opus": (".opus",),
+    "AIFF": (".aiff", ".aif", ".aifc"),
+    "CAF": (".caf",),
+    "AU": (".au", ".snd"),
+}
 #: Those that need ffmpeg.
 THROUGH_FFMPEG = {
-    "M4A": (".m4a", ".m4b"), "MP4": (".mp4", ".mov"), "AAC": (".aac",), "WMA": (".wma",),
-    "WebM": (".webm",), "Matroska": (".mka", ".mkv"), "WavPack": (".wv",),
-}  # fmt: skip
+    "M4A": (".m4a", ".m4b"),
+    "MP4": (".mp4", ".mov"),
+    "AAC": (".aac",),
+    "WMA": (".wma",),
+    "WebM": (".webm",),
+    "Matroska": (".mka", ".mkv"),
+    "WavPack": (".wv",),
+}
 SUFFIXES = tuple(
     suffix for kind in (NATIVE, THROUGH_FFMPEG) for group in kind.values() for suffix in group
 )

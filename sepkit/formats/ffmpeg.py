@@ -11,10 +11,36 @@ from . import READABLE
 
 #: Only these are opened: a playlist under the name of a song could name any other file.
 _DEMUXERS = (
-    "mov", "asf", "matroska", "webm", "aac", "mp3", "ogg", "flac", "wav", "w64", "aiff", "caf",
-    "au", "ac3", "eac3", "dts", "amr", "wv", "ape", "tta", "mpc", "mpc8", "dsf", "avi", "flv",
-    "mpegts", "mpeg", "nistsphere", "voc",
-)  # fmt: skip
+    "mov",
+    "asf",
+    "matroska",
+    "webm",
+    "aac",
+    "mp3",
+    "ogg",
+    "flac",
+    "wav",
+    "w64",
+    "aiff",
+    "caf",
+    "au",
+    "ac3",
+    "eac3",
+    "dts",
+    "amr",
+    "wv",
+    "ape",
+    "tta",
+    "mpc",
+    "mpc8",
+    "dsf",
+    "avi",
+    "flv",
+    "mpegts",
+    "mpeg",
+    "nistsphere",
+    "voc",
+)
 #: Containers that state how long they last, others are guessed.
 _TELL_THEIR_LENGTH = {
     "mov",
@@ -36,8 +62,9 @@ _PATIENCE, _PATIENCE_PER_MB = 45, 0.5
 #: ffmpeg goes on after damage; these of its messages tell.
 _DAMAGE = re.compile(
     r"invalid data|corrupt|prematurely|partial file|truncat|error (while )?(decoding|submitting)"
-    r"|exceeds|invalid (frame|packet)|could not read|end of file", re.IGNORECASE,
-)  # fmt: skip
+    r"|exceeds|invalid (frame|packet)|could not read|end of file",
+    re.IGNORECASE,
+)
 REMEDY = "install ffmpeg (apt install ffmpeg, brew install ffmpeg, winget install ffmpeg)"
 
 
@@ -79,9 +106,11 @@ def probe(path, stream=0):
     tells = _TELL_THEIR_LENGTH & set(container.get("format_name", "").split(","))
     seconds = found.get("duration", container.get("duration")) if tells else None
     return {
-        "sample_rate": rate, "channels": channels, "codec": found.get("codec_name", "?"),
+        "sample_rate": rate,
+        "channels": channels,
+        "codec": found.get("codec_name", "?"),
         "seconds": float(seconds) if seconds else None,
-    }  # fmt: skip
+    }
 
 
 def tags(path):
@@ -119,13 +148,28 @@ def decode(path, file, room, stream=0):
     """
     about = probe(path, stream)
     rate, channels = about["sample_rate"], about["channels"]
-    # fmt: off
     command = [
-        "ffmpeg", "-nostdin", "-xerror", *_input(path), "-map", f"0:a:{stream}", "-vn", "-sn",
-        "-dn", "-f", "f32le", "-c:a", "pcm_f32le", "-ar", str(rate), "-ac", str(channels),
-        "-fs", str(room), "pipe:1",
+        "ffmpeg",
+        "-nostdin",
+        "-xerror",
+        *_input(path),
+        "-map",
+        f"0:a:{stream}",
+        "-vn",
+        "-sn",
+        "-dn",
+        "-f",
+        "f32le",
+        "-c:a",
+        "pcm_f32le",
+        "-ar",
+        str(rate),
+        "-ac",
+        str(channels),
+        "-fs",
+        str(room),
+        "pipe:1",
     ]
-    # fmt: on
     patience = _PATIENCE + _PATIENCE_PER_MB * Path(path).stat().st_size / 1e6
     done = _run(path, command, patience, stdout=file, stderr=subprocess.PIPE)
     seconds = file.seek(0, 2) / (4 * channels * rate)

@@ -31,7 +31,8 @@ def warn(message):
 @dataclass(frozen=True)
 class Format:
     """A file's sample rate (Hz), channels, encoding, and what reads it: `source` has
-    ``samples`` and ``read(start, frames) -> (frames, channels)``."""
+    ``samples`` and ``read(start, frames) -> (frames, channels)``.
+    """
 
     sample_rate: int
     channels: int
@@ -81,8 +82,12 @@ def inspect(path, state):
 def _another_container(mark):
     """Whether MPEG frames that are found may be those of a film or a larger file."""
     return mark[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip") or mark[:4] in (
-        b"\x1aE\xdf\xa3", b"0&\xb2u", b"RIFF", b"FLV\x01", b"\0\0\1\xba",
-    )  # fmt: skip
+        b"\x1aE\xdf\xa3",
+        b"0&\xb2u",
+        b"RIFF",
+        b"FLV\x01",
+        b"\0\0\1\xba",
+    )
 
 
 def _mpeg(path, stream):

@@ -169,7 +169,8 @@ def _primed(data):
 
 def _long_enough(data, count):
     """The frames, and zeros after them until a decoder's guess of the length covers them all:
-    it takes the mean size of the first frames for that of all."""
+    it takes the mean size of the first frames for that of all.
+    """
     size, at = 0, 0
     for _ in range(4):
         if (frame := frame_at(data, at)) is None:
@@ -311,7 +312,8 @@ def _trimmed(path, told, joined, count, each):
 
 def _information(data, at, frame):
     """(frames, delay, padding) as a Xing, Info or VBRI header states them, which takes the
-    place of a frame; None for a frame of audio. Delay and padding may be None."""
+    place of a frame; None for a frame of audio. Delay and padding may be None.
+    """
     if frame.kind[1] != _LAYER_3:
         return None
     body = data[at : at + frame.bytes]

@@ -16,13 +16,23 @@ from ..datasets import data_set_name, known_data, open_tracks
 from ..device import resolve_device
 from ..errors import SepkitError
 from ..files import provenance, read_json, shipped
-from ..validation import place
 from ..metrics import MetricCard, Score, save_scores
+from ..validation import place
 from . import parameters
 from .listening import example_music
 
 
-def begin(chapter, *, profile="student", weights="shipped", data="band", device="auto", seed=0, out_dir="build", show=True):
+def begin(
+    chapter,
+    *,
+    profile="student",
+    weights="shipped",
+    data="band",
+    device="auto",
+    seed=0,
+    out_dir="build",
+    show=True,
+):
     """Start a chapter: check its parameters, seed, and show the header.
 
     Parameters
@@ -79,7 +89,11 @@ class Run:
         self.chapter, self.profile, self.weights = chapter, profile, weights
         self.data = known_data(str(data))
         self.dataset = data_set_name(self.data)
-        self.device, self.seed, self.out_dir = resolve_device(device), int(seed), place("out_dir", out_dir)
+        self.device, self.seed, self.out_dir = (
+            resolve_device(device),
+            int(seed),
+            place("out_dir", out_dir),
+        )
         self.scores = []
 
     def __repr__(self):
@@ -147,27 +161,42 @@ class Run:
     def provenance(self, **facts):
         """What a number of this chapter needs to be believed."""
         command = f"sepkit reproduce {self.chapter} --profile {self.profile} --data {self._told_data()} --seed {self.seed}"
-        given = {"device": str(self.device), "seed": self.seed, "profile": self.profile, "weights": self.weights}
+        given = {
+            "device": str(self.device),
+            "seed": self.seed,
+            "profile": self.profile,
+            "weights": self.weights,
+        }
         return provenance(command, **given, **facts)
 
     def finish(self):
         """Write the scores to ``<out_dir>/results/<chapter>.json``, and say so in one line without the folder."""
         path = self.out_dir / "results" / f"{self.chapter}.json"
         save_scores(path, self.scores)
-        print(f"{len(self.scores)} scores written to results/{path.name} (data: {self.dataset}, profile: {self.profile}, seed: {self.seed})")
+        print(
+            f"{len(self.scores)} scores written to results/{path.name} (data: {self.dataset}, profile: {self.profile}, seed: {self.seed})"
+        )
 
     def _score(self, row, track, separator, dataset, own):
         if isinstance(row, Score):
-            given = {key: value for key, value in row.provenance.items() if value is not None and key != "command"}
+            given = {
+                key: value
+                for key, value in row.provenance.items()
+                if value is not None and key != "command"
+            }
             return replace(row, provenance={**own, **given})
         if track is None or separator is None:
-            raise SepkitError("run.score: (target, metric, value, card) rows need track=... and separator=...")
+            raise SepkitError(
+                "run.score: (target, metric, value, card) rows need track=... and separator=..."
+            )
         target, metric, value, card = row
         card = MetricCard(metric, card) if isinstance(card, str) else card
         return Score(track, target, metric, float(value), separator, dataset, card, dict(own))
 
     def _told_data(self):
-        return self.data if self.dataset == self.data else f"<{self.dataset}>"  # no paths of this machine
+        return (
+            self.data if self.dataset == self.data else f"<{self.dataset}>"
+        )  # no paths of this machine
 
 
 def budgets(chapter):
@@ -187,13 +216,27 @@ class _Header:
         if not found:
             return "not measured yet"
         seconds = found["seconds"]
-        time = f"{max(1, round(seconds))} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        time = (
+            f"{max(1, round(seconds))} s"
+            if seconds < 90
+            else f"{seconds / 60:.0f} min"
+            if seconds < 5400
+            else f"{seconds / 3600:.1f} h"
+        )
         return f"{time}, {found['peak_mb'] / 1000:.1f} GB of memory"
 
     def __repr__(self):
         run = self.run
-        lines = [f"profile {name}: {self._budget(name)}{'  <- this run' if name == run.profile else ''}" for name in parameters.PROFILES]
-        return "\n".join([*lines, f"data: {run.dataset} · weights: {run.weights} · device: {run.device} · seed: {run.seed}"])
+        lines = [
+            f"profile {name}: {self._budget(name)}{'  <- this run' if name == run.profile else ''}"
+            for name in parameters.PROFILES
+        ]
+        return "\n".join(
+            [
+                *lines,
+                f"data: {run.dataset} · weights: {run.weights} · device: {run.device} · seed: {run.seed}",
+            ]
+        )
 
     def _repr_html_(self):
         run = self.run
@@ -202,8 +245,14 @@ class _Header:
             mark = "border-bottom:3px solid #0072B2" if name == run.profile else "opacity:.75"
             this = " (this run)" if name == run.profile else ""
             cells += f'<td style="padding:.3em 1em;text-align:left;{mark}"><b>{name}</b>{this}<br>{html.escape(self._budget(name))}</td>'
-        machines = {self.measured[name]["machine"] for name in parameters.PROFILES if name in self.measured}
-        told = f"Time and memory measured on: {html.escape('; '.join(sorted(machines)))}. " if machines else ""
+        machines = {
+            self.measured[name]["machine"] for name in parameters.PROFILES if name in self.measured
+        }
+        told = (
+            f"Time and memory measured on: {html.escape('; '.join(sorted(machines)))}. "
+            if machines
+            else ""
+        )
         facts = f"data <b>{html.escape(run.dataset)}</b> · weights <b>{run.weights}</b> · device <b>{run.device}</b> · seed <b>{run.seed}</b>"
         return f'<table style="margin:.3em 0"><tr>{cells}</tr></table><div style="font-size:.9em">{told}{facts}</div>'
 

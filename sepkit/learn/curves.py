@@ -25,8 +25,18 @@ def curves(rows, title=""):
     left.plot(steps, [row["train_loss"] for row in rows], ".-", label="training: chunks")
     left.plot(steps, [row["valid_loss"] for row in rows], ".-", label="validation: whole songs")
     best = min(rows, key=lambda row: row["valid_loss"])
-    left.plot(best["step"], best["valid_loss"], "o", markersize=8, fillstyle="none", color=plots.CYCLE[1], label=f"best: {best['valid_loss']:.3g}")
-    left.set(xlabel="step", ylabel="loss", title=title or f"after {steps[-1]} steps", xlim=(0, None))
+    left.plot(
+        best["step"],
+        best["valid_loss"],
+        "o",
+        markersize=8,
+        fillstyle="none",
+        color=plots.CYCLE[1],
+        label=f"best: {best['valid_loss']:.3g}",
+    )
+    left.set(
+        xlabel="step", ylabel="loss", title=title or f"after {steps[-1]} steps", xlim=(0, None)
+    )
     if not any(row[name] <= 0 for row in rows for name in ("train_loss", "valid_loss")):
         left.set_yscale("log")
     left.grid(True)
@@ -82,7 +92,9 @@ def read_log(folder):
     path = Path(folder) / "log.csv"
     try:
         with open(path, newline="") as file:
-            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+            rows = [
+                {name: float(value) for name, value in row.items()} for row in csv.DictReader(file)
+            ]
     except FileNotFoundError:
         raise SepkitError(
             f"{path}: no such file; the folder of a run was expected, after its first epoch"

@@ -85,7 +85,11 @@ class Hint:
 
     def __str__(self):
         number = self.exercise.split(".")[-1]
-        more = f" Next: hint({number}, {self.level + 1})." if self.level < self.of else " That was the last hint; the solution is below."
+        more = (
+            f" Next: hint({number}, {self.level + 1})."
+            if self.level < self.of
+            else " That was the last hint; the solution is below."
+        )
         return f"Hint {self.level} of {self.of} for exercise {self.exercise}: {self.text}{more}"
 
     __repr__ = __str__
@@ -122,7 +126,9 @@ class Exercises:
         def register(judge):
             found = re.fullmatch(rf"ex_{self.chapter}_(\d+)", judge.__name__)
             if not found or not hints or not judge.__doc__:
-                raise SepkitError(f"{judge.__name__}: an exercise is called ex_{self.chapter}_k, and has hints and a docstring")
+                raise SepkitError(
+                    f"{judge.__name__}: an exercise is called ex_{self.chapter}_k, and has hints and a docstring"
+                )
             number = int(found.group(1))
             self._hints[number] = hints
             setattr(self.check, judge.__name__, _checker(f"{int(self.chapter)}.{number}", judge))
@@ -139,11 +145,17 @@ class Exercises:
             If there is no such exercise or hint.
         """
         if exercise not in self._hints:
-            raise SepkitError(f"hint({exercise!r}): this chapter has the exercises {', '.join(map(str, sorted(self._hints)))}")
+            raise SepkitError(
+                f"hint({exercise!r}): this chapter has the exercises {', '.join(map(str, sorted(self._hints)))}"
+            )
         hints = self._hints[exercise]
         if level not in range(1, len(hints) + 1):
-            raise SepkitError(f"hint({exercise}, {level!r}): this exercise has the hints 1 to {len(hints)}")
-        return Hint(f"{int(self.chapter)}.{exercise}", level, len(hints), " ".join(hints[level - 1].split()))
+            raise SepkitError(
+                f"hint({exercise}, {level!r}): this exercise has the hints 1 to {len(hints)}"
+            )
+        return Hint(
+            f"{int(self.chapter)}.{exercise}", level, len(hints), " ".join(hints[level - 1].split())
+        )
 
 
 class _Check:
@@ -152,7 +164,9 @@ class _Check:
 
     def __getattr__(self, name):
         there = ", ".join(sorted(key for key in vars(self) if key.startswith("ex_")))
-        raise AttributeError(f"chapter {self._chapter} has no exercise {name!r}: choose from {there}")
+        raise AttributeError(
+            f"chapter {self._chapter} has no exercise {name!r}: choose from {there}"
+        )
 
 
 def _checker(label, judge):
@@ -170,7 +184,9 @@ def _checker(label, judge):
             return Verdict(label, WRONG, str(reason))
         except Exception as error:  # whatever the reader wrote, the chapter goes on
             text = str(error).splitlines()[0] if str(error) else ""
-            return Verdict(label, WRONG, f"your answer could not be used: {type(error).__name__}: {text}")
+            return Verdict(
+                label, WRONG, f"your answer could not be used: {type(error).__name__}: {text}"
+            )
         return Verdict(label, RIGHT, praise)
 
     check.__name__, check.__doc__ = judge.__name__, f"Check exercise {label}; returns a Verdict."

@@ -12,7 +12,9 @@ from .. import audio
 from ..errors import SepkitError
 
 _SONG = "fishin"
-_TOLD = 'Karissa Hobbs, "Let\'s Go Fishin\'", recorded; licence CC BY 3.0, from librosa\'s example audio'
+_TOLD = (
+    "Karissa Hobbs, \"Let's Go Fishin'\", recorded; licence CC BY 3.0, from librosa's example audio"
+)
 _START = 28.0  # seconds: instruments, then the voice comes in
 _TIMEOUT = 3.0  # seconds to wait for the server
 
@@ -46,15 +48,30 @@ def example_music(run, seconds, sample_rate, network):
     path = recorded(_SONG) if network else None
     if path is not None:
         whole = audio.info(path)
-        start = min(int(_START * whole.sample_rate), max(0, whole.samples - int(seconds * whole.sample_rate)))
+        start = min(
+            int(_START * whole.sample_rate),
+            max(0, whole.samples - int(seconds * whole.sample_rate)),
+        )
         frames = min(int(seconds * whole.sample_rate), whole.samples - start)
         x, _ = audio.read(path, start, frames, sample_rate, channels=1)
-        return Excerpt(_level(x), sample_rate, "Let's Go Fishin'", "librosa-example", f"You hear {_TOLD}.")
+        return Excerpt(
+            _level(x), sample_rate, "Let's Go Fishin'", "librosa-example", f"You hear {_TOLD}."
+        )
     track = run.tracks("test", sample_rate=sample_rate, channels=1)[0]
     frames = min(int(seconds * sample_rate), track.samples)
     x = track.mixture((track.samples - frames) // 2, frames)
-    origin = "rendered on this machine, no licence needed" if run.data == "band" else f"from {run.dataset}, under its licence"
-    return Excerpt(_level(x), sample_rate, track.name, run.dataset, f"You hear the song {track.name!r} of the data set {run.dataset}, {origin}.")
+    origin = (
+        "rendered on this machine, no licence needed"
+        if run.data == "band"
+        else f"from {run.dataset}, under its licence"
+    )
+    return Excerpt(
+        _level(x),
+        sample_rate,
+        track.name,
+        run.dataset,
+        f"You hear the song {track.name!r} of the data set {run.dataset}, {origin}.",
+    )
 
 
 def recorded(name):

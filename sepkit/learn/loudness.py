@@ -60,17 +60,24 @@ def matching_gains(signals, sample_rate, match=True, together=False):
     room = {label: _room(x) for label, x in signals.items()}
     if not match:
         longest = max(x.shape[-1] for x in signals.values())
-        total = sum(torch.nn.functional.pad(x, (0, longest - x.shape[-1])) for x in signals.values())
-        return dict.fromkeys(signals, min([0.0, *room.values(), *([_room(total)] if together else [])]))
+        total = sum(
+            torch.nn.functional.pad(x, (0, longest - x.shape[-1])) for x in signals.values()
+        )
+        return dict.fromkeys(
+            signals, min([0.0, *room.values(), *([_room(total)] if together else [])])
+        )
     heard = {label: loudness(x, sample_rate) for label, x in signals.items()}
     sounding = [label for label, value in heard.items() if math.isfinite(value)]
     aim = min([TARGET, *(heard[label] + room[label] for label in sounding)])
     aim = max(aim, _QUIETEST)
-    return {label: min(aim - heard[label], room[label]) if label in sounding else min(0.0, room[label]) for label in signals}
+    return {
+        label: min(aim - heard[label], room[label]) if label in sounding else min(0.0, room[label])
+        for label in signals
+    }
 
 
 def _room(x):
-    """dB from the peak up to `PEAK`; 0 for silence."""
+    """DB from the peak up to `PEAK`; 0 for silence."""
     peak = float(x.abs().max())
     return 20 * math.log10(PEAK / peak) if peak else 0.0
 
@@ -81,7 +88,10 @@ def _k_weighting(rate):
     k = math.tan(math.pi * 38.13547087602444 / rate)
     q = 0.5003270373238773
     norm = 1 + k / q + k * k
-    return shelf, (np.array([1.0, -2.0, 1.0]), np.array([1.0, 2 * (k * k - 1) / norm, (1 - k / q + k * k) / norm]))
+    return shelf, (
+        np.array([1.0, -2.0, 1.0]),
+        np.array([1.0, 2 * (k * k - 1) / norm, (1 - k / q + k * k) / norm]),
+    )
 
 
 def _biquad(rate, frequency, q, gain):

@@ -69,7 +69,9 @@ def audio(label, sound, sample_rate, title=""):
 class Row:
     """What `players` returns. `gains` holds the dB given to each sound."""
 
-    def __init__(self, sounds, sample_rate, match=True, together=False, mono=True, title="", colours=None):
+    def __init__(
+        self, sounds, sample_rate, match=True, together=False, mono=True, title="", colours=None
+    ):
         if not sounds:
             raise SepkitError("players: there are no sounds; pass {label: audio}")
         signals = {str(label): _checked(label, sound, mono) for label, sound in sounds.items()}
@@ -77,7 +79,9 @@ class Row:
         self.seconds = max(x.shape[-1] for x in signals.values()) / sample_rate
         self.match, self.together = match and not together, together
         self.gains = matching_gains(signals, sample_rate, self.match, together)
-        self._encoded = _encode({label: x * 10 ** (self.gains[label] / 20) for label, x in signals.items()}, sample_rate)
+        self._encoded = _encode(
+            {label: x * 10 ** (self.gains[label] / 20) for label, x in signals.items()}, sample_rate
+        )
 
     def __repr__(self):
         rows = [f"  {label} ({self.gains[label]:+.1f} dB)" for label in self.gains]
@@ -87,12 +91,18 @@ class Row:
         name = f"sepkit-{uuid.uuid4().hex[:12]}"
         rows = "".join(self._row_html(index, label) for index, label in enumerate(self.gains))
         how = "matched in loudness" if self.match else "at their own levels"
-        told = f"{how}; gain in dB: " + ", ".join(f"{html.escape(label)} {gain:+.1f}" for label, gain in self.gains.items())
+        told = f"{how}; gain in dB: " + ", ".join(
+            f"{html.escape(label)} {gain:+.1f}" for label, gain in self.gains.items()
+        )
         return _asset("players.html").format(
-            name=name, style=_asset("players.css").replace("#ROOT", f"#{name}"), script=_asset("players.js"),
-            title=html.escape(self.title or ", ".join(self.gains)), rows=rows, told=told,
+            name=name,
+            style=_asset("players.css").replace("#ROOT", f"#{name}"),
+            script=_asset("players.js"),
+            title=html.escape(self.title or ", ".join(self.gains)),
+            rows=rows,
+            told=told,
             hidden="" if self.title else ' class="unseen"',
-        )  # fmt: skip
+        )
 
     def _row_html(self, index, label):
         from .plots import colour
@@ -100,10 +110,14 @@ class Row:
         tint = (self.colours or {}).get(label) or colour(label)
         safe = html.escape(label, quote=True)
         pressed = "true" if index == 0 and not self.together else "false"
-        solo = "" if len(self.gains) == 1 else (
-            f'<button type="button" class="solo" aria-pressed="{pressed}" aria-label="solo {safe}" title="hear only this ({index + 1})">solo</button>'
-            f'<button type="button" class="mute" aria-pressed="false" aria-label="mute {safe}">mute</button>'
-        )  # fmt: skip
+        solo = (
+            ""
+            if len(self.gains) == 1
+            else (
+                f'<button type="button" class="solo" aria-pressed="{pressed}" aria-label="solo {safe}" title="hear only this ({index + 1})">solo</button>'
+                f'<button type="button" class="mute" aria-pressed="false" aria-label="mute {safe}">mute</button>'
+            )
+        )
         return (
             f'<div class="row" role="group" aria-label="{safe}" style="--tint:{tint}"><span class="label">{safe}</span>{solo}'
             f'<label class="gain">gain <input type="range" min="-30" max="0" step="1" value="0" aria-label="gain of {safe} in dB">'
@@ -112,10 +126,16 @@ class Row:
 
 
 def _checked(label, sound, mono):
-    x = torch.as_tensor(np.asarray(sound, dtype=np.float32) if not torch.is_tensor(sound) else sound.detach().cpu().float())
+    x = torch.as_tensor(
+        np.asarray(sound, dtype=np.float32)
+        if not torch.is_tensor(sound)
+        else sound.detach().cpu().float()
+    )
     x = x[None] if x.ndim == 1 else x
     if x.ndim != 2 or not 1 <= x.shape[0] <= 2 or x.shape[1] == 0:
-        raise SepkitError(f"players: {label!r} has shape {tuple(x.shape)}; expected (1 or 2 channels, samples)")
+        raise SepkitError(
+            f"players: {label!r} has shape {tuple(x.shape)}; expected (1 or 2 channels, samples)"
+        )
     if not torch.isfinite(x).all():
         raise SepkitError(f"players: {label!r} holds NaN or infinity; mend it before listening")
     return files.to_channels(x, 1) if mono else x
@@ -124,13 +144,20 @@ def _checked(label, sound, mono):
 def _encode(signals, sample_rate):
     """{label: data URI}: MP3, at the highest rate that keeps the output small."""
     length = max(x.shape[-1] for x in signals.values())
-    signals = {label: torch.nn.functional.pad(x, (0, length - x.shape[-1])) for label, x in signals.items()}
+    signals = {
+        label: torch.nn.functional.pad(x, (0, length - x.shape[-1])) for label, x in signals.items()
+    }
     for rate in _RATES:
         rate = min(rate, sample_rate)
-        data = {label: _mp3(files.resample(x, sample_rate, rate), rate) for label, x in signals.items()}
+        data = {
+            label: _mp3(files.resample(x, sample_rate, rate), rate) for label, x in signals.items()
+        }
         if sum(map(len, data.values())) <= _LARGE:
             break
-    return {label: "data:audio/mpeg;base64," + base64.b64encode(one).decode() for label, one in data.items()}
+    return {
+        label: "data:audio/mpeg;base64," + base64.b64encode(one).decode()
+        for label, one in data.items()
+    }
 
 
 def _mp3(x, rate):

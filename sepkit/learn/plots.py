@@ -22,19 +22,44 @@ from ..errors import SepkitError
 from .escaping import as_drawn, as_html
 
 COLOURS = {
-    "mixture": "#4d4d4d", "vocals": "#D55E00", "drums": "#0072B2", "bass": "#009E73", "other": "#CC79A7",
-    "accompaniment": "#56B4E9", "speech": "#D55E00", "noise": "#56B4E9", "residual": "#E69F00",
-}  # fmt: skip
+    "mixture": "#4d4d4d",
+    "vocals": "#D55E00",
+    "drums": "#0072B2",
+    "bass": "#009E73",
+    "other": "#CC79A7",
+    "accompaniment": "#56B4E9",
+    "speech": "#D55E00",
+    "noise": "#56B4E9",
+    "residual": "#E69F00",
+}
 #: For everything that is no stem, in turn.
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4d4d4d")
 STYLE = {
-    "figure.dpi": 100, "figure.facecolor": "white", "axes.facecolor": "white", "font.size": 9, "axes.titlesize": 9.5,
-    "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.labelsize": 9, "axes.spines.top": False,
-    "axes.spines.right": False, "axes.edgecolor": "#667085", "axes.labelcolor": "#344054", "xtick.color": "#667085",
-    "ytick.color": "#667085", "xtick.labelsize": 8, "ytick.labelsize": 8, "grid.color": "#e4e7ec", "grid.linewidth": 0.7,
-    "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 8, "lines.linewidth": 1.3,
-    "axes.prop_cycle": matplotlib.cycler(color=CYCLE), "figure.constrained_layout.use": True,
-}  # fmt: skip
+    "figure.dpi": 100,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#667085",
+    "axes.labelcolor": "#344054",
+    "xtick.color": "#667085",
+    "ytick.color": "#667085",
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "grid.color": "#e4e7ec",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.3,
+    "axes.prop_cycle": matplotlib.cycler(color=CYCLE),
+    "figure.constrained_layout.use": True,
+}
 WIDTH, HEIGHT = 8.0, 2.5  # inches
 
 matplotlib.rcParams.update(STYLE)
@@ -104,15 +129,28 @@ def png(fig, colours=56, dpi=90):
     image = Image.open(buffer).convert("RGB")
     # Our own colours stay exact, and those of large areas, such as a translucent bar. The others come from every colour
     # counted once, so that rare ones, such as peaks, are kept.
-    exact = np.array([[round(255 * c) for c in to_rgb(name)] for name in dict.fromkeys(("white", "black", *COLOURS.values(), *CYCLE))])
+    exact = np.array(
+        [
+            [round(255 * c) for c in to_rgb(name)]
+            for name in dict.fromkeys(("white", "black", *COLOURS.values(), *CYCLE))
+        ]
+    )
     distinct, count = np.unique(np.asarray(image).reshape(-1, 3), axis=0, return_counts=True)
     exact = np.concatenate([exact, distinct[count > 0.01 * count.sum()]])
-    drawn = Image.fromarray(distinct[None]).quantize(colours, method=Image.Quantize.MEDIANCUT).getpalette()[: 3 * colours]
+    drawn = (
+        Image.fromarray(distinct[None])
+        .quantize(colours, method=Image.Quantize.MEDIANCUT)
+        .getpalette()[: 3 * colours]
+    )
     drawn = np.array(drawn).reshape(-1, 3)
-    drawn = drawn[np.abs(drawn[:, None] - exact).max(-1).min(-1) > 8]  # near-doubles would tint the background
+    drawn = drawn[
+        np.abs(drawn[:, None] - exact).max(-1).min(-1) > 8
+    ]  # near-doubles would tint the background
     palette = Image.new("P", (1, 1))
     palette.putpalette(np.concatenate([exact, drawn]).flatten().tolist())
-    image.quantize(palette=palette, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
+    image.quantize(palette=palette, dither=Image.Dither.NONE).save(
+        small, format="png", optimize=True
+    )
     return small.getvalue()
 
 
@@ -155,7 +193,18 @@ def waveform(audio, sample_rate, label="", ax=None, start=0.0, dots=False):
     return ax
 
 
-def spectrogram(spectrogram, sample_rate, hop, title="", ax=None, top=None, span=70.0, reference=None, colourbar=True, start=0.0):
+def spectrogram(
+    spectrogram,
+    sample_rate,
+    hop,
+    title="",
+    ax=None,
+    top=None,
+    span=70.0,
+    reference=None,
+    colourbar=True,
+    start=0.0,
+):
     """The magnitude of an STFT in dB, time in s and frequency in kHz.
 
     Parameters
@@ -172,7 +221,16 @@ def spectrogram(spectrogram, sample_rate, hop, title="", ax=None, top=None, span
     """
     magnitude = _flat(spectrogram).abs().numpy()
     return _picture(
-        decibels(magnitude, reference, -span), sample_rate, hop, title, ax, top, "magma", (-span, 0.0), "dB" if colourbar else None, start
+        decibels(magnitude, reference, -span),
+        sample_rate,
+        hop,
+        title,
+        ax,
+        top,
+        "magma",
+        (-span, 0.0),
+        "dB" if colourbar else None,
+        start,
     )
 
 
@@ -180,7 +238,18 @@ def mask(values, sample_rate, hop, title="", ax=None, top=None, colourbar=True):
     """A mask over time and frequency: 0 dark, 1 bright. A complex mask is shown by its magnitude."""
     values = _flat(values)
     values = values.abs() if values.is_complex() else values
-    return _picture(values.numpy(), sample_rate, hop, title, ax, top, "cividis", (0.0, 1.0), "mask" if colourbar else None, 0.0)
+    return _picture(
+        values.numpy(),
+        sample_rate,
+        hop,
+        title,
+        ax,
+        top,
+        "cividis",
+        (0.0, 1.0),
+        "mask" if colourbar else None,
+        0.0,
+    )
 
 
 def spectrum(magnitudes, sample_rate, ax=None, top=None, floor=-100.0, log=False, reference=None):
@@ -198,12 +267,21 @@ def spectrum(magnitudes, sample_rate, ax=None, top=None, floor=-100.0, log=False
     for index, (label, magnitude) in enumerate(magnitudes.items()):
         frequency = np.linspace(0, sample_rate / 2000, len(magnitude))
         tint = colour(label) if label.split()[0].lower() in COLOURS else CYCLE[index % len(CYCLE)]
-        ax.plot(frequency, decibels(magnitude, reference, floor), label=label, color=tint, linewidth=1.1)
+        ax.plot(
+            frequency, decibels(magnitude, reference, floor), label=label, color=tint, linewidth=1.1
+        )
     if log:
         ax.set_xscale("log")
-        ax.set_xticks([0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20], ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10", "20"])
+        ax.set_xticks(
+            [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20],
+            ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10", "20"],
+        )
         ax.minorticks_off()
-    ax.set(xlabel="frequency (kHz)", ylabel="level (dB)", xlim=(0.02 if log else 0, (top or sample_rate / 2) / 1000))
+    ax.set(
+        xlabel="frequency (kHz)",
+        ylabel="level (dB)",
+        xlim=(0.02 if log else 0, (top or sample_rate / 2) / 1000),
+    )
     ax.grid(True)
     if len(magnitudes) > 1:
         ax.legend()
@@ -228,11 +306,24 @@ def boxes(groups, ylabel="SDR (dB)", ax=None, title=""):
                 continue
             x, tint = place + (index - (len(targets) - 1) / 2) * width, colour(target)
             ax.boxplot(
-                values, positions=[x], widths=width * 0.75, showfliers=False, patch_artist=True, manage_ticks=False,
-                boxprops={"facecolor": tint, "alpha": 0.35, "edgecolor": tint}, medianprops={"color": tint, "linewidth": 2},
-                whiskerprops={"color": tint}, capprops={"color": tint},
-            )  # fmt: skip
-            ax.plot(x + np.linspace(-0.15, 0.15, len(values)) * width, values, ".", color=tint, markersize=3)
+                values,
+                positions=[x],
+                widths=width * 0.75,
+                showfliers=False,
+                patch_artist=True,
+                manage_ticks=False,
+                boxprops={"facecolor": tint, "alpha": 0.35, "edgecolor": tint},
+                medianprops={"color": tint, "linewidth": 2},
+                whiskerprops={"color": tint},
+                capprops={"color": tint},
+            )
+            ax.plot(
+                x + np.linspace(-0.15, 0.15, len(values)) * width,
+                values,
+                ".",
+                color=tint,
+                markersize=3,
+            )
     for target in targets:
         ax.plot([], [], "s", color=colour(target), label=target)
     ax.set_xticks(range(len(groups)), groups)
@@ -266,11 +357,23 @@ def _picture(values, sample_rate, hop, title, ax, top, cmap, limits, unit, start
     spacing = sample_rate / 2 / (values.shape[0] - 1)  # Hz from bin to bin
     values = values[: int(top / spacing) + 1]
     frame = hop / sample_rate
-    extent = (start - frame / 2, start + (values.shape[1] - 0.5) * frame, -spacing / 2000, (values.shape[0] - 0.5) * spacing / 1000)
+    extent = (
+        start - frame / 2,
+        start + (values.shape[1] - 0.5) * frame,
+        -spacing / 2000,
+        (values.shape[0] - 0.5) * spacing / 1000,
+    )
     image = ax.imshow(
-        values, origin="lower", aspect="auto", extent=extent, cmap=cmap, vmin=limits[0], vmax=limits[1],
-        interpolation="antialiased", interpolation_stage="data",
-    )  # fmt: skip
+        values,
+        origin="lower",
+        aspect="auto",
+        extent=extent,
+        cmap=cmap,
+        vmin=limits[0],
+        vmax=limits[1],
+        interpolation="antialiased",
+        interpolation_stage="data",
+    )
     ax.set(xlabel="time (s)", ylabel="frequency (kHz)", title=title, ylim=(0, top / 1000))
     ax.spines[:].set_visible(False)
     if unit:
@@ -282,7 +385,9 @@ def _mono(audio):
     x = np.asarray(torch.as_tensor(audio).detach().cpu().float())
     x = x[0] if x.ndim == 2 and x.shape[0] == 1 else x
     if x.ndim != 1:
-        raise SepkitError(f"a waveform plot shows one channel; got shape {x.shape}, pass audio.mean(0)")
+        raise SepkitError(
+            f"a waveform plot shows one channel; got shape {x.shape}, pass audio.mean(0)"
+        )
     return x
 
 
@@ -290,5 +395,7 @@ def _flat(values):
     x = torch.as_tensor(values).detach().cpu()
     x = x[0] if x.ndim == 3 and x.shape[0] == 1 else x
     if x.ndim != 2:
-        raise SepkitError(f"a spectrogram plot shows one channel, (bins, frames); got shape {tuple(x.shape)}, pass x[0]")
+        raise SepkitError(
+            f"a spectrogram plot shows one channel, (bins, frames); got shape {tuple(x.shape)}, pass x[0]"
+        )
     return x

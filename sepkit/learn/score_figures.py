@@ -10,12 +10,18 @@ from .plots import CYCLE, colour, figure
 
 #: One colour and line a measure, through the whole chapter.
 MEASURES = {
-    "SDR": ("#4d4d4d", "-"), "ISR": ("#0072B2", "--"), "SIR": ("#D55E00", "-."), "SAR": ("#009E73", ":"), "SI-SDR": ("#CC79A7", "-"),
-}  # fmt: skip
+    "SDR": ("#4d4d4d", "-"),
+    "ISR": ("#0072B2", "--"),
+    "SIR": ("#D55E00", "-."),
+    "SAR": ("#009E73", ":"),
+    "SI-SDR": ("#CC79A7", "-"),
+}
 #: part of an error -> its measure, its direction in a drawing of three axes, and where its label goes (points)
 _STEPS = {
-    "spatial": ("ISR", (1.0, 0.0), (0, -11)), "interference": ("SIR", (0.55, 0.38), (9, -6)), "artefacts": ("SAR", (0.0, 1.0), (7, 0)),
-}  # fmt: skip
+    "spatial": ("ISR", (1.0, 0.0), (0, -11)),
+    "interference": ("SIR", (0.55, 0.38), (9, -6)),
+    "artefacts": ("SAR", (0.0, 1.0), (7, 0)),
+}
 _LINES = (*CYCLE, "#882255", "#999933")
 _TOP = 60.0  # dB: beyond it an error cannot be heard, and rounding decides
 
@@ -32,7 +38,15 @@ def sweep(x, values, ax=None, title="", xlabel="", top=_TOP, bottom=-30.0):
     ax = ax if ax is not None else figure()[1]
     for name, series in values.items():
         tint, line = MEASURES[name]
-        ax.plot(x, np.clip(np.asarray(series, dtype=float), bottom, top), line, color=tint, label=name, marker=".", markersize=4)
+        ax.plot(
+            x,
+            np.clip(np.asarray(series, dtype=float), bottom, top),
+            line,
+            color=tint,
+            label=name,
+            marker=".",
+            markersize=4,
+        )
     ax.set(xlabel=xlabel, ylabel="dB", title=title, ylim=(bottom - 4, top + 4))
     ax.grid(True)
     return ax
@@ -59,13 +73,17 @@ def staircase(energies, ax=None, title="", labels=True):
     """
     missing = [name for name in ("reference", *_STEPS) if name not in energies]
     if missing:
-        raise SepkitError(f"staircase: no energy of {', '.join(missing)}; expected reference, {', '.join(_STEPS)}")
+        raise SepkitError(
+            f"staircase: no energy of {', '.join(missing)}; expected reference, {', '.join(_STEPS)}"
+        )
     ax = ax if ax is not None else figure(height=2.6, width=6)[1]
     scale = float(energies["reference"]) ** 0.5
     stem = end = np.array([1.0, 0.0])
     steps = []
     for name, (_, direction, _) in _STEPS.items():
-        steps.append((name, end, end := end + float(energies[name]) ** 0.5 / scale * np.array(direction)))
+        steps.append(
+            (name, end, end := end + float(energies[name]) ** 0.5 / scale * np.array(direction))
+        )
     across = 0.9 * np.array(_STEPS["interference"][1])
     wide = np.array([max(1.5, steps[0][2][0] + 0.45), 0.0])
     left = np.array([-0.08, 0.0])
@@ -80,7 +98,9 @@ def staircase(energies, ax=None, title="", labels=True):
         measure, _, offset = _STEPS[name]
         _arrow(ax, begin, end, MEASURES[measure][0], f"{name} ({measure})" * labels, offset)
     _arrow(ax, 0 * stem, end, "black", "estimate" * labels, (-14, 5))
-    ax.plot(*np.array([stem, end]).T, ":", color="#667085", linewidth=1)  # the whole error, which SDR counts
+    ax.plot(
+        *np.array([stem, end]).T, ":", color="#667085", linewidth=1
+    )  # the whole error, which SDR counts
     ax.set_title(title)
     ax.set_aspect("equal", adjustable="datalim")
     ax.set_axis_off()
@@ -102,12 +122,18 @@ def frames(values, ax=None, silent=None, hop=1.0, title="", ylabel="SDR (dB)"):
     ax = ax if ax is not None else figure()[1]
     series = {label: np.asarray(line, dtype=float) for label, line in values.items()}
     count = len(next(iter(series.values())))
-    silent = np.all([np.isnan(line) for line in series.values()], axis=0) if silent is None else np.asarray(silent, dtype=bool)
+    silent = (
+        np.all([np.isnan(line) for line in series.values()], axis=0)
+        if silent is None
+        else np.asarray(silent, dtype=bool)
+    )
     for index in np.flatnonzero(silent):
         ax.axvspan(index * hop, (index + 1) * hop, color="#e4e7ec", linewidth=0)
     for index, (label, line) in enumerate(series.items()):
         tint = colour(label) if colour(label) != "#7f7f7f" else CYCLE[index % len(CYCLE)]
-        ax.stairs(line, np.arange(count + 1) * hop, color=tint, label=label, baseline=None, linewidth=1.6)
+        ax.stairs(
+            line, np.arange(count + 1) * hop, color=tint, label=label, baseline=None, linewidth=1.6
+        )
     ax.set(xlabel="time (s)", ylabel=ylabel, title=title, xlim=(0, count * hop))
     ax.grid(True, axis="y")
     if len(series) > 1:
@@ -131,7 +157,15 @@ def ranks(table, ax=None, title=""):
         ax.plot(columns, row, "o-", color=tints[name], linewidth=2, markersize=7)
         for column, value in zip(columns, table.loc[name]):
             at = (column, row.iloc[column])
-            ax.annotate(f"{value:.1f}", at, xytext=(0, 7), textcoords="offset points", ha="center", fontsize=7, color=tints[name])
+            ax.annotate(
+                f"{value:.1f}",
+                at,
+                xytext=(0, 7),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+                color=tints[name],
+            )
     ax.set_xticks(columns, table.columns)
     ax.set_yticks(place.iloc[:, 0], place.index)
     for label, name in zip(ax.get_yticklabels(), place.index):
@@ -152,9 +186,17 @@ def intervals(comparisons, ax=None, title="", xlabel="difference in SDR (dB)"):
     ax = ax if ax is not None else figure(height=0.5 + 0.38 * len(comparisons))[1]
     for place, one in enumerate(comparisons.values()):
         tint = "#667085" if one.low <= 0 <= one.high else CYCLE[0]
-        ax.plot([one.low, one.high], [place, place], color=tint, linewidth=3, solid_capstyle="round")
+        ax.plot(
+            [one.low, one.high], [place, place], color=tint, linewidth=3, solid_capstyle="round"
+        )
         ax.plot(one.effect, place, "o", color=tint, markersize=7)
-        told = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 8, "color": tint}
+        told = {
+            "xytext": (8, 0),
+            "textcoords": "offset points",
+            "va": "center",
+            "fontsize": 8,
+            "color": tint,
+        }
         ax.annotate(f"{one.wins} of {one.n} songs", (one.high, place), **told)
     ax.axvline(0, color="#344054", linewidth=0.9)
     ax.set_yticks(range(len(comparisons)), comparisons)
@@ -175,7 +217,13 @@ def false_alarms(rates, ax=None, title="", nominal=0.05):
     ax = ax if ax is not None else figure(height=0.6 + 0.4 * len(rates))[1]
     for place, rate in enumerate(rates.values()):
         ax.barh(place, 100 * rate, height=0.6, color=CYCLE[1] if rate > 2 * nominal else CYCLE[2])
-        ax.annotate(f"{100 * rate:.1f} %", (100 * rate, place), xytext=(5, 0), textcoords="offset points", va="center")
+        ax.annotate(
+            f"{100 * rate:.1f} %",
+            (100 * rate, place),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+        )
     ax.axvline(100 * nominal, color="black", linestyle="--", linewidth=1)
     ax.set_yticks(range(len(rates)), rates)
     ax.set(xlabel="false alarms (%)", title=title, xlim=(0, 115), ylim=(len(rates) - 0.4, -0.6))
@@ -187,6 +235,19 @@ def _arrow(ax, begin, end, tint, label, offset):
     ax.plot(*np.array([begin, end]).T, alpha=0)  # the limits of the axes follow the arrows
     if np.hypot(*(end - begin)) < 0.02:
         return
-    ax.annotate("", end, begin, arrowprops={"arrowstyle": "-|>", "color": tint, "linewidth": 2, "shrinkA": 0, "shrinkB": 0})
+    ax.annotate(
+        "",
+        end,
+        begin,
+        arrowprops={"arrowstyle": "-|>", "color": tint, "linewidth": 2, "shrinkA": 0, "shrinkB": 0},
+    )
     side = "left" if offset[0] > 0 else "center"
-    ax.annotate(label, (begin + end) / 2, xytext=offset, textcoords="offset points", color=tint, fontsize=8, ha=side)
+    ax.annotate(
+        label,
+        (begin + end) / 2,
+        xytext=offset,
+        textcoords="offset points",
+        color=tint,
+        fontsize=8,
+        ha=side,
+    )

@@ -77,5 +77,17 @@ def _widget(ipywidgets, name, given):
     if isinstance(given, list):
         return ipywidgets.Dropdown(options=given, value=given[0], **label)
     low, high, step, start = given
-    kind = ipywidgets.IntSlider if all(isinstance(part, int) for part in given) else ipywidgets.FloatSlider
-    return kind(min=low, max=high, step=step, value=start, continuous_update=False, layout={"width": "30em"}, **label)
+    kind = (
+        ipywidgets.IntSlider
+        if all(isinstance(part, int) for part in given)
+        else ipywidgets.FloatSlider
+    )
+    return kind(
+        min=low,
+        max=high,
+        step=step,
+        value=start,
+        continuous_update=False,
+        layout={"width": "30em"},
+        **label,
+    )

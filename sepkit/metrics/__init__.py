@@ -19,7 +19,26 @@ from .scoring import score_track
 from .sdr import framewise_sdr, sdr, si_sdr, silent_frames, usdr
 
 __all__ = [
-    "DEFAULT_METRICS", "METRICS", "Finding", "MetricCard", "Score", "aggregate", "bss_eval", "card_for", "comparable", "examine",
-    "ffmpeg_available", "framewise_sdr", "load_museval", "load_scores", "museval_frames", "save_scores", "score_track", "sdr", "si_sdr",
-    "silent_frames", "to_frame", "usdr",
-]  # fmt: skip
+    "DEFAULT_METRICS",
+    "METRICS",
+    "Finding",
+    "MetricCard",
+    "Score",
+    "aggregate",
+    "bss_eval",
+    "card_for",
+    "comparable",
+    "examine",
+    "ffmpeg_available",
+    "framewise_sdr",
+    "load_museval",
+    "load_scores",
+    "museval_frames",
+    "save_scores",
+    "score_track",
+    "sdr",
+    "si_sdr",
+    "silent_frames",
+    "to_frame",
+    "usdr",
+]

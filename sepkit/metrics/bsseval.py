@@ -94,13 +94,19 @@ def bss_eval(references, estimates, sample_rate, window=1.0, hop=1.0):
     """
     references, estimates = pair(references, estimates, double=False)
     if references.ndim != 3:
-        raise SepkitError(f"bss_eval: expected (sources, channels, samples), got shape {tuple(references.shape)}")
+        raise SepkitError(
+            f"bss_eval: expected (sources, channels, samples), got shape {tuple(references.shape)}"
+        )
     frame_samples(sample_rate, window, hop)  # complains, where it must, before the work
-    signals = Signals(*({str(k): x for k, x in enumerate(sources)} for sources in (references, estimates)))
+    signals = Signals(
+        *({str(k): x for k, x in enumerate(sources)} for sources in (references, estimates))
+    )
     correlations = Correlations()
     for start in range(0, signals.samples, correlations.block):
         correlations.add(signals.read(start, correlations.block + correlations.ahead))
-    sdr, silent, ratios = frame_by_frame(signals, sample_rate, window, hop, filters(signals, correlations))
+    sdr, silent, ratios = frame_by_frame(
+        signals, sample_rate, window, hop, filters(signals, correlations)
+    )
     if silent.any(0).any(0).all():
         _warn_of_silence(references, estimates)
     return tuple(x.cpu().numpy() for x in (sdr, *ratios))
@@ -110,10 +116,16 @@ def _warn_of_silence(references, estimates):
     silent = []
     for what, sources in (("reference", references), ("estimate", estimates)):
         for index in (sources.sum(1) == 0).all(-1).nonzero().flatten().tolist():
-            why = "has channels that cancel (BSSEval takes that for silence)" if sources[index].any() else "is silent"
+            why = (
+                "has channels that cancel (BSSEval takes that for silence)"
+                if sources[index].any()
+                else "is silent"
+            )
             silent.append(f"{what} {index} {why} throughout")
     if silent:
-        warnings.warn(f"bss_eval: {', '.join(silent)}; every score of this track is NaN", stacklevel=3)
+        warnings.warn(
+            f"bss_eval: {', '.join(silent)}; every score of this track is NaN", stacklevel=3
+        )
 
 
 def frame_by_frame(signals, sample_rate, window=1.0, hop=1.0, filters=None):
@@ -140,8 +152,15 @@ def frame_by_frame(signals, sample_rate, window=1.0, hop=1.0, filters=None):
     """
     size, step = frame_samples(sample_rate, window, hop)
     size = min(size, signals.samples)  # shorter audio is one frame
-    count, together = 1 + (signals.samples - size) // step, max(1, (_SAMPLES_AT_ONCE - size) // step + 1)
-    spectra = None if filters is None else [torch.fft.rfft(taps, _transform_length(size)) for taps in filters]
+    count, together = (
+        1 + (signals.samples - size) // step,
+        max(1, (_SAMPLES_AT_ONCE - size) // step + 1),
+    )
+    spectra = (
+        None
+        if filters is None
+        else [torch.fft.rfft(taps, _transform_length(size)) for taps in filters]
+    )
     # Filled in place: small results made between large parts would keep the parts' memory in use.
     sources = len(signals.names)
     sdr = torch.full((sources, count), torch.nan, dtype=torch.float64)
@@ -151,8 +170,8 @@ def frame_by_frame(signals, sample_rate, window=1.0, hop=1.0, filters=None):
         here = slice(first, first + min(together, count - first))
         frames = here.stop - first
         whole = signals.read(first * step, (frames - 1) * step + size)
-        framed = whole.unfold(-1, size, step)                          # (2, J, C, frames, size)
-        values, quiet = frame_sdr(*framed)                             # (J, frames), (2, J, frames)
+        framed = whole.unfold(-1, size, step)  # (2, J, C, frames, size)
+        values, quiet = frame_sdr(*framed)  # (J, frames), (2, J, frames)
         left_out = quiet.any(0).any(0)
         sdr[:, here], silent[..., here] = values.masked_fill(left_out, torch.nan), quiet
         for frame in () if spectra is None else (~left_out).nonzero().flatten().tolist():
@@ -186,7 +205,13 @@ def filters(signals, correlations):
     alone = []
     for first in range(0, everything, channels):
         own = slice(first, first + channels)
-        alone.append(_fit(auto[own, own], cross[own, own], [k - first for k in kept if first <= k < first + channels]))
+        alone.append(
+            _fit(
+                auto[own, own],
+                cross[own, own],
+                [k - first for k in kept if first <= k < first + channels],
+            )
+        )
     return torch.stack(alone), together
 
 
@@ -207,10 +232,16 @@ class Correlations:
         """Take a part (2, sources, channels, samples) into account; zeros follow the last."""
         part = part[..., : self.block + self.ahead].flatten(1, 2)  # (2, K, samples)
         blocks = min(_BLOCKS_AT_ONCE, -(-part.shape[-1] // self._length))
-        part = torch.nn.functional.pad(part, (0, max(0, blocks * self._length + TAPS - 1 - part.shape[-1])))
+        part = torch.nn.functional.pad(
+            part, (0, max(0, blocks * self._length + TAPS - 1 - part.shape[-1]))
+        )
         pieces = part.unfold(-1, _BLOCK, self._length)[:, :, :blocks]  # (2, K, blocks, BLOCK)
-        later = torch.fft.rfft(pieces).flatten(0, 1).permute(2, 1, 0).contiguous()  # (F, blocks, 2 K)
-        now = torch.fft.rfft(pieces[0, ..., : self._length], _BLOCK).permute(2, 0, 1).contiguous()  # (F, K, blocks)
+        later = (
+            torch.fft.rfft(pieces).flatten(0, 1).permute(2, 1, 0).contiguous()
+        )  # (F, blocks, 2 K)
+        now = (
+            torch.fft.rfft(pieces[0, ..., : self._length], _BLOCK).permute(2, 0, 1).contiguous()
+        )  # (F, K, blocks)
         if self._total is None:
             self._total = later.new_zeros(len(later), now.shape[1], later.shape[2])
         self._total.baddbmm_(now.conj(), later)
@@ -257,9 +288,13 @@ def _normal_matrix(auto):
     """The Gram matrix of all delayed channels: (A, A, TAPS) -> (A TAPS, A TAPS), a Toeplitz matrix for each pair."""
     count = len(auto)
     matrix = auto.new_empty(count, TAPS, count, TAPS)
-    falling = torch.cat([auto.flip(-1), auto.transpose(0, 1)[..., 1:]], -1)  # lags TAPS - 1 ... -TAPS + 1
+    falling = torch.cat(
+        [auto.flip(-1), auto.transpose(0, 1)[..., 1:]], -1
+    )  # lags TAPS - 1 ... -TAPS + 1
     for row in range(TAPS):
-        matrix[:, row] = falling[..., TAPS - 1 - row : 2 * TAPS - 1 - row]  # column k has lag row - k
+        matrix[:, row] = falling[
+            ..., TAPS - 1 - row : 2 * TAPS - 1 - row
+        ]  # column k has lag row - k
     return matrix.view(count * TAPS, count * TAPS)
 
 
@@ -270,7 +305,9 @@ def _solve(matrix, right):
     if not failed and pivots.min() > _SMALLEST_PIVOT * pivots.max():
         return torch.cholesky_solve(right, factor)
     del factor
-    factor, order, rank, _ = dpstrf(matrix.cpu().numpy(), lower=1)  # pivoted: the rows that tell most come first
+    factor, order, rank, _ = dpstrf(
+        matrix.cpu().numpy(), lower=1
+    )  # pivoted: the rows that tell most come first
     order = torch.as_tensor(order[:rank] - 1, dtype=torch.long, device=right.device)
     factor = torch.as_tensor(factor[:rank, :rank], device=right.device)
     solution = torch.zeros_like(right)
@@ -286,7 +323,9 @@ def _ratios(references, estimates, alone, together):
     """
     length = _transform_length(references.shape[-1])
     truth, estimate = (_half_spectrum(x, length) for x in (references, estimates))  # (J, C, F)
-    own = torch.stack([_filtered(x, taps) for x, taps in zip(truth, alone)])  # what the estimate has of its reference
+    own = torch.stack(
+        [_filtered(x, taps) for x, taps in zip(truth, alone)]
+    )  # what the estimate has of its reference
     every = _filtered(truth.flatten(0, 1), together).view_as(own)  # and of all references
     pairs = (truth, own - truth), (own, every - own), (every, estimate - every)
     return torch.stack([20 * torch.log10(_norm(signal) / _norm(error)) for signal, error in pairs])

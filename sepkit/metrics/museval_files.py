@@ -105,20 +105,37 @@ def museval_frames(path):
 def _scores(file, separator, dataset, version):
     targets, window, hop, writer = _read(file)
     provenance = {
-        **dict.fromkeys(REQUIRED_PROVENANCE), "origin": "third party", "file": file.name, "sha256": sha256(file), "museval": writer,
-    }  # fmt: skip
+        **dict.fromkeys(REQUIRED_PROVENANCE),
+        "origin": "third party",
+        "file": file.name,
+        "sha256": sha256(file),
+        "museval": writer,
+    }
     cards = {
-        (target, metric): replace(card_for(metric, _scored_with(target, targets), window, hop), version=version)
-        for target in targets for metric in NAMES
-    }  # fmt: skip
+        (target, metric): replace(
+            card_for(metric, _scored_with(target, targets), window, hop), version=version
+        )
+        for target in targets
+        for metric in NAMES
+    }
     return [
-        Score(file.stem, target, metric, median(values), separator, dataset, cards[target, metric], provenance)
-        for target, metrics in targets.items() for metric, values in metrics.items()
-    ]  # fmt: skip
+        Score(
+            file.stem,
+            target,
+            metric,
+            median(values),
+            separator,
+            dataset,
+            cards[target, metric],
+            provenance,
+        )
+        for target, metrics in targets.items()
+        for metric, values in metrics.items()
+    ]
 
 
 def _scored_with(target, targets):
-    """museval scores vocals and accompaniment as a pair, and the other stems with the vocals but not the accompaniment."""
+    """Museval scores vocals and accompaniment as a pair, and the other stems with the vocals but not the accompaniment."""
     if not set(_PAIR) <= set(targets):
         return tuple(targets)
     return _PAIR if target in _PAIR else tuple(name for name in targets if name != "accompaniment")
@@ -181,15 +198,21 @@ def values_of(content, source, infinite=False):
             for k, frame in enumerate(frames)
         ]
         targets[name] = {
-            ours: torch.tensor([
-                number_in(
-                    metric.get(theirs), f"{where}.frames[{k}].metrics.{theirs}", source, infinite
-                )
-                for k, metric in enumerate(metrics)
-            ], dtype=torch.float64)
+            ours: torch.tensor(
+                [
+                    number_in(
+                        metric.get(theirs),
+                        f"{where}.frames[{k}].metrics.{theirs}",
+                        source,
+                        infinite,
+                    )
+                    for k, metric in enumerate(metrics)
+                ],
+                dtype=torch.float64,
+            )
             for ours, theirs in NAMES.items()
             if any(metric.get(theirs) is not None for metric in metrics)
-        }  # fmt: skip
+        }
     return targets
 
 

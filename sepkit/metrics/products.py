@@ -51,9 +51,16 @@ class Products:
             references, estimates = whole[..., :block]
             self.gram = self.gram + self._gram(whole[..., :block].flatten(0, 2), start)
             self._errors = self._errors + (references - estimates).square().sum((1, 2)).cpu()
-            self.equal = [so_far and torch.equal(s, e) for so_far, s, e in zip(self.equal, references, estimates)]
-            summed = [so_far and sums_to_zero(x) for so_far, x in zip(summed, (*references, *estimates))]
-        blocks = self.gram.unflatten(0, (-1, self.channels)).unflatten(-1, (-1, self.channels))  # (signal, channel, signal, channel)
+            self.equal = [
+                so_far and torch.equal(s, e)
+                for so_far, s, e in zip(self.equal, references, estimates)
+            ]
+            summed = [
+                so_far and sums_to_zero(x) for so_far, x in zip(summed, (*references, *estimates))
+            ]
+        blocks = self.gram.unflatten(0, (-1, self.channels)).unflatten(
+            -1, (-1, self.channels)
+        )  # (signal, channel, signal, channel)
         self.joint = torch.einsum("icjc->ij", blocks)
         self.energy = self.joint.diagonal()
         scale = self.energy.clamp_min(1e-300).sqrt()
@@ -70,7 +77,9 @@ class Products:
         self._check(gram.diagonal())
         if own is not None:
             return gram
-        add = torch.cat([torch.eye(len(gram)), torch.eye(self.channels).repeat(1, 2 * len(self.names))]).to(gram)
+        add = torch.cat(
+            [torch.eye(len(gram)), torch.eye(self.channels).repeat(1, 2 * len(self.names))]
+        ).to(gram)
         add[len(gram) :, len(gram) // 2 :] = 0  # the references alone
         return add @ gram @ add.T
 
@@ -78,8 +87,13 @@ class Products:
         finite = energies.isfinite().unflatten(0, (-1, self.channels)).all(1).tolist()
         for row, fine in enumerate(finite[: 2 * len(self.names)]):
             if not fine:
-                what, name = ("reference", "estimate")[row // len(self.names)], self.names[row % len(self.names)]
-                raise SepkitError(f"{name}: the {what} holds NaN or infinity; mend the audio before scoring it")
+                what, name = (
+                    ("reference", "estimate")[row // len(self.names)],
+                    self.names[row % len(self.names)],
+                )
+                raise SepkitError(
+                    f"{name}: the {what} holds NaN or infinity; mend the audio before scoring it"
+                )
 
     def same(self, a, b):
         """The share of a's energy that the best multiple of b leaves."""
@@ -87,7 +101,11 @@ class Products:
 
     def sounding(self):
         """(name, reference, estimate) of the pairs in which neither is silent."""
-        return [(n, s, e) for n, s, e in zip(self.names, self.s, self.e) if self.energy[s] > 0 and self.energy[e] > 0]
+        return [
+            (n, s, e)
+            for n, s, e in zip(self.names, self.s, self.e)
+            if self.energy[s] > 0 and self.energy[e] > 0
+        ]
 
     def usdr(self, index):
         """`sepkit.metrics.usdr` of a target, by its place."""
@@ -109,7 +127,12 @@ class Products:
 
     def _scaled_error(self, name, scale):
         """The energy of what an estimate is apart from `scale` times its reference."""
-        total, one = 0, type(self.signals)({name: self.signals.references[name]}, {name: self.signals.estimates[name]})
+        total, one = (
+            0,
+            type(self.signals)(
+                {name: self.signals.references[name]}, {name: self.signals.estimates[name]}
+            ),
+        )
         for start in range(0, one.samples, BLOCK):
             reference, estimate = one.read(start, BLOCK)
             total = total + (scale.to(reference) * reference - estimate).square().sum().cpu()
@@ -118,4 +141,6 @@ class Products:
 
 def sums_to_zero(audio):
     """Whether the channels (channels, samples) add up to zero at every sample: BSSEval's silence."""
-    return bool((audio[:, ::64].sum(0) == 0).all()) and bool((audio.sum(0) == 0).all())  # most are told apart by a few samples
+    return bool((audio[:, ::64].sum(0) == 0).all()) and bool(
+        (audio.sum(0) == 0).all()
+    )  # most are told apart by a few samples

@@ -61,10 +61,17 @@ def sign_flip(differences, alternative="two-sided", resamples=10_000, seed=0):
     slack = 1e-12 * np.abs(d).sum()  # sums of the same numbers in another order count as equal
     if 2**n <= EXACT_FLIPS:
         total, method = 2**n, "exact"
-        signs = 1 - 2 * (np.arange(total)[:, None] >> np.arange(n) & 1)  # (2^n, songs): bit k flips song k
+        signs = 1 - 2 * (
+            np.arange(total)[:, None] >> np.arange(n) & 1
+        )  # (2^n, songs): bit k flips song k
         hits = _extreme(signs @ d, observed, alternative, slack).sum()
     else:
-        rng, hits, total, method = np.random.default_rng(seed), 1, resamples + 1, f"Monte Carlo, {resamples} draws"
+        rng, hits, total, method = (
+            np.random.default_rng(seed),
+            1,
+            resamples + 1,
+            f"Monte Carlo, {resamples} draws",
+        )
         for count in _blocks(resamples, n):
             signs = 1 - 2 * rng.integers(0, 2, (count, n), dtype=np.int8)  # (draws, songs)
             hits += _extreme(signs @ d, observed, alternative, slack).sum()
@@ -115,9 +122,14 @@ def bootstrap_interval(values, level=0.95, resamples=10_000, seed=0, statistic="
     if statistic not in ("mean", "median"):
         raise unknown("statistic", statistic, ("mean", "median"))
     if not 0 < level < 1:
-        raise SepkitError(f"bootstrap_interval: level is {level}; give a share between 0 and 1, such as 0.95")
+        raise SepkitError(
+            f"bootstrap_interval: level is {level}; give a share between 0 and 1, such as 0.95"
+        )
     rng, function = np.random.default_rng(seed), getattr(np, statistic)
-    draws = [function(values[rng.integers(len(values), size=(count, len(values)))], axis=1) for count in _blocks(resamples, len(values))]
+    draws = [
+        function(values[rng.integers(len(values), size=(count, len(values)))], axis=1)
+        for count in _blocks(resamples, len(values))
+    ]
     low, high = np.quantile(np.concatenate(draws), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -129,9 +141,13 @@ def _differences(name, values, alternative="two-sided"):
     values = np.asarray(values, dtype=np.float64).reshape(-1)
     kept = values[~np.isnan(values)]
     if np.isinf(kept).any():
-        raise SepkitError(f"{name}: a value is infinite (a perfect or silent estimate); leave that song out, or use usdr, which is bounded")
+        raise SepkitError(
+            f"{name}: a value is infinite (a perfect or silent estimate); leave that song out, or use usdr, which is bounded"
+        )
     if len(kept) < 2:
-        raise SepkitError(f"{name}: {len(kept)} of {len(values)} songs have a value, at least 2 are needed; score more songs")
+        raise SepkitError(
+            f"{name}: {len(kept)} of {len(values)} songs have a value, at least 2 are needed; score more songs"
+        )
     return kept
 
 

@@ -85,13 +85,25 @@ def card_for(metric, targets, window=1.0, hop=1.0):
     targets = tuple(sorted(targets))
     if metric == "csdr" or metric in FILTERED:
         return MetricCard(
-            metric, "BSSEval v4 images", float(window), float(hop), None if metric == "csdr" else TAPS, "median over frames",
-            targets, "left out for all targets when any reference or estimate is silent", 0.0,
-        )  # fmt: skip
+            metric,
+            "BSSEval v4 images",
+            float(window),
+            float(hop),
+            None if metric == "csdr" else TAPS,
+            "median over frames",
+            targets,
+            "left out for all targets when any reference or estimate is silent",
+            0.0,
+        )
     if metric == "usdr":
         return MetricCard(metric, "MDX song SDR", delta=USDR_DELTA)
     if metric == "si_sdr":
-        return MetricCard(metric, "joint over channels, mean kept", silent_frames="NaN for a silent track", delta=0.0)
+        return MetricCard(
+            metric,
+            "joint over channels, mean kept",
+            silent_frames="NaN for a silent track",
+            delta=0.0,
+        )
     raise unknown("metric", metric, METRICS)
 
 
@@ -122,7 +134,9 @@ def aggregate(scores, how="median"):
     if not scores:
         raise SepkitError("aggregate: there are no scores")
     if told := differences(scores):
-        raise SepkitError(f"aggregate: these scores do not measure the same, they differ in {told}; select one kind first")
+        raise SepkitError(
+            f"aggregate: these scores do not measure the same, they differ in {told}; select one kind first"
+        )
     values = torch.tensor([s.value for s in scores], dtype=torch.float64)
     if how == "median":
         return median(values)
@@ -138,9 +152,15 @@ def differences(scores, fields_too=("metric", "dataset", "separator")):
     fields_too : sequence of str
         Attributes of Score that must agree, besides the whole card.
     """
-    found = {f"card.{f.name}": {getattr(s.card, f.name) for s in scores} for f in fields(MetricCard)}
+    found = {
+        f"card.{f.name}": {getattr(s.card, f.name) for s in scores} for f in fields(MetricCard)
+    }
     found |= {name: {getattr(s, name) for s in scores} for name in fields_too}
-    return "; ".join(f"{name}: {' | '.join(sorted(map(str, values)))}" for name, values in found.items() if len(values) > 1)
+    return "; ".join(
+        f"{name}: {' | '.join(sorted(map(str, values)))}"
+        for name, values in found.items()
+        if len(values) > 1
+    )
 
 
 def comparable(a, b):
@@ -168,13 +188,19 @@ def comparable(a, b):
     a, b = list(a), list(b)
     for name, scores in (("first", a), ("second", b)):
         if not scores:
-            raise SepkitError(f"comparable: the {name} list holds no scores; select another separator, metric or target")
+            raise SepkitError(
+                f"comparable: the {name} list holds no scores; select another separator, metric or target"
+            )
     if told := differences([*a, *b], ("metric", "dataset", "target")):
-        raise SepkitError(f"these scores cannot be compared, they differ in {told}; score both in the same way")
+        raise SepkitError(
+            f"these scores cannot be compared, they differ in {told}; score both in the same way"
+        )
     for scores in (a, b):
         tracks = [score.track for score in scores]
         if twice := [track for track in dict.fromkeys(tracks) if tracks.count(track) > 1]:
-            raise SepkitError(f"comparable: {twice[0]!r} has {tracks.count(twice[0])} scores in one list; select one separator")
+            raise SepkitError(
+                f"comparable: {twice[0]!r} has {tracks.count(twice[0])} scores in one list; select one separator"
+            )
     return tuple({score.track: score.value for score in scores} for scores in (a, b))
 
 
@@ -200,13 +226,29 @@ def save_scores(path, scores, extra=None, indent=1):
                 "use files.provenance(device=..., seed=..., profile=...)"
             )
         value = float(score.value)
-        rows.append({
-            "track": score.track, "target": score.target, "metric": score.metric,
-            "value": str(value) if math.isinf(value) else value,
-            "separator": score.separator, "dataset": score.dataset,
-            "card": _place(cards, asdict(score.card)), "provenance": _place(provenances, dict(score.provenance)),
-        })  # fmt: skip
-    write_json(path, {**(extra or {}), "format": _FORMAT, "cards": cards, "provenance": provenances, "scores": rows}, indent)
+        rows.append(
+            {
+                "track": score.track,
+                "target": score.target,
+                "metric": score.metric,
+                "value": str(value) if math.isinf(value) else value,
+                "separator": score.separator,
+                "dataset": score.dataset,
+                "card": _place(cards, asdict(score.card)),
+                "provenance": _place(provenances, dict(score.provenance)),
+            }
+        )
+    write_json(
+        path,
+        {
+            **(extra or {}),
+            "format": _FORMAT,
+            "cards": cards,
+            "provenance": provenances,
+            "scores": rows,
+        },
+        indent,
+    )
 
 
 def load_scores(path):
@@ -260,7 +302,9 @@ def load_scores(path):
             )
         return scores
     except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise SepkitError(f"{path}: a score is incomplete ({type(error).__name__}: {error}); write the file again") from None
+        raise SepkitError(
+            f"{path}: a score is incomplete ({type(error).__name__}: {error}); write the file again"
+        ) from None
 
 
 def number_in(value, where, source, infinite=False, null=True):
@@ -306,7 +350,7 @@ def number_in(value, where, source, infinite=False, null=True):
 
 
 def _value(value, where, path):
-    """dB as `save_scores` writes them."""
+    """DB as `save_scores` writes them."""
     return float(value) if value in ("inf", "-inf") else number_in(value, f"{where}.value", path)
 
 
@@ -337,7 +381,10 @@ def to_frame(scores):
 
     rows = [
         {
-            **{name: getattr(score, name) for name in ("track", "target", "metric", "value", "separator", "dataset")},
+            **{
+                name: getattr(score, name)
+                for name in ("track", "target", "metric", "value", "separator", "dataset")
+            },
             **{f"card.{name}": value for name, value in asdict(score.card).items()},
             **{f"provenance.{name}": value for name, value in score.provenance.items()},
         }

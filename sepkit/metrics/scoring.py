@@ -13,7 +13,9 @@ from .sdr import frame_samples, pair
 from .signals import Signals
 
 
-def score_track(references, estimates, sample_rate, metrics=DEFAULT_METRICS, window=1.0, hop=1.0, frames=None):
+def score_track(
+    references, estimates, sample_rate, metrics=DEFAULT_METRICS, window=1.0, hop=1.0, frames=None
+):
     """Score the estimates of one track against its references, paired by name.
 
     Parameters
@@ -44,7 +46,10 @@ def score_track(references, estimates, sample_rate, metrics=DEFAULT_METRICS, win
     """
     check_metrics(metrics)
     targets = _paired(references, estimates)
-    fitted = {name: _named(name, pair, references[name], estimates[name], double=False) for name in targets}  # views, if they can be
+    fitted = {
+        name: _named(name, pair, references[name], estimates[name], double=False)
+        for name in targets
+    }  # views, if they can be
     _check_shapes(fitted)
     signals = Signals(*({name: both[which] for name, both in fitted.items()} for which in (0, 1)))
     measured = measure(signals, sample_rate, metrics, window, hop)
@@ -69,7 +74,11 @@ class Measured:
         """(target, metric, value, MetricCard) for each target and metric."""
         names = self.products.names
         cards = {metric: card_for(metric, names, window, hop) for metric in metrics}
-        return [(name, metric, self._value(index, metric), cards[metric]) for index, name in enumerate(names) for metric in metrics]
+        return [
+            (name, metric, self._value(index, metric), cards[metric])
+            for index, name in enumerate(names)
+            for metric in metrics
+        ]
 
     def _value(self, index, metric):
         if metric in self.frames:
@@ -98,7 +107,11 @@ def measure(signals, sample_rate, metrics=DEFAULT_METRICS, window=1.0, hop=1.0):
         fits = filters(signals, correlations) if filtered else None
         sdr, measured.silent, ratios = frame_by_frame(signals, sample_rate, window, hop, fits)
         values = dict(zip(("csdr", *FILTERED), (sdr, *ratios)))
-        measured.frames = {metric: x for metric, x in values.items() if metric in framewise or (metric in FILTERED and filtered)}
+        measured.frames = {
+            metric: x
+            for metric, x in values.items()
+            if metric in framewise or (metric in FILTERED and filtered)
+        }
     return measured
 
 
@@ -114,10 +127,14 @@ def check_metrics(metrics):
 def _paired(references, estimates):
     """The targets to score, in the order of the references."""
     if not isinstance(references, Mapping) or not isinstance(estimates, Mapping) or not estimates:
-        raise SepkitError("score_track: expected dicts of name to audio, with at least one estimate")
+        raise SepkitError(
+            "score_track: expected dicts of name to audio, with at least one estimate"
+        )
     extra = [name for name in estimates if name not in references]
     if extra:
-        raise SepkitError(f"no reference for the estimate {', '.join(map(repr, extra))}; there are {', '.join(references)}")
+        raise SepkitError(
+            f"no reference for the estimate {', '.join(map(repr, extra))}; there are {', '.join(references)}"
+        )
     return [name for name in references if name in estimates]
 
 

@@ -102,7 +102,9 @@ def si_sdr(reference, estimate, mode="joint", zero_mean=False):
         reference = reference - reference.mean(-1, keepdim=True)
         estimate = estimate - estimate.mean(-1, keepdim=True)
     axes = -1 if mode == "per_channel" else (-2, -1)
-    scale = (estimate * reference).sum(axes, keepdim=True) / reference.square().sum(axes, keepdim=True)
+    scale = (estimate * reference).sum(axes, keepdim=True) / reference.square().sum(
+        axes, keepdim=True
+    )
     target = scale * reference
     ratio = target.square().sum(axes) / (target - estimate).square().sum(axes)
     value = 10 * torch.log10(ratio)
@@ -146,9 +148,14 @@ def framewise_sdr(references, estimates, sample_rate, window=1.0, hop=1.0):
     """
     references, estimates = pair(references, estimates, double=False)
     if references.ndim < 3:
-        raise SepkitError(f"framewise_sdr: expected (..., sources, channels, samples), got shape {tuple(references.shape)}")
+        raise SepkitError(
+            f"framewise_sdr: expected (..., sources, channels, samples), got shape {tuple(references.shape)}"
+        )
     settings = sample_rate, window, hop
-    parts = [frame_sdr(*both) for both in zip(_frames(references, *settings), _frames(estimates, *settings))]
+    parts = [
+        frame_sdr(*both)
+        for both in zip(_frames(references, *settings), _frames(estimates, *settings))
+    ]
     values, silent = (torch.cat(part, -1) for part in zip(*parts))
     return values.masked_fill(silent.any(0).any(-2, keepdim=True), float("nan"))
 
@@ -158,7 +165,9 @@ def frame_sdr(reference, estimate):
 
     reference, estimate (..., sources, channels, frames, window) -> (..., sources, frames), and (2, ..., sources, frames)
     """
-    signal, error = (torch.linalg.vector_norm(x, dim=(-3, -1)) for x in (reference, reference - estimate))
+    signal, error = (
+        torch.linalg.vector_norm(x, dim=(-3, -1)) for x in (reference, reference - estimate)
+    )
     silent = torch.stack([_silent(x.detach()) for x in (reference, estimate)])
     return 20 * torch.log10(signal / error), silent
 
@@ -183,12 +192,16 @@ def silent_frames(audio, sample_rate, window=1.0, hop=1.0):
     SepkitError
         If window or hop is shorter than one sample.
     """
-    return torch.cat([_silent(frames) for frames in _frames(audio.detach(), sample_rate, window, hop)], -1)
+    return torch.cat(
+        [_silent(frames) for frames in _frames(audio.detach(), sample_rate, window, hop)], -1
+    )
 
 
 def _silent(frames):
     """(..., channels, frames, window) -> (..., frames)"""
-    suspect = (frames[..., ::64].sum(-3) == 0).all(-1)  # most frames are told apart by a few samples
+    suspect = (frames[..., ::64].sum(-3) == 0).all(
+        -1
+    )  # most frames are told apart by a few samples
     return suspect & (frames.sum(-3) == 0).all(-1) if suspect.any() else suspect
 
 
@@ -204,7 +217,9 @@ def frame_samples(sample_rate, window, hop):
     """Window and hop in whole samples, cut off as museval does it."""
     sizes = window * sample_rate, hop * sample_rate
     if not all(math.isfinite(size) and size >= 1 for size in sizes):
-        raise SepkitError(f"window {window} s and hop {hop} s at {sample_rate} Hz: expected at least one sample each, and finite lengths")
+        raise SepkitError(
+            f"window {window} s and hop {hop} s at {sample_rate} Hz: expected at least one sample each, and finite lengths"
+        )
     return int(sizes[0]), int(sizes[1])
 
 
@@ -224,18 +239,26 @@ def pair(reference, estimate, double=True):
         )
     for name, audio in (("reference", reference), ("estimate", estimate)):
         if audio.numel() == 0 and (name == "reference" or audio.shape[-1] > 0):
-            raise SepkitError(f"the {name} is empty, of shape {tuple(audio.shape)}; expected at least one sample")
+            raise SepkitError(
+                f"the {name} is empty, of shape {tuple(audio.shape)}; expected at least one sample"
+            )
         if audio.numel() and not torch.stack(audio.detach().aminmax()).isfinite().all():
             raise SepkitError(f"the {name} holds NaN or infinity; mend the audio before scoring it")
     missing = reference.shape[-1] - estimate.shape[-1]
-    estimate = estimate[..., : reference.shape[-1]] if missing <= 0 else torch.nn.functional.pad(estimate, (0, missing))
+    estimate = (
+        estimate[..., : reference.shape[-1]]
+        if missing <= 0
+        else torch.nn.functional.pad(estimate, (0, missing))
+    )
     return (_double(reference), _double(estimate)) if double else (reference, estimate)
 
 
 def _tensor(name, audio):
     audio = torch.as_tensor(audio)
     if not audio.is_floating_point():
-        raise SepkitError(f"the {name} is of type {audio.dtype}; expected floating-point audio with full scale 1.0")
+        raise SepkitError(
+            f"the {name} is of type {audio.dtype}; expected floating-point audio with full scale 1.0"
+        )
     return audio
 
 

@@ -36,14 +36,21 @@ class Signals:
         self.own_mixture = None if mixture is None else _signal(mixture)
         first, *others = [*self.references.values(), *self.estimates.values()]
         if any((x.channels, x.samples) != (first.channels, first.samples) for x in others):
-            raise SepkitError("references and estimates of one song need one length and channel count")
+            raise SepkitError(
+                "references and estimates of one song need one length and channel count"
+            )
         self.channels, self.samples = first.channels, first.samples
 
     def read(self, start, frames):
         """References and estimates, (2, sources, channels, frames) in float64; fewer frames at the end."""
         frames = min(frames, self.samples - start)
-        parts = [x.read(start, frames).detach() for x in (*self.references.values(), *self.estimates.values())]
-        device = "cpu" if parts[0].device.type == "mps" else parts[0].device  # which knows no float64
+        parts = [
+            x.read(start, frames).detach()
+            for x in (*self.references.values(), *self.estimates.values())
+        ]
+        device = (
+            "cpu" if parts[0].device.type == "mps" else parts[0].device
+        )  # which knows no float64
         whole = torch.empty(len(parts), *parts[0].shape, dtype=torch.float64, device=device)
         for row, part in zip(whole, parts):
             row.copy_(part)

@@ -14,16 +14,52 @@ from scipy import stats
 
 from ..errors import SepkitError, unknown
 from ..learn.ch08.false_positives import SISEC_2018, Spread, false_positives, songs_like, spread
-from .published_tests import FIVE_TIMES, PublishedTest, as_printed, one_sample_z, rounding_range, two_sample_t
+from .published_tests import (
+    FIVE_TIMES,
+    PublishedTest,
+    as_printed,
+    one_sample_z,
+    rounding_range,
+    two_sample_t,
+)
 from .resampling import ALTERNATIVES, Test, bootstrap_interval, sign_flip, wilcoxon
 
 __all__ = [
-    "AGGREGATIONS", "ALTERNATIVES", "FEWEST", "FIVE_TIMES", "SISEC_2018", "Comparison", "PublishedTest", "Spread", "Test", "aggregate",
-    "as_printed", "bootstrap_interval", "compare", "false_positives", "friedman", "holm", "one_sample_z", "paired", "rounding_range",
-    "sign_flip", "songs_like", "spread", "two_sample_t", "verdict", "wilcoxon",
-]  # fmt: skip
+    "AGGREGATIONS",
+    "ALTERNATIVES",
+    "FEWEST",
+    "FIVE_TIMES",
+    "SISEC_2018",
+    "Comparison",
+    "PublishedTest",
+    "Spread",
+    "Test",
+    "aggregate",
+    "as_printed",
+    "bootstrap_interval",
+    "compare",
+    "false_positives",
+    "friedman",
+    "holm",
+    "one_sample_z",
+    "paired",
+    "rounding_range",
+    "sign_flip",
+    "songs_like",
+    "spread",
+    "two_sample_t",
+    "verdict",
+    "wilcoxon",
+]
 
-AGGREGATIONS = ("median of medians", "mean of medians", "median of means", "mean of means", "pooled median", "pooled mean")
+AGGREGATIONS = (
+    "median of medians",
+    "mean of medians",
+    "median of means",
+    "mean of means",
+    "pooled median",
+    "pooled mean",
+)
 
 #: With fewer songs no sign flip reaches 5 %, however clear they are, and bootstrap intervals are far too short.
 FEWEST = 6
@@ -73,7 +109,9 @@ def aggregate(frames, how):
     tracks = [values[~np.isnan(values)] for values in tracks]
     tracks = [values for values in tracks if len(values)]
     if not tracks:
-        raise SepkitError(f"aggregate: no score in {len(frames)} tracks, all are NaN or empty; score tracks whose sources sound")
+        raise SepkitError(
+            f"aggregate: no score in {len(frames)} tracks, all are NaN or empty; score tracks whose sources sound"
+        )
     functions = {"median": np.median, "medians": np.median, "mean": np.mean, "means": np.mean}
     outer, _, inner = how.partition(" of ")
     if not inner:
@@ -106,7 +144,9 @@ def paired(a, b):
     values = np.array([[a[name], b[name]] for name in common], dtype=np.float64)  # (songs, 2)
     kept = ~np.isnan(values).any(1)
     if not kept.any():
-        raise SepkitError(f"paired: all {len(common)} common tracks are NaN in one or the other; score tracks whose sources sound")
+        raise SepkitError(
+            f"paired: all {len(common)} common tracks are NaN in one or the other; score tracks whose sources sound"
+        )
     return [name for name, keep in zip(common, kept) if keep], values[kept, 0], values[kept, 1]
 
 
@@ -136,7 +176,9 @@ def holm(p_values):
     p = np.asarray(p_values, dtype=np.float64)
     wrong = p[~((p >= 0) & (p <= 1))]
     if len(wrong):
-        raise SepkitError(f"holm: {wrong[0]} is not a p value; leave out tests that could not be run")
+        raise SepkitError(
+            f"holm: {wrong[0]} is not a p value; leave out tests that could not be run"
+        )
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
@@ -164,10 +206,14 @@ def friedman(table):
     """
     table = np.asarray(table, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] < 3:
-        raise SepkitError(f"friedman: expected a table (songs, methods) of at least 3 methods, got {table.shape}; for two use sign_flip")
+        raise SepkitError(
+            f"friedman: expected a table (songs, methods) of at least 3 methods, got {table.shape}; for two use sign_flip"
+        )
     table = table[~np.isnan(table).any(1)]
     if len(table) < 2:
-        raise SepkitError(f"friedman: {len(table)} songs are complete, at least 2 are needed; score more songs with every method")
+        raise SepkitError(
+            f"friedman: {len(table)} songs are complete, at least 2 are needed; score more songs with every method"
+        )
     if (table == table[:, :1]).all():
         return Test(1.0, len(table), 0.0, "every difference is 0")
     result = stats.friedmanchisquare(*table.T)

@@ -54,12 +54,16 @@ def band_edges(split="V7", n_fft=2048, sample_rate=44100):
     try:
         pairs = [(float(upper), float(width)) for upper, width in split]
     except (TypeError, ValueError):
-        raise SepkitError(f"band split {split!r}: a name or pairs (upper limit, width) in Hz were expected") from None
+        raise SepkitError(
+            f"band split {split!r}: a name or pairs (upper limit, width) in Hz were expected"
+        ) from None
     limits, lower = [0.0], 0.0
     for upper, width in pairs:
         count = (upper - lower) / width if width > 0 else 0
         if count < 1 or count != int(count):
-            raise SepkitError(f"band split: {lower:g} to {upper:g} Hz cannot be divided into bands of {width:g} Hz")
+            raise SepkitError(
+                f"band split: {lower:g} to {upper:g} Hz cannot be divided into bands of {width:g} Hz"
+            )
         if count > n_fft:
             raise SepkitError(
                 f"band split: bands of {width:g} Hz are narrower than a bin; use a larger n_fft "

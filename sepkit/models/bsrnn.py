@@ -92,22 +92,55 @@ class BSRNN(nn.Module):
 
     name = "bsrnn"
 
-    def __init__(self, target="vocals", features=128, hidden=None, layers=12, mlp=None, split=None, n_fft=2048, hop=512,
-                 sample_rate=44100, channels=2, stereo="features", window=None, window_hop=None, precision="float32",
-                 norm_frames=None, loss="l1"):  # fmt: skip
+    def __init__(
+        self,
+        target="vocals",
+        features=128,
+        hidden=None,
+        layers=12,
+        mlp=None,
+        split=None,
+        n_fft=2048,
+        hop=512,
+        sample_rate=44100,
+        channels=2,
+        stereo="features",
+        window=None,
+        window_hop=None,
+        precision="float32",
+        norm_frames=None,
+        loss="l1",
+    ):
         super().__init__()
-        hidden, mlp = 2 * features if hidden is None else hidden, 4 * features if mlp is None else mlp
+        hidden, mlp = (
+            2 * features if hidden is None else hidden,
+            4 * features if mlp is None else mlp,
+        )
         split = default_split(target) if split is None else split
         split = split if isinstance(split, str) else [list(pair) for pair in split]
-        for setting, value in dict(features=features, hidden=hidden, layers=layers, mlp=mlp, channels=channels).items():
+        for setting, value in dict(
+            features=features, hidden=hidden, layers=layers, mlp=mlp, channels=channels
+        ).items():
             if value != int(value) or value < 1:
                 raise SepkitError(f"{setting}={value}: a whole number of 1 or more was expected")
         if stereo not in STEREO:
             raise unknown("stereo", stereo, STEREO)
         self.settings = dict(
-            target=target, features=features, hidden=hidden, layers=layers, mlp=mlp, split=split, n_fft=n_fft, hop=hop,
-            sample_rate=sample_rate, channels=channels, stereo=stereo, window=window, window_hop=window_hop, norm_frames=norm_frames,
-        )  # fmt: skip
+            target=target,
+            features=features,
+            hidden=hidden,
+            layers=layers,
+            mlp=mlp,
+            split=split,
+            n_fft=n_fft,
+            hop=hop,
+            sample_rate=sample_rate,
+            channels=channels,
+            stereo=stereo,
+            window=window,
+            window_hop=window_hop,
+            norm_frames=norm_frames,
+        )
         self.set_precision(precision)
         self.set_loss(loss)
         self.sample_rate, self.channels, self.targets = sample_rate, channels, (target,)
@@ -118,7 +151,10 @@ class BSRNN(nn.Module):
         heard = 1 if stereo == "independent" else channels
         self.encoder = BandSplit(edges, heard, features, norm_frames)
         self.layers = nn.ModuleList(
-            nn.ModuleList([RecurrentLayer(features, hidden, public=bool(norm_frames)) for _ in range(2)]) for _ in range(layers)
+            nn.ModuleList(
+                [RecurrentLayer(features, hidden, public=bool(norm_frames)) for _ in range(2)]
+            )
+            for _ in range(layers)
         )
         self.decoder = MaskEstimation(edges, heard, features, mlp, norm_frames)
 
@@ -126,17 +162,23 @@ class BSRNN(nn.Module):
         """Window and hop of `forward` in samples; None and 0 for the whole input."""
         if norm_frames:
             if window is not None:
-                raise SepkitError(f"norm_frames={norm_frames} fixes the window; leave window={window} out")
+                raise SepkitError(
+                    f"norm_frames={norm_frames} fixes the window; leave window={window} out"
+                )
             size = (norm_frames - 1) * self.stft.hop
             if size < self.stft.n_fft:
-                raise SepkitError(f"norm_frames={norm_frames}: frames that span at least one window of {self.stft.n_fft} were expected")
+                raise SepkitError(
+                    f"norm_frames={norm_frames}: frames that span at least one window of {self.stft.n_fft} were expected"
+                )
         else:
             size = None if window is None else round(window * self.sample_rate)
         if size is None:
             return None, 0
         step = size // 6 if hop is None else round(hop * self.sample_rate)
         if not 1 <= step <= size:
-            raise SepkitError(f"window_hop={hop}: more than 0 and at most the window of {size / self.sample_rate:.2f} s was expected")
+            raise SepkitError(
+                f"window_hop={hop}: more than 0 and at most the window of {size / self.sample_rate:.2f} s was expected"
+            )
         return size, step
 
     def set_precision(self, precision):
@@ -167,22 +209,26 @@ class BSRNN(nn.Module):
         batch, channels, bins, frames = spectrum.shape
         if self.settings["stereo"] == "independent":
             spectrum = spectrum.reshape(batch * channels, 1, bins, frames)
-        x = torch.view_as_real(spectrum).permute(0, 3, 1, 2, 4)           # (B, L, C, F, 2)
+        x = torch.view_as_real(spectrum).permute(0, 3, 1, 2, 4)  # (B, L, C, F, 2)
         bf16 = self.settings["precision"] == "bfloat16"
-        with torch.autocast(x.device.type, torch.bfloat16) if bf16 else nullcontext():  # or as the training loop has it
-            x = self.encoder(x)                                           # (K, B, L, N)
+        with (
+            torch.autocast(x.device.type, torch.bfloat16) if bf16 else nullcontext()
+        ):  # or as the training loop has it
+            x = self.encoder(x)  # (K, B, L, N)
             for over_time, over_bands in self._recurrent_layers(x):
-                x = over_time(x.transpose(0, 2)).transpose(0, 2)          # sequences of L frames
-                x = over_bands(x)                                         # sequences of K bands
-            mask = self.decoder(x)                                        # (B, C, L, F, 2)
-        mask = torch.view_as_complex(mask.float()).transpose(2, 3)        # (B, C, F, L)
+                x = over_time(x.transpose(0, 2)).transpose(0, 2)  # sequences of L frames
+                x = over_bands(x)  # sequences of K bands
+            mask = self.decoder(x)  # (B, C, L, F, 2)
+        mask = torch.view_as_complex(mask.float()).transpose(2, 3)  # (B, C, F, L)
         return mask.reshape(batch, channels, bins, frames)
 
     def _recurrent_layers(self, x):
         if self.settings["precision"] != "int8":
             return self.layers
         if self.training or x.device.type != "cpu":
-            raise SepkitError("precision='int8' is for separation on a CPU; train in float32 or bfloat16")
+            raise SepkitError(
+                "precision='int8' is for separation on a CPU; train in float32 or bfloat16"
+            )
         return quantised(self.layers)
 
     def forward(self, mixture):
@@ -210,8 +256,10 @@ class BSRNN(nn.Module):
 
     def _separate(self, mixture):
         samples = mixture.shape[-1]
-        mixture = functional.pad(mixture, (0, max(0, self.stft.n_fft - samples)))  # at least one window
-        spectrum = self.stft(mixture)                                     # (B, C, F, L), complex
+        mixture = functional.pad(
+            mixture, (0, max(0, self.stft.n_fft - samples))
+        )  # at least one window
+        spectrum = self.stft(mixture)  # (B, C, F, L), complex
         estimate = self.mask(spectrum) * spectrum
         return self.stft.inverse(estimate, mixture.shape[-1])[..., :samples]
 
@@ -225,16 +273,22 @@ class BSRNN(nn.Module):
         """
         self._check(mixture)
         if target.shape != mixture.shape:
-            raise SepkitError(f"target of shape {tuple(target.shape)} for a mixture of shape {tuple(mixture.shape)}; expected the same")
+            raise SepkitError(
+                f"target of shape {tuple(target.shape)} for a mixture of shape {tuple(mixture.shape)}; expected the same"
+            )
         wanted_frames = self.settings["norm_frames"]
         if wanted_frames and self.stft.frames(mixture.shape[-1]) != wanted_frames:
-            raise SepkitError(f"norm_frames={wanted_frames} trains on chunks of {self.window} samples; these have {mixture.shape[-1]}")
+            raise SepkitError(
+                f"norm_frames={wanted_frames} trains on chunks of {self.window} samples; these have {mixture.shape[-1]}"
+            )
         spectrum, wanted = self.stft(torch.cat([mixture, target])).chunk(2)  # (B, C, F, L), complex
         estimate = self.mask(spectrum) * spectrum
-        waveform = self.stft.inverse(estimate, mixture.shape[-1])         # (B, C, T)
+        waveform = self.stft.inverse(estimate, mixture.shape[-1])  # (B, C, T)
         if self.settings["loss"] != "l1":
             return waveform_loss(self.settings["loss"], waveform[:, None], target[:, None], mixture)
-        error = torch.view_as_real(estimate - wanted).abs().mean((0, 1, 2, 3))  # (2,): real, imaginary
+        error = (
+            torch.view_as_real(estimate - wanted).abs().mean((0, 1, 2, 3))
+        )  # (2,): real, imaginary
         return error.sum() + (waveform - target).abs().mean()
 
     def _check(self, mixture):
@@ -260,7 +314,7 @@ def _in_windows(separate, mixture, size, hop):
     samples = mixture.shape[-1]
     count = 1 + max(0, -(-(samples - size) // hop))
     padded = functional.pad(mixture, (0, size + (count - 1) * hop - samples))
-    windows = padded.unfold(-1, size, hop).permute(2, 0, 1, 3)            # (count, B, C, size)
+    windows = padded.unfold(-1, size, hop).permute(2, 0, 1, 3)  # (count, B, C, size)
     total, heard = torch.zeros_like(padded), padded.new_zeros(padded.shape[-1])
     for first in range(0, count, AT_ONCE):
         some = windows[first : first + AT_ONCE]

@@ -40,9 +40,9 @@ class BandSplit(nn.Module):
         batch, frames = x.shape[:2]
         parts, out = x.split(self.widths, 3), [None] * len(self.widths)
         for (width, bands), norm, linear in zip(self.groups, self.norms, self.maps):
-            y = torch.cat([parts[band].flatten(-2) for band in bands])    # (bands B, L, C, 2 F_k)
-            y = y.view(len(bands), batch, frames, -1)                     # (bands, B, L, features of a band)
-            _place(out, bands, linear(norm(y)))                           # (bands, B, L, N)
+            y = torch.cat([parts[band].flatten(-2) for band in bands])  # (bands B, L, C, 2 F_k)
+            y = y.view(len(bands), batch, frames, -1)  # (bands, B, L, features of a band)
+            _place(out, bands, linear(norm(y)))  # (bands, B, L, N)
         return torch.stack(out)
 
 
@@ -65,11 +65,11 @@ class RecurrentLayer(nn.Module):
 
     def forward(self, x):
         """(sequence, ., ., N), any strides, to the same."""
-        y = as_autocast(_group_norm(x, self.norm).flatten(1, 2))          # (sequence, others, N)
+        y = as_autocast(_group_norm(x, self.norm).flatten(1, 2))  # (sequence, others, N)
         if isinstance(self.rnn, nn.LSTM) and y.device.type == "cpu":
             y = self._two_directions(y)
         else:
-            y = self.fc(self.rnn(y)[0])                                   # (sequence, others, N)
+            y = self.fc(self.rnn(y)[0])  # (sequence, others, N)
         return x + y.view(x.shape)
 
     def _two_directions(self, x):
@@ -108,10 +108,16 @@ class MaskEstimation(nn.Module):
         """(K, B, L, N) to (B, C, L, F, 2)."""
         out = [None] * self.count
         for g, (width, bands) in enumerate(self.groups):
-            y = self.norms[g](torch.stack([x[band] for band in bands]))   # (bands, B, L, N)
-            y = self.output[g](self.hidden[g](y).tanh_())                 # (bands, B, L, twice the features of a band)
-            y = functional.glu(self.gate[g](y) if self.gate else y)       # (bands, B, L, features of a band)
-            y = y.unflatten(-1, (self.channels, width, 2)).transpose(2, 3)  # (bands, B, C, L, F_k, 2)
+            y = self.norms[g](torch.stack([x[band] for band in bands]))  # (bands, B, L, N)
+            y = self.output[g](
+                self.hidden[g](y).tanh_()
+            )  # (bands, B, L, twice the features of a band)
+            y = functional.glu(
+                self.gate[g](y) if self.gate else y
+            )  # (bands, B, L, features of a band)
+            y = y.unflatten(-1, (self.channels, width, 2)).transpose(
+                2, 3
+            )  # (bands, B, C, L, F_k, 2)
             _place(out, bands, y)
         return torch.cat(out, 3)
 

@@ -42,12 +42,19 @@ def load(model, state):
         of another shape, NaN or infinite; naming them.
     """
     if not model.settings["norm_frames"]:
-        raise SepkitError(f"{SOURCE} of BSRNN belong to norms of a fixed length; build the model with norm_frames=263")
+        raise SepkitError(
+            f"{SOURCE} of BSRNN belong to norms of a fixed length; build the model with norm_frames=263"
+        )
     names = key_map(model)
     known = {name for some in names.values() for name in some}
-    for what, keys in (("lack", known - state.keys()), ("hold an unexpected", state.keys() - known)):
+    for what, keys in (
+        ("lack", known - state.keys()),
+        ("hold an unexpected", state.keys() - known),
+    ):
         if keys:
-            raise SepkitError(f"{SOURCE} {what} {', '.join(sorted(keys)[:3])}{' ...' * (len(keys) > 3)}; {REMEDY}")
+            raise SepkitError(
+                f"{SOURCE} {what} {', '.join(sorted(keys)[:3])}{' ...' * (len(keys) > 3)}; {REMEDY}"
+            )
     wanted, weights = model.state_dict(), {}
     for key, some in names.items():
         if key.startswith("layers."):
@@ -84,13 +91,19 @@ def _arrange(x, name, key, shape, order):
     """A tensor of the file as one band of ours, of `shape` (in, out): matrices are turned, features put in order."""
     part = ".".join(key.split(".")[:2])
     axes = ENDS[part][1]
-    if x.ndim == 2 and not (part == "decoder.norms" and x.shape == shape):  # that one lies as ours, (frames, features)
+    if x.ndim == 2 and not (
+        part == "decoder.norms" and x.shape == shape
+    ):  # that one lies as ours, (frames, features)
         x = x.T
     if x.shape[-2:] != shape and x.shape != shape[-1:]:
-        raise SepkitError(f"{SOURCE}: {name} is for {tuple(x.shape)} values, {tuple(shape)} were expected; {REMEDY}")
+        raise SepkitError(
+            f"{SOURCE}: {name} is for {tuple(x.shape)} values, {tuple(shape)} were expected; {REMEDY}"
+        )
     x = x.view(shape) if x.ndim == 1 else x
     if "in" in axes and shape[0] > 1:
         x = x[order]
     if "out" in axes:
-        x = x[:, torch.cat([order + k * len(order) for k in range(shape[1] // len(order))])]  # a gate has two halves
+        x = x[
+            :, torch.cat([order + k * len(order) for k in range(shape[1] // len(order))])
+        ]  # a gate has two halves
     return x

@@ -62,9 +62,13 @@ def save(path, model, extra=None, half=False):
         }
     _check_finite(state, f"{path}: not saved, because the model's")
     header = {
-        "format": FORMAT, "model": model.name, "settings": model.settings,
-        "sample_rate": model.sample_rate, "targets": list(model.targets), "extra": extra or {},
-    }  # fmt: skip
+        "format": FORMAT,
+        "model": model.name,
+        "settings": model.settings,
+        "sample_rate": model.sample_rate,
+        "targets": list(model.targets),
+        "extra": extra or {},
+    }
     header = json.loads(json.dumps(header))  # as it will be read
     header[DIGEST] = _digest(header, state)
     with atomic_path(path) as temporary:

@@ -61,35 +61,70 @@ class ConvTasNet(WaveformModel):
 
     name = "conv-tasnet"
 
-    def __init__(self, target=None, targets=None, filters=256, length=20, width=256, hidden=512, kernel=3, layers=10, stacks=4,
-                 tcn="music", sample_rate=44100, channels=2, segment=8.0, loss="l1"):
-        sizes = dict(filters=filters, length=length, width=width, hidden=hidden, kernel=kernel, layers=layers, stacks=stacks)
+    def __init__(
+        self,
+        target=None,
+        targets=None,
+        filters=256,
+        length=20,
+        width=256,
+        hidden=512,
+        kernel=3,
+        layers=10,
+        stacks=4,
+        tcn="music",
+        sample_rate=44100,
+        channels=2,
+        segment=8.0,
+        loss="l1",
+    ):
+        sizes = dict(
+            filters=filters,
+            length=length,
+            width=width,
+            hidden=hidden,
+            kernel=kernel,
+            layers=layers,
+            stacks=stacks,
+        )
         super().__init__(target, targets, sample_rate, channels, loss, segment, tcn=tcn, **sizes)
         for setting, value in sizes.items():
             positive(setting, value)
         if length % 2 or kernel % 2 == 0:
-            raise SepkitError(f"length={length}, kernel={kernel}: an even length and an odd kernel were expected")
+            raise SepkitError(
+                f"length={length}, kernel={kernel}: an even length and an odd kernel were expected"
+            )
         if tcn not in TCNS:
             raise unknown("tcn", tcn, TCNS)
         self.step = length // 2
         self.encoder = nn.Conv1d(channels, filters, length, self.step, bias=False)
         self.decoder = nn.ConvTranspose1d(filters, channels, length, self.step, bias=False)
         if tcn == "music":
-            self.masks = MaskNetwork(len(self.targets), filters, width, hidden, kernel, layers, stacks)
+            self.masks = MaskNetwork(
+                len(self.targets), filters, width, hidden, kernel, layers, stacks
+            )
         else:
-            from torchaudio.models import ConvTasNet as Reference  # only needed by those who build it
+            from torchaudio.models import (
+                ConvTasNet as Reference,  # only needed by those who build it
+            )
 
-            self.masks = Reference(len(self.targets), length, filters, kernel, width, hidden, layers, stacks, "relu").mask_generator
+            self.masks = Reference(
+                len(self.targets), length, filters, kernel, width, hidden, layers, stacks, "relu"
+            ).mask_generator
 
     def estimate(self, mixture):
         samples = mixture.shape[-1]
-        x = nn.functional.pad(mixture, (self.step, self.step + -samples % self.step))  # each sample in two frames
-        x = self.encoder(x)                                               # (B, N, K)
+        x = nn.functional.pad(
+            mixture, (self.step, self.step + -samples % self.step)
+        )  # each sample in two frames
+        x = self.encoder(x)  # (B, N, K)
         if self.settings["tcn"] == "music":
-            x = torch.relu(x)                                             # (B, N, K)
-        x = self.masks(x) * x.unsqueeze(1)                                # (B, J, N, K)
-        x = self.decoder(x.flatten(0, 1)).unflatten(0, (-1, len(self.targets)))  # (B, J, C, T + padding)
-        return x[..., self.step : self.step + samples]                    # (B, J, C, T)
+            x = torch.relu(x)  # (B, N, K)
+        x = self.masks(x) * x.unsqueeze(1)  # (B, J, N, K)
+        x = self.decoder(x.flatten(0, 1)).unflatten(
+            0, (-1, len(self.targets))
+        )  # (B, J, C, T + padding)
+        return x[..., self.step : self.step + samples]  # (B, J, C, T)
 
     def load_published(self, state):
         """Take over a state dict of the version for music, in its authors' layout.
@@ -100,13 +135,19 @@ class ConvTasNet(WaveformModel):
             Naming what is missing, left over or of another shape.
         """
         if self.settings["tcn"] != "music":
-            raise SepkitError(f"tcn={self.settings['tcn']}: the published weights are for tcn='music'")
+            raise SepkitError(
+                f"tcn={self.settings['tcn']}: the published weights are for tcn='music'"
+            )
         ours = {published_name(name, self.settings["layers"]): name for name in self.state_dict()}
         weights = {ours.get(name, name): value for name, value in state.items()}
         for name, wanted in self.state_dict().items():
-            if name in weights and weights[name].numel() == wanted.numel():  # theirs are (1, N, 1), or (C L, N)
+            if (
+                name in weights and weights[name].numel() == wanted.numel()
+            ):  # theirs are (1, N, 1), or (C L, N)
                 value = weights[name]
-                weights[name] = (value.T if name == "decoder.weight" else value).reshape(wanted.shape)
+                weights[name] = (value.T if name == "decoder.weight" else value).reshape(
+                    wanted.shape
+                )
         fill(self, weights, "the published weights")
 
 
@@ -118,14 +159,16 @@ class MaskNetwork(nn.Module):
         self.targets = targets
         self.norm = nn.LayerNorm(filters, eps=EPSILON)
         self.bottleneck = nn.Conv1d(filters, width, 1, bias=False)
-        self.blocks = nn.ModuleList(Block(width, hidden, kernel, 2**layer) for _ in range(stacks) for layer in range(layers))
+        self.blocks = nn.ModuleList(
+            Block(width, hidden, kernel, 2**layer) for _ in range(stacks) for layer in range(layers)
+        )
         self.output = nn.Conv1d(width, targets * filters, 1, bias=False)
 
     def forward(self, x):
-        x = self.norm(x.transpose(1, 2)).transpose(1, 2)                  # each frame by itself, (B, N, K)
-        x = self.bottleneck(x)                                            # (B, width, K)
+        x = self.norm(x.transpose(1, 2)).transpose(1, 2)  # each frame by itself, (B, N, K)
+        x = self.bottleneck(x)  # (B, width, K)
         for block in self.blocks:
-            x = x + block(x)                                              # (B, width, K)
+            x = x + block(x)  # (B, width, K)
         return torch.relu(self.output(x)).unflatten(1, (self.targets, -1))  # (B, J, N, K)
 
 
@@ -135,24 +178,39 @@ class Block(nn.Module):
     def __init__(self, width, hidden, kernel, dilation):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv1d(width, hidden, 1, bias=False), nn.PReLU(), nn.GroupNorm(1, hidden, eps=EPSILON),
-            nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2 * dilation, dilation=dilation, groups=hidden, bias=False),
-            nn.PReLU(), nn.GroupNorm(1, hidden, eps=EPSILON),
+            nn.Conv1d(width, hidden, 1, bias=False),
+            nn.PReLU(),
+            nn.GroupNorm(1, hidden, eps=EPSILON),
+            nn.Conv1d(
+                hidden,
+                hidden,
+                kernel,
+                padding=kernel // 2 * dilation,
+                dilation=dilation,
+                groups=hidden,
+                bias=False,
+            ),
+            nn.PReLU(),
+            nn.GroupNorm(1, hidden, eps=EPSILON),
             nn.Conv1d(hidden, width, 1, bias=False),
-        )  # fmt: skip
+        )
 
     def forward(self, x):
-        return self.layers(x)                                             # (B, width, K)
+        return self.layers(x)  # (B, width, K)
 
 
 def published_name(name, layers):
     """What the authors of the version for music call one of our weights; `layers` as in `ConvTasNet`."""
     part, *path, kind = name.split(".")
     if part != "masks":
-        return {"encoder": "encoder.conv1d_U.weight", "decoder": "decoder.basis_signals.weight"}[part]
+        return {"encoder": "encoder.conv1d_U.weight", "decoder": "decoder.basis_signals.weight"}[
+            part
+        ]
     if path[0] != "blocks":
         number = {"norm": 0, "bottleneck": 1, "output": 3}[path[0]]
         return f"separator.network.{number}.{NORM[kind] if path[0] == 'norm' else kind}"
     block, layer = int(path[1]), int(path[3])
-    place = f"separator.network.2.{block // layers}.{block % layers}.net." + (f"{layer}" if layer < 3 else f"3.net.{layer - 3}")
+    place = f"separator.network.2.{block // layers}.{block % layers}.net." + (
+        f"{layer}" if layer < 3 else f"3.net.{layer - 3}"
+    )
     return f"{place}.{NORM[kind] if layer in (2, 5) else kind}"

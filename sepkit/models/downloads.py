@@ -17,9 +17,8 @@ from pathlib import Path
 
 import torch
 
-from ..files import transfers
 from ..errors import SepkitError, unknown
-from ..files import atomic_path, data_root, read_json, sha256, shipped
+from ..files import atomic_path, data_root, read_json, sha256, shipped, transfers
 from ..names import plain_name
 from .registry import build
 

@@ -60,14 +60,45 @@ class HybridDemucs(WaveformModel):
 
     name = "hybrid-demucs"
 
-    def __init__(self, target=None, targets=None, width=48, growth=2, depth=6, n_fft=4096, sample_rate=44100, channels=2,
-                 segment=SEGMENT, loss="l1"):
-        super().__init__(target, targets, sample_rate, channels, loss, segment, width=width, growth=growth, depth=depth, n_fft=n_fft)
+    def __init__(
+        self,
+        target=None,
+        targets=None,
+        width=48,
+        growth=2,
+        depth=6,
+        n_fft=4096,
+        sample_rate=44100,
+        channels=2,
+        segment=SEGMENT,
+        loss="l1",
+    ):
+        super().__init__(
+            target,
+            targets,
+            sample_rate,
+            channels,
+            loss,
+            segment,
+            width=width,
+            growth=growth,
+            depth=depth,
+            n_fft=n_fft,
+        )
         self._check_sizes(width, growth, depth, n_fft)
         from torchaudio.models import HDemucs  # only needed by those who build it
 
-        self.net = HDemucs(list(self.targets), audio_channels=channels, channels=width, growth=growth, nfft=n_fft, depth=depth)
-        self.net.time_encoder[-1].norm1.requires_grad_(False)  # where the branches join it is not applied
+        self.net = HDemucs(
+            list(self.targets),
+            audio_channels=channels,
+            channels=width,
+            growth=growth,
+            nfft=n_fft,
+            depth=depth,
+        )
+        self.net.time_encoder[-1].norm1.requires_grad_(
+            False
+        )  # where the branches join it is not applied
         self.step = n_fft // 4
 
     def _check_sizes(self, width, growth, depth, n_fft):
@@ -77,11 +108,15 @@ class HybridDemucs(WaveformModel):
             raise unknown("n_fft", n_fft, LEAST_DEPTH)
         if depth < LEAST_DEPTH[n_fft]:
             least = LEAST_DEPTH[n_fft]
-            raise SepkitError(f"depth={depth}: with n_fft={n_fft}, one frequency is left after {least} stages; as many were expected")
+            raise SepkitError(
+                f"depth={depth}: with n_fft={n_fft}, one frequency is left after {least} stages; as many were expected"
+            )
         widths = [width]
         for _ in range(depth - 1):
             widths.append(int(growth * widths[-1]))
-        deep = widths[4:]  # these have GroupNorm(4); and 4 heads of attention over a quarter of the maps
+        deep = widths[
+            4:
+        ]  # these have GroupNorm(4); and 4 heads of attention over a quarter of the maps
         if growth < 1 or any(w % 4 or (w // 4) % 4 for w in deep) or min(widths) < 4:
             raise SepkitError(
                 f"width={width}, growth={growth}: the stages get {widths} feature maps; at least 4 were expected, "
@@ -90,13 +125,13 @@ class HybridDemucs(WaveformModel):
 
     def estimate(self, mixture):
         samples, window = mixture.shape[-1], self.settings["n_fft"]
-        mono = mixture.mean(1, keepdim=True)                              # (B, 1, T)
-        mean = mono.mean(-1, keepdim=True)                                # (B, 1, 1)
-        deviation = mono.std(-1, correction=0, keepdim=True) + 1e-8       # (B, 1, 1)
-        x = (mixture - mean) / deviation                                  # (B, C, T)
-        x = nn.functional.pad(x, (0, max(0, window - samples)))           # at least one window
-        x = self.net(x)[..., :samples]                                    # (B, J, C, T)
-        return x * deviation.unsqueeze(1) + mean.unsqueeze(1)             # (B, J, C, T)
+        mono = mixture.mean(1, keepdim=True)  # (B, 1, T)
+        mean = mono.mean(-1, keepdim=True)  # (B, 1, 1)
+        deviation = mono.std(-1, correction=0, keepdim=True) + 1e-8  # (B, 1, 1)
+        x = (mixture - mean) / deviation  # (B, C, T)
+        x = nn.functional.pad(x, (0, max(0, window - samples)))  # at least one window
+        x = self.net(x)[..., :samples]  # (B, J, C, T)
+        return x * deviation.unsqueeze(1) + mean.unsqueeze(1)  # (B, J, C, T)
 
     def load_published(self, state):
         """Take over a state dict of torchaudio's ``HDemucs``.

@@ -34,11 +34,16 @@ class Core(nn.Module):
     def __init__(self, inputs, outputs, hidden, layers, unidirectional, dropout):
         super().__init__()
         if hidden < 2 or hidden % 2:
-            raise SepkitError(f"hidden={hidden}: an even number of units was expected, half for each direction")
+            raise SepkitError(
+                f"hidden={hidden}: an even number of units was expected, half for each direction"
+            )
         self.fc1 = nn.Linear(inputs, hidden, bias=False)
         self.bn1 = nn.BatchNorm1d(hidden)
         self.lstm = nn.LSTM(
-            hidden, hidden if unidirectional else hidden // 2, layers, bidirectional=not unidirectional,
+            hidden,
+            hidden if unidirectional else hidden // 2,
+            layers,
+            bidirectional=not unidirectional,
             dropout=dropout if layers > 1 else 0.0,
         )
         self.fc2 = nn.Linear(2 * hidden, hidden, bias=False)
@@ -49,12 +54,12 @@ class Core(nn.Module):
     def core(self, x, state=None):
         """Frames (N, B, inputs) to (N, B, outputs), and the state after the last."""
         frames, batch = x.shape[:2]
-        x = self.fc1(x.reshape(frames * batch, -1))                       # (N B, H)
-        x = torch.tanh(self.bn1(x)).view(frames, batch, -1)               # (N, B, H)
-        around, state = self.along_time(x, state)                         # (N, B, H)
-        x = torch.cat([x, around], dim=-1)                                # skip connection, (N, B, 2 H)
-        x = torch.relu(self.bn2(self.fc2(x.view(frames * batch, -1))))    # (N B, H)
-        return self.bn3(self.fc3(x)).view(frames, batch, -1), state       # (N, B, outputs)
+        x = self.fc1(x.reshape(frames * batch, -1))  # (N B, H)
+        x = torch.tanh(self.bn1(x)).view(frames, batch, -1)  # (N, B, H)
+        around, state = self.along_time(x, state)  # (N, B, H)
+        x = torch.cat([x, around], dim=-1)  # skip connection, (N, B, 2 H)
+        x = torch.relu(self.bn2(self.fc2(x.view(frames * batch, -1))))  # (N B, H)
+        return self.bn3(self.fc3(x)).view(frames, batch, -1), state  # (N, B, outputs)
 
     def along_time(self, x, state):
         """What every frame learns from the others: (N, B, H) to (N, B, H), and the state to go on with."""
@@ -101,15 +106,37 @@ class OpenUnmix(Core):
 
     name = "open-unmix"
 
-    def __init__(self, target="vocals", hidden=512, layers=3, n_fft=4096, hop=1024, sample_rate=44100,
-                 channels=2, bandwidth=16000, unidirectional=False, dropout=0.4, loss="mse"):
+    def __init__(
+        self,
+        target="vocals",
+        hidden=512,
+        layers=3,
+        n_fft=4096,
+        hop=1024,
+        sample_rate=44100,
+        channels=2,
+        bandwidth=16000,
+        unidirectional=False,
+        dropout=0.4,
+        loss="mse",
+    ):
         bins = n_fft // 2 + 1
         bins_seen = min(bins, int(bandwidth * n_fft / sample_rate) + 1)
-        super().__init__(bins_seen * channels, bins * channels, hidden, layers, unidirectional, dropout)
+        super().__init__(
+            bins_seen * channels, bins * channels, hidden, layers, unidirectional, dropout
+        )
         self.bins, self.bins_seen = bins, bins_seen
         self.settings = dict(
-            target=target, hidden=hidden, layers=layers, n_fft=n_fft, hop=hop, sample_rate=sample_rate,
-            channels=channels, bandwidth=bandwidth, unidirectional=unidirectional, dropout=dropout,
+            target=target,
+            hidden=hidden,
+            layers=layers,
+            n_fft=n_fft,
+            hop=hop,
+            sample_rate=sample_rate,
+            channels=channels,
+            bandwidth=bandwidth,
+            unidirectional=unidirectional,
+            dropout=dropout,
         )
         self.set_loss(loss)
         self.sample_rate, self.channels, self.targets = sample_rate, channels, (target,)
@@ -164,20 +191,22 @@ class OpenUnmix(Core):
         state : tuple of Tensor
         """
         if state is not None and not self.settings.get("unidirectional"):
-            raise SepkitError("only a model built with unidirectional=True can be streamed; this one looks ahead")
+            raise SepkitError(
+                "only a model built with unidirectional=True can be streamed; this one looks ahead"
+            )
         batch, channels, bins, frames = mixture.shape
         if (channels, bins) != (self.channels, self.bins):
             raise SepkitError(
                 f"Open-Unmix was built for {self.channels} channel(s) and {self.bins} bins; "
                 f"the spectrogram has {channels} and {bins}"
             )
-        x = mixture.permute(3, 0, 1, 2)                                   # (N, B, C, F)
-        x = x[..., : self.bins_seen]                                      # (N, B, C, K)
-        x = (x + self.input_mean) * self.input_scale                      # standardised, (N, B, C, K)
-        x, state = self.core(x.flatten(2), state)                         # (N, B, C F)
-        x = x.unflatten(2, (channels, bins))                              # (N, B, C, F)
-        mask = torch.relu(x * self.output_scale + self.output_mean)       # (N, B, C, F)
-        return mask.permute(1, 2, 3, 0) * mixture, state                  # (B, C, F, N)
+        x = mixture.permute(3, 0, 1, 2)  # (N, B, C, F)
+        x = x[..., : self.bins_seen]  # (N, B, C, K)
+        x = (x + self.input_mean) * self.input_scale  # standardised, (N, B, C, K)
+        x, state = self.core(x.flatten(2), state)  # (N, B, C F)
+        x = x.unflatten(2, (channels, bins))  # (N, B, C, F)
+        mask = torch.relu(x * self.output_scale + self.output_mean)  # (N, B, C, F)
+        return mask.permute(1, 2, 3, 0) * mixture, state  # (B, C, F, N)
 
     def forward(self, mixture):
         """Separate: the magnitude estimate with the mixture's phase.
@@ -193,9 +222,13 @@ class OpenUnmix(Core):
             The target, (B, C, T).
         """
         samples = mixture.shape[-1]
-        mixture = nn.functional.pad(mixture, (0, max(0, self.settings["n_fft"] - samples)))  # at least one window
-        spectrum = self.stft(mixture)                                     # (B, C, F, N), complex
-        estimate = with_phase(self.magnitude(_magnitude(spectrum)), spectrum)  # (B, C, F, N), complex
+        mixture = nn.functional.pad(
+            mixture, (0, max(0, self.settings["n_fft"] - samples))
+        )  # at least one window
+        spectrum = self.stft(mixture)  # (B, C, F, N), complex
+        estimate = with_phase(
+            self.magnitude(_magnitude(spectrum)), spectrum
+        )  # (B, C, F, N), complex
         return self.stft.inverse(estimate, mixture.shape[-1])[..., :samples]
 
     def loss(self, mixture, target):
@@ -208,11 +241,13 @@ class OpenUnmix(Core):
         """
         kind = self.settings["loss"]
         if mixture.shape[-1] < self.settings["n_fft"]:
-            raise SepkitError(f"chunks of {mixture.shape[-1]} samples are shorter than one window; use longer chunks")
+            raise SepkitError(
+                f"chunks of {mixture.shape[-1]} samples are shorter than one window; use longer chunks"
+            )
         stft = self.stft if kind == "dual" else self.training_stft
-        spectrum = stft(mixture)                                          # (B, C, F, N), complex
-        heard, wanted = _magnitude(spectrum), _magnitude(stft(target))    # (B, C, F, N)
-        estimate = self.magnitude(heard)                                  # (B, C, F, N)
+        spectrum = stft(mixture)  # (B, C, F, N), complex
+        heard, wanted = _magnitude(spectrum), _magnitude(stft(target))  # (B, C, F, N)
+        estimate = self.magnitude(heard)  # (B, C, F, N)
         if kind == "l1":
             return (estimate - wanted).abs().mean()
         if kind == "nmse":
@@ -264,16 +299,20 @@ class OpenUnmix(Core):
         """
         prefix = f"target_models.{self.targets[0]}."
         if any(key.startswith("target_models.") for key in state):
-            state = {key[len(prefix):]: value for key, value in state.items() if key.startswith(prefix)}
+            state = {
+                key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)
+            }
         # STFT windows and the sample rate travel with some published files; here they are settings.
-        weights = {k: v for k, v in state.items() if not (k == "sample_rate" or k.endswith("window"))}
+        weights = {
+            k: v for k, v in state.items() if not (k == "sample_rate" or k.endswith("window"))
+        }
         fill(self, weights, "the published weights")
 
 
 def _frame_by_frame(lstm, x, state):
     """What ``lstm(x, state)`` gives, for an LSTM that looks back."""
-    out, (h, c) = [], (list(part) for part in state)                      # a layer each, (B, H)
-    for frame in x:                                                       # (B, H)
+    out, (h, c) = [], (list(part) for part in state)  # a layer each, (B, H)
+    for frame in x:  # (B, H)
         for layer, weights in enumerate(lstm.all_weights):
             h[layer], c[layer] = torch.lstm_cell(frame, (h[layer], c[layer]), *weights)
             frame = h[layer]

@@ -51,7 +51,9 @@ class OpenUnmixStream:
 
     def __init__(self, model):
         if not model.settings.get("unidirectional"):
-            raise SepkitError("only a model built with unidirectional=True can be streamed; this one looks ahead")
+            raise SepkitError(
+                "only a model built with unidirectional=True can be streamed; this one looks ahead"
+            )
         self.model = model.eval()
         self.size, self.hop = model.stft.n_fft, model.stft.hop
         self._window = make_window(model.stft.window, self.size).to(model.input_mean)  # (W,)
@@ -61,11 +63,13 @@ class OpenUnmixStream:
     def _reset(self):
         device, channels = self.model.input_mean.device, self.model.channels
         self._state, self._received, self._sent = None, 0, 0
-        self._heard = torch.zeros(channels, 0, device=device)             # input that later frames still need
-        self._recent = self._heard                                        # the last window of input, to mirror the end
-        self._begun = False                                               # whether the start has been mirrored
-        self._skip = self.size // 2                                       # output before the first sample
-        self._sum = torch.zeros(channels, self.size, device=device)       # overlap-add, from the next frame's start
+        self._heard = torch.zeros(channels, 0, device=device)  # input that later frames still need
+        self._recent = self._heard  # the last window of input, to mirror the end
+        self._begun = False  # whether the start has been mirrored
+        self._skip = self.size // 2  # output before the first sample
+        self._sum = torch.zeros(
+            channels, self.size, device=device
+        )  # overlap-add, from the next frame's start
         self._envelope = torch.zeros(self.size, device=device)
 
     def push(self, audio):
@@ -86,15 +90,19 @@ class OpenUnmixStream:
             For another number of channels.
         """
         if audio.ndim != 2 or audio.shape[0] != self.model.channels:
-            raise SepkitError(f"the stream takes blocks of shape ({self.model.channels}, samples), not {tuple(audio.shape)}")
+            raise SepkitError(
+                f"the stream takes blocks of shape ({self.model.channels}, samples), not {tuple(audio.shape)}"
+            )
         self._received += audio.shape[-1]
         block = audio.to(self._heard)
         self._heard = torch.cat([self._heard, block], -1)
         self._recent = torch.cat([self._recent, block], -1)[:, -self.size :]
         if not self._begun:
-            if self._heard.shape[-1] <= self.size // 2:                   # too little to be reflected
+            if self._heard.shape[-1] <= self.size // 2:  # too little to be reflected
                 return audio[:, :0]
-            self._heard = torch.cat([self._heard[:, 1 : self.size // 2 + 1].flip(-1), self._heard], -1)
+            self._heard = torch.cat(
+                [self._heard[:, 1 : self.size // 2 + 1].flip(-1), self._heard], -1
+            )
             self._begun = True
         return self._frames().to(audio)
 
@@ -108,9 +116,9 @@ class OpenUnmixStream:
         total, left = self._received, self._received - self._sent
         if not total:
             return self._heard
-        wanted = max(total, self.size)                                    # as `forward`: at least one window
+        wanted = max(total, self.size)  # as `forward`: at least one window
         out = [self.push(self._heard.new_zeros(self.model.channels, wanted - total))]
-        last = (self.model.stft.frames(wanted) - 1) * self.hop            # the centre of the last frame
+        last = (self.model.stft.frames(wanted) - 1) * self.hop  # the centre of the last frame
         missing = last + self.size // 2 - wanted
         mirrored = self._recent[:, -missing - 1 : -1].flip(-1)
         self._heard = torch.cat([self._heard, mirrored], -1)
@@ -124,12 +132,18 @@ class OpenUnmixStream:
         count = 1 + (self._heard.shape[-1] - self.size) // self.hop
         if count < 1:
             return self._heard[:, :0]
-        spectrum = self.model.training_stft(self._heard)                  # (C, F, N), complex: frames without padding
-        magnitude, self._state = self.model.stream(spectrum.abs()[None], self._state)  # (1, C, F, N)
-        estimate = with_phase(magnitude[0], spectrum)                     # (C, F, N), complex
-        frames = torch.fft.irfft(estimate.transpose(-1, -2), n=self.size) * self._window  # (C, N, W)
+        spectrum = self.model.training_stft(
+            self._heard
+        )  # (C, F, N), complex: frames without padding
+        magnitude, self._state = self.model.stream(
+            spectrum.abs()[None], self._state
+        )  # (1, C, F, N)
+        estimate = with_phase(magnitude[0], spectrum)  # (C, F, N), complex
+        frames = (
+            torch.fft.irfft(estimate.transpose(-1, -2), n=self.size) * self._window
+        )  # (C, N, W)
         finished = []
-        for frame in frames.unbind(1):                                    # (C, W)
+        for frame in frames.unbind(1):  # (C, W)
             self._sum += frame
             self._envelope += self._window.square()
             finished.append(self._sum[:, : self.hop] / self._envelope[: self.hop].clamp_min(1e-12))

@@ -54,23 +54,49 @@ class OpenUnmixTransformer(OpenUnmix):
 
     name = "open-unmix-transformer"
 
-    def __init__(self, target="vocals", hidden=512, layers=3, heads=8, feedforward=None, n_fft=4096, hop=1024,
-                 sample_rate=44100, channels=2, bandwidth=16000, dropout=0.1, loss="mse"):  # fmt: skip
+    def __init__(
+        self,
+        target="vocals",
+        hidden=512,
+        layers=3,
+        heads=8,
+        feedforward=None,
+        n_fft=4096,
+        hop=1024,
+        sample_rate=44100,
+        channels=2,
+        bandwidth=16000,
+        dropout=0.1,
+        loss="mse",
+    ):
         if heads < 1 or hidden % heads:
             raise SepkitError(f"heads={heads}: a number that divides hidden={hidden} was expected")
-        super().__init__(target, hidden, 1, n_fft, hop, sample_rate, channels, bandwidth, dropout=dropout, loss=loss)
+        super().__init__(
+            target,
+            hidden,
+            1,
+            n_fft,
+            hop,
+            sample_rate,
+            channels,
+            bandwidth,
+            dropout=dropout,
+            loss=loss,
+        )
         feedforward = 4 * hidden if feedforward is None else feedforward
         self.settings.update(layers=layers, heads=heads, feedforward=feedforward)
         del self.settings["unidirectional"], self.lstm
-        self.transformer = nn.ModuleList(TransformerLayer(hidden, heads, feedforward, dropout) for _ in range(layers))
+        self.transformer = nn.ModuleList(
+            TransformerLayer(hidden, heads, feedforward, dropout) for _ in range(layers)
+        )
         self.norm = nn.LayerNorm(hidden)
 
     def along_time(self, x, state):
-        x = x.transpose(0, 1)                                             # (B, N, H)
+        x = x.transpose(0, 1)  # (B, N, H)
         x = x + positions(x.shape[1], x.shape[2]).to(x)
         for layer in self.transformer:
-            x = layer(x)                                                  # (B, N, H)
-        return self.norm(x).transpose(0, 1), ()                           # (N, B, H); no state to go on with
+            x = layer(x)  # (B, N, H)
+        return self.norm(x).transpose(0, 1), ()  # (N, B, H); no state to go on with
 
 
 class TransformerLayer(nn.Module):
@@ -89,21 +115,25 @@ class TransformerLayer(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x):
-        x = x + self.dropout(self.attention(self.norm1(x)))               # (B, N, H)
-        inner = self.dropout(torch.relu(self.linear1(self.norm2(x))))     # (B, N, feedforward)
-        return x + self.dropout(self.linear2(inner))                      # (B, N, H)
+        x = x + self.dropout(self.attention(self.norm1(x)))  # (B, N, H)
+        inner = self.dropout(torch.relu(self.linear1(self.norm2(x))))  # (B, N, feedforward)
+        return x + self.dropout(self.linear2(inner))  # (B, N, H)
 
     def attention(self, x):
         """Each frame's mean of all frames, weighted by softmax(q k / sqrt(d)), d = H / heads."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, N, d) each
-        mean = nn.functional.scaled_dot_product_attention(q, k, v)        # (B, heads, N, d)
-        return self.out(mean.transpose(1, 2).flatten(2))                  # (B, N, H)
+        q, k, v = (
+            self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        )  # (B, heads, N, d) each
+        mean = nn.functional.scaled_dot_product_attention(q, k, v)  # (B, heads, N, d)
+        return self.out(mean.transpose(1, 2).flatten(2))  # (B, N, H)
 
 
 def positions(frames, width):
     """Sines and cosines of wavelengths from 2 pi to 10000 * 2 pi frames, (frames, width); Vaswani et al., section 3.5."""
-    angle = torch.arange(frames)[:, None] * 10000.0 ** (-torch.arange(0, width, 2) / width)  # (N, H / 2)
-    return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)         # (N, H)
+    angle = torch.arange(frames)[:, None] * 10000.0 ** (
+        -torch.arange(0, width, 2) / width
+    )  # (N, H / 2)
+    return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)  # (N, H)
 
 
 class OpenUnmixWaveform(WaveUNet):
@@ -133,13 +163,47 @@ class OpenUnmixWaveform(WaveUNet):
 
     name = "open-unmix-waveform"
 
-    def __init__(self, target=None, targets=None, hidden=512, layers=3, levels=10, filters=24, kernel=15, merge_kernel=5,
-                 upsampling="linear", context=False, output="direct", activation="linear", unidirectional=False, dropout=0.4,
-                 sample_rate=44100, channels=2, segment=None, loss="mse"):  # fmt: skip
+    def __init__(
+        self,
+        target=None,
+        targets=None,
+        hidden=512,
+        layers=3,
+        levels=10,
+        filters=24,
+        kernel=15,
+        merge_kernel=5,
+        upsampling="linear",
+        context=False,
+        output="direct",
+        activation="linear",
+        unidirectional=False,
+        dropout=0.4,
+        sample_rate=44100,
+        channels=2,
+        segment=None,
+        loss="mse",
+    ):
         target = "vocals" if target is None and targets is None else target
-        super().__init__(target, targets, levels, filters, kernel, merge_kernel, upsampling, context, output, activation,
-                         sample_rate, channels, segment, loss)  # fmt: skip
-        self.settings.update(hidden=hidden, layers=layers, unidirectional=unidirectional, dropout=dropout)
+        super().__init__(
+            target,
+            targets,
+            levels,
+            filters,
+            kernel,
+            merge_kernel,
+            upsampling,
+            context,
+            output,
+            activation,
+            sample_rate,
+            channels,
+            segment,
+            loss,
+        )
+        self.settings.update(
+            hidden=hidden, layers=layers, unidirectional=unidirectional, dropout=dropout
+        )
         self.middle = Scaled(self.middle, hidden, layers, unidirectional, dropout)
 
 
@@ -150,10 +214,13 @@ class Scaled(Core):
         width = convolution.out_channels
         super().__init__(width, width, hidden, layers, unidirectional, dropout)
         self.convolution = convolution
-        self.output_scale, self.output_mean = nn.Parameter(torch.ones(width)), nn.Parameter(torch.ones(width))
+        self.output_scale, self.output_mean = (
+            nn.Parameter(torch.ones(width)),
+            nn.Parameter(torch.ones(width)),
+        )
 
     def forward(self, x):
-        x = self.convolution(x)                                           # (B, W, N)
-        scale, _ = self.core(x.permute(2, 0, 1))                          # (N, B, W)
+        x = self.convolution(x)  # (B, W, N)
+        scale, _ = self.core(x.permute(2, 0, 1))  # (N, B, W)
         scale = torch.relu(scale * self.output_scale + self.output_mean)  # (N, B, W)
-        return x * scale.permute(1, 2, 0)                                 # (B, W, N)
+        return x * scale.permute(1, 2, 0)  # (B, W, N)

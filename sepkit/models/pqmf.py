@@ -48,11 +48,17 @@ class PQMF(nn.Module):
         if isinstance(bands, bool) or bands != int(bands) or bands < 2:
             raise SepkitError(f"PQMF bands={bands!r}: expected a whole number of at least 2")
         self.bands, self.taps = bands, TAPS_PER_BAND * bands
-        analysis, synthesis = modulated(prototype(bands))                           # (K, L) each
+        analysis, synthesis = modulated(prototype(bands))  # (K, L) each
         # As the weights of two convolutions: a sum over x(m K + j), and one over y(m + i) for each phase of the output.
-        phases = synthesis.reshape(bands, TAPS_PER_BAND, bands).flip(1).permute(2, 0, 1)  # (K phases, K bands, L / K)
-        self.register_buffer("analysis_filters", analysis.flip(-1).unsqueeze(1).float())  # (K, 1, L)
-        self.register_buffer("synthesis_filters", (bands * phases).contiguous().float())  # (K, K, L / K)
+        phases = (
+            synthesis.reshape(bands, TAPS_PER_BAND, bands).flip(1).permute(2, 0, 1)
+        )  # (K phases, K bands, L / K)
+        self.register_buffer(
+            "analysis_filters", analysis.flip(-1).unsqueeze(1).float()
+        )  # (K, 1, L)
+        self.register_buffer(
+            "synthesis_filters", (bands * phases).contiguous().float()
+        )  # (K, K, L / K)
 
     def analysis(self, audio):
         """Split into bands.
@@ -69,10 +75,14 @@ class PQMF(nn.Module):
         """
         samples = audio.shape[-1]
         if samples == 0:
-            raise SepkitError(f"PQMF: the audio is empty, of shape {tuple(audio.shape)}; expected (..., samples)")
-        x = audio.reshape(-1, 1, samples)                                           # (B, 1, T)
+            raise SepkitError(
+                f"PQMF: the audio is empty, of shape {tuple(audio.shape)}; expected (..., samples)"
+            )
+        x = audio.reshape(-1, 1, samples)  # (B, 1, T)
         x = nn.functional.pad(x, (self.taps - self.bands, self.taps + -samples % self.bands))
-        parts = nn.functional.conv1d(x, self.analysis_filters.to(x.dtype), stride=self.bands)  # (B, K, ceil(T / K) + L / K)
+        parts = nn.functional.conv1d(
+            x, self.analysis_filters.to(x.dtype), stride=self.bands
+        )  # (B, K, ceil(T / K) + L / K)
         return parts.reshape(*audio.shape[:-1], *parts.shape[1:])
 
     def synthesis(self, parts, samples):
@@ -95,10 +105,10 @@ class PQMF(nn.Module):
                 f"PQMF: parts of shape {tuple(parts.shape)} cannot make {samples} samples; expected (..., {self.bands} "
                 f"bands, {-(-samples // self.bands) + TAPS_PER_BAND})"
             )
-        y = parts.reshape(-1, *parts.shape[-2:])                                    # (B, K, n)
+        y = parts.reshape(-1, *parts.shape[-2:])  # (B, K, n)
         y = nn.functional.pad(y, (0, TAPS_PER_BAND - 1))
-        phases = nn.functional.conv1d(y, self.synthesis_filters.to(y.dtype))        # (B, K phases, n)
-        audio = phases.transpose(1, 2).flatten(1)[:, :samples]                      # (B, T)
+        phases = nn.functional.conv1d(y, self.synthesis_filters.to(y.dtype))  # (B, K phases, n)
+        audio = phases.transpose(1, 2).flatten(1)[:, :samples]  # (B, T)
         return audio.reshape(*parts.shape[:-2], samples)
 
 
@@ -106,10 +116,10 @@ def modulated(prototype):
     """The analysis and synthesis filters of a prototype with 16 K taps, (K, L) each."""
     taps = len(prototype)
     bands = taps // TAPS_PER_BAND
-    centred = torch.arange(taps, dtype=prototype.dtype, device="cpu") - (taps - 1) / 2            # (L,)
-    k = torch.arange(bands, dtype=prototype.dtype, device="cpu").unsqueeze(1)       # (K, 1)
-    carrier = (2 * k + 1) * torch.pi / (2 * bands) * centred                        # (K, L)
-    offset = (-1) ** k * torch.pi / 4                                               # (K, 1)
+    centred = torch.arange(taps, dtype=prototype.dtype, device="cpu") - (taps - 1) / 2  # (L,)
+    k = torch.arange(bands, dtype=prototype.dtype, device="cpu").unsqueeze(1)  # (K, 1)
+    carrier = (2 * k + 1) * torch.pi / (2 * bands) * centred  # (K, L)
+    offset = (-1) ** k * torch.pi / 4  # (K, 1)
     return 2 * prototype * torch.cos(carrier + offset), 2 * prototype * torch.cos(carrier - offset)
 
 
@@ -123,11 +133,13 @@ def prototype(bands):
     Process. Lett. 5 (6), 1998), alone good for -60 dB.
     """
     taps = TAPS_PER_BAND * bands
-    kaiser = scipy.signal.firwin(taps, 0.567 / bands, window=("kaiser", 9.0))       # (L,)
-    half = kaiser[: taps // 2] / np.sqrt(2 * bands * np.square(kaiser).sum())       # (L / 2,), the filter is symmetric
-    centred = (taps - 1) / 2 - np.arange(taps // 2)                                 # (L / 2,)
-    stopband = np.linspace(np.pi / bands, np.pi, 64 * bands)[:, None]               # (frequencies, 1)
-    response = 2 * np.cos(stopband * centred) / np.sqrt(len(stopband))              # (frequencies, L / 2)
+    kaiser = scipy.signal.firwin(taps, 0.567 / bands, window=("kaiser", 9.0))  # (L,)
+    half = kaiser[: taps // 2] / np.sqrt(
+        2 * bands * np.square(kaiser).sum()
+    )  # (L / 2,), the filter is symmetric
+    centred = (taps - 1) / 2 - np.arange(taps // 2)  # (L / 2,)
+    stopband = np.linspace(np.pi / bands, np.pi, 64 * bands)[:, None]  # (frequencies, 1)
+    response = 2 * np.cos(stopband * centred) / np.sqrt(len(stopband))  # (frequencies, L / 2)
 
     def errors(half):
         return np.concatenate([3 * _conditions(half, bands), response @ half])
@@ -142,6 +154,12 @@ def _conditions(half, bands):
     Every K-th tap of the prototype, from each of the first K: such a sequence must be
     orthogonal to itself shifted by 2, 4, ..., with an energy that makes the gain one.
     """
-    phases = np.concatenate([half, half[::-1]]).reshape(TAPS_PER_BAND, bands)       # (L / K, K): column k is p(k), p(k + K), ...
-    products = [(phases[: TAPS_PER_BAND - lag] * phases[lag:]).sum(0) for lag in range(0, TAPS_PER_BAND, 2)]
-    return 2 * bands**2 * np.concatenate(products) - np.repeat([1, 0], [bands, bands * (len(products) - 1)])
+    phases = np.concatenate([half, half[::-1]]).reshape(
+        TAPS_PER_BAND, bands
+    )  # (L / K, K): column k is p(k), p(k + K), ...
+    products = [
+        (phases[: TAPS_PER_BAND - lag] * phases[lag:]).sum(0) for lag in range(0, TAPS_PER_BAND, 2)
+    ]
+    return 2 * bands**2 * np.concatenate(products) - np.repeat(
+        [1, 0], [bands, bands * (len(products) - 1)]
+    )

@@ -48,7 +48,9 @@ def runner(net, method="forward", precision=None, compile=False):
         if precision:
             net.set_precision(precision)
     elif precision not in (None, "float32") and method != "magnitude":
-        raise SepkitError(f"precision={precision}: {net.name} computes in float32 only; leave it out")
+        raise SepkitError(
+            f"precision={precision}: {net.name} computes in float32 only; leave it out"
+        )
     elif precision == "int8":
         if device != "cpu":
             raise SepkitError(f"precision=int8 is for a CPU, not for {device}; use bfloat16 there")
@@ -98,4 +100,6 @@ def _check_compiler(device):
     """For a CPU, torch.compile writes C++, and says so at length if nothing can read it."""
     compiler = os.environ.get("CXX", "g++")
     if device == "cpu" and not shutil.which(compiler):
-        raise SepkitError(f"torch.compile needs a C++ compiler, and there is no {compiler}; install one, name it in $CXX, or leave compile out")
+        raise SepkitError(
+            f"torch.compile needs a C++ compiler, and there is no {compiler}; install one, name it in $CXX, or leave compile out"
+        )

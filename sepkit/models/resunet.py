@@ -15,9 +15,9 @@ from ..errors import SepkitError, unknown
 from ..stft import STFT
 from .checkpoints import fill
 from .pqmf import PQMF
-from .waveform import waveform_loss
 from .resunet_layers import Decoder, Encoder, initialise, nearest, residual, separable, transposed
 from .resunet_published import renamed
+from .waveform import waveform_loss
 
 LOSSES = ("l1", "nmse")
 #: Maps that the network gives for each bin: mask, the two components of the phase shift, addition.
@@ -100,18 +100,49 @@ class ResUNet(nn.Module):
     in evaluation they do not.
     """
 
-    def __init__(self, target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, loss, *,
-                 bands, block, up, decoder_slope):
+    def __init__(
+        self,
+        target,
+        widths,
+        blocks,
+        bottleneck,
+        n_fft,
+        hop,
+        sample_rate,
+        channels,
+        momentum,
+        phase,
+        addition,
+        loss,
+        *,
+        bands,
+        block,
+        up,
+        decoder_slope,
+    ):
         super().__init__()
         widths = [int(width) for width in widths]
         if not widths or min(widths) < 1 or blocks < 1:
-            raise SepkitError(f"widths={widths}, blocks={blocks}: expected at least one width and block, each of 1 or more")
+            raise SepkitError(
+                f"widths={widths}, blocks={blocks}: expected at least one width and block, each of 1 or more"
+            )
         if n_fft % 2 ** (len(widths) + 1):
-            raise SepkitError(f"n_fft={n_fft}: {len(widths)} stages halve the bins, so a multiple of {2 ** (len(widths) + 1)} was expected")
+            raise SepkitError(
+                f"n_fft={n_fft}: {len(widths)} stages halve the bins, so a multiple of {2 ** (len(widths) + 1)} was expected"
+            )
         self.settings = dict(
-            target=target, widths=widths, blocks=blocks, bottleneck=bottleneck, n_fft=n_fft, hop=hop, sample_rate=sample_rate,
-            channels=channels, momentum=momentum, phase=phase, addition=addition,
-        )  # fmt: skip
+            target=target,
+            widths=widths,
+            blocks=blocks,
+            bottleneck=bottleneck,
+            n_fft=n_fft,
+            hop=hop,
+            sample_rate=sample_rate,
+            channels=channels,
+            momentum=momentum,
+            phase=phase,
+            addition=addition,
+        )
         self.set_loss(loss)
         self.sample_rate, self.channels, self.targets = sample_rate, channels, (target,)
         self.bands, self.window = bands, n_fft * bands
@@ -120,17 +151,25 @@ class ResUNet(nn.Module):
             self.pqmf = PQMF(bands)
 
         def stage(inputs, outputs):
-            return nn.Sequential(*(block(i, outputs, momentum) for i in [inputs] + [outputs] * (blocks - 1)))
+            return nn.Sequential(
+                *(block(i, outputs, momentum) for i in [inputs] + [outputs] * (blocks - 1))
+            )
 
         pools = [(2, 2)] * (len(widths) - 1) + [(1, 2)]  # (frames, bins)
         self.frame_multiple = 2 ** (len(widths) - 1)
         self.input_norm = nn.BatchNorm2d(self.stft.bins, momentum=momentum)
         inputs = [channels * bands, *widths[:-1]]
-        self.encoder = nn.ModuleList(Encoder(stage(i, o), pool) for i, o, pool in zip(inputs, widths, pools))
+        self.encoder = nn.ModuleList(
+            Encoder(stage(i, o), pool) for i, o, pool in zip(inputs, widths, pools)
+        )
         self.bottleneck = nn.Sequential(*(stage(widths[-1], widths[-1]) for _ in range(bottleneck)))
         self.decoder = nn.ModuleList(
-            Decoder(nn.BatchNorm2d(i, momentum=momentum), decoder_slope, up(i, o, pool), stage(2 * o, o))
-            for i, o, pool in zip([widths[-1], *reversed(widths[1:])], reversed(widths), reversed(pools))
+            Decoder(
+                nn.BatchNorm2d(i, momentum=momentum), decoder_slope, up(i, o, pool), stage(2 * o, o)
+            )
+            for i, o, pool in zip(
+                [widths[-1], *reversed(widths[1:])], reversed(widths), reversed(pools)
+            )
         )
         self.last = stage(widths[0], widths[0])
         self.head = nn.Conv2d(widths[0], channels * MAPS * bands, 1)
@@ -160,9 +199,9 @@ class ResUNet(nn.Module):
         SepkitError
             If the mixture is empty, or has another number of channels.
         """
-        spectrum, samples = self._spectrum(mixture)                       # (B, C, K, N, F)
-        estimate = self._estimate(spectrum, *self._maps(spectrum))        # (B, C, K, N, F)
-        parts = self.stft.inverse(estimate.transpose(-1, -2), samples)    # (B, C, K, about T / K)
+        spectrum, samples = self._spectrum(mixture)  # (B, C, K, N, F)
+        estimate = self._estimate(spectrum, *self._maps(spectrum))  # (B, C, K, N, F)
+        parts = self.stft.inverse(estimate.transpose(-1, -2), samples)  # (B, C, K, about T / K)
         return self.pqmf.synthesis(parts, mixture.shape[-1]) if self.bands > 1 else parts.squeeze(2)
 
     def loss(self, mixture, target):
@@ -174,8 +213,12 @@ class ResUNet(nn.Module):
             (B, C, T), with T at least one window.
         """
         if mixture.shape[-1] < self.window:
-            raise SepkitError(f"chunks of {mixture.shape[-1]} samples are shorter than one window of {self.window}; use longer chunks")
-        return waveform_loss(self.settings["loss"], self(mixture)[:, None], target[:, None], mixture)
+            raise SepkitError(
+                f"chunks of {mixture.shape[-1]} samples are shorter than one window of {self.window}; use longer chunks"
+            )
+        return waveform_loss(
+            self.settings["loss"], self(mixture)[:, None], target[:, None], mixture
+        )
 
     @torch.no_grad()
     def maps(self, mixture):
@@ -194,11 +237,19 @@ class ResUNet(nn.Module):
             is always silent in the estimate. With bands, the odd ones run from high to low
             frequencies (see `PQMF`).
         """
-        spectrum, _ = self._spectrum(mixture)                             # (B, C, K, N, F)
-        mask, shift, addition = self._maps(spectrum)                      # (B, C, K, N, F - 1) each
-        estimate = self._estimate(spectrum, mask, shift, addition)        # (B, C, K, N, F)
-        maps = {"mixture": spectrum, "mask": mask, "phase": shift.angle(), "addition": addition, "estimate": estimate}
-        return {name: values[..., : mask.shape[-1]].transpose(-1, -2) for name, values in maps.items()}
+        spectrum, _ = self._spectrum(mixture)  # (B, C, K, N, F)
+        mask, shift, addition = self._maps(spectrum)  # (B, C, K, N, F - 1) each
+        estimate = self._estimate(spectrum, mask, shift, addition)  # (B, C, K, N, F)
+        maps = {
+            "mixture": spectrum,
+            "mask": mask,
+            "phase": shift.angle(),
+            "addition": addition,
+            "estimate": estimate,
+        }
+        return {
+            name: values[..., : mask.shape[-1]].transpose(-1, -2) for name, values in maps.items()
+        }
 
     def load_published(self, state):
         """Take over weights of the authors: a state dict, or the ``{"model": state dict}`` of their files.
@@ -217,7 +268,9 @@ class ResUNet(nn.Module):
                 f"{self.name} was built for {self.channels} channel(s): got a mixture of shape {tuple(mixture.shape)}, "
                 f"expected (batch, {self.channels}, samples)"
             )
-        parts = self.pqmf.analysis(mixture) if self.bands > 1 else mixture.unsqueeze(2)  # (B, C, K, about T / K)
+        parts = (
+            self.pqmf.analysis(mixture) if self.bands > 1 else mixture.unsqueeze(2)
+        )  # (B, C, K, about T / K)
         return self.stft(parts).transpose(-1, -2), parts.shape[-1]
 
     def _maps(self, spectrum):
@@ -225,17 +278,23 @@ class ResUNet(nn.Module):
         frames = spectrum.shape[-2]
         x = self._unet(_magnitude(spectrum).flatten(1, 2))[:, :, :frames]  # (B, 4 C K, N, F - 1)
         x = x.to(spectrum.real.dtype)  # the rest of mixed precision
-        x = x.unflatten(1, (self.channels, MAPS, self.bands))             # (B, C, 4, K, N, F - 1)
-        mask, cosine, sine, addition = x.unbind(2)                        # (B, C, K, N, F - 1) each
+        x = x.unflatten(1, (self.channels, MAPS, self.bands))  # (B, C, 4, K, N, F - 1)
+        mask, cosine, sine, addition = x.unbind(2)  # (B, C, K, N, F - 1) each
         addition = torch.tanh(addition) if self.bands > 1 else addition
-        return torch.sigmoid(mask), self._shift(cosine, sine), addition if self.settings["addition"] else 0 * addition
+        return (
+            torch.sigmoid(mask),
+            self._shift(cosine, sine),
+            addition if self.settings["addition"] else 0 * addition,
+        )
 
     def _shift(self, cosine, sine):
         """Numbers of magnitude 1 in the direction of tanh(cosine) + i tanh(sine)."""
         if not self.settings["phase"]:
             return torch.ones_like(cosine) + 0j
         cosine, sine = torch.tanh(cosine), torch.tanh(sine)
-        length = (cosine * cosine + sine * sine).clamp_min(1e-20).sqrt()  # clamped first: sqrt has no slope at 0
+        length = (
+            (cosine * cosine + sine * sine).clamp_min(1e-20).sqrt()
+        )  # clamped first: sqrt has no slope at 0
         return torch.complex(cosine / length, sine / length)
 
     def _estimate(self, spectrum, mask, shift, addition):
@@ -244,17 +303,19 @@ class ResUNet(nn.Module):
 
     def _unet(self, magnitude):
         """(B, C K, N, F) to (B, 4 C K, N', F - 1), N' being N rounded up to what can be halved."""
-        x = self.input_norm(magnitude.transpose(1, 3))                    # each bin standardised, (B, F, N, C K)
-        x = x.transpose(1, 3)[..., :-1]                                   # without the top bin, (B, C K, N, F - 1)
-        x = nn.functional.pad(x, (0, 0, 0, -x.shape[2] % self.frame_multiple))  # (B, C K, N', F - 1)
+        x = self.input_norm(magnitude.transpose(1, 3))  # each bin standardised, (B, F, N, C K)
+        x = x.transpose(1, 3)[..., :-1]  # without the top bin, (B, C K, N, F - 1)
+        x = nn.functional.pad(
+            x, (0, 0, 0, -x.shape[2] % self.frame_multiple)
+        )  # (B, C K, N', F - 1)
         skips = []
         for stage in self.encoder:
-            x, skip = stage(x)                                            # (B, W, N' / 2, F / 2) and (B, W, N', F), and so on
+            x, skip = stage(x)  # (B, W, N' / 2, F / 2) and (B, W, N', F), and so on
             skips.append(skip)
-        x = self.bottleneck(x)                                            # (B, W, N' / 32, F / 64)
+        x = self.bottleneck(x)  # (B, W, N' / 32, F / 64)
         for stage in self.decoder:
-            x = stage(x, skips.pop())                                     # (B, W, N' / 32, F / 32), and so on
-        return self.head(self.last(x))                                    # (B, 4 C K, N', F - 1)
+            x = stage(x, skips.pop())  # (B, W, N' / 32, F / 32), and so on
+        return self.head(self.last(x))  # (B, 4 C K, N', F - 1)
 
 
 class ResUNetISMIR2021(ResUNet):
@@ -265,10 +326,39 @@ class ResUNetISMIR2021(ResUNet):
 
     name = "resunet-ismir2021"
 
-    def __init__(self, target="vocals", widths=(32, 64, 128, 256, 384, 384), blocks=4, bottleneck=4, n_fft=2048, hop=441,
-                 sample_rate=44100, channels=2, momentum=0.01, phase=True, addition=True, loss="l1"):
-        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, loss, bands=1,
-                         block=residual, up=transposed, decoder_slope=0.0)  # fmt: skip
+    def __init__(
+        self,
+        target="vocals",
+        widths=(32, 64, 128, 256, 384, 384),
+        blocks=4,
+        bottleneck=4,
+        n_fft=2048,
+        hop=441,
+        sample_rate=44100,
+        channels=2,
+        momentum=0.01,
+        phase=True,
+        addition=True,
+        loss="l1",
+    ):
+        super().__init__(
+            target,
+            widths,
+            blocks,
+            bottleneck,
+            n_fft,
+            hop,
+            sample_rate,
+            channels,
+            momentum,
+            phase,
+            addition,
+            loss,
+            bands=1,
+            block=residual,
+            up=transposed,
+            decoder_slope=0.0,
+        )
 
 
 class ResUNetSubbandtime(ResUNet):
@@ -280,10 +370,39 @@ class ResUNetSubbandtime(ResUNet):
 
     name = "resunet-subbandtime"
 
-    def __init__(self, target="vocals", widths=(32, 64, 128, 256, 384, 384), blocks=4, bottleneck=4, n_fft=512, hop=110,
-                 sample_rate=44100, channels=2, momentum=0.01, phase=True, addition=True, loss="l1"):
-        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, loss, bands=4,
-                         block=residual, up=transposed, decoder_slope=0.0)  # fmt: skip
+    def __init__(
+        self,
+        target="vocals",
+        widths=(32, 64, 128, 256, 384, 384),
+        blocks=4,
+        bottleneck=4,
+        n_fft=512,
+        hop=110,
+        sample_rate=44100,
+        channels=2,
+        momentum=0.01,
+        phase=True,
+        addition=True,
+        loss="l1",
+    ):
+        super().__init__(
+            target,
+            widths,
+            blocks,
+            bottleneck,
+            n_fft,
+            hop,
+            sample_rate,
+            channels,
+            momentum,
+            phase,
+            addition,
+            loss,
+            bands=4,
+            block=residual,
+            up=transposed,
+            decoder_slope=0.0,
+        )
 
 
 class ResUNetMobileNet(ResUNet):
@@ -295,10 +414,39 @@ class ResUNetMobileNet(ResUNet):
 
     name = "resunet-mobilenet"
 
-    def __init__(self, target="vocals", widths=(32, 64, 64, 64, 64, 64), blocks=2, bottleneck=1, n_fft=512, hop=110,
-                 sample_rate=44100, channels=2, momentum=0.1, phase=True, addition=True, loss="l1"):
-        super().__init__(target, widths, blocks, bottleneck, n_fft, hop, sample_rate, channels, momentum, phase, addition, loss, bands=4,
-                         block=separable, up=nearest, decoder_slope=0.01)  # fmt: skip
+    def __init__(
+        self,
+        target="vocals",
+        widths=(32, 64, 64, 64, 64, 64),
+        blocks=2,
+        bottleneck=1,
+        n_fft=512,
+        hop=110,
+        sample_rate=44100,
+        channels=2,
+        momentum=0.1,
+        phase=True,
+        addition=True,
+        loss="l1",
+    ):
+        super().__init__(
+            target,
+            widths,
+            blocks,
+            bottleneck,
+            n_fft,
+            hop,
+            sample_rate,
+            channels,
+            momentum,
+            phase,
+            addition,
+            loss,
+            bands=4,
+            block=separable,
+            up=nearest,
+            decoder_slope=0.01,
+        )
 
 
 def _magnitude(spectrum):

@@ -10,7 +10,9 @@ class PreActivated(nn.Module):
     def __init__(self, inputs, outputs, kernel, momentum, groups=1):
         super().__init__()
         self.norm = nn.BatchNorm2d(inputs, momentum=momentum)
-        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
+        self.conv = nn.Conv2d(
+            inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False
+        )
 
     def forward(self, x):
         return self.conv(nn.functional.leaky_relu(self.norm(x), 0.01, inplace=True))
@@ -55,7 +57,9 @@ class Decoder(nn.Module):
 
 def residual(inputs, outputs, momentum):
     """Two 3x3 convolutions."""
-    return Residual(PreActivated(inputs, outputs, 3, momentum), PreActivated(outputs, outputs, 3, momentum))
+    return Residual(
+        PreActivated(inputs, outputs, 3, momentum), PreActivated(outputs, outputs, 3, momentum)
+    )
 
 
 def separable(inputs, outputs, momentum):
@@ -74,7 +78,9 @@ def transposed(inputs, outputs, factors):
 
 def nearest(inputs, outputs, factors):
     """Mix the maps, then repeat each value; the authors' order is the other, with the same result."""
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.Upsample(scale_factor=factors))
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 1, bias=False), nn.Upsample(scale_factor=factors)
+    )
 
 
 def initialise(module):

@@ -12,7 +12,13 @@ from ..errors import SepkitError
 
 #: Their STFT is a convolution whose weights lie in the file; ours is computed. Only the window is compared.
 WINDOW = "stft.conv_real.weight"
-TRANSFORMS = {WINDOW, "stft.conv_imag.weight", "istft.ola_window", "istft.conv_real.weight", "istft.conv_imag.weight"}
+TRANSFORMS = {
+    WINDOW,
+    "stft.conv_imag.weight",
+    "istft.ola_window",
+    "istft.conv_real.weight",
+    "istft.conv_imag.weight",
+}
 #: In-place normalisation takes the magnitude of its scale, plus this (inplace_abn 1.x).
 ABN_EPSILON = 1e-5
 
@@ -25,9 +31,17 @@ _PLACES = (  # ours, theirs: {0}, {1} stand for numbers counted from 0
     (r"decoder\.(\d+)\.up\.(?:0\.)?", "decoder_block{0}.conv1."),
 )
 _STAGES = (  # ours; theirs, with a block a number; theirs, with a stage of one block
-    (r"encoder\.(\d+)\.stage\.(\d+)\.", "encoder_block{stage}.conv_block{block}.", "encoder_block{stage}.conv_block."),
+    (
+        r"encoder\.(\d+)\.stage\.(\d+)\.",
+        "encoder_block{stage}.conv_block{block}.",
+        "encoder_block{stage}.conv_block.",
+    ),
     (r"bottleneck\.(\d+)\.(\d+)\.", "conv_block7{letter}.conv_block{block}.", "conv_block7."),
-    (r"decoder\.(\d+)\.stage\.(\d+)\.", "decoder_block{stage}.conv_block{following}.", "decoder_block{stage}.conv_block2."),
+    (
+        r"decoder\.(\d+)\.stage\.(\d+)\.",
+        "decoder_block{stage}.conv_block{following}.",
+        "decoder_block{stage}.conv_block2.",
+    ),
     (r"()last\.(\d+)\.", "after_conv_block1.conv_block{block}.", "after_conv_block1."),
 )
 
@@ -55,7 +69,10 @@ def renamed(state, model):
     state = state["model"] if isinstance(state.get("model"), dict) else state
     _check_window(state, model)
     in_place = any(".abn2." in key for key in state)
-    ours = {published_name(key, separable=model.name == "resunet-mobilenet", in_place=in_place): key for key in model.state_dict()}
+    ours = {
+        published_name(key, separable=model.name == "resunet-mobilenet", in_place=in_place): key
+        for key in model.state_dict()
+    }
     weights = {ours.get(key, key): value for key, value in state.items() if key not in TRANSFORMS}
     if in_place:
         _convert_in_place(weights, ours)
@@ -76,7 +93,9 @@ def published_name(key, separable=False, in_place=False):
     """
     for ours, theirs in _PLACES:
         if found := re.match(ours, key):
-            return theirs.format(*(int(number) + 1 for number in found.groups())) + key[found.end():]
+            return (
+                theirs.format(*(int(number) + 1 for number in found.groups())) + key[found.end() :]
+            )
     for ours, blocks, one_block in _STAGES:
         if found := re.match(ours, key):
             stage, block = int(found[1] or 0), int(found[2])
@@ -84,7 +103,7 @@ def published_name(key, separable=False, in_place=False):
                 stage=stage + 1, letter=chr(ord("a") + stage), block=block + 1, following=block + 2
             )
             numbers = [f"{block + 1}{letter}" for letter in "abc"] if separable else ["1", "2"]
-            layer = _layer(key[found.end():], numbers)
+            layer = _layer(key[found.end() :], numbers)
             return place + (layer.replace("bn2.", "abn2.") if in_place else layer)
     raise KeyError(key)
 
@@ -94,7 +113,12 @@ def _layer(name, numbers):
     found = re.match(r"layers\.(\d+)\.(norm|conv)\.", name)
     if not found:
         return name
-    return {"norm": "bn", "conv": "conv"}[found[2]] + numbers[int(found[1])] + "." + name[found.end():]
+    return (
+        {"norm": "bn", "conv": "conv"}[found[2]]
+        + numbers[int(found[1])]
+        + "."
+        + name[found.end() :]
+    )
 
 
 def _convert_in_place(weights, ours):
@@ -106,12 +130,14 @@ def _convert_in_place(weights, ours):
 
 
 def _check_window(state, model):
-    kernel = state.get(WINDOW)                                            # (F, 1, n_fft): cosines times the window
+    kernel = state.get(WINDOW)  # (F, 1, n_fft): cosines times the window
     if kernel is None:
         return
-    window = kernel[0, 0]                                                 # the cosine of frequency 0 is 1
+    window = kernel[0, 0]  # the cosine of frequency 0 is 1
     expected = torch.hann_window(model.stft.n_fft)
-    if window.shape != expected.shape or not torch.allclose(window.cpu().float(), expected, atol=1e-4):
+    if window.shape != expected.shape or not torch.allclose(
+        window.cpu().float(), expected, atol=1e-4
+    ):
         raise SepkitError(
             f"the weights are for another STFT than {model.name}'s Hann window of {model.stft.n_fft} samples "
             f"({WINDOW} has shape {tuple(kernel.shape)}); choose the network that they belong to"

@@ -31,10 +31,16 @@ SIZES = {
 LEAST_DEVIATION = 1e-5
 #: How the parts are called in the authors' code, and here.
 _PUBLISHED = (
-    ("SDlayer.convs.", "compress."), ("conv_modules.", "refine."), ("globalconv.", "mix."), ("0.conv.", "fuse."),
-    ("1.convtrs.", "expand."), ("separation_net.dp_modules.", "middle."), ("norm_layers.", "norms."),
-    ("lstm_layers.", "lstms."), ("linear_layers.", "linears."),
-)  # fmt: skip
+    ("SDlayer.convs.", "compress."),
+    ("conv_modules.", "refine."),
+    ("globalconv.", "mix."),
+    ("0.conv.", "fuse."),
+    ("1.convtrs.", "expand."),
+    ("separation_net.dp_modules.", "middle."),
+    ("norm_layers.", "norms."),
+    ("lstm_layers.", "lstms."),
+    ("linear_layers.", "linears."),
+)
 
 
 class SCNet(WaveformModel):
@@ -81,14 +87,39 @@ class SCNet(WaveformModel):
 
     name = "scnet"
 
-    def __init__(self, target=None, targets=None, widths=(32, 64, 128), shares=(0.175, 0.392, 0.433), strides=(1, 4, 16),
-                 kernels=(3, 4, 16), depths=(3, 2, 1), layers=6, n_fft=4096, hop=1024, window="ones", sample_rate=44100, channels=2,
-                 segment=11.0, loss=SPECTRAL):
+    def __init__(
+        self,
+        target=None,
+        targets=None,
+        widths=(32, 64, 128),
+        shares=(0.175, 0.392, 0.433),
+        strides=(1, 4, 16),
+        kernels=(3, 4, 16),
+        depths=(3, 2, 1),
+        layers=6,
+        n_fft=4096,
+        hop=1024,
+        window="ones",
+        sample_rate=44100,
+        channels=2,
+        segment=11.0,
+        loss=SPECTRAL,
+    ):
         bands = {"shares": shares, "strides": strides, "kernels": kernels, "depths": depths}
         super().__init__(
-            target, targets, sample_rate, channels, loss, segment, widths=list(widths), layers=layers, n_fft=n_fft, hop=hop,
-            window=window, **{name: list(values) for name, values in bands.items()},
-        )  # fmt: skip
+            target,
+            targets,
+            sample_rate,
+            channels,
+            loss,
+            segment,
+            widths=list(widths),
+            layers=layers,
+            n_fft=n_fft,
+            hop=hop,
+            window=window,
+            **{name: list(values) for name, values in bands.items()},
+        )
         _check_sizes(widths, layers, **bands)
         self.stft = STFT(n_fft, hop, window)
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
@@ -97,7 +128,11 @@ class SCNet(WaveformModel):
             sizes = band_sizes(bins, shares)
             self.encoder.append(Down(inputs, width, sizes, strides, kernels, depths))
             self.decoder.insert(0, Up(width, outputs, sizes, strides, kernels))
-            bins, inputs, outputs = sum(-(-size // stride) for size, stride in zip(sizes, strides)), width, width
+            bins, inputs, outputs = (
+                sum(-(-size // stride) for size, stride in zip(sizes, strides)),
+                width,
+                width,
+            )
         self.middle = nn.ModuleList(DualPath(width * (1 + layer % 2)) for layer in range(layers))
 
     def set_loss(self, kind):
@@ -108,17 +143,19 @@ class SCNet(WaveformModel):
 
     def estimate(self, mixture):
         samples = mixture.shape[-1]
-        x = nn.functional.pad(mixture, (0, max(0, self.stft.n_fft - samples)))  # at least one window
+        x = nn.functional.pad(
+            mixture, (0, max(0, self.stft.n_fft - samples))
+        )  # at least one window
         length = x.shape[-1]
-        x = torch.view_as_real(self._spectrum(x))                         # (B, C, F, N, 2)
-        x = x.movedim(-1, 2).flatten(1, 2)                                # (B, 2 C, F, N)
-        mean = x.mean((1, 2, 3), keepdim=True)                            # (B, 1, 1, 1)
-        deviation = x.std((1, 2, 3), keepdim=True)                        # (B, 1, 1, 1)
-        x = self._u_net((x - mean) / (deviation + LEAST_DEVIATION))       # (B, J 2 C, F, N)
+        x = torch.view_as_real(self._spectrum(x))  # (B, C, F, N, 2)
+        x = x.movedim(-1, 2).flatten(1, 2)  # (B, 2 C, F, N)
+        mean = x.mean((1, 2, 3), keepdim=True)  # (B, 1, 1, 1)
+        deviation = x.std((1, 2, 3), keepdim=True)  # (B, 1, 1, 1)
+        x = self._u_net((x - mean) / (deviation + LEAST_DEVIATION))  # (B, J 2 C, F, N)
         x = x.to(mean.dtype) * deviation + mean
-        x = x.unflatten(1, (-1, self.channels, 2)).movedim(3, -1)         # (B, J, C, F, N, 2)
+        x = x.unflatten(1, (-1, self.channels, 2)).movedim(3, -1)  # (B, J, C, F, N, 2)
         x = torch.view_as_complex(x.contiguous()) * math.sqrt(self.stft.n_fft)
-        return self.stft.inverse(x, length)[..., :samples]                # (B, J, C, T)
+        return self.stft.inverse(x, length)[..., :samples]  # (B, J, C, T)
 
     def _spectrum(self, audio):
         """(B, C, F, N), complex, divided by the root of the window's length as the authors do."""
@@ -127,14 +164,14 @@ class SCNet(WaveformModel):
     def _u_net(self, x):
         skips = []
         for down in self.encoder:
-            x, skip = down(x)                                             # (B, W, F', N), F' < F
+            x, skip = down(x)  # (B, W, F', N), F' < F
             skips.append(skip)
         frames = x.shape[-1]
         for layer, path in enumerate(self.middle):
-            x = path(x)                                                   # (B, W, F, N), or (B, 2 W, F, N // 2 + 1)
+            x = path(x)  # (B, W, F, N), or (B, 2 W, F, N // 2 + 1)
             x = from_modulation(x, frames) if layer % 2 else to_modulation(x)
         for up in self.decoder:
-            x = up(x, skips.pop())                                        # (B, V, F, N), at last (B, J 2 C, F, N)
+            x = up(x, skips.pop())  # (B, V, F, N), at last (B, J 2 C, F, N)
         return x
 
     def loss(self, mixture, target):
@@ -153,10 +190,10 @@ class SCNet(WaveformModel):
         """
         if self.settings["loss"] != SPECTRAL:
             return super().loss(mixture, target)
-        target = self._wanted(mixture, target)                            # (B, J, C, T)
+        target = self._wanted(mixture, target)  # (B, J, C, T)
         error = self._spectrum((self.estimate(mixture) - target).flatten(0, 1))  # (B J, C, F, N)
-        power = torch.view_as_real(error).square().mean((1, 2, 3, 4))     # (B J,)
-        return (power + FAINT).sqrt().mean()                              # the root has no slope at 0: silence from silence
+        power = torch.view_as_real(error).square().mean((1, 2, 3, 4))  # (B J,)
+        return (power + FAINT).sqrt().mean()  # the root has no slope at 0: silence from silence
 
     def load_published(self, state):
         """Take over a state dict in the layout of the authors' code.
@@ -178,17 +215,23 @@ class Down(nn.Module):
         super().__init__()
         self.sizes = list(sizes)
         self.paddings = [padding(*band) for band in zip(sizes, strides, kernels)]
-        self.compress = nn.ModuleList(nn.Conv2d(inputs, width, (k, 1), (s, 1)) for k, s in zip(kernels, strides))
+        self.compress = nn.ModuleList(
+            nn.Conv2d(inputs, width, (k, 1), (s, 1)) for k, s in zip(kernels, strides)
+        )
         self.refine = nn.ModuleList(Refine(width, depth) for depth in depths)
         self.mix = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x):
         """(B, V, F, N) to (B, W, F', N), and the same before the bands were mixed, for the decoder."""
         bands = []
-        for band, (low, high), compress, refine in zip(x.split(self.sizes, 2), self.paddings, self.compress, self.refine):
-            band = compress(nn.functional.pad(band, (0, 0, low, high)))   # (B, W, F of the band / stride, N)
+        for band, (low, high), compress, refine in zip(
+            x.split(self.sizes, 2), self.paddings, self.compress, self.refine
+        ):
+            band = compress(
+                nn.functional.pad(band, (0, 0, low, high))
+            )  # (B, W, F of the band / stride, N)
             bands.append(nn.functional.gelu(refine(band)))
-        skip = torch.cat(bands, 2)                                        # (B, W, F', N)
+        skip = torch.cat(bands, 2)  # (B, W, F', N)
         return self.mix(skip), skip
 
 
@@ -201,18 +244,22 @@ class Up(nn.Module):
         self.paddings = [padding(*band) for band in zip(sizes, strides, kernels)]
         self.compressed = [-(-size // stride) for size, stride in zip(sizes, strides)]
         self.fuse = nn.Conv2d(2 * width, 2 * width, 3, padding=1)
-        self.expand = nn.ModuleList(nn.ConvTranspose2d(width, outputs, (k, 1), (s, 1)) for k, s in zip(kernels, strides))
+        self.expand = nn.ModuleList(
+            nn.ConvTranspose2d(width, outputs, (k, 1), (s, 1)) for k, s in zip(kernels, strides)
+        )
 
     def forward(self, x, skip):
         """(B, W, F', N), both, to (B, V, F, N)."""
         # The authors' convolution gets x + skip twice over; adding its two halves first comes to the same, in half the time.
-        weight = sum(self.fuse.weight.chunk(2, 1))                        # (2 W, W, 3, 3)
+        weight = sum(self.fuse.weight.chunk(2, 1))  # (2 W, W, 3, 3)
         x = nn.functional.conv2d(x + skip, weight, self.fuse.bias, padding=1)  # (B, 2 W, F', N)
-        x = nn.functional.glu(x, 1)                                       # (B, W, F', N)
+        x = nn.functional.glu(x, 1)  # (B, W, F', N)
         bands = []
-        for band, size, (low, _), expand in zip(x.split(self.compressed, 2), self.sizes, self.paddings, self.expand):
-            bands.append(expand(band)[:, :, low : low + size])            # (B, V, F of the band, N)
-        return torch.cat(bands, 2)                                        # (B, V, F, N)
+        for band, size, (low, _), expand in zip(
+            x.split(self.compressed, 2), self.sizes, self.paddings, self.expand
+        ):
+            bands.append(expand(band)[:, :, low : low + size])  # (B, V, F of the band, N)
+        return torch.cat(bands, 2)  # (B, V, F, N)
 
 
 class Refine(nn.Module):
@@ -221,17 +268,24 @@ class Refine(nn.Module):
     def __init__(self, width, depth, kernel=3):
         super().__init__()
         hidden = width // 4
-        self.layers = nn.ModuleList(nn.Sequential(
-            nn.GroupNorm(1, width), nn.Conv1d(width, 2 * hidden, kernel, padding=kernel // 2), nn.GLU(1),
-            nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden), nn.GroupNorm(1, hidden), nn.SiLU(),
-            nn.Conv1d(hidden, width, 1),
-        ) for _ in range(depth))  # fmt: skip
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                nn.GroupNorm(1, width),
+                nn.Conv1d(width, 2 * hidden, kernel, padding=kernel // 2),
+                nn.GLU(1),
+                nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden),
+                nn.GroupNorm(1, hidden),
+                nn.SiLU(),
+                nn.Conv1d(hidden, width, 1),
+            )
+            for _ in range(depth)
+        )
 
     def forward(self, x):
-        y = x.transpose(1, 2).flatten(0, 1)                               # (B F, W, N)
+        y = x.transpose(1, 2).flatten(0, 1)  # (B F, W, N)
         for layer in self.layers:
             y = y + layer(y)
-        return y.unflatten(0, (len(x), -1)).transpose(1, 2)               # (B, W, F, N)
+        return y.unflatten(0, (len(x), -1)).transpose(1, 2)  # (B, W, F, N)
 
 
 class DualPath(nn.Module):
@@ -240,21 +294,25 @@ class DualPath(nn.Module):
     def __init__(self, width):
         super().__init__()
         self.norms = nn.ModuleList(nn.GroupNorm(1, width) for _ in range(2))
-        self.lstms = nn.ModuleList(nn.LSTM(width, width, batch_first=True, bidirectional=True) for _ in range(2))
+        self.lstms = nn.ModuleList(
+            nn.LSTM(width, width, batch_first=True, bidirectional=True) for _ in range(2)
+        )
         self.linears = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(2))
 
     def forward(self, x):
-        for norm, lstm, linear, order in zip(self.norms, self.lstms, self.linears, ((0, 3, 2, 1), (0, 2, 3, 1))):
-            y = as_autocast(norm(x).permute(order))                       # (B, N, F, W), then (B, F, N, W)
+        for norm, lstm, linear, order in zip(
+            self.norms, self.lstms, self.linears, ((0, 3, 2, 1), (0, 2, 3, 1))
+        ):
+            y = as_autocast(norm(x).permute(order))  # (B, N, F, W), then (B, F, N, W)
             y = linear(lstm(y.flatten(0, 1))[0]).view(y.shape)
-            x = x + y.permute([order.index(axis) for axis in range(4)])   # (B, W, F, N)
+            x = x + y.permute([order.index(axis) for axis in range(4)])  # (B, W, F, N)
         return x
 
 
 def to_modulation(x):
     """Fourier transform over time: (B, W, F, N) to (B, 2 W, F, N // 2 + 1), real parts first."""
-    x = x.to(torch.promote_types(x.dtype, torch.float32))                 # half precision has no such transform
-    x = torch.fft.rfft(x, norm="ortho")                                   # (B, W, F, N // 2 + 1), complex
+    x = x.to(torch.promote_types(x.dtype, torch.float32))  # half precision has no such transform
+    x = torch.fft.rfft(x, norm="ortho")  # (B, W, F, N // 2 + 1), complex
     return torch.cat([x.real, x.imag], 1)
 
 
@@ -269,7 +327,9 @@ def band_sizes(bins, shares):
     edges = [*(math.ceil(bins * sum(shares[:band])) for band in range(len(shares))), bins]
     sizes = [stop - start for start, stop in zip(edges, edges[1:])]
     if min(sizes) < 1:
-        raise SepkitError(f"shares={list(shares)}: of {bins} bins, the bands get {sizes}; give each a larger share, or take fewer stages")
+        raise SepkitError(
+            f"shares={list(shares)}: of {bins} bins, the bands get {sizes}; give each a larger share, or take fewer stages"
+        )
     return sizes
 
 
@@ -280,7 +340,9 @@ def padding(size, stride, kernel):
 
 
 def _check_sizes(widths, layers, shares, strides, kernels, depths):
-    for name, values in dict(widths=widths, strides=strides, kernels=kernels, layers=[layers]).items():
+    for name, values in dict(
+        widths=widths, strides=strides, kernels=kernels, layers=[layers]
+    ).items():
         for value in values:
             positive(name, value)
     if not len(shares) == len(strides) == len(kernels) == len(depths):
@@ -289,10 +351,18 @@ def _check_sizes(widths, layers, shares, strides, kernels, depths):
             "expected one a band each"
         )
     if not widths or min(widths) < 4:
-        raise SepkitError(f"widths={list(widths)}: expected at least one stage, of 4 feature maps or more")
+        raise SepkitError(
+            f"widths={list(widths)}: expected at least one stage, of 4 feature maps or more"
+        )
     if abs(sum(shares) - 1) > 1e-6:
-        raise SepkitError(f"shares={list(shares)} add up to {sum(shares):g}; expected 1, so that every bin is in one band")
+        raise SepkitError(
+            f"shares={list(shares)} add up to {sum(shares):g}; expected 1, so that every bin is in one band"
+        )
     if any(k < s for k, s in zip(kernels, strides)):
-        raise SepkitError(f"kernels={list(kernels)}, strides={list(strides)}: a kernel below its stride leaves bins out; give larger ones")
+        raise SepkitError(
+            f"kernels={list(kernels)}, strides={list(strides)}: a kernel below its stride leaves bins out; give larger ones"
+        )
     if layers % 2:
-        raise SepkitError(f"layers={layers}: expected an even number, so that what goes into Fourier transforms comes back")
+        raise SepkitError(
+            f"layers={layers}: expected an even number, so that what goes into Fourier transforms comes back"
+        )

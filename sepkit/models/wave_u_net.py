@@ -69,31 +69,67 @@ class WaveUNet(WaveformModel):
 
     name = "wave-u-net"
 
-    def __init__(self, target=None, targets=None, levels=12, filters=24, kernel=15, merge_kernel=5, upsampling="linear",
-                 context=True, output="difference", activation="tanh", sample_rate=22050, channels=2, segment=None, loss="mse"):
+    def __init__(
+        self,
+        target=None,
+        targets=None,
+        levels=12,
+        filters=24,
+        kernel=15,
+        merge_kernel=5,
+        upsampling="linear",
+        context=True,
+        output="difference",
+        activation="tanh",
+        sample_rate=22050,
+        channels=2,
+        segment=None,
+        loss="mse",
+    ):
         sizes = dict(levels=levels, filters=filters, kernel=kernel, merge_kernel=merge_kernel)
         choices = dict(upsampling=upsampling, output=output, activation=activation)
-        super().__init__(target, targets, sample_rate, channels, loss, segment, context=context, **sizes, **choices)
+        super().__init__(
+            target,
+            targets,
+            sample_rate,
+            channels,
+            loss,
+            segment,
+            context=context,
+            **sizes,
+            **choices,
+        )
         for setting, value in sizes.items():
             positive(setting, value)
         for (setting, value), known in zip(choices.items(), (UPSAMPLINGS, OUTPUTS, ACTIVATIONS)):
             if value not in known:
                 raise unknown(setting, value, known)
         if kernel % 2 == 0 or merge_kernel % 2 == 0:
-            raise SepkitError(f"kernel={kernel}, merge_kernel={merge_kernel}: odd numbers of taps were expected")
+            raise SepkitError(
+                f"kernel={kernel}, merge_kernel={merge_kernel}: odd numbers of taps were expected"
+            )
         if output == "difference" and len(self.targets) == 1:
             only = self.targets[0]
-            raise SepkitError(f"output='difference' makes the last target from the others, but {only} is the only one; use 'direct'")
+            raise SepkitError(
+                f"output='difference' makes the last target from the others, but {only} is the only one; use 'direct'"
+            )
         widths = [filters * (level + 1) for level in range(levels + 1)]
         self.step = 2**levels
 
         def convolution(inputs, outputs, taps):
             return nn.Conv1d(inputs, outputs, taps, padding=0 if context else taps // 2)
 
-        self.down = nn.ModuleList(convolution(i, o, kernel) for i, o in zip([channels, *widths], widths[:-1]))
+        self.down = nn.ModuleList(
+            convolution(i, o, kernel) for i, o in zip([channels, *widths], widths[:-1])
+        )
         self.middle = convolution(widths[-2], widths[-1], kernel)
-        self.doubling = nn.ModuleList(Double(width, upsampling, merge_kernel) for width in reversed(widths[1:]))
-        self.up = nn.ModuleList(convolution(i + o, o, merge_kernel) for i, o in zip(reversed(widths), reversed(widths[:-1])))
+        self.doubling = nn.ModuleList(
+            Double(width, upsampling, merge_kernel) for width in reversed(widths[1:])
+        )
+        self.up = nn.ModuleList(
+            convolution(i + o, o, merge_kernel)
+            for i, o in zip(reversed(widths), reversed(widths[:-1]))
+        )
         written = len(self.targets) - (output == "difference")
         self.last = nn.Conv1d(filters + channels, written * channels, 1)
         self.apply(_initialise)
@@ -103,7 +139,7 @@ class WaveUNet(WaveformModel):
         size, given = self.fitting(samples)
         before = (given - size) // 2
         x = nn.functional.pad(mixture, (before, given - samples - before))  # (B, C, given)
-        return self._u_net(x)[..., :samples]                              # (B, J, C, T)
+        return self._u_net(x)[..., :samples]  # (B, J, C, T)
 
     def loss(self, mixture, target):
         """What training minimises, a scalar; see `waveform_loss`.
@@ -121,14 +157,16 @@ class WaveUNet(WaveformModel):
             With ``context=True``, if chunks are too short to have estimates with all their
             context. The paper's have 147,443 samples, of which the middle 16,389 are compared.
         """
-        target = self._wanted(mixture, target)                            # (B, J, C, T)
+        target = self._wanted(mixture, target)  # (B, J, C, T)
         if not self.settings["context"]:
             return waveform_loss(self.settings["loss"], self.estimate(mixture), target, mixture)
         size, given = self.fitting(mixture.shape[-1], within=True)
         before = (given - size) // 2
-        estimates = self._u_net(mixture[..., :given])                     # (B, J, C, size)
+        estimates = self._u_net(mixture[..., :given])  # (B, J, C, size)
         heard = slice(before, before + size)
-        return waveform_loss(self.settings["loss"], estimates, target[..., heard], mixture[..., heard])
+        return waveform_loss(
+            self.settings["loss"], estimates, target[..., heard], mixture[..., heard]
+        )
 
     def fitting(self, samples, within=False):
         """How many samples come out, and how many must go in for that.
@@ -149,7 +187,7 @@ class WaveUNet(WaveformModel):
         """
         lost, lost_up = self._lost
         if within:
-            steps = (samples - 1 + lost) // self.step + 1 - 2 * lost      # left at the lowest level
+            steps = (samples - 1 + lost) // self.step + 1 - 2 * lost  # left at the lowest level
         else:
             steps = 1 + lost_up + max(0, -(-(samples - 1 - lost_up) // self.step))
         if within and steps < 2 + lost_up:
@@ -163,7 +201,11 @@ class WaveUNet(WaveformModel):
     def _lost(self):
         """Samples that a convolution on the way down and on the way up costs."""
         settings = self.settings
-        return (settings["kernel"] - 1, settings["merge_kernel"] - 1) if settings["context"] else (0, 0)
+        return (
+            (settings["kernel"] - 1, settings["merge_kernel"] - 1)
+            if settings["context"]
+            else (0, 0)
+        )
 
     def _given(self, steps):
         """Solves in(0) = steps + lost, in(k + 1) = 2 in(k) - 1 + lost for the number that goes in at the top."""
@@ -171,21 +213,21 @@ class WaveUNet(WaveformModel):
         return self.step * (steps - 1 + 2 * lost) + 1 - lost
 
     def _u_net(self, mixture):
-        x, skips = mixture, []                                            # (B, C, T)
+        x, skips = mixture, []  # (B, C, T)
         for convolution in self.down:
-            x = nn.functional.leaky_relu(convolution(x), SLOPE)           # (B, W, T)
+            x = nn.functional.leaky_relu(convolution(x), SLOPE)  # (B, W, T)
             skips.append(x)
-            x = x[..., ::2]                                               # (B, W, (T + 1) / 2)
-        x = nn.functional.leaky_relu(self.middle(x), SLOPE)               # (B, W + filters, T)
+            x = x[..., ::2]  # (B, W, (T + 1) / 2)
+        x = nn.functional.leaky_relu(self.middle(x), SLOPE)  # (B, W + filters, T)
         for double, convolution in zip(self.doubling, self.up):
-            x = double(x)                                                 # (B, W + filters, 2 T - 1)
-            x = torch.cat([_centre(skips.pop(), x), x], 1)                # (B, 2 W + filters, 2 T - 1)
-            x = nn.functional.leaky_relu(convolution(x), SLOPE)           # (B, W, T)
-        heard = _centre(mixture, x)                                       # (B, C, T)
-        x = self.last(torch.cat([heard, x], 1))                           # (B, J C, T), or (J - 1) C
+            x = double(x)  # (B, W + filters, 2 T - 1)
+            x = torch.cat([_centre(skips.pop(), x), x], 1)  # (B, 2 W + filters, 2 T - 1)
+            x = nn.functional.leaky_relu(convolution(x), SLOPE)  # (B, W, T)
+        heard = _centre(mixture, x)  # (B, C, T)
+        x = self.last(torch.cat([heard, x], 1))  # (B, J C, T), or (J - 1) C
         if self.settings["activation"] == "tanh":
             x = torch.tanh(x)
-        x = x.unflatten(1, (-1, self.channels))                           # (B, J or J - 1, C, T)
+        x = x.unflatten(1, (-1, self.channels))  # (B, J or J - 1, C, T)
         if self.settings["output"] == "difference":
             x = torch.cat([x, heard.unsqueeze(1) - x.sum(1, keepdim=True)], 1)  # (B, J, C, T)
         return x
@@ -198,17 +240,21 @@ class Double(nn.Module):
         super().__init__()
         self.kind = kind
         if kind == "learned":
-            self.weight = nn.Parameter(torch.zeros(width, 1))             # through a sigmoid: the mean to begin with
+            self.weight = nn.Parameter(
+                torch.zeros(width, 1)
+            )  # through a sigmoid: the mean to begin with
         elif kind == "transposed":
             self.convolution = nn.ConvTranspose1d(width, width, kernel, 2, padding=kernel // 2)
 
     def forward(self, x):
         if self.kind == "transposed":
-            return self.convolution(x)                                    # (B, W, 2 T - 1)
-        left, right = x[..., :-1], x[..., 1:]                             # (B, W, T - 1)
+            return self.convolution(x)  # (B, W, 2 T - 1)
+        left, right = x[..., :-1], x[..., 1:]  # (B, W, T - 1)
         share = torch.sigmoid(self.weight) if self.kind == "learned" else 0.5
-        between = share * left + (1 - share) * right                      # (B, W, T - 1)
-        return torch.cat([torch.stack([left, between], -1).flatten(-2), x[..., -1:]], -1)  # (B, W, 2 T - 1)
+        between = share * left + (1 - share) * right  # (B, W, T - 1)
+        return torch.cat(
+            [torch.stack([left, between], -1).flatten(-2), x[..., -1:]], -1
+        )  # (B, W, 2 T - 1)
 
 
 def _centre(x, like):

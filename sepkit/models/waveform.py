@@ -46,7 +46,13 @@ class WaveformModel(nn.Module):
             positive(name, value)
         if segment is not None and not segment > 0:
             raise SepkitError(f"segment={segment}: seconds above 0 were expected, or None")
-        self.settings = dict(targets=list(targets), sample_rate=sample_rate, channels=channels, segment=segment, **settings)
+        self.settings = dict(
+            targets=list(targets),
+            sample_rate=sample_rate,
+            channels=channels,
+            segment=segment,
+            **settings,
+        )
         self.sample_rate, self.channels, self.targets = sample_rate, channels, targets
         self.set_loss(loss)
 
@@ -81,10 +87,16 @@ class WaveformModel(nn.Module):
         self._check(mixture)
         segment = self.settings["segment"]
         if segment and not self.training:
-            estimates = in_segments(self.estimate, mixture, max(4, round(segment * self.sample_rate)))
+            estimates = in_segments(
+                self.estimate, mixture, max(4, round(segment * self.sample_rate))
+            )
         else:
-            estimates = self.estimate(mixture)                            # (B, J, C, T)
-        return estimates[:, 0] if len(self.targets) == 1 else dict(zip(self.targets, estimates.unbind(1)))
+            estimates = self.estimate(mixture)  # (B, J, C, T)
+        return (
+            estimates[:, 0]
+            if len(self.targets) == 1
+            else dict(zip(self.targets, estimates.unbind(1)))
+        )
 
     def loss(self, mixture, target):
         """What training minimises, a scalar; see `waveform_loss`.
@@ -97,7 +109,7 @@ class WaveformModel(nn.Module):
             (B, C, T) for a network with one target; (B, J, C, T) for one with several,
             in the order of ``targets``.
         """
-        target = self._wanted(mixture, target)                            # (B, J, C, T)
+        target = self._wanted(mixture, target)  # (B, J, C, T)
         return waveform_loss(self.settings["loss"], self.estimate(mixture), target, mixture)
 
     def _wanted(self, mixture, target):
@@ -105,7 +117,9 @@ class WaveformModel(nn.Module):
         self._check(mixture)
         batch, channels, samples = mixture.shape
         one = len(self.targets) == 1
-        expected = (batch, channels, samples) if one else (batch, len(self.targets), channels, samples)
+        expected = (
+            (batch, channels, samples) if one else (batch, len(self.targets), channels, samples)
+        )
         if target.shape != expected:
             raise SepkitError(
                 f"{self.name} for {', '.join(self.targets)}: the loss takes a target of shape {expected} with a mixture of "
@@ -147,15 +161,17 @@ def waveform_loss(kind, estimates, targets, mixture):
         return error.abs().mean()
     if kind == "mse":
         return error.square().mean()
-    energy = targets.square().mean((2, 3))                                # (B, J)
+    energy = targets.square().mean((2, 3))  # (B, J)
     if kind == "nmse":
         scale = energy + 0.1 * mixture.square().mean((1, 2)).unsqueeze(1) + FAINT
         return (error.square().mean((2, 3)) / scale).mean()
     if kind == "sdr":
         return -10 * torch.log10((energy + FAINT) / (error.square().mean((2, 3)) + FAINT)).mean()
-    gain = (estimates * targets).mean((2, 3)) / (energy + FAINT)          # (B, J)
-    part = gain[..., None, None] * targets                                # what the estimate has of the target
-    ratio = (part.square().mean((2, 3)) + FAINT) / ((part - estimates).square().mean((2, 3)) + FAINT)
+    gain = (estimates * targets).mean((2, 3)) / (energy + FAINT)  # (B, J)
+    part = gain[..., None, None] * targets  # what the estimate has of the target
+    ratio = (part.square().mean((2, 3)) + FAINT) / (
+        (part - estimates).square().mean((2, 3)) + FAINT
+    )
     return -10 * torch.log10(ratio).mean()
 
 
@@ -186,12 +202,12 @@ def in_segments(separate, mixture, size, overlap=0.25):
         return separate(mixture)
     starts = [*range(0, samples - size, max(1, round(size * (1 - overlap)))), samples - size]
     rise = torch.arange(1, size + 1, device=mixture.device, dtype=mixture.dtype)
-    weight = torch.minimum(rise, rise.flip(0))                            # (size,)
+    weight = torch.minimum(rise, rise.flip(0))  # (size,)
     total, weights = 0, mixture.new_zeros(samples)
     for start in starts:
-        piece = separate(mixture[..., start : start + size])              # (B, J, C, size)
+        piece = separate(mixture[..., start : start + size])  # (B, J, C, size)
         if start == 0:
-            total = piece.new_zeros(*piece.shape[:-1], samples)           # (B, J, C, T)
+            total = piece.new_zeros(*piece.shape[:-1], samples)  # (B, J, C, T)
         total[..., start : start + size] += weight * piece
         weights[start : start + size] += weight
     return total / weights

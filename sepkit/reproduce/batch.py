@@ -51,12 +51,20 @@ def find_chapters(names=(), folder=None):
         If there are no notebooks, or a name is unknown (lists those that exist).
     """
     folder = Path(folder) if folder else (repo_root() or Path()) / "notebooks"
-    chapters = [Chapter(path.stem, path.resolve()) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
+    chapters = [
+        Chapter(path.stem, path.resolve()) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    ]
     if not chapters:
-        raise SepkitError(f"{folder}: no chapters (01_*.ipynb ...) here; run from a checkout, or pass --notebooks DIR")
+        raise SepkitError(
+            f"{folder}: no chapters (01_*.ipynb ...) here; run from a checkout, or pass --notebooks DIR"
+        )
     chosen = []
     for name in names:
-        matches = [chapter for chapter in chapters if str(name) in (chapter.name, chapter.name[:2], chapter.path.name)]
+        matches = [
+            chapter
+            for chapter in chapters
+            if str(name) in (chapter.name, chapter.name[:2], chapter.path.name)
+        ]
         if not matches:
             raise unknown("chapter", name, [chapter.name for chapter in chapters])
         chosen += [match for match in matches if match not in chosen]
@@ -75,7 +83,9 @@ def check_parameters(chapter, names):
     missing = [name for name in names if name not in declared]
     if missing:
         known = ", ".join(declared) or "none (no cell is tagged 'parameters')"
-        raise SepkitError(f"{chapter.path.name}: unknown parameter {missing[0]!r}: the chapter has {known}")
+        raise SepkitError(
+            f"{chapter.path.name}: unknown parameter {missing[0]!r}: the chapter has {known}"
+        )
 
 
 def declared_parameters(notebook):
@@ -83,14 +93,29 @@ def declared_parameters(notebook):
     for cell in read_json(notebook).get("cells", []):
         if "parameters" in cell.get("metadata", {}).get("tags", []):
             tree = ast.parse("".join(cell["source"]))
-            return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+            return [
+                node.id
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            ]
     return []
 
 
 def run(
-    names=(), profile="student", out="build", weights="shipped", data="band", device="auto", seed=0,
-    workers=None, force=False, notebooks=None, extra=None, timeout="profile", notify=None,
-):  # fmt: skip
+    names=(),
+    profile="student",
+    out="build",
+    weights="shipped",
+    data="band",
+    device="auto",
+    seed=0,
+    workers=None,
+    force=False,
+    notebooks=None,
+    extra=None,
+    timeout="profile",
+    notify=None,
+):
     """Execute chapters; those whose notebook, code, data and parameters are unchanged are left alone.
 
     Parameters
@@ -134,9 +159,14 @@ def run(
     chapters = find_chapters(names, notebooks)
     out, notify = place("out", out).absolute(), notify or (lambda *_: None)
     parameters = {
-        "profile": profile, "weights": weights, "data": _absolute(data), "device": device, "seed": seed,
-        "out_dir": str(out), **(extra or {}),
-    }  # fmt: skip
+        "profile": profile,
+        "weights": weights,
+        "data": _absolute(data),
+        "device": device,
+        "seed": seed,
+        "out_dir": str(out),
+        **(extra or {}),
+    }
     for chapter in chapters:
         check_parameters(chapter, parameters)
     _prepare_data(parameters["data"], profile)
@@ -150,7 +180,8 @@ def run(
 def failures(entries, out=""):
     """One line for every chapter that failed, with where its partial notebook lies."""
     return [
-        f"{name}: {entry['error']}" + (f"; see {Path(out) / entry['executed']}" if entry["executed"] else "")
+        f"{name}: {entry['error']}"
+        + (f"; see {Path(out) / entry['executed']}" if entry["executed"] else "")
         for name, entry in entries.items()
         if entry["status"] == "failed"
     ]
@@ -192,7 +223,9 @@ def add_to_manifest(out, entries):
             write_json(out / "manifest.json", manifest)
             return manifest
     except OSError as error:
-        raise SepkitError(f"{out}: cannot be written ({error.strerror}); choose another folder") from None
+        raise SepkitError(
+            f"{out}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
 
 
 def _absolute(data):
@@ -219,11 +252,16 @@ class _Batch:
         self.workers, self.force = workers, force
         self.provenance = provenance()
         self.data = data_digest(parameters["data"], parameters["profile"])
-        self.entries = add_to_manifest(out, {})["chapters"]  # a folder that cannot be written is noticed now
+        self.entries = add_to_manifest(out, {})[
+            "chapters"
+        ]  # a folder that cannot be written is noticed now
 
     def run(self, chapters):
         entries = self.entries
-        marks = {chapter: fingerprint(chapter, self.parameters, self.out, self.data) for chapter in chapters}
+        marks = {
+            chapter: fingerprint(chapter, self.parameters, self.out, self.data)
+            for chapter in chapters
+        }
         todo = []
         for chapter in chapters:
             if not self.force and self._is_current(entries.get(chapter.name), marks[chapter]):
@@ -231,8 +269,13 @@ class _Batch:
             else:
                 todo.append(chapter)
                 self.notify(chapter.name, "waiting", {})
-        todo.sort(key=lambda chapter: -(entries.get(chapter.name) or {}).get("seconds", 0))  # long ones first
-        jobs = [(Worker(chapter, self.out, self.parameters, self.timeout, self.notify), marks[chapter]) for chapter in todo]
+        todo.sort(
+            key=lambda chapter: -(entries.get(chapter.name) or {}).get("seconds", 0)
+        )  # long ones first
+        jobs = [
+            (Worker(chapter, self.out, self.parameters, self.timeout, self.notify), marks[chapter])
+            for chapter in todo
+        ]
         self._execute(jobs)
 
     def _execute(self, jobs):
@@ -267,7 +310,12 @@ class _Batch:
                     outcome = worker.run(threads)
                     if not Path(lock.lock_file).exists():
                         told = f"{self.out} was deleted while it ran; run it again"
-                        outcome = {"status": "failed", "error": told, "executed": None, "results": None}
+                        outcome = {
+                            "status": "failed",
+                            "error": told,
+                            "executed": None,
+                            "results": None,
+                        }
                     if not worker.stopped:
                         self._record(name, mark, outcome)
                     return

@@ -22,7 +22,10 @@ from ..training.presets import recipe_for
 
 PRESET = "checkpoints"
 #: The voice is the hardest of the four, and the one that chapters listen to: a wider network, and more steps.
-VOCALS = {"settings": {"hidden": 256}, "recipe": {"max_steps": 8000, "lr": 3e-3, "samples_per_track": 32}}
+VOCALS = {
+    "settings": {"hidden": 256},
+    "recipe": {"max_steps": 8000, "lr": 3e-3, "samples_per_track": 32},
+}
 #: Which networks, for which targets, and how they differ from the student's recipe and settings.
 SETS = {
     "open-unmix": {"vocals": VOCALS, "drums": {}, "bass": {}, "other": {}},
@@ -55,10 +58,20 @@ def train_set(model, runs, out=None, device="auto", targets=None, seeds=1, **cha
     if model not in SETS:
         raise unknown("set of checkpoints", model, SETS)
     out = Path(out or files.shipped("checkpoints", f"{model}-student"))
-    songs = {split: open_tracks("band", split, preset=PRESET) for split in ("train", "valid", "test")}
+    songs = {
+        split: open_tracks("band", split, preset=PRESET) for split in ("train", "valid", "test")
+    }
     for target in targets or SETS[model]:
-        best = [train_one(model, target, seed, runs, songs, device, changes) for seed in range(SEED, SEED + seeds)]
-        models.save(out / f"{target}.safetensors", models.load(best[0]), extra=models.read_header(best[0])["extra"], half=True)
+        best = [
+            train_one(model, target, seed, runs, songs, device, changes)
+            for seed in range(SEED, SEED + seeds)
+        ]
+        models.save(
+            out / f"{target}.safetensors",
+            models.load(best[0]),
+            extra=models.read_header(best[0])["extra"],
+            half=True,
+        )
         if seeds > 1:
             steps = plan_for(model, target)[0].but(**changes).max_steps
             write_spread(out, target, best, steps, songs["test"], device)
@@ -79,16 +92,30 @@ def train_one(model, target, seed, runs, songs, device, changes):
     torch.manual_seed(seed)
     network = models.build(model, target=target, **settings)
     folder = runs / (target if seed == SEED else f"{target}-seed{seed}")
-    return training.train(network, songs["train"], songs["valid"], folder, recipe.but(seed=seed, **changes), device, target)
+    return training.train(
+        network,
+        songs["train"],
+        songs["valid"],
+        folder,
+        recipe.but(seed=seed, **changes),
+        device,
+        target,
+    )
 
 
 def write_spread(out, target, trained, steps, test, device):
     """Score the networks of all seeds, each alone, and keep the means over the test songs."""
     means = []
     for path in trained:
-        scores = evaluation.evaluate(separation.get(path, device=device), test, metrics=("usdr",), dataset="band")
+        scores = evaluation.evaluate(
+            separation.get(path, device=device), test, metrics=("usdr",), dataset="band"
+        )
         means.append(_over_songs(scores, target, "usdr"))
-    found = {"steps": steps, "usdr, mean over songs, each network alone (dB)": means, "test songs": len(test)}
+    found = {
+        "steps": steps,
+        "usdr, mean over songs, each network alone (dB)": means,
+        "test songs": len(test),
+    }
     path = out / "seeds.json"
     files.write_json(path, {**(files.read_json(path) if path.is_file() else {}), target: found})
 
@@ -96,38 +123,77 @@ def write_spread(out, target, trained, steps, test, device):
 def write_manifest(model, out, songs, device):
     """Score the stored networks on the test songs and write down all that made them."""
     separator = separation.get(out, device=device)
-    made = {target: models.read_header(out / f"{target}.safetensors")["extra"] for target in SETS[model]}
-    scores = evaluation.evaluate(separator, songs["test"], dataset="band", seed=SEED, profile="student")
-    table = {target: {metric: _over_songs(scores, target, metric) for metric in SUMMARY} for target in SETS[model]}
+    made = {
+        target: models.read_header(out / f"{target}.safetensors")["extra"] for target in SETS[model]
+    }
+    scores = evaluation.evaluate(
+        separator, songs["test"], dataset="band", seed=SEED, profile="student"
+    )
+    table = {
+        target: {metric: _over_songs(scores, target, metric) for metric in SUMMARY}
+        for target in SETS[model]
+    }
     told = ("settings", "recipe", "provenance", "epoch", "step", "seconds", "valid_loss")
-    files.write_json(out / "manifest.json", {
-        "size": "student",
-        "model": model,
-        "data": {"name": "band", "preset": PRESET, "seed": SEED, **{split: len(tracks) for split, tracks in songs.items()}},
-        "training": {target: {key: made[target][key] for key in told} for target in SETS[model]},
-        "test scores (dB)": {"over songs": SUMMARY, **table},
-        "seeds": files.read_json(out / "seeds.json") if (out / "seeds.json").is_file() else {},
-        "files": {p.name: {"bytes": p.stat().st_size, "sha256": files.sha256(p)} for p in sorted(out.glob("*.safetensors"))},
-        "provenance": files.provenance(command="make checkpoints", seed=SEED, device=device),
-    })  # fmt: skip
+    files.write_json(
+        out / "manifest.json",
+        {
+            "size": "student",
+            "model": model,
+            "data": {
+                "name": "band",
+                "preset": PRESET,
+                "seed": SEED,
+                **{split: len(tracks) for split, tracks in songs.items()},
+            },
+            "training": {
+                target: {key: made[target][key] for key in told} for target in SETS[model]
+            },
+            "test scores (dB)": {"over songs": SUMMARY, **table},
+            "seeds": files.read_json(out / "seeds.json") if (out / "seeds.json").is_file() else {},
+            "files": {
+                p.name: {"bytes": p.stat().st_size, "sha256": files.sha256(p)}
+                for p in sorted(out.glob("*.safetensors"))
+            },
+            "provenance": files.provenance(command="make checkpoints", seed=SEED, device=device),
+        },
+    )
 
 
 def _over_songs(scores, target, metric):
-    return round(aggregate([s for s in scores if (s.target, s.metric) == (target, metric)], SUMMARY[metric]), 2)
+    return round(
+        aggregate([s for s in scores if (s.target, s.metric) == (target, metric)], SUMMARY[metric]),
+        2,
+    )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(SETS)}; all, if none is named")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help=f"of {', '.join(SETS)}; all, if none is named"
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs/checkpoints"))
     parser.add_argument("--steps", type=int, help="instead of the recipe's")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--targets", nargs="+", help="only these")
-    parser.add_argument("--seeds", type=int, default=1, help="trainings of each target; the manifest tells their spread")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        help="trainings of each target; the manifest tells their spread",
+    )
     arguments = parser.parse_args()
     changes = {} if arguments.steps is None else {"max_steps": arguments.steps}
     for model in arguments.models or SETS:
-        train_set(model, arguments.runs / model, device=arguments.device, targets=arguments.targets, seeds=arguments.seeds, **changes)
+        train_set(
+            model,
+            arguments.runs / model,
+            device=arguments.device,
+            targets=arguments.targets,
+            seeds=arguments.seeds,
+            **changes,
+        )
 
 
 if __name__ == "__main__":

@@ -18,9 +18,21 @@ from .published import DOCUMENTS, METRICS, _number, _rows
 from .tables import FILTERED
 
 COLUMNS = (
-    "id", "document", "line", "words", "statement", "how", "chapter", "metric", "target", "higher", "lower", "direction", "least",
+    "id",
+    "document",
+    "line",
+    "words",
+    "statement",
+    "how",
+    "chapter",
+    "metric",
+    "target",
+    "higher",
+    "lower",
+    "direction",
+    "least",
     "extent",
-)  # fmt: skip
+)
 DIRECTIONS = ("greater", "same")
 EXTENTS = ("songs", "excerpts", "turns")
 NOT_RUN = "not run"
@@ -95,14 +107,25 @@ class Outcome:
 
     def row(self):
         """As a table shows it: strings, empty where there is nothing."""
-        told = dict.fromkeys(("measured on", "effect", "95 % interval", "p (Holm)", "songs", "seeds"), "")
+        told = dict.fromkeys(
+            ("measured on", "effect", "95 % interval", "p (Holm)", "songs", "seeds"), ""
+        )
         if self.comparison:
             unit = " dB" if self.claim.metric in _DECIBELS else ""
             effect, low, high, *_ = self.comparison
-            told |= {"effect": f"{effect:+.2f}{unit}", "95 % interval": f"{low:+.2f} to {high:+.2f}", "p (Holm)": f"{self.p:.3f}"}
+            told |= {
+                "effect": f"{effect:+.2f}{unit}",
+                "95 % interval": f"{low:+.2f} to {high:+.2f}",
+                "p (Holm)": f"{self.p:.3f}",
+            }
             told |= {"songs": str(self.comparison.n), "seeds": str(self.seeds)}
         told["measured on"] = ", ".join(part for part in (self.dataset, self.where) if part)
-        return {"claim": self.claim.id, "statement": self.claim.statement, **told, "verdict": self.verdict}
+        return {
+            "claim": self.claim.id,
+            "statement": self.claim.statement,
+            **told,
+            "verdict": self.verdict,
+        }
 
 
 def load_claims(path=None):
@@ -126,10 +149,14 @@ def load_claims(path=None):
     found = {}
     for where, row in _rows(Path(path or shipped("reported", "claims.csv")), COLUMNS):
         if row["document"] not in DOCUMENTS:
-            raise SepkitError(f"{where}: unknown document {row['document']!r}: choose from {', '.join(DOCUMENTS)}")
+            raise SepkitError(
+                f"{where}: unknown document {row['document']!r}: choose from {', '.join(DOCUMENTS)}"
+            )
         for column, known in (("direction", DIRECTIONS), ("extent", EXTENTS)):
             if row[column] not in known:
-                raise SepkitError(f"{where}: unknown {column} {row[column]!r}: choose from {', '.join(known)}")
+                raise SepkitError(
+                    f"{where}: unknown {column} {row[column]!r}: choose from {', '.join(known)}"
+                )
         if row["id"] in found:
             raise SepkitError(f"{where}: {row['id']} is stated twice")
         if row["higher"] and not row["metric"]:
@@ -170,12 +197,21 @@ def evaluate(claims, measured, seed=0):
     for place, outcome in enumerate(found):
         if outcome.comparison:
             families.setdefault(outcome.claim.finding, {})[place] = outcome.comparison.p
-    adjusted = {place: p for family in families.values() for place, p in songwise.holm(family).items()}
-    return [_judge(outcome, adjusted[place]) if place in adjusted else outcome for place, outcome in enumerate(found)]
+    adjusted = {
+        place: p for family in families.values() for place, p in songwise.holm(family).items()
+    }
+    return [
+        _judge(outcome, adjusted[place]) if place in adjusted else outcome
+        for place, outcome in enumerate(found)
+    ]
 
 
 def _outcomes(claim, measured, seed):
-    arms = {side: _arm(claim, pattern, measured) for side, pattern in (("higher", claim.higher), ("lower", claim.lower)) if pattern}
+    arms = {
+        side: _arm(claim, pattern, measured)
+        for side, pattern in (("higher", claim.higher), ("lower", claim.lower))
+        if pattern
+    }
     if not arms:
         return [Outcome(claim, NOT_RUN)]
     outcomes = []
@@ -194,8 +230,19 @@ def _arm(claim, pattern, measured):
             continue
         for score in scores:
             match = expression.fullmatch(score.separator)
-            extent = next((f"{one}s" for one in ("excerpt", "turn") if one in score.provenance or f"{one}s" in score.provenance), "songs")
-            if match and (score.metric, extent) == (claim.metric, claim.extent) and claim.target in ("", score.target):
+            extent = next(
+                (
+                    f"{one}s"
+                    for one in ("excerpt", "turn")
+                    if one in score.provenance or f"{one}s" in score.provenance
+                ),
+                "songs",
+            )
+            if (
+                match
+                and (score.metric, extent) == (claim.metric, claim.extent)
+                and claim.target in ("", score.target)
+            ):
                 check(score)
                 kind = (score.dataset, tuple(sorted(asdict(score.card).items())))
                 found.setdefault((kind, match.groups()), []).append((chapter, score))
@@ -210,11 +257,17 @@ def _compare(claim, scores, others, seed):
     b = b if claim.lower else dict.fromkeys(a, 0.0)
     places = sorted({" ".join(_place(chapter)) for chapter, _ in [*scores, *others] if chapter})
     where = ", ".join([*places, *([claim.extent] if claim.extent != "songs" else [])])
-    facts = {"dataset": scores[0][1].dataset, "where": where, "seeds": len({score.provenance["seed"] for _, score in scores})}
+    facts = {
+        "dataset": scores[0][1].dataset,
+        "where": where,
+        "seeds": len({score.provenance["seed"] for _, score in scores}),
+    }
     try:
         return Outcome(claim, "", comparison=songwise.compare(a, b, seed), **facts)
     except SepkitError as error:  # too few songs in common, or infinite scores
-        return Outcome(claim, f"undecided: {str(error).partition(': ')[2].partition(';')[0]}", **facts)
+        return Outcome(
+            claim, f"undecided: {str(error).partition(': ')[2].partition(';')[0]}", **facts
+        )
 
 
 def _place(chapter):
@@ -230,7 +283,10 @@ def _by_song(scores, targets):
         if score.target in targets:
             values.setdefault(score.track, {}).setdefault(score.target, []).append(score.value)
     return {
-        track: statistics.fmean(statistics.fmean(found[target]) if target in found else float("nan") for target in targets)
+        track: statistics.fmean(
+            statistics.fmean(found[target]) if target in found else float("nan")
+            for target in targets
+        )
         for track, found in values.items()
     }
 

@@ -10,7 +10,13 @@ from pathlib import Path
 
 from ..errors import SepkitError
 from ..files import shipped
-from ..metrics.published_tests import FIVE_TIMES, as_printed, one_sample_z, rounding_range, two_sample_t
+from ..metrics.published_tests import (
+    FIVE_TIMES,
+    as_printed,
+    one_sample_z,
+    rounding_range,
+    two_sample_t,
+)
 from .published import DOCUMENTS, _rows, load_documents
 
 COLUMNS = ("document", "place", "printed", "recomputed", "why", "claim")
@@ -70,10 +76,14 @@ def load_errata(path=None):
     for where, row in _rows(Path(path or shipped("reported", "errata.csv")), COLUMNS):
         erratum = Erratum(**{column: row[column].strip() for column in COLUMNS})
         if erratum.document not in DOCUMENTS:
-            raise SepkitError(f"{where}: unknown document {erratum.document!r}: choose from {', '.join(DOCUMENTS)}")
+            raise SepkitError(
+                f"{where}: unknown document {erratum.document!r}: choose from {', '.join(DOCUMENTS)}"
+            )
         empty = [column for column in COLUMNS[:-1] if not getattr(erratum, column)]
         if empty:
-            raise SepkitError(f"{where}: {empty[0]} is empty; an erratum says what is printed, what is right, and why")
+            raise SepkitError(
+                f"{where}: {empty[0]} is empty; an erratum says what is printed, what is right, and why"
+            )
         if (erratum.document, erratum.place) in found:
             raise SepkitError(f"{where}: {erratum.document}, {erratum.place} is stated twice")
         found[erratum.document, erratum.place] = erratum
@@ -96,14 +106,25 @@ def check_thesis(printed=None):
     list of Check
         In the order of the tables.
     """
-    rows = [row for row in (load_documents() if printed is None else printed) if row.document == THESIS]
+    rows = [
+        row for row in (load_documents() if printed is None else printed) if row.document == THESIS
+    ]
     numbers = {(row.table, row.metric, row.quantity): _number(row.printed) for row in rows}
     checks = []
     for row in rows:
         allowed = _allowed(numbers, row.table, row.metric, row.quantity)
         if allowed:
             low, high = as_printed(_number(row.printed))
-            checks.append(Check(row.table, row.metric, row.quantity, row.printed, *allowed, low <= allowed[1] and allowed[0] <= high))
+            checks.append(
+                Check(
+                    row.table,
+                    row.metric,
+                    row.quantity,
+                    row.printed,
+                    *allowed,
+                    low <= allowed[1] and allowed[0] <= high,
+                )
+            )
     return checks
 
 
@@ -114,15 +135,23 @@ def _allowed(numbers, table, metric, quantity):
         return numbers[table, metric, "mean"], numbers[table, metric, "sd"]
 
     if table in (START, TRAINED) and quantity in ("t", "se", "p"):
-        ranges = rounding_range(lambda mean, sd: one_sample_z(mean, sd, CHUNKS, FIVE_TIMES), *moments(table))
+        ranges = rounding_range(
+            lambda mean, sd: one_sample_z(mean, sd, CHUNKS, FIVE_TIMES), *moments(table)
+        )
     elif table == DIFFERENCE and quantity in ("t", "se", "p"):
         ranges = rounding_range(
-            lambda mean, sd, mean_0, sd_0: two_sample_t(mean, sd, CHUNKS, mean_0, sd_0, CHUNKS), *moments(TRAINED), *moments(START)
+            lambda mean, sd, mean_0, sd_0: two_sample_t(mean, sd, CHUNKS, mean_0, sd_0, CHUNKS),
+            *moments(TRAINED),
+            *moments(START),
         )
     elif table == DIFFERENCE:
-        return rounding_range(lambda mean, mean_0: mean - mean_0, moments(TRAINED)[0], moments(START)[0])
+        return rounding_range(
+            lambda mean, mean_0: mean - mean_0, moments(TRAINED)[0], moments(START)[0]
+        )
     elif table == FINAL and quantity.startswith("increase"):
-        return rounding_range(lambda mean, mean_0: 100 * (mean / mean_0 - 1), moments(FINAL)[0], moments(START)[0])
+        return rounding_range(
+            lambda mean, mean_0: 100 * (mean / mean_0 - 1), moments(FINAL)[0], moments(START)[0]
+        )
     else:
         return None
     return ranges[("t", "se", "p").index(quantity)]

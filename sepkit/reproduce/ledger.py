@@ -16,7 +16,19 @@ from ..files import read_object
 from .published import METRICS, Reported, load_reported
 from .tables import Row, Table
 
-__all__ = ["METRICS", "Reported", "Row", "Table", "check", "load_experiments", "load_measured", "load_reported", "summary", "table", "tables"]
+__all__ = [
+    "METRICS",
+    "Reported",
+    "Row",
+    "Table",
+    "check",
+    "load_experiments",
+    "load_measured",
+    "load_reported",
+    "summary",
+    "table",
+    "tables",
+]
 
 TARGETS = ("vocals", "drums", "bass", "other")
 #: Names of data sets in the literature -> names in sepkit.
@@ -110,14 +122,27 @@ def tables(reported, measured):
     for chapter, scores in measured.items():
         for score in scores:
             check(score)
-            if "derived" in score.provenance:  # a difference or a spread: for the claims, no row of a table
+            if (
+                "derived" in score.provenance
+            ):  # a difference or a spread: for the claims, no row of a table
                 continue
             card = tuple(sorted(asdict(score.card).items()))
-            key = (_published_name(score.dataset), score.metric, card, "excerpt" in score.provenance)
+            key = (
+                _published_name(score.dataset),
+                score.metric,
+                card,
+                "excerpt" in score.provenance,
+            )
             groups.setdefault(key, {}).setdefault((score.separator, chapter), []).append(score)
     result = [_table(*key, systems, reported) for key, systems in groups.items()]
-    used = {(table.dataset, table.metric, "") for table in result if any(row.reported for row in table.rows)}
-    for key in dict.fromkeys((entry.dataset, entry.metric, entry.aggregation) for entry in reported):
+    used = {
+        (table.dataset, table.metric, "")
+        for table in result
+        if any(row.reported for row in table.rows)
+    }
+    for key in dict.fromkeys(
+        (entry.dataset, entry.metric, entry.aggregation) for entry in reported
+    ):
         if key not in used:
             dataset, metric, aggregation = key
             result.append(_table(dataset, METRICS[metric][0], (), False, {}, reported, aggregation))
@@ -132,19 +157,27 @@ def table(reported, measured, dataset, metric):
     SepkitError
         If a Score belongs to another data set or metric, or if their cards differ.
     """
-    scores = [score for part in measured.values() for score in part] if isinstance(measured, dict) else measured
+    scores = (
+        [score for part in measured.values() for score in part]
+        if isinstance(measured, dict)
+        else measured
+    )
     for score in scores:
         if _published_name(score.dataset) != dataset:
             raise SepkitError(
                 f"{score.separator}, {score.track}: measured on {score.dataset}, cannot enter a column of {dataset}"
             )
         if _published_metric(score.metric) != metric:
-            raise SepkitError(f"{score.separator}, {score.track}: {score.metric} cannot enter a column of {metric}")
+            raise SepkitError(
+                f"{score.separator}, {score.track}: {score.metric} cannot enter a column of {metric}"
+            )
     wanted = [entry for entry in reported if (entry.dataset, entry.metric) == (dataset, metric)]
     found = tables(wanted, measured)
     measured_here = [one for one in found if one.measured]
     if len(measured_here) > 1:
-        raise SepkitError(f"{metric} on {dataset}: the scores follow {len(measured_here)} different metric cards; one table each")
+        raise SepkitError(
+            f"{metric} on {dataset}: the scores follow {len(measured_here)} different metric cards; one table each"
+        )
     found = measured_here or found
     if not found:
         raise SepkitError(f"{metric} on {dataset}: neither reported nor measured numbers")
@@ -169,15 +202,21 @@ def check(score):
     where = f"{score.separator}, {score.track}, {score.target}"
     missing = [key for key in REQUIRED_PROVENANCE if key not in (score.provenance or {})]
     if missing:
-        raise SepkitError(f"{where}: the score has no provenance ({', '.join(missing)} missing); run its chapter again")
+        raise SepkitError(
+            f"{where}: the score has no provenance ({', '.join(missing)} missing); run its chapter again"
+        )
     said = score.provenance.get("data", score.provenance.get("dataset"))
     if said is not None and "band" in (said, score.dataset) and said != score.dataset:
-        raise SepkitError(f"{where}: labelled {score.dataset}, but measured on {said}; a band score stays out of other columns")
+        raise SepkitError(
+            f"{where}: labelled {score.dataset}, but measured on {said}; a band score stays out of other columns"
+        )
 
 
 def _table(dataset, metric, card, excerpts, systems, reported, aggregation=""):
     name = _published_metric(metric)
-    rows = _tell_apart([_row(separator, chapter, scores, name) for (separator, chapter), scores in systems.items()])
+    rows = _tell_apart(
+        [_row(separator, chapter, scores, name) for (separator, chapter), scores in systems.items()]
+    )
     if not card or (_as_published(dict(card)) and not excerpts):
         for entry in reported:
             if (entry.dataset, entry.metric, entry.aggregation) == (dataset, name, aggregation):
@@ -191,12 +230,19 @@ def _row(separator, chapter, scores, metric):
     how, values = summary(metric), {}
     for score in scores:
         if score.value is not None and score.value == score.value:  # NaN: silent, not scored
-            values.setdefault(score.target, {}).setdefault(score.provenance["seed"], {})[score.track] = score.value
+            values.setdefault(score.target, {}).setdefault(score.provenance["seed"], {})[
+                score.track
+            ] = score.value
     counts = {target: len(set().union(*seeds.values())) for target, seeds in values.items()}
-    by_seed = {target: [how(list(songs.values())) for songs in seeds.values()] for target, seeds in values.items()}
+    by_seed = {
+        target: [how(list(songs.values())) for songs in seeds.values()]
+        for target, seeds in values.items()
+    }
     repeats = {score.provenance.get("repeats") for score in scores} - {None}
     if len(repeats) > 1:
-        raise SepkitError(f"{separator}: its scores claim to repeat {' and '.join(sorted(repeats))}; one system each")
+        raise SepkitError(
+            f"{separator}: its scores claim to repeat {' and '.join(sorted(repeats))}; one system each"
+        )
     return Row(
         repeats.pop() if repeats else SYSTEMS.get(separator, separator),
         ours={target: statistics.fmean(found) for target, found in by_seed.items()},
@@ -227,7 +273,10 @@ def _enter(rows, entry):
     """Put a published number into the row of its system: ours where there is one, else a new row."""
     origin = (entry.extra_training_data, entry.source)
     same = [row for row in rows if row.system == entry.system]
-    row = next((row for row in same if not row.source or (row.extra_training_data, row.source) == origin), None)
+    row = next(
+        (row for row in same if not row.source or (row.extra_training_data, row.source) == origin),
+        None,
+    )
     if row is None:
         row = Row(entry.system)
         rows.append(row)
@@ -237,7 +286,11 @@ def _enter(rows, entry):
 
 def _as_published(card):
     """Whether a metric card is the one that published tables follow: four targets, frames of a second."""
-    return set(card["target_set"]) == set(TARGETS) and card["window"] in (None, 1.0) and card["hop"] in (None, 1.0)
+    return (
+        set(card["target_set"]) == set(TARGETS)
+        and card["window"] in (None, 1.0)
+        and card["hop"] in (None, 1.0)
+    )
 
 
 def _published_name(dataset):

@@ -44,7 +44,9 @@ class _Watched(Engine):
     say = staticmethod(lambda **message: None)
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, start_timeout=60, execution_timeout=None, **kwargs):
+    def execute_managed_notebook(
+        cls, nb_man, kernel_name, start_timeout=60, execution_timeout=None, **kwargs
+    ):
         cls.notebook = nb_man.nb
         begin = nb_man.cell_start
 
@@ -54,7 +56,12 @@ class _Watched(Engine):
             return begin(cell, cell_index, **more)
 
         nb_man.cell_start = cell_start
-        client = _Client(nb_man, kernel_name=kernel_name, timeout=execution_timeout, startup_timeout=start_timeout)
+        client = _Client(
+            nb_man,
+            kernel_name=kernel_name,
+            timeout=execution_timeout,
+            startup_timeout=start_timeout,
+        )
         return client.execute()
 
 
@@ -82,15 +89,25 @@ def run(job, say):
     path = job["notebook"].replace("{", "{{").replace("}", "}}")  # papermill fills in braces
     try:
         notebook = execute_notebook(
-            path, None, parameters=job["parameters"], engine_name="sepkit", kernel_name="python3", language="python",
-            request_save_on_cell_execute=False, progress_bar=False, cwd=job["cwd"],
-            execution_timeout=job["timeout"], start_timeout=120,
-        )  # fmt: skip
+            path,
+            None,
+            parameters=job["parameters"],
+            engine_name="sepkit",
+            kernel_name="python3",
+            language="python",
+            request_save_on_cell_execute=False,
+            progress_bar=False,
+            cwd=job["cwd"],
+            execution_timeout=job["timeout"],
+            start_timeout=120,
+        )
     except Exception as error:
         notebook, cell = _Watched.notebook, _Watched.cell
         outcome = {"status": "failed", "cell": cell, "error": _one_line(error, job["timeout"])}
     if notebook is not None:
-        Path(job["output"]).parent.mkdir(parents=True, exist_ok=True)  # somebody may have deleted it
+        Path(job["output"]).parent.mkdir(
+            parents=True, exist_ok=True
+        )  # somebody may have deleted it
         write(notebook, job["output"])
     return {**outcome, "seconds": round(time.monotonic() - began, 1), "peak_mb": _peak_mb()}
 

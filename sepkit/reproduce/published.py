@@ -9,9 +9,26 @@ from ..errors import SepkitError
 from ..files import shipped
 
 COLUMNS = ("system", "target", "value", "dataset", "metric", "extra_training_data", "source")
-PRINTED = ("document", "table", "line", "item", "quantity", "printed", "value", "unit", "dataset", "metric", "aggregation", "claim")
+PRINTED = (
+    "document",
+    "table",
+    "line",
+    "item",
+    "quantity",
+    "printed",
+    "value",
+    "unit",
+    "dataset",
+    "metric",
+    "aggregation",
+    "claim",
+)
 #: Metrics as published -> as measured here, and how songs are summarised.
-METRICS = {"cSDR": ("csdr", statistics.median), "uSDR": ("usdr", statistics.fmean), "siSDR": ("si_sdr", statistics.fmean)}
+METRICS = {
+    "cSDR": ("csdr", statistics.median),
+    "uSDR": ("usdr", statistics.fmean),
+    "siSDR": ("si_sdr", statistics.fmean),
+}
 #: The five documents whose every table the kit repeats, by their number in documents.csv and claims.csv.
 DOCUMENTS = {
     "000": "Music and Sound Separation: a project report on ResUNet (bytesep)",
@@ -87,7 +104,9 @@ def load_reported(path=None):
         entry = _reported(row, where)
         key = (entry.system, entry.target, entry.dataset, entry.metric, entry.extra_training_data)
         if key in found:
-            raise SepkitError(f"{where}: {entry.system}, {entry.target} is stated twice for {entry.dataset}")
+            raise SepkitError(
+                f"{where}: {entry.system}, {entry.target} is stated twice for {entry.dataset}"
+            )
         found[key] = entry
     return list(found.values())
 
@@ -113,9 +132,13 @@ def load_documents(path=None):
     found = []
     for where, row in _rows(Path(path or shipped("reported", "documents.csv")), PRINTED):
         if row["document"] not in DOCUMENTS:
-            raise SepkitError(f"{where}: unknown document {row['document']!r}: choose from {', '.join(DOCUMENTS)}")
+            raise SepkitError(
+                f"{where}: unknown document {row['document']!r}: choose from {', '.join(DOCUMENTS)}"
+            )
         if not (row["table"] and row["line"].isdigit() and row["printed"]):
-            raise SepkitError(f"{where}: {row['item']} has no table, line or printed text; a number without provenance is refused")
+            raise SepkitError(
+                f"{where}: {row['item']} has no table, line or printed text; a number without provenance is refused"
+            )
         row["value"] = _number(row["value"], where) if row["value"] else None
         found.append(Printed(**{**{key: row[key] for key in PRINTED}, "line": int(row["line"])}))
     return found
@@ -131,17 +154,33 @@ def _rows(path, columns):
         raise SepkitError(f"{path}: cannot be read ({error.strerror})") from None
     missing = [column for column in columns if column not in (reader.fieldnames or [])]
     if missing:
-        raise SepkitError(f"{path}: column {missing[0]!r} is missing; expected {', '.join(columns)}")
-    return [(f"{path}: line {line}", {key: value or "" for key, value in row.items()}) for line, row in enumerate(rows, start=2)]
+        raise SepkitError(
+            f"{path}: column {missing[0]!r} is missing; expected {', '.join(columns)}"
+        )
+    return [
+        (f"{path}: line {line}", {key: value or "" for key, value in row.items()})
+        for line, row in enumerate(rows, start=2)
+    ]
 
 
 def _reported(row, where):
     if not row["source"].strip():
-        raise SepkitError(f"{where}: {row['system']} has no source; a number without provenance is refused")
+        raise SepkitError(
+            f"{where}: {row['system']} has no source; a number without provenance is refused"
+        )
     if row["metric"] not in METRICS:
-        raise SepkitError(f"{where}: unknown metric {row['metric']!r}: choose from {', '.join(METRICS)}")
-    fields = {key: row.get(key, "").strip() for key in ("system", "target", "dataset", "metric", "source", "aggregation")}
-    return Reported(**fields, value=_number(row["value"], where), extra_training_data=row["extra_training_data"].strip() == "yes")
+        raise SepkitError(
+            f"{where}: unknown metric {row['metric']!r}: choose from {', '.join(METRICS)}"
+        )
+    fields = {
+        key: row.get(key, "").strip()
+        for key in ("system", "target", "dataset", "metric", "source", "aggregation")
+    }
+    return Reported(
+        **fields,
+        value=_number(row["value"], where),
+        extra_training_data=row["extra_training_data"].strip() == "yes",
+    )
 
 
 def _number(text, where):

@@ -29,7 +29,9 @@ def update_budgets(path, manifest):
     for name, entry in manifest["chapters"].items():
         if entry["status"] == "done":
             measured = {key: entry[key] for key in ("seconds", "peak_mb")}
-            measured["machine"] = f"{entry['provenance']['machine']}, device {entry['parameters']['device']}"
+            measured["machine"] = (
+                f"{entry['provenance']['machine']}, device {entry['parameters']['device']}"
+            )
             budgets.setdefault(name, {})[entry["profile"]] = measured
     if manifest["chapters"]:
         write_json(path, {name: budgets[name] for name in sorted(budgets)})
@@ -38,13 +40,18 @@ def update_budgets(path, manifest):
 
 def chapter_table(chapters, budgets, repo):
     """The table in Markdown: chapter and topic, budget of each profile, Colab badge."""
-    lines = [f"| chapter | topic | {' | '.join(PROFILES)} | Colab |", f"|---|---|{'---|' * len(PROFILES)}---|"]
+    lines = [
+        f"| chapter | topic | {' | '.join(PROFILES)} | Colab |",
+        f"|---|---|{'---|' * len(PROFILES)}---|",
+    ]
     for chapter in chapters:
         measured = budgets.get(chapter.name, {})
         cells = " | ".join(_budget(measured.get(profile)) for profile in PROFILES)
         colab = f"https://colab.research.google.com/github/{repo}/blob/main/notebooks/{chapter.path.name}"
         link = f"[{chapter.name}](notebooks/{chapter.path.name})"
-        lines.append(f"| {link} | {title(chapter.path)} | {cells} | [![Open in Colab]({BADGE})]({colab}) |")
+        lines.append(
+            f"| {link} | {title(chapter.path)} | {cells} | [![Open in Colab]({BADGE})]({colab}) |"
+        )
     return "\n".join(lines)
 
 
@@ -53,13 +60,17 @@ def title(notebook):
     for cell in read_json(notebook).get("cells", []):
         for line in "".join(cell["source"]).splitlines() if cell["cell_type"] == "markdown" else []:
             if line.startswith("# "):
-                return re.sub(r"^(chapter\s+)?\d+[\s.:_·–—-]*", "", line[2:].strip(), flags=re.IGNORECASE)
+                return re.sub(
+                    r"^(chapter\s+)?\d+[\s.:_·–—-]*", "", line[2:].strip(), flags=re.IGNORECASE
+                )
     raise SepkitError(f"{notebook}: the first markdown cell needs a heading, '# 01 Title'")
 
 
 def github_repo(root):
     """``owner/name`` of the checkout's origin on GitHub, or the placeholder."""
-    said = subprocess.run(["git", "-C", str(root), "remote", "get-url", "origin"], capture_output=True, text=True).stdout
+    said = subprocess.run(
+        ["git", "-C", str(root), "remote", "get-url", "origin"], capture_output=True, text=True
+    ).stdout
     found = re.search(r"github\.com[:/]([^/\s]+/[^/\s]+?)(?:\.git)?\s*$", said)
     return found.group(1) if found else PLACEHOLDER
 
@@ -74,7 +85,9 @@ def rewrite(readme, table, repo=PLACEHOLDER):
     """
     text = Path(readme).read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
-        raise SepkitError(f"{readme}: the markers {BEGIN} and {END} are missing; put them around the table")
+        raise SepkitError(
+            f"{readme}: the markers {BEGIN} and {END} are missing; put them around the table"
+        )
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     with atomic_path(readme) as temporary:
         page = f"{before}{BEGIN}\n{table}\n{END}{after}"
@@ -91,12 +104,18 @@ def _budget(measured):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repo", help="owner/name on GitHub, for the Colab badges; by default that of origin")
-    parser.add_argument("--budgets", type=Path, help="manifest.json of a batch, whose budgets to enter first")
+    parser.add_argument(
+        "--repo", help="owner/name on GitHub, for the Colab badges; by default that of origin"
+    )
+    parser.add_argument(
+        "--budgets", type=Path, help="manifest.json of a batch, whose budgets to enter first"
+    )
     arguments = parser.parse_args()
     root = repo_root()
     try:
-        manifest = load_manifest(arguments.budgets.parent) if arguments.budgets else {"chapters": {}}
+        manifest = (
+            load_manifest(arguments.budgets.parent) if arguments.budgets else {"chapters": {}}
+        )
         budgets = update_budgets(root / "sepkit" / "assets" / "budgets.json", manifest)
         repo = arguments.repo or github_repo(root)
         rewrite(root / "README.md", chapter_table(find_chapters(), budgets, repo), repo)

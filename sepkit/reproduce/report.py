@@ -4,7 +4,8 @@ from html import escape
 from pathlib import Path
 
 from ..files import atomic_path, provenance
-from . import batch, claims, ledger, published as published
+from . import batch, claims, ledger
+from . import published as published
 
 #: What a number's tooltip and the foot of its table say about it.
 FACTS = ("profile", "seed", "device", "commit", "sepkit", "torch", "machine", "date", "command")
@@ -97,7 +98,10 @@ def chapters_html(chapters):
             f"<td>{_memory(entry.get('peak_mb'))}</td><td>{escape(entry['profile'])}</td><td>{escape(str(parameters['weights']))}</td>"
             f"<td>{escape(Path(str(parameters['data'])).name)}</td><td>{escape(str(parameters['seed']))}</td></tr>"
         )
-    head = "".join(f"<th>{text}</th>" for text in ("chapter", "outcome", "time", "memory", "profile", "weights", "data", "seed"))
+    head = "".join(
+        f"<th>{text}</th>"
+        for text in ("chapter", "outcome", "time", "memory", "profile", "weights", "data", "seed")
+    )
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
@@ -105,13 +109,19 @@ def table_html(table):
     """One table of the ledger; ours beside the published number with the difference."""
     head = "".join(f"<th>{escape(target)}</th>" for target in table.targets)
     rows = "".join(_row_html(row, table) for row in table.rows)
-    heading = f"h2>{escape(table.title)}</h2" if table.measured else f"summary>{escape(table.title)}</summary"
+    heading = (
+        f"h2>{escape(table.title)}</h2"
+        if table.measured
+        else f"summary>{escape(table.title)}</summary"
+    )
     foot = f"Metric card: {escape(card_text(table))}." if table.card else ""
     origins = {}
     for row in table.rows:
         if row.ours:
             origins.setdefault(provenance_text(row.provenance), []).append(row.system)
-    foot += "".join(f"<br>{escape(', '.join(systems))}: {escape(text)}." for text, systems in origins.items())
+    foot += "".join(
+        f"<br>{escape(', '.join(systems))}: {escape(text)}." for text, systems in origins.items()
+    )
     return (
         f'<{heading}><div class="scroll"><table><thead><tr><th>system</th>{head}<th>songs</th><th class="left">source</th>'
         f'</tr></thead><tbody>{rows}</tbody></table></div><p class="foot">{foot}</p>'
@@ -137,19 +147,29 @@ def documents_html(rows):
     names, parts = ("table", "item", "quantity", "metric", "printed", "line", "claim"), []
     for number, title in published.DOCUMENTS.items():
         own = [[getattr(row, name) for name in names] for row in rows if row.document == number]
-        parts.append(f"<details><summary>{escape(title)}: {len(own)} numbers</summary>{_text_table(names, own)}</details>")
+        parts.append(
+            f"<details><summary>{escape(title)}: {len(own)} numbers</summary>{_text_table(names, own)}</details>"
+        )
     return "".join(parts)
 
 
 def _text_table(names, rows):
     head = "".join(f'<th class="left">{escape(name)}</th>' for name in names)
-    body = "".join("<tr>" + "".join(f'<td class="left">{escape(str(text))}</td>' for text in row) + "</tr>" for row in rows)
+    body = "".join(
+        "<tr>" + "".join(f'<td class="left">{escape(str(text))}</td>' for text in row) + "</tr>"
+        for row in rows
+    )
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def card_text(table):
     """A metric card in words."""
-    words = {"window": "window {} s", "hop": "hop {} s", "taps": "filters of {} taps", "delta": "delta {}"}
+    words = {
+        "window": "window {} s",
+        "hop": "hop {} s",
+        "taps": "filters of {} taps",
+        "delta": "delta {}",
+    }
     parts = []
     for key, value in table.card.items():
         if value in (None, "", ()) or key == "metric":
@@ -171,14 +191,20 @@ def provenance_text(provenance):
 def _row_html(row, table):
     cells = []
     for target in table.targets:
-        ours, reported, difference = row.ours.get(target), row.reported.get(target), row.difference(target)
+        ours, reported, difference = (
+            row.ours.get(target),
+            row.reported.get(target),
+            row.difference(target),
+        )
         if ours is None:
             cells.append(f"<td>{'' if reported is None else f'{reported:.2f}'}</td>")
         elif reported is None:
             cells.append(f"<td>{ours:.2f}</td>")
         else:
             verdict = escape(table.verdict(row, target))
-            cells.append(f"<td>{ours:.2f}<small>reported {reported:.2f}, {difference:+.2f}: {verdict}</small></td>")
+            cells.append(
+                f"<td>{ours:.2f}<small>reported {reported:.2f}, {difference:+.2f}: {verdict}</small></td>"
+            )
     source = row.source or f"chapter {row.provenance.get('chapter', '')}"
     extra = "<small>extra training data</small>" if row.extra_training_data else ""
     hint = escape(provenance_text(row.provenance) if row.ours else row.source, quote=True)
@@ -193,8 +219,20 @@ def _at(facts):
 
 
 def _seconds(seconds):
-    return "" if seconds is None else f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+    return (
+        ""
+        if seconds is None
+        else f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.1f} min"
+    )
 
 
 def _memory(megabytes):
-    return "" if not megabytes else f"{megabytes} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+    return (
+        ""
+        if not megabytes
+        else f"{megabytes} MB"
+        if megabytes < 1000
+        else f"{megabytes / 1000:.1f} GB"
+    )

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..files import transfers
 from ..errors import SepkitError, unknown
-from ..files import atomic_path, data_root, parse_json, shipped
-from ..metrics.museval_files import OURS as NAMES, values_of
+from ..files import atomic_path, data_root, parse_json, shipped, transfers
+from ..metrics.museval_files import OURS as NAMES
+from ..metrics.museval_files import values_of
 from ..metrics.scores import median
 from .ledger import check
 
@@ -116,10 +116,15 @@ def verify(frame, where="the scores"):
         Naming the first method, target and number that differs, or that is missing.
     """
     keys = ["method", "target", "metric"]
-    expected, found = (table.set_index(keys)[list(FIVE)] for table in (_table("sisec18_summary.csv"), five_numbers(frame)))
+    expected, found = (
+        table.set_index(keys)[list(FIVE)]
+        for table in (_table("sisec18_summary.csv"), five_numbers(frame))
+    )
     missing = expected.index.difference(found.index)
     if len(missing):
-        raise SepkitError(f"{where}: no {' '.join(missing[0])}; {len(missing)} of {len(expected)} summaries are missing: take the whole file")
+        raise SepkitError(
+            f"{where}: no {' '.join(missing[0])}; {len(missing)} of {len(expected)} summaries are missing: take the whole file"
+        )
     differs = (found.loc[expected.index] - expected).abs() > _TOLERANCE
     if differs.any(axis=None):
         *name, column = differs.stack().idxmax()
@@ -158,14 +163,20 @@ def load_sisec(path=None):
     """
     path = find(path)
     if path is None:
-        raise SepkitError(f"no SiSEC 2018 scores by song here; set {VARIABLE} to their CSV file, or call sisec.download() (all JSON files)")
+        raise SepkitError(
+            f"no SiSEC 2018 scores by song here; set {VARIABLE} to their CSV file, or call sisec.download() (all JSON files)"
+        )
     try:
         frame = pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise SepkitError(f"{path}: not a readable CSV file ({str(error).splitlines()[0][:80]}); set {VARIABLE} to another") from None
+        raise SepkitError(
+            f"{path}: not a readable CSV file ({str(error).splitlines()[0][:80]}); set {VARIABLE} to another"
+        ) from None
     lacking = [column for column in COLUMNS if column not in frame]
     if lacking:
-        raise SepkitError(f"{path}: column {lacking[0]!r} is missing; expected {', '.join(COLUMNS)}")
+        raise SepkitError(
+            f"{path}: column {lacking[0]!r} is missing; expected {', '.join(COLUMNS)}"
+        )
     verify(frame, path)
     return frame
 
@@ -209,7 +220,11 @@ def download(address=ARCHIVE, folder=None):
     except transfers.Failure as failure:
         raise SepkitError(f"{address}: cannot be fetched ({failure}); {_BY_HAND}") from None
     archive.unlink()
-    frame = pd.DataFrame(rows, columns=COLUMNS).sort_values(["method", "track"], kind="stable").round(dict.fromkeys(METRICS, 4))
+    frame = (
+        pd.DataFrame(rows, columns=COLUMNS)
+        .sort_values(["method", "track"], kind="stable")
+        .round(dict.fromkeys(METRICS, 4))
+    )
     verify(frame, address)
     path = folder / "track_medians.csv"
     with atomic_path(path) as temporary:
@@ -226,12 +241,21 @@ def _read_archive(archive, address):
                 f"{address}: unpacks to more than {20 * MOST / 1e9:g} GB; these are not the "
                 "published scores"
             )
-        parts = Path(member.name).parts  # sigsep-mus-2018-<commit>/submissions/<method>/test/<track>.json
-        if len(parts) != 5 or parts[1] != "submissions" or parts[2] not in known or not parts[4].endswith(".json"):
+        parts = Path(
+            member.name
+        ).parts  # sigsep-mus-2018-<commit>/submissions/<method>/test/<track>.json
+        if (
+            len(parts) != 5
+            or parts[1] != "submissions"
+            or parts[2] not in known
+            or not parts[4].endswith(".json")
+        ):
             continue
         commit = archive.pax_headers.get("comment") or parts[0].rpartition("-")[2]
         if not commit.startswith(COMMIT):
-            raise SepkitError(f"{address}: of commit {commit[:12]!r}, expected {COMMIT}; the scores may be others")
+            raise SepkitError(
+                f"{address}: of commit {commit[:12]!r}, expected {COMMIT}; the scores may be others"
+            )
         if not member.isfile() or member.size > 50_000_000:
             raise SepkitError(
                 f"{address}: {ascii(member.name[:200])} is no file of scores; expected one of at "
@@ -274,5 +298,7 @@ def comparable(scores):
             continue
         check(score)
         if set(score.card.target_set) == set(TARGETS) and score.value == score.value:
-            found.setdefault(score.separator, {}).setdefault(score.target, {})[score.track] = score.value
+            found.setdefault(score.separator, {}).setdefault(score.target, {})[score.track] = (
+                score.value
+            )
     return found

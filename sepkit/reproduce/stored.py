@@ -64,23 +64,33 @@ def store(chapter):
     """
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / chapter.path.name
-        where = {"notebook": str(chapter.path), "output": str(output), "cwd": str(chapter.path.parent)}
+        where = {
+            "notebook": str(chapter.path),
+            "output": str(output),
+            "cwd": str(chapter.path.parent),
+        }
         outcome = run({**where, "parameters": {}, "timeout": None}, lambda **_: None)
         if outcome["status"] != "done":
-            raise SepkitError(f"{chapter.path.name}: cell {(outcome['cell'] or 0) + 1}: {outcome['error']}")
+            raise SepkitError(
+                f"{chapter.path.name}: cell {(outcome['cell'] or 0) + 1}: {outcome['error']}"
+            )
         notebook = nbformat.read(output, as_version=4)
     strip_audio(notebook)
     text = nbformat.writes(notebook)
     if len(text.encode()) > LIMIT:
         size = len(text.encode())
-        raise SepkitError(f"{chapter.path.name}: {size} bytes with its outputs, at most {LIMIT}; use smaller figures")
+        raise SepkitError(
+            f"{chapter.path.name}: {size} bytes with its outputs, at most {LIMIT}; use smaller figures"
+        )
     with atomic_path(chapter.path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     return outcome["seconds"]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("chapters", nargs="*", help="numbers or names; all by default")
     failed = 0
     try:

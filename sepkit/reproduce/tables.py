@@ -47,7 +47,7 @@ class Row:
         return self.ours[target] - self.reported[target]
 
     def tolerance(self, target):
-        """dB that the difference may have; None where it is a spread over seeds that is not known."""
+        """DB that the difference may have; None where it is a spread over seeds that is not known."""
         if not self.retrained:
             return INFERENCE_TOLERANCE
         return self.spread.get(target) if self.seeds >= SEEDS else None
@@ -90,7 +90,11 @@ class Table:
     def title(self):
         """For a heading, such as ``cSDR on band (dB)``."""
         what = f"{self.metric} on {self.dataset}{' (dB)' if self.standard else ''}"
-        return what + (", excerpts" if self.excerpts else "") + (f", {self.aggregation}" if self.aggregation else "")
+        return (
+            what
+            + (", excerpts" if self.excerpts else "")
+            + (f", {self.aggregation}" if self.aggregation else "")
+        )
 
     def verdict(self, row, target):
         """The verdict on a row's difference from the published number; see `Row.verdict`."""

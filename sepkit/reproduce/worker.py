@@ -42,7 +42,9 @@ class Worker:
         results = self.out / "results" / f"{self.chapter.name}.json"
         for folder in (executed.parent, results.parent):
             folder.mkdir(parents=True, exist_ok=True)
-        results.unlink(missing_ok=True)  # so that no chapter takes an earlier run's numbers for this one's
+        results.unlink(
+            missing_ok=True
+        )  # so that no chapter takes an earlier run's numbers for this one's
         try:
             outcome = self._converse(partial, threads)
             if self.stopped:
@@ -56,7 +58,10 @@ class Worker:
         finally:
             partial.unlink(missing_ok=True)
         paths = {"executed": executed if done else failed, "results": results}
-        found = {key: path.relative_to(self.out).as_posix() if path.is_file() else None for key, path in paths.items()}
+        found = {
+            key: path.relative_to(self.out).as_posix() if path.is_file() else None
+            for key, path in paths.items()
+        }
         return {**outcome, **found}
 
     def stop(self):
@@ -71,23 +76,35 @@ class Worker:
 
     def _converse(self, output, threads):
         job = {
-            "notebook": str(self.chapter.path), "output": str(output), "cwd": str(self.chapter.path.parent),
-            "parameters": self.parameters, "timeout": self.timeout,
-        }  # fmt: skip
+            "notebook": str(self.chapter.path),
+            "output": str(output),
+            "cwd": str(self.chapter.path.parent),
+            "parameters": self.parameters,
+            "timeout": self.timeout,
+        }
         with tempfile.TemporaryFile("w+") as log:
             with self._lock:
                 if self.stopped:
                     return {"status": "failed", "error": "interrupted"}
                 # A session of its own: Ctrl-C reaches the batch alone, which then ends the rest in order.
                 self.process = subprocess.Popen(
-                    [sys.executable, "-m", "sepkit.reproduce.notebook"], env=_environment(self.parameters, threads),
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
-                )  # fmt: skip
+                    [sys.executable, "-m", "sepkit.reproduce.notebook"],
+                    env=_environment(self.parameters, threads),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    start_new_session=True,
+                )
             outcome, cell, of = self._listen(json.dumps(job))
             if outcome is None:
                 log.seek(0)
                 last = [line.strip() for line in log if line.strip()][-1:] or ["no message"]
-                outcome = {"status": "failed", "cell": cell, "error": f"its process died ({last[0]})"}
+                outcome = {
+                    "status": "failed",
+                    "cell": cell,
+                    "error": f"its process died ({last[0]})",
+                }
         if outcome.get("cell") is not None:
             outcome["error"] = f"cell {outcome['cell'] + 1} of {of}: {outcome['error']}"
         return outcome
@@ -114,8 +131,20 @@ class Worker:
 
 def _environment(parameters, threads):
     """The kernel's environment: cores shared fairly, and this Python whatever kernels are registered."""
-    cores = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
+    cores = {
+        name: str(threads)
+        for name in (
+            "OMP_NUM_THREADS",
+            "MKL_NUM_THREADS",
+            "OPENBLAS_NUM_THREADS",
+            "NUMBA_NUM_THREADS",
+        )
+    }
     return {
-        **os.environ, **cores, "SEPKIT_PROFILE": parameters["profile"], "JUPYTER_PREFER_ENV_PATH": "1",
-        "JUPYTER_PLATFORM_DIRS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    }  # fmt: skip
+        **os.environ,
+        **cores,
+        "SEPKIT_PROFILE": parameters["profile"],
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "JUPYTER_PLATFORM_DIRS": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }

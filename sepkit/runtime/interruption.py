@@ -29,7 +29,10 @@ def watch():
         return
     _State.watching = True
     for number in _numbers():
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # nohup has its reasons
+        if signal.getsignal(number) in (
+            signal.SIG_DFL,
+            signal.default_int_handler,
+        ):  # nohup has its reasons
             signal.signal(number, _heard)
     ears, mouth = os.pipe()
     os.set_blocking(mouth, False)
@@ -80,7 +83,9 @@ def tell(text=""):
 def leave(code=130):
     """End this process now, and those that it has started."""
     with contextlib.suppress(Exception):
-        threading.Timer(0.5, os._exit, (code,)).start()  # nobody may be reading what is written here
+        threading.Timer(
+            0.5, os._exit, (code,)
+        ).start()  # nobody may be reading what is written here
     with contextlib.suppress(Exception):
         for child in sys.modules["multiprocessing"].active_children():
             child.kill()
@@ -115,7 +120,9 @@ def _listen(ears):
             timer = threading.Timer(PATIENCE, leave)
             timer.daemon = True
             timer.start()
-        elif "TORCHELASTIC_RUN_ID" not in os.environ:  # torchrun passes on what we have heard ourselves
+        elif (
+            "TORCHELASTIC_RUN_ID" not in os.environ
+        ):  # torchrun passes on what we have heard ourselves
             leave()
 
 

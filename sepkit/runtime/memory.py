@@ -18,7 +18,9 @@ def free_memory():
     except (OSError, KeyError, ValueError):
         found = [_elsewhere()]
     try:
-        limit, taken = ((_CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        limit, taken = (
+            (_CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current")
+        )
         found.append(max(0, int(limit) - int(taken)) if limit != "max" else None)
     except (OSError, ValueError):
         pass

@@ -57,7 +57,9 @@ def run_jobs(jobs, workers, start=None):
         for _ in range(min(workers, len(jobs))):
             _next_job(crew.hire(), waiting, busy)
         while busy:
-            for pipe in connection.wait(list(busy), timeout=0.5):  # not for ever: Windows hears Ctrl-C only in between
+            for pipe in connection.wait(
+                list(busy), timeout=0.5
+            ):  # not for ever: Windows hears Ctrl-C only in between
                 index = busy.pop(pipe)
                 yield index, _answer(pipe, workers)
                 _next_job(pipe, waiting, busy)
@@ -67,7 +69,9 @@ def _next_job(pipe, waiting, busy):
     index, job = next(waiting, (None, None))
     if job is not None:
         busy[pipe] = index
-        with contextlib.suppress(OSError):  # a worker that is gone is noticed when its answer is read
+        with contextlib.suppress(
+            OSError
+        ):  # a worker that is gone is noticed when its answer is read
             pipe.send(job)
 
 
@@ -75,7 +79,9 @@ def _answer(pipe, workers):
     try:
         fine, value, told = pipe.recv()
     except (EOFError, OSError):
-        time.sleep(0.2)  # what ended the worker may be meant for this process too: let it come first
+        time.sleep(
+            0.2
+        )  # what ended the worker may be meant for this process too: let it come first
         raise SepkitError(
             f"one of {workers} workers was killed, most likely for want of memory; use fewer workers. "
             "What was finished is kept where it is written to files, and the same call goes on"
@@ -98,7 +104,9 @@ class _Crew:
     def hire(self):
         ours, theirs = self.context.Pipe()
         by_main = threading.current_thread() is threading.main_thread()
-        worker = self.context.Process(target=_serve, args=(theirs, self.start, by_main), daemon=True)
+        worker = self.context.Process(
+            target=_serve, args=(theirs, self.start, by_main), daemon=True
+        )
         with _born_deaf():
             worker.start()
         theirs.close()  # so that the pipe ends when the worker does

@@ -9,8 +9,8 @@ from ..datasets.track import NOT_THE_SUM, left_over, rest_level
 from ..errors import SepkitError, unknown, warn
 from ..masks import KINDS, oracle_masks
 from ..stft import STFT
-from .streaming import check, residual_option, share_remainder
 from ..wiener import expectation_maximization
+from .streaming import check, residual_option, share_remainder
 
 STEMS = ("vocals", "drums", "bass", "other")
 
@@ -132,7 +132,9 @@ class OracleSeparator(Separator):
     def separate(self, mixture, references=None):
         self._check(mixture)
         if not references:
-            raise SepkitError(f"{self.name} is an oracle: it needs the true stems; use sepkit evaluate with a data set, or a trained model")
+            raise SepkitError(
+                f"{self.name} is an oracle: it needs the true stems; use sepkit evaluate with a data set, or a trained model"
+            )
         for target, reference in references.items():
             if reference.shape != mixture.shape:
                 raise SepkitError(
@@ -141,7 +143,9 @@ class OracleSeparator(Separator):
                 )
         _tell_the_rest(mixture, references)
         spectrum = self.stft(mixture)
-        sources = torch.stack([self.stft(reference.to(mixture)) for reference in references.values()])
+        sources = torch.stack(
+            [self.stft(reference.to(mixture)) for reference in references.values()]
+        )
         if self.kind == "mwf":
             separated = expectation_maximization(sources, spectrum, niter=1, frames_per_window=None)
         else:
@@ -150,7 +154,12 @@ class OracleSeparator(Separator):
         return share_remainder(mixture, estimates, self.residual)
 
     def describe(self):
-        return {**super().describe(), "oracle": self.kind, "n_fft": self.stft.n_fft, "hop": self.stft.hop}
+        return {
+            **super().describe(),
+            "oracle": self.kind,
+            "n_fft": self.stft.n_fft,
+            "hop": self.stft.hop,
+        }
 
 
 def _tell_the_rest(mixture, references):

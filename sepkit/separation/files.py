@@ -9,86 +9,115 @@ from ..audio.tags import read_tags
 from ..audio.writer import output_format
 from ..errors import SepkitError, unknown
 from ..files import free_bytes
+from ..files.temporary import Temporary, sweep_once
 from .inputs import RECORD, output_folders
 from .record import describe, earlier_stems, finished, write_record
 from .streaming import CHUNK, OVERLAP, bridging, stream, warn
-from ..files.temporary import Temporary, sweep_once
 
 #: Bytes of a sample: at most, or for lossy formats roughly.
 _BYTES = {
-    "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8,
-    "MPEG_LAYER_III": 0.4, "VORBIS": 0.4, "OPUS": 0.4,
-}  # fmt: skip
+    "PCM_16": 2,
+    "PCM_24": 3,
+    "PCM_32": 4,
+    "FLOAT": 4,
+    "DOUBLE": 8,
+    "MPEG_LAYER_III": 0.4,
+    "VORBIS": 0.4,
+    "OPUS": 0.4,
+}
 
 
 def separate_file(
-    path, separator, out_dir, targets=None, two_stems=None, suffix=".wav", chunk=CHUNK,
-    overlap=OVERLAP, start=0.0, duration=None, subtype=None, clip=False, progress=None, notice=warn,
-    bitrate=None, folder=None, overwrite=False, reuse=False,
-):  # fmt: skip
+    path,
+    separator,
+    out_dir,
+    targets=None,
+    two_stems=None,
+    suffix=".wav",
+    chunk=CHUNK,
+    overlap=OVERLAP,
+    start=0.0,
+    duration=None,
+    subtype=None,
+    clip=False,
+    progress=None,
+    notice=warn,
+    bitrate=None,
+    folder=None,
+    overwrite=False,
+    reuse=False,
+):
     """Separate a file into ``out_dir/<name of the file>/<target><suffix>``.
 
-    The file is read, separated and written chunk by chunk: memory does not grow
-    with its length. The stems have its rate, channels, length and tags. They appear
-    together when all are complete; an error or Ctrl-C leaves what was there before.
-    ``separation.json`` beside them says what made them.
+        The file is read, separated and written chunk by chunk: memory does not grow
+        with its length. The stems have its rate, channels, length and tags. They appear
+        together when all are complete; an error or Ctrl-C leaves what was there before.
+        ``separation.json`` beside them says what made them.
 
-    Parameters
-    ----------
-    path : str or Path
-<<<<<<< HEAD
-        Mono or stereo, any rate.
-=======
-        In any format of `sepkit.audio.READABLE`, mono or stereo, any rate.
->>>>>>> c8c9f95 (Audio in: all the samples of a file, from any sample on, or an error that names it)
-    separator : Separator
-    out_dir : str or Path
-        Made when missing. Stems that the same separation has made are made again;
-        those of another recording, separator or set of options are refused.
-    targets : sequence of str, optional
-        Write only these.
-    two_stems : str, optional
-        Write this target and ``no_<target>``, the mixture less the target.
-    suffix : str
-        ``.wav`` (32-bit float), ``.flac`` (24 bit), ``.mp3`` or ``.ogg``.
-    chunk, overlap : float
-        In seconds, see `sepkit.separation.streaming.stream`; ``chunk=None`` separates the whole at once.
-    start, duration : float
-        Take only this part of the file, in seconds.
-    subtype : str, optional
-        Another one of `sepkit.audio.FORMATS`, such as ``"PCM_16"``.
-    clip : bool
-        Limit samples to +-1. Without it they are refused by all formats but float WAV.
-    progress : callable, optional
-        Called with the seconds done and the seconds in all.
-    notice : callable or None
-        Told in one line when the file had to be resampled or its channels changed.
-    bitrate : int, optional
-        Of MP3, constant, in kbit/s.
-    folder : Path, optional
-        Where the stems go, instead of a folder in `out_dir` with the name of the file.
-    overwrite : bool
-        Replace the stems of another separation.
-    reuse : bool
-        Leave stems that this very separation has made as they are.
+        Parameters
+        ----------
+        path : str or Path
+    <<<<<<< HEAD
+            Mono or stereo, any rate.
+    =======
+            In any format of `sepkit.audio.READABLE`, mono or stereo, any rate.
+    >>>>>>> c8c9f95 (Audio in: all the samples of a file, from any sample on, or an error that names it)
+        separator : Separator
+        out_dir : str or Path
+            Made when missing. Stems that the same separation has made are made again;
+            those of another recording, separator or set of options are refused.
+        targets : sequence of str, optional
+            Write only these.
+        two_stems : str, optional
+            Write this target and ``no_<target>``, the mixture less the target.
+        suffix : str
+            ``.wav`` (32-bit float), ``.flac`` (24 bit), ``.mp3`` or ``.ogg``.
+        chunk, overlap : float
+            In seconds, see `sepkit.separation.streaming.stream`; ``chunk=None`` separates the whole at once.
+        start, duration : float
+            Take only this part of the file, in seconds.
+        subtype : str, optional
+            Another one of `sepkit.audio.FORMATS`, such as ``"PCM_16"``.
+        clip : bool
+            Limit samples to +-1. Without it they are refused by all formats but float WAV.
+        progress : callable, optional
+            Called with the seconds done and the seconds in all.
+        notice : callable or None
+            Told in one line when the file had to be resampled or its channels changed.
+        bitrate : int, optional
+            Of MP3, constant, in kbit/s.
+        folder : Path, optional
+            Where the stems go, instead of a folder in `out_dir` with the name of the file.
+        overwrite : bool
+            Replace the stems of another separation.
+        reuse : bool
+            Leave stems that this very separation has made as they are.
 
-    Returns
-    -------
-    dict of str to Path
+        Returns
+        -------
+        dict of str to Path
 
-    Raises
-    ------
-    SepkitError
-        If the file cannot be used, a target is unknown, or the folder cannot be
-        written, has no room or holds other stems; the message names the file.
+        Raises
+        ------
+        SepkitError
+            If the file cannot be used, a target is unknown, or the folder cannot be
+            written, has no room or holds other stems; the message names the file.
     """
     recording = Recording(path, start, duration)
     if folder is None:
         folder = output_folders([path], out_dir)[Path(path)]
     decisive = dict(
-        targets=targets, two_stems=two_stems, suffix=suffix, subtype=subtype, bitrate=bitrate,
-        clip=clip, start=start, duration=duration, chunk=chunk, overlap=overlap,
-    )  # fmt: skip
+        targets=targets,
+        two_stems=two_stems,
+        suffix=suffix,
+        subtype=subtype,
+        bitrate=bitrate,
+        clip=clip,
+        start=start,
+        duration=duration,
+        chunk=chunk,
+        overlap=overlap,
+    )
     try:
         sweep_once(folder.parent)  # also where there is nothing to write
         stems = _Stems(recording, separator, folder, decisive, overwrite)
@@ -266,13 +295,16 @@ class _Stems:
         self._writers = [
             self._stack.enter_context(
                 audio.Writer(
-                    self._beside.path / file.name, self.recording.sample_rate,
-                    self.recording.channels, samples=self.recording.samples, tags=tags,
+                    self._beside.path / file.name,
+                    self.recording.sample_rate,
+                    self.recording.channels,
+                    samples=self.recording.samples,
+                    tags=tags,
                     **self._options,
                 )
             )
             for file in files.values()
-        ]  # fmt: skip
+        ]
         self.files = files
 
     def __exit__(self, kind, error, trace):

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import torch
 
-from . import blind
 from .. import models
 from ..device import resolve_device
 from ..errors import SepkitError, unknown
@@ -24,20 +23,35 @@ from ..files import digest
 from ..masks import KINDS
 from ..models.downloads import manifest
 from ..models.precision import runner
+from ..stft import STFT
+from ..wiener import wiener
+from . import blind
+from .base import STEMS, MixtureSeparator, OracleSeparator, Separator
 from .files import separate_file, separate_files
 from .inputs import find_recordings, output_folders
-from .base import STEMS, MixtureSeparator, OracleSeparator, Separator
-from ..stft import STFT
 from .streaming import separate_at, share_remainder, stream
-from ..wiener import wiener
 
 __all__ = [
-    "ModelSeparator", "MixtureSeparator", "OracleSeparator", "Separator", "find_recordings", "get", "known", "output_folders",
-    "separate_at", "separate_file", "separate_files", "stream",
-]  # fmt: skip
+    "ModelSeparator",
+    "MixtureSeparator",
+    "OracleSeparator",
+    "Separator",
+    "find_recordings",
+    "get",
+    "known",
+    "output_folders",
+    "separate_at",
+    "separate_file",
+    "separate_files",
+    "stream",
+]
 
 #: Target sets that make up a whole mixture: nothing is left for an unnamed source.
-COMPLETE = (frozenset(STEMS), frozenset(("vocals", "accompaniment")), frozenset(("speech", "noise")))
+COMPLETE = (
+    frozenset(STEMS),
+    frozenset(("vocals", "accompaniment")),
+    frozenset(("speech", "noise")),
+)
 
 
 class ModelSeparator(Separator):
@@ -73,23 +87,45 @@ class ModelSeparator(Separator):
         does not apply.
     """
 
-    def __init__(self, models, name=None, device="auto", niter=None, softmask=False, residual=None, frames_per_window=300,
-                 precision=None, compile=False):  # fmt: skip
+    def __init__(
+        self,
+        models,
+        name=None,
+        device="auto",
+        niter=None,
+        softmask=False,
+        residual=None,
+        frames_per_window=300,
+        precision=None,
+        compile=False,
+    ):
         if isinstance(models, torch.nn.Module):
             models = {"+".join(models.targets): models}
         if not models:
-            raise SepkitError("ModelSeparator: no models; expected a network, or a dict of target to network")
+            raise SepkitError(
+                "ModelSeparator: no models; expected a network, or a dict of target to network"
+            )
         nets = list(models.values())
         for what in ("sample_rate", "channels"):
             values = {target: getattr(net, what) for target, net in models.items()}
             if len(set(values.values())) > 1:
                 told = ", ".join(f"{target}: {value}" for target, value in values.items())
-                raise SepkitError(f"models of different {what.replace('_', ' ')} cannot be joined ({told}); use one kind for all targets")
+                raise SepkitError(
+                    f"models of different {what.replace('_', ' ')} cannot be joined ({told}); use one kind for all targets"
+                )
         targets = tuple(target for net in nets for target in net.targets)
         if len(set(targets)) < len(targets):
-            raise SepkitError(f"two models for one target among {', '.join(targets)}; give one a target")
+            raise SepkitError(
+                f"two models for one target among {', '.join(targets)}; give one a target"
+            )
         targets = tuple(sorted(targets, key=lambda t: STEMS.index(t) if t in STEMS else len(STEMS)))
-        super().__init__(name or getattr(nets[0], "name", "model"), targets, nets[0].sample_rate, nets[0].channels, residual)
+        super().__init__(
+            name or getattr(nets[0], "name", "model"),
+            targets,
+            nets[0].sample_rate,
+            nets[0].channels,
+            residual,
+        )
         self.device = resolve_device(device)
         self.nets = [net.to(self.device).eval() for net in nets]
         self.spectral, self.complete = _joinable(self.nets), frozenset(targets) in COMPLETE
@@ -99,35 +135,53 @@ class ModelSeparator(Separator):
             raise SepkitError(f"niter={niter}: expected a whole number of 0 or more")
         self.niter = (1 if self.complete and self.spectral else 0) if niter is None else int(niter)
         self.softmask, self.frames_per_window = softmask, frames_per_window
-        hop = math.lcm(*(net.stft.hop if hasattr(net, "stft") else getattr(net, "step", 1) for net in self.nets))
+        hop = math.lcm(
+            *(
+                net.stft.hop if hasattr(net, "stft") else getattr(net, "step", 1)
+                for net in self.nets
+            )
+        )
         self.steps = (hop * frames_per_window, hop) if self.niter and frames_per_window else (hop,)
         if softmask and not (self.spectral and self.complete):
-            raise SepkitError(f"softmask shares the mixture among all targets, but {self.name} has only {', '.join(targets)}; leave it out")
+            raise SepkitError(
+                f"softmask shares the mixture among all targets, but {self.name} has only {', '.join(targets)}; leave it out"
+            )
 
     @torch.no_grad()
     def separate(self, mixture, references=None):
         self._check(mixture)
         samples = mixture.shape[-1]
         window = max((net.stft.n_fft for net in self.nets if hasattr(net, "stft")), default=1)
-        x = torch.nn.functional.pad(mixture.to(self.device, torch.float32), (0, max(0, window - samples)))
+        x = torch.nn.functional.pad(
+            mixture.to(self.device, torch.float32), (0, max(0, window - samples))
+        )
         estimates = self._filtered(x) if self.spectral else self._direct(x)
-        estimates = {target: estimates[target][..., :samples].to(mixture) for target in self.targets}
+        estimates = {
+            target: estimates[target][..., :samples].to(mixture) for target in self.targets
+        }
         return share_remainder(mixture, estimates, self.residual)
 
     def _filtered(self, x):
         stft = self.nets[0].stft
         spectrum = stft(x).contiguous()  # (C, F, N), complex
         heard = spectrum.abs()
-        magnitudes = heard.new_empty(len(self.nets), *heard.shape)  # (J, C, F, N), filled one by one: each net needs as much again
+        magnitudes = heard.new_empty(
+            len(self.nets), *heard.shape
+        )  # (J, C, F, N), filled one by one: each net needs as much again
         for run, magnitude in zip(self.runners, magnitudes):
             magnitude.copy_(run(heard[None])[0])
         del heard
         rest = self.niter > 0 and (self.residual == "residual" or not self.complete)
-        separated = wiener(magnitudes, spectrum, self.niter, self.softmask, rest, self.frames_per_window)
+        separated = wiener(
+            magnitudes, spectrum, self.niter, self.softmask, rest, self.frames_per_window
+        )
         del magnitudes, spectrum
         names = [net.targets[0] for net in self.nets]
         # Channel by channel, for half the memory.
-        return {name: torch.cat([stft.inverse(c[None], x.shape[-1]) for c in y]) for name, y in zip(names, separated)}
+        return {
+            name: torch.cat([stft.inverse(c[None], x.shape[-1]) for c in y])
+            for name, y in zip(names, separated)
+        }
 
     def _direct(self, x):
         estimates = {}
@@ -154,19 +208,29 @@ class ModelSeparator(Separator):
         return digest(made)[:16]
 
     def describe(self):
-        filtering = {"niter": self.niter, "softmask": self.softmask, "frames_per_window": self.frames_per_window}
+        filtering = {
+            "niter": self.niter,
+            "softmask": self.softmask,
+            "frames_per_window": self.frames_per_window,
+        }
         cautions = sorted({net.caution for net in self.nets if getattr(net, "caution", None)})
         return {
-            **super().describe(), "weights": self.weights, "settings": self._settings,
+            **super().describe(),
+            "weights": self.weights,
+            "settings": self._settings,
             "targets": list(self.targets),
-            **(filtering if self.spectral else {}), **({"precision": self.precision} if self.precision else {}),
+            **(filtering if self.spectral else {}),
+            **({"precision": self.precision} if self.precision else {}),
             **({"caution": "; ".join(cautions)} if cautions else {}),
-        }  # fmt: skip
+        }
 
 
 def _joinable(nets):
     """Whether all networks estimate one magnitude each, over one and the same STFT."""
-    if not all(callable(getattr(n, "magnitude", None)) and isinstance(getattr(n, "stft", None), STFT) for n in nets):
+    if not all(
+        callable(getattr(n, "magnitude", None)) and isinstance(getattr(n, "stft", None), STFT)
+        for n in nets
+    ):
         return False
     layouts = {(n.stft.n_fft, n.stft.hop, n.stft.window, n.stft.center) for n in nets}
     return len(layouts) == 1 and all(len(n.targets) == 1 for n in nets)
@@ -224,8 +288,12 @@ def get(name_or_path, device="auto", weights="shipped", **options):
         loaded = models.load(name_or_path, weights)
         make, options = partial(ModelSeparator, loaded, device=device), {"name": given, **options}
     else:
-        raise SepkitError(f"{unknown('separator', name, known())}; or give a checkpoint file or a folder of them")
-    allowed = [p for p in inspect.signature(make).parameters if p not in ("kind", "models", "device")]
+        raise SepkitError(
+            f"{unknown('separator', name, known())}; or give a checkpoint file or a folder of them"
+        )
+    allowed = [
+        p for p in inspect.signature(make).parameters if p not in ("kind", "models", "device")
+    ]
     for option in options:
         if option not in allowed:
             raise unknown(f"option of {name}", option, allowed)

@@ -60,13 +60,19 @@ def plan(total, chunk=None, overlap=0, grid=1):
     if chunk is None or total <= chunk:
         return [Chunk(0, total, (0, 0))]
     if chunk < 1 or not 0 <= overlap <= chunk / 2:
-        raise SepkitError(f"chunk of {chunk} samples, overlap of {overlap}: the overlap must be 0 or more, and at most half a chunk")
+        raise SepkitError(
+            f"chunk of {chunk} samples, overlap of {overlap}: the overlap must be 0 or more, and at most half a chunk"
+        )
     count = math.ceil((total - overlap) / (chunk - overlap))
     stride = math.ceil((total - overlap) / count / grid) * grid
     starts = range(0, max(1, total - overlap), stride)
     quarter = overlap // 4
     return [
-        Chunk(start, min(start + stride + overlap, total), (start + quarter, start + overlap - quarter) if start else (0, 0))
+        Chunk(
+            start,
+            min(start + stride + overlap, total),
+            (start + quarter, start + overlap - quarter) if start else (0, 0),
+        )
         for start in starts
     ]
 
@@ -102,7 +108,10 @@ def join(chunks, separate):
                 faded = before + rise * (at[..., : before.shape[-1]] - before)
                 at = torch.cat([faded, at[..., before.shape[-1] :]], -1)
             finished[target] = at
-        held = {target: estimate[..., end - chunk.start : last - chunk.start].clone() for target, estimate in estimates.items()}
+        held = {
+            target: estimate[..., end - chunk.start : last - chunk.start].clone()
+            for target, estimate in estimates.items()
+        }
         yield finished
 
 
@@ -133,15 +142,21 @@ def stream(separator, track, chunk=CHUNK, overlap=OVERLAP, progress=None):
     """
     rate = track.sample_rate
     if chunk is not None and not (chunk > 0 and 0 <= overlap <= chunk / 2):
-        raise SepkitError(f"chunk {chunk} s, overlap {overlap} s: expected a chunk above 0, and an overlap of at most half of it")
+        raise SepkitError(
+            f"chunk {chunk} s, overlap {overlap} s: expected a chunk above 0, and an overlap of at most half of it"
+        )
     size = None if chunk is None else max(2, round(chunk * rate))
     shared = 0 if chunk is None else min(size // 2, round(overlap * rate))
-    chunks = plan(track.samples, size, shared, 1 if chunk is None else _grid(separator, rate, size // 4))
+    chunks = plan(
+        track.samples, size, shared, 1 if chunk is None else _grid(separator, rate, size // 4)
+    )
     informed = separator.uses_references and track.stems
 
     def separate(start, stop):
         references = track.references(start, stop - start) if informed else None
-        return separate_at(separator, track.mixture(start, stop - start), rate, references, notice=None)
+        return separate_at(
+            separator, track.mixture(start, stop - start), rate, references, notice=None
+        )
 
     done = 0
     for finished in join(chunks, separate):
@@ -161,7 +176,10 @@ def _grid(separator, rate, longest):
     """
     own = separator.sample_rate or rate
     common = math.gcd(rate, own)
-    up, down = own // common, rate // common  # `down` samples of the recording last as long as `up` of the separator's
+    up, down = (
+        own // common,
+        rate // common,
+    )  # `down` samples of the recording last as long as `up` of the separator's
     grids = (down * step // math.gcd(up, step) for step in separator.steps)
     return next((grid for grid in grids if grid <= longest), down)
 
@@ -202,14 +220,22 @@ def separate_at(separator, mixture, sample_rate, references=None, notice=warn):
     channels, samples = mixture.shape
     if separator.channels == 1 and channels == 2:
         sides = [
-            separate_at(separator, mixture[c : c + 1], sample_rate, _each(references, lambda x, c=c: x[c : c + 1]), None)
+            separate_at(
+                separator,
+                mixture[c : c + 1],
+                sample_rate,
+                _each(references, lambda x, c=c: x[c : c + 1]),
+                None,
+            )
             for c in (0, 1)
         ]
         return {target: torch.cat([side[target] for side in sides]) for target in sides[0]}
     rate = separator.sample_rate or sample_rate
 
     def there(x):
-        return audio.to_channels(audio.resample(x, sample_rate, rate), separator.channels or channels)
+        return audio.to_channels(
+            audio.resample(x, sample_rate, rate), separator.channels or channels
+        )
 
     def back(x):
         x = audio.resample(audio.to_channels(x, channels), rate, sample_rate)[..., :samples]
@@ -262,11 +288,17 @@ def residual_option(value):
 
 def check(mixture, name="the mixture"):
     """Raise a `SepkitError` unless `mixture` is audio (1 or 2 channels, samples) without NaN."""
-    if not isinstance(mixture, torch.Tensor) or not mixture.is_floating_point() or mixture.ndim != 2:
+    if (
+        not isinstance(mixture, torch.Tensor)
+        or not mixture.is_floating_point()
+        or mixture.ndim != 2
+    ):
         found = tuple(mixture.shape) if hasattr(mixture, "shape") else type(mixture).__name__
         raise SepkitError(f"{name}: expected a float tensor (channels, samples), not {found}")
     if not 1 <= mixture.shape[0] <= audio.MAX_CHANNELS:
-        raise SepkitError(f"{name} has {mixture.shape[0]} channels; expected (channels, samples) with 1 or 2 channels")
+        raise SepkitError(
+            f"{name} has {mixture.shape[0]} channels; expected (channels, samples) with 1 or 2 channels"
+        )
     if mixture.shape[1] == 0:
         raise SepkitError(f"{name} holds no samples (zero length)")
     if not torch.isfinite(mixture).all():

@@ -25,7 +25,9 @@ class Batches:
 
     def _make(self, sample_rate, speech):
         run = self.run
-        self.chunks = readable(run, "train", lambda songs: make_chunks(songs, run.target, run.recipe))
+        self.chunks = readable(
+            run, "train", lambda songs: make_chunks(songs, run.target, run.recipe)
+        )
         self.mix = remix.pipeline(run.recipe, self.chunks.stems, run.target, sample_rate, speech)
         self._again = lambda: self._make(sample_rate, speech)
 
@@ -52,7 +54,9 @@ class Batches:
         run, state, source = self.run, self.run.state, self._source()
         while True:
             batch, failure = _next(source)
-            stop, failed, ended = run.agree(interrupted(), failure is not None, batch is None and failure is None)
+            stop, failed, ended = run.agree(
+                interrupted(), failure is not None, batch is None and failure is None
+            )
             between_steps = ended or state["batch"] % run.recipe.accumulate == 0
             if between_steps and stop:
                 run.interrupt()
@@ -65,7 +69,7 @@ class Batches:
                 self._again()
                 source = self._source()
                 continue
-            stems, indices = batch                                          # (B, S, C, T), (B,)
+            stems, indices = batch  # (B, S, C, T), (B,)
             stems = stems.to(self.device, non_blocking=True)
             yield *self.mix(stems, indices, state["epoch"]), *self._part_of_step(len(stems))
 
@@ -114,7 +118,14 @@ def make_chunks(tracks, target, recipe):
         tracks = decoded(tracks, None if recipe.cache == "memory" else place("cache", recipe.cache))
     active = activity.find(tracks) if recipe.activity else None
     return Chunks(
-        tracks, recipe.chunk_seconds, recipe.samples_per_track, recipe.seed, recipe.mix_prob, active, recipe.random_start, target
+        tracks,
+        recipe.chunk_seconds,
+        recipe.samples_per_track,
+        recipe.seed,
+        recipe.mix_prob,
+        active,
+        recipe.random_start,
+        target,
     )
 
 

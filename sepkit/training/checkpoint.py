@@ -9,17 +9,27 @@ import torch
 
 from ..errors import Notice, SepkitError
 from ..files import digest, provenance, write_json
-from ..validation import place
 from ..models import fill, read_header, save
+from ..validation import place
 from .checks import has_risen
+from .distributed import Agreed
 from .init import refuse_other_start
 from .log import Log
-from .distributed import Agreed
 from .songs import WatchedTrack, identities, refuse_other_songs
 from .state import read_state, write_state
 
 #: Parts of a recipe that may change from one call to the next: they bound or speed up the run, and do not alter it.
-FREE = ("epochs", "max_steps", "max_seconds", "patience", "workers", "cache", "save_minutes", "log", "strict")
+FREE = (
+    "epochs",
+    "max_steps",
+    "max_seconds",
+    "patience",
+    "workers",
+    "cache",
+    "save_minutes",
+    "log",
+    "strict",
+)
 _OLD = "was begun when runs recorded the names of songs alone; it goes on with what they hold now"
 #: Steps between looks at the loss on a device that computes ahead; every look waits for it.
 EVERY = 20
@@ -50,33 +60,54 @@ class Run:
         batches and of the first validation; rows: the log.
     """
 
-    def __init__(self, out, model, target, recipe, train_tracks, valid_tracks, team, speech=None, init=None):
+    def __init__(
+        self, out, model, target, recipe, train_tracks, valid_tracks, team, speech=None, init=None
+    ):
         self.out, self.target, self.recipe, self.team = place("out", out), target, recipe, team
         self.best_path, self.last_path = self.out / f"{target}.safetensors", self.out / "last.pt"
         self.state = dict(
-            epoch=0, batch=0, step=0, seconds=0.0, waiting=0.0, loss_sum=0.0, examples=0,
-            best=math.inf, best_epoch=0, left_out={"train": [], "valid": []}, rows=[],
-            train_start=None, valid_start=None,
-        )  # fmt: skip
+            epoch=0,
+            batch=0,
+            step=0,
+            seconds=0.0,
+            waiting=0.0,
+            loss_sum=0.0,
+            examples=0,
+            best=math.inf,
+            best_epoch=0,
+            left_out={"train": [], "valid": []},
+            rows=[],
+            train_start=None,
+            valid_start=None,
+        )
         settings = {k: v for k, v in dataclasses.asdict(recipe).items() if k not in FREE}
         about = {
-            "model": model.name, "target": target, "settings": model.settings, "recipe": settings, "processes": team.size,
+            "model": model.name,
+            "target": target,
+            "settings": model.settings,
+            "recipe": settings,
+            "processes": team.size,
             "speech": None if speech is None else repr(speech),
             "train tracks": [track.name for track in train_tracks],
             "valid tracks": [track.name for track in valid_tracks],
-        }  # fmt: skip
+        }
         if init is not None:
             about["init"] = init
         heard = _heard(train_tracks, valid_tracks, speech) if team.rank == 0 else None
         about["audio"] = team.from_first(heard)
-        self.about = json.loads(json.dumps(about))  # tuples become lists, as they will when read back
+        self.about = json.loads(
+            json.dumps(about)
+        )  # tuples become lists, as they will when read back
         self.log = Log(self.out, recipe)
         self._songs = {"train": train_tracks, "valid": valid_tracks}
         self._provenance = provenance()
         self._saved_at = 0.0
         self._pending = []  # (loss, examples) of steps that were not looked at yet
         self._recent = []  # losses of the last steps that were looked at
-        self._failed_at, self._why = None, "loss or weights are NaN or infinite, or the loss has risen a hundredfold"
+        self._failed_at, self._why = (
+            None,
+            "loss or weights are NaN or infinite, or the loss has risen a hundredfold",
+        )
 
     # --- resuming ---------------------------------------------------------------------------------------
 
@@ -91,7 +122,9 @@ class Run:
             if self.begun():
                 self._resume()
             elif self.best_path.exists():
-                raise SepkitError(f"{self.best_path}: is there, but no last.pt to resume from; choose another folder")
+                raise SepkitError(
+                    f"{self.best_path}: is there, but no last.pt to resume from; choose another folder"
+                )
 
     def _resume(self):
         try:
@@ -119,8 +152,14 @@ class Run:
             raise SepkitError(f"{self.last_path}: {reason}") from None
         self._saved_at = self.state["seconds"]
         state = self.state
-        if self.team.rank == 0 and state["rows"]:  # the run may have been killed after the state was written, and before these were
-            if state["best_epoch"] == state["epoch"] and state["batch"] == 0 and self._kept_epoch() != state["epoch"]:
+        if (
+            self.team.rank == 0 and state["rows"]
+        ):  # the run may have been killed after the state was written, and before these were
+            if (
+                state["best_epoch"] == state["epoch"]
+                and state["batch"] == 0
+                and self._kept_epoch() != state["epoch"]
+            ):
                 self._save_best()
             self.log.rewrite(state["rows"])
 
@@ -133,13 +172,18 @@ class Run:
             self._failed_at, self._why = self.state["step"], "loss or weights are NaN or infinite"
             self._fail()
         own = {
-            "rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
             "state": {name: self.state[name] for name in ("loss_sum", "examples", "waiting")},
-        }  # fmt: skip
+        }
         processes = self.team.gathered(own)
         with self.team.agreed():
             if self.team.rank == 0:
-                others = {name: part.state_dict() for name, part in self._parts.items() if part is not None}
+                others = {
+                    name: part.state_dict()
+                    for name, part in self._parts.items()
+                    if part is not None
+                }
                 write_state(
                     self.last_path,
                     {"about": self.about, "state": self.state, "processes": processes, **others},
@@ -154,7 +198,11 @@ class Run:
     def songs(self, part):
         """The songs of "train" or "valid" that can be read, as far as is known."""
         left_out = self.state["left_out"][part]
-        return [WatchedTrack(track, number) for number, track in enumerate(self._songs[part]) if number not in left_out]
+        return [
+            WatchedTrack(track, number)
+            for number, track in enumerate(self._songs[part])
+            if number not in left_out
+        ]
 
     def leave_out(self, part, failures):
         """Do without songs from now on; `failures` holds a (number, message) for each, or None.
@@ -247,10 +295,15 @@ class Run:
         if self._failed_at is not None:
             return
         if not math.isfinite(loss):
-            self._failed_at, self._why = step or self.state["step"], "loss or weights are NaN or infinite"
+            self._failed_at, self._why = (
+                step or self.state["step"],
+                "loss or weights are NaN or infinite",
+            )
         elif start is not None and self.state[start] is None:
             self.state[start] = loss
-        elif start is not None and has_risen(loss, self.state[start], self.about["settings"].get("loss") in ("sdr", "si-sdr")):
+        elif start is not None and has_risen(
+            loss, self.state[start], self.about["settings"].get("loss") in ("sdr", "si-sdr")
+        ):
             self._why = f"the loss has risen from {self.state[start]:.3g} to {loss:.3g}"
             self._failed_at = step or self.state["step"]
 
@@ -261,7 +314,11 @@ class Run:
 
     def _fail(self):
         state = self.state
-        kept = f"; {self.best_path} keeps the best of epoch {state['best_epoch']}" if self.best_path.exists() else ""
+        kept = (
+            f"; {self.best_path} keeps the best of epoch {state['best_epoch']}"
+            if self.best_path.exists()
+            else ""
+        )
         raise Agreed(
             f"training failed in epoch {state['epoch'] + 1}, step {self._failed_at}: {self._why}; "
             f"start again in another folder with a smaller lr than {self.recipe.lr:g}, or with clip=1{kept}"
@@ -291,14 +348,23 @@ class Run:
     def _note_epoch(self, train_loss, valid_loss, lr):
         state = self.state
         row = dict(
-            epoch=state["epoch"], step=state["step"], train_loss=train_loss,
-            valid_loss=valid_loss, lr=lr, seconds=round(state["seconds"], 3), waiting=round(state["waiting"], 3),
-        )  # fmt: skip
+            epoch=state["epoch"],
+            step=state["step"],
+            train_loss=train_loss,
+            valid_loss=valid_loss,
+            lr=lr,
+            seconds=round(state["seconds"], 3),
+            waiting=round(state["waiting"], 3),
+        )
         state["rows"].append(row)
         state.update(batch=0, loss_sum=0.0, examples=0, waiting=0.0)
         lost = state["best"] < math.inf and self.team.from_first(not self.best_path.exists())
         if lost and self.team.rank == 0:
-            warnings.warn(f"{self.best_path}: has been removed; the best from now on is kept", Notice, stacklevel=2)
+            warnings.warn(
+                f"{self.best_path}: has been removed; the best from now on is kept",
+                Notice,
+                stacklevel=2,
+            )
         if valid_loss < state["best"] or lost:
             state.update(best=valid_loss, best_epoch=state["epoch"])
         self.save_last()
@@ -310,7 +376,9 @@ class Run:
                 self.log.write(state["rows"])
 
     def _kept_epoch(self):
-        return read_header(self.best_path)["extra"].get("epoch") if self.best_path.exists() else None
+        return (
+            read_header(self.best_path)["extra"].get("epoch") if self.best_path.exists() else None
+        )
 
     def _save_best(self):
         ema, row = self._parts.get("ema"), self.state["rows"][-1]
@@ -341,13 +409,20 @@ def _refuse_difference(out, then, now):
     for key in sorted(then_flat.keys() | now_flat.keys()):
         old, new = then_flat.get(key), now_flat.get(key)
         if old != new:
-            raise SepkitError(f"{out}: holds a run with {key} {old}, not {new}; choose another folder, or the same settings")
+            raise SepkitError(
+                f"{out}: holds a run with {key} {old}, not {new}; choose another folder, or the same settings"
+            )
 
 
 def _flat(about):
     flat = {}
     for key, value in about.items():
-        if key in ("train tracks", "valid tracks", "audio", "init"):  # see `refuse_other_songs` and `refuse_other_start`
+        if key in (
+            "train tracks",
+            "valid tracks",
+            "audio",
+            "init",
+        ):  # see `refuse_other_songs` and `refuse_other_start`
             continue
         flat.update(value if isinstance(value, dict) else {key: value})
     return flat

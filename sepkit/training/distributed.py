@@ -54,17 +54,31 @@ def fabric(device, precision):
         If there are fewer GPUs than processes on this machine, or a single one was chosen.
     """
     world = place()[1]
-    options = {"plugins": [_Mixed(precision, device.type)]} if "mixed" in precision else {"precision": precision}
+    options = (
+        {"plugins": [_Mixed(precision, device.type)]}
+        if "mixed" in precision
+        else {"precision": precision}
+    )
     if world == 1:
-        return Fabric(accelerator=device.type, devices=1 if device.index is None else [device.index], **options)
+        return Fabric(
+            accelerator=device.type,
+            devices=1 if device.index is None else [device.index],
+            **options,
+        )
     local = int(os.environ["LOCAL_WORLD_SIZE"])
     if device.type not in ("cpu", "cuda") or device.index is not None:
-        raise SepkitError(f"device {device}: {world} processes were started; choose cuda (each takes a GPU of its own) or cpu")
+        raise SepkitError(
+            f"device {device}: {world} processes were started; choose cuda (each takes a GPU of its own) or cpu"
+        )
     gpus = torch.cuda.device_count()
     if device.type == "cuda" and gpus < local:
-        raise SepkitError(f"{local} processes on a machine with {gpus} GPU(s); use --nproc-per-node {gpus}")
+        raise SepkitError(
+            f"{local} processes on a machine with {gpus} GPU(s); use --nproc-per-node {gpus}"
+        )
     atexit.register(_leave)
-    return Fabric(accelerator=device.type, devices=local, num_nodes=world // local, strategy="ddp", **options)
+    return Fabric(
+        accelerator=device.type, devices=local, num_nodes=world // local, strategy="ddp", **options
+    )
 
 
 def _leave():
@@ -91,7 +105,9 @@ class Team:
         self.rank, self.size = fabric.global_rank, fabric.world_size
         self._group = None
         if self.size > 1 and torch.distributed.get_backend() != "gloo":
-            self._group = torch.distributed.new_group(backend="gloo")  # what is agreed upon need not go through the GPUs
+            self._group = torch.distributed.new_group(
+                backend="gloo"
+            )  # what is agreed upon need not go through the GPUs
 
     def largest(self, *values):
         """For each of these numbers the largest of all processes."""
@@ -135,7 +151,9 @@ class Team:
         try:
             yield
         except RuntimeError:  # whatever the library says when the other end is gone
-            raise SepkitError("another process of this run has ended; its own message says why") from None
+            raise SepkitError(
+                "another process of this run has ended; its own message says why"
+            ) from None
 
     def like_the_first(self, *models):
         """Give all processes the first one's buffers: statistics of batch normalisation differ until then."""
@@ -155,7 +173,9 @@ def interruptible():
         Whether Ctrl-C has been pressed.
     """
     pressed = []
-    if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # only the main thread gets signals
         yield lambda: False
         return
     before = {signal.SIGINT: signal.getsignal(signal.SIGINT)}

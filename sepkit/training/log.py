@@ -31,7 +31,9 @@ class Log:
         self.path, self._board, self._bar, self._report = out / "log.csv", None, None, None
         self._board_folder = out / "tensorboard" if "tensorboard" in recipe.log else None
         if self._board_folder and find_spec("tensorboard") is None:
-            raise SepkitError("log=tensorboard: TensorBoard is not installed; run: pip install tensorboard")
+            raise SepkitError(
+                "log=tensorboard: TensorBoard is not installed; run: pip install tensorboard"
+            )
 
     def write(self, rows):
         """All rows, as ``log.csv``; the last one to TensorBoard and to the function that was given as progress."""
@@ -92,7 +94,13 @@ class Log:
 @contextmanager
 def _bar(wanted, target, share):
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     if not wanted or not console.is_terminal:

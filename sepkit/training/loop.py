@@ -10,28 +10,47 @@ import time
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from . import distributed
 from ..datasets.chunks import check_alike
 from ..datasets.loader import loader
 from ..device import denormals_as_zero, resolve_device
 from ..errors import SepkitError, unknown
+from . import distributed
 from .batches import Batches, examples, make_chunks, readable
+from .checkpoint import Run
 from .checks import must_sound, tell_of_mixtures
+from .distributed import Team, interruptible
 from .init import take_weights
 from .memory import enough_memory, enough_memory_for
-from .distributed import Team, interruptible
 from .recipe import STUDENT, STUDENT_MODEL, Recipe
-from .checkpoint import Run
 from .schedules import cosine, factor, set_lr
 from .songs import UnreadableSong
 
-__all__ = ["STUDENT", "STUDENT_MODEL", "Recipe", "cosine", "examples", "loader", "make_chunks", "set_lr", "train"]
+__all__ = [
+    "STUDENT",
+    "STUDENT_MODEL",
+    "Recipe",
+    "cosine",
+    "examples",
+    "loader",
+    "make_chunks",
+    "set_lr",
+    "train",
+]
 
 
 @denormals_as_zero()
 def train(
-    model, train_tracks, valid_tracks, out, recipe=Recipe(), device="auto", target=None, progress=True, speech=None, init=None
-):  # fmt: skip
+    model,
+    train_tracks,
+    valid_tracks,
+    out,
+    recipe=Recipe(),
+    device="auto",
+    target=None,
+    progress=True,
+    speech=None,
+    init=None,
+):
     """Train a model for one target; run it again to go on where it stopped.
 
     Parameters
@@ -98,16 +117,26 @@ def train(
     if not run.begun():
         look_at_songs(run, target)
         torch.manual_seed(recipe.seed + team.rank)
-        if init is None and hasattr(model, "fit_input"):  # the first process's weights go to the others, in `prepare`
-            readable(run, "train", lambda songs: team.rank or model.fit_input(song.mixture() for song in songs))
+        if init is None and hasattr(
+            model, "fit_input"
+        ):  # the first process's weights go to the others, in `prepare`
+            readable(
+                run,
+                "train",
+                lambda songs: team.rank or model.fit_input(song.mixture() for song in songs),
+            )
     network, optimiser, plateau, ema = prepare(fabric, model, recipe)
-    run.attach(model=model, optimiser=optimiser, plateau=plateau, ema=ema, scaler=fabric.strategy.precision)
+    run.attach(
+        model=model, optimiser=optimiser, plateau=plateau, ema=ema, scaler=fabric.strategy.precision
+    )
     if run.finished():
         return run.result()
 
     batches = Batches(run, model.sample_rate, fabric.device, speech)
     judged = ema.module if ema else model
-    shown = run.log.display(progress if team.rank == 0 else False, target, run.budget_used(), run.state["step"])
+    shown = run.log.display(
+        progress if team.rank == 0 else False, target, run.budget_used(), run.state["step"]
+    )
     with interruptible() as interrupted, shown:
         if init is not None and not run.state["rows"]:
             run.begin(validate(fabric, judged, run, interrupted), recipe.lr)
@@ -142,13 +171,19 @@ class Loss(torch.nn.Module):
 def prepare(fabric, model, recipe):
     """The network as it is trained, its optimiser, the scheduler for plateaus, and the averaged weights or None."""
     if fabric.world_size > 1 and fabric.device.type == "cuda":
-        torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)  # in place: no network of ours is a batch norm itself
-    optimiser = torch.optim.Adam(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, amsgrad=recipe.amsgrad)
+        torch.nn.SyncBatchNorm.convert_sync_batchnorm(
+            model
+        )  # in place: no network of ours is a batch norm itself
+    optimiser = torch.optim.Adam(
+        model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, amsgrad=recipe.amsgrad
+    )
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser, factor=recipe.lr_factor, patience=recipe.lr_patience, cooldown=recipe.lr_cooldown
     )
     network, fabric_optimiser = fabric.setup(Loss(model), optimiser)
-    ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)) if recipe.ema else None
+    ema = (
+        AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)) if recipe.ema else None
+    )
     return network, fabric_optimiser, plateau, ema
 
 
@@ -157,7 +192,7 @@ def train_epoch(fabric, network, model, optimiser, ema, batches, run, interrupte
     network.train()
     optimiser.zero_grad()
     clock = time.perf_counter()
-    for mixture, target, share, last in batches.rest_of_epoch(interrupted):     # (B, C, T) each
+    for mixture, target, share, last in batches.rest_of_epoch(interrupted):  # (B, C, T) each
         waited = time.perf_counter() - clock
         with enough_memory(fabric, model, mixture, target, run.recipe):
             with fabric.no_backward_sync(network, enabled=not last):
@@ -207,7 +242,7 @@ def validate(fabric, model, run, interrupted):
 def loss_of(fabric, model, song, run):
     """The loss of a whole song, or None; and its (number, message) if it cannot be read, or None."""
     try:
-        mixture, wanted = song.mixture()[None], song.stem(run.target)[None]     # (1, C, T)
+        mixture, wanted = song.mixture()[None], song.stem(run.target)[None]  # (1, C, T)
     except UnreadableSong as error:
         return None, (error.number, str(error))
     with enough_memory_for(song, fabric.device), fabric.autocast():
@@ -225,4 +260,6 @@ def check_fit(model, train_tracks, valid_tracks, target):
     for what in ("sample_rate", "channels"):
         have, need = getattr(train_tracks[0], what), getattr(model, what)
         if have != need:
-            raise SepkitError(f"the tracks' {what.replace('_', ' ')} is {have}, the model's {need}; open them with {what}={need}")
+            raise SepkitError(
+                f"the tracks' {what.replace('_', ' ')} is {have}, the model's {need}; open them with {what}={need}"
+            )

@@ -43,15 +43,23 @@ def enough_memory(fabric, model, mixture, target, recipe):
             raise
         traceback.clear_frames(error.__traceback__)  # they hold on to the memory
     whole = recipe.batch * recipe.accumulate
-    smaller = [size for size in range(len(mixture) - 1, 0, -1) if whole % size == 0 and size <= recipe.batch // 2]
-    fits = next((size for size in smaller if _fits(fabric, model, mixture[:size], target[:size])), None)
+    smaller = [
+        size
+        for size in range(len(mixture) - 1, 0, -1)
+        if whole % size == 0 and size <= recipe.batch // 2
+    ]
+    fits = next(
+        (size for size in smaller if _fits(fabric, model, mixture[:size], target[:size])), None
+    )
     what = f"out of memory: {len(mixture)} examples of {mixture.shape[-1] / model.sample_rate:g} s at once do not fit on {fabric.device}"
     if fits is None:
         remedy = "use shorter examples (chunk_seconds), a smaller network, or another device"
         raise SepkitError(f"{what}, nor does a smaller batch; {remedy}")
     times = whole // fits
     options = f"(--batch {fits} --accumulate {times})"
-    raise SepkitError(f"{what}, {fits} do; use batch={fits} and accumulate={times} for the same steps {options}")
+    raise SepkitError(
+        f"{what}, {fits} do; use batch={fits} and accumulate={times} for the same steps {options}"
+    )
 
 
 def _fits(fabric, model, mixture, target):

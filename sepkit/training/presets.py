@@ -6,7 +6,15 @@ the authors' settings.
 
 from .. import models
 from ..errors import SepkitError, unknown
-from ..models import bsrnn, conv_tasnet, hybrid_demucs, open_unmix_variants, resunet, scnet, wave_u_net
+from ..models import (
+    bsrnn,
+    conv_tasnet,
+    hybrid_demucs,
+    open_unmix_variants,
+    resunet,
+    scnet,
+    wave_u_net,
+)
 from . import STUDENT, STUDENT_MODEL, Recipe
 
 SIZES = ("student", "paper")
@@ -28,17 +36,50 @@ _STUDENT = {
 #: Luo and Yu 2022: salient segments of 6 s, each stem's from a song of its own, of which 3 s are taken at random; levels within
 #: 10 dB, a tenth of the stems dropped; 100 epochs of 10,000 steps. Theirs are 8 GPUs with 2 examples each: on one, batch=16.
 _BSRNN = Recipe(
-    batch=16, chunk_seconds=6.0, cut_seconds=3.0, samples_per_track=1860, activity=True, gains=None, gain_db=(-10, 10), swap=0.0,
-    silence=0.1, normalise=True, lr=1e-3, weight_decay=0.0, schedule="epochs", decay=0.98, decay_every=2, clip=5.0, patience=10, epochs=100,
-)  # fmt: skip
+    batch=16,
+    chunk_seconds=6.0,
+    cut_seconds=3.0,
+    samples_per_track=1860,
+    activity=True,
+    gains=None,
+    gain_db=(-10, 10),
+    swap=0.0,
+    silence=0.1,
+    normalise=True,
+    lr=1e-3,
+    weight_decay=0.0,
+    schedule="epochs",
+    decay=0.98,
+    decay_every=2,
+    clip=5.0,
+    patience=10,
+    epochs=100,
+)
 #: Kong et al. 2021. Their "mix-audio" adds up two segments of each source; here each example has one.
 _KONG = Recipe(
-    batch=16, chunk_seconds=3.0, samples_per_track=1860, gains=None, swap=0.0, lr=1e-3, weight_decay=0.0, amsgrad=True,
-    schedule="steps", decay=0.9, decay_every=15_000, warm_up=1000, patience=1000, max_steps=500_000,
-)  # fmt: skip
+    batch=16,
+    chunk_seconds=3.0,
+    samples_per_track=1860,
+    gains=None,
+    swap=0.0,
+    lr=1e-3,
+    weight_decay=0.0,
+    amsgrad=True,
+    schedule="steps",
+    decay=0.9,
+    decay_every=15_000,
+    warm_up=1000,
+    patience=1000,
+    max_steps=500_000,
+)
 #: The authors' recipes; Open-Unmix's are the defaults (Stöter et al. 2019). 1860 examples of each of MUSDB18's 86 songs
 #: are 10,000 steps of 16.
-_PAPER = {"open-unmix": Recipe(), "bsrnn": _BSRNN, "resunet-ismir2021": _KONG, "resunet-subbandtime": _KONG}
+_PAPER = {
+    "open-unmix": Recipe(),
+    "bsrnn": _BSRNN,
+    "resunet-ismir2021": _KONG,
+    "resunet-subbandtime": _KONG,
+}
 
 
 def recipe_for(model, size="student"):
@@ -67,5 +108,7 @@ def recipe_for(model, size="student"):
     if size == "paper":
         return _PAPER.get(model, Recipe()), {}
     if model not in _STUDENT:
-        raise SepkitError(f"{model} has no student size; choose --size paper, or one of {', '.join(_STUDENT)}")
+        raise SepkitError(
+            f"{model} has no student size; choose --size paper, or one of {', '.join(_STUDENT)}"
+        )
     return _STUDENT[model]

@@ -19,21 +19,47 @@ _GAINS, _DECIBELS = Pair(Number(-1000, 1000, whole=False)), Pair(Number(-200, 20
 _DECAY = Number(1e-6, 1, whole=False)
 #: Kind and range of each part, but for names that have a list of their own.
 KINDS = {
-    "loss": optional(Text()), "batch": Number(1, 10**6), "accumulate": Number(1, 10**6),
-    "chunk_seconds": _SECONDS, "samples_per_track": _COUNT, "mix_prob": _CHANCE, "activity": _FLAG,
-    "random_start": _FLAG, "gains": optional(_GAINS), "gain_db": optional(_DECIBELS),
-    "gain_prob": _CHANCE, "vocals_gains": optional(_GAINS),
-    "vocals_semitones": Number(0, 24, whole=False), "swap": _CHANCE, "polarity": _CHANCE,
-    "silence": _CHANCE, "cut_seconds": optional(_SECONDS), "normalise": _FLAG,
-    "speech_prob": _CHANCE, "speech_as_published": _FLAG, "lr": Number(1e-15, 1000, whole=False),
-    "weight_decay": _FROM_0, "amsgrad": _FLAG, "lr_factor": Number(1e-6, 0.999, whole=False),
-    "lr_patience": _COUNT_OR_0, "lr_cooldown": _COUNT_OR_0, "decay": _DECAY, "decay_every": _COUNT,
-    "warm_up": _COUNT_OR_0, "clip": optional(Number(1e-12, 1e12, whole=False)),
-    "ema": optional(Number(1e-6, 0.999999, whole=False)), "patience": _COUNT_OR_0, "epochs": _COUNT,
-    "max_steps": optional(_COUNT), "max_seconds": optional(Number(1e-9, 1e9, whole=False)),
-    "seed": SEED, "workers": Number(0, 1024), "cache": optional(Path()), "save_minutes": _FROM_0,
+    "loss": optional(Text()),
+    "batch": Number(1, 10**6),
+    "accumulate": Number(1, 10**6),
+    "chunk_seconds": _SECONDS,
+    "samples_per_track": _COUNT,
+    "mix_prob": _CHANCE,
+    "activity": _FLAG,
+    "random_start": _FLAG,
+    "gains": optional(_GAINS),
+    "gain_db": optional(_DECIBELS),
+    "gain_prob": _CHANCE,
+    "vocals_gains": optional(_GAINS),
+    "vocals_semitones": Number(0, 24, whole=False),
+    "swap": _CHANCE,
+    "polarity": _CHANCE,
+    "silence": _CHANCE,
+    "cut_seconds": optional(_SECONDS),
+    "normalise": _FLAG,
+    "speech_prob": _CHANCE,
+    "speech_as_published": _FLAG,
+    "lr": Number(1e-15, 1000, whole=False),
+    "weight_decay": _FROM_0,
+    "amsgrad": _FLAG,
+    "lr_factor": Number(1e-6, 0.999, whole=False),
+    "lr_patience": _COUNT_OR_0,
+    "lr_cooldown": _COUNT_OR_0,
+    "decay": _DECAY,
+    "decay_every": _COUNT,
+    "warm_up": _COUNT_OR_0,
+    "clip": optional(Number(1e-12, 1e12, whole=False)),
+    "ema": optional(Number(1e-6, 0.999999, whole=False)),
+    "patience": _COUNT_OR_0,
+    "epochs": _COUNT,
+    "max_steps": optional(_COUNT),
+    "max_seconds": optional(Number(1e-9, 1e9, whole=False)),
+    "seed": SEED,
+    "workers": Number(0, 1024),
+    "cache": optional(Path()),
+    "save_minutes": _FROM_0,
     "strict": _FLAG,
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -169,7 +195,9 @@ class Recipe:
         for name, kind in KINDS.items():
             object.__setattr__(self, name, checked(name, getattr(self, name), kind))
         if self.cut_seconds is not None and self.cut_seconds > self.chunk_seconds:
-            raise SepkitError(f"cut_seconds={self.cut_seconds}: must not exceed chunk_seconds={self.chunk_seconds}")
+            raise SepkitError(
+                f"cut_seconds={self.cut_seconds}: must not exceed chunk_seconds={self.chunk_seconds}"
+            )
         if self.vocals_semitones:
             need = (self.cut_seconds or self.chunk_seconds) * 2 ** (self.vocals_semitones / 12)
             if not self.cut_seconds or need >= self.chunk_seconds:
@@ -179,10 +207,14 @@ class Recipe:
                     f"{need:.2f} (now {self.chunk_seconds})"
                 )
         if self.vocals_gains is not None and self.gains is None and self.gain_db is None:
-            raise SepkitError(f"vocals_gains={self.vocals_gains}: give gains or gain_db for the other stems too")
+            raise SepkitError(
+                f"vocals_gains={self.vocals_gains}: give gains or gain_db for the other stems too"
+            )
         if self.gains is not None and self.gain_db is not None:
             both = f"gains={self.gains} and gain_db={self.gain_db}"
-            raise SepkitError(f"{both}: choose one; set the other to None (null on the command line)")
+            raise SepkitError(
+                f"{both}: choose one; set the other to None (null on the command line)"
+            )
 
     def but(self, **changes):
         """The same recipe with some values changed."""
@@ -196,8 +228,15 @@ class Recipe:
 #: For a small network on one CPU core in a quarter of an hour: small batches of short chunks,
 #: many steps, a large step size that falls to nothing, and a loss in which quiet passages count.
 STUDENT = Recipe(
-    loss="nmse", batch=8, chunk_seconds=3.0, samples_per_track=16, lr=5e-3, schedule="cosine", clip=1.0,
-    max_steps=3000, cache="memory",
-)  # fmt: skip
+    loss="nmse",
+    batch=8,
+    chunk_seconds=3.0,
+    samples_per_track=16,
+    lr=5e-3,
+    schedule="cosine",
+    clip=1.0,
+    max_steps=3000,
+    cache="memory",
+)
 #: The network that goes with it: 1.2 million parameters, 2.5 MB in half precision.
 STUDENT_MODEL = dict(hidden=128, layers=3, dropout=0.1)

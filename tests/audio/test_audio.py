@@ -46,11 +46,18 @@ def test_a_part_outside_the_file_is_refused(tmp_path, start, frames):
         audio.read(tmp_path / "x.wav", start, frames)
 
 
-@pytest.mark.parametrize("from_rate, to_rate", [(44100, 16000), (48000, 44100), (8000, 44100), (192000, 44100), (44056, 44100)])
+@pytest.mark.parametrize(
+    "from_rate, to_rate",
+    [(44100, 16000), (48000, 44100), (8000, 44100), (192000, 44100), (44056, 44100)],
+)
 def test_resampling_keeps_a_sine_and_says_its_length(from_rate, to_rate):
     seconds = 0.5
+
     def sine(rate):
-        return torch.sin(2 * math.pi * 1000 * torch.arange(int(rate * seconds)).double() / rate)[None]
+        return torch.sin(2 * math.pi * 1000 * torch.arange(int(rate * seconds)).double() / rate)[
+            None
+        ]
+
     y = audio.resample(sine(from_rate), from_rate, to_rate)
     assert y.shape[-1] == math.ceil(int(from_rate * seconds) * to_rate / from_rate)
     edge = to_rate // 20
@@ -97,19 +104,33 @@ def test_an_interrupted_write_leaves_the_old_file_alone(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x.wav"]
 
 
-@pytest.mark.parametrize("name, rate, expected", [
-    ("x.aiff", 44100, "cannot write .aiff"), ("x", 44100, "without suffix"), ("x.mp3", 192000, "MP3 does not know 192000 Hz"),
-])
+@pytest.mark.parametrize(
+    "name, rate, expected",
+    [
+        ("x.aiff", 44100, "cannot write .aiff"),
+        ("x", 44100, "without suffix"),
+        ("x.mp3", 192000, "MP3 does not know 192000 Hz"),
+    ],
+)
 def test_formats_that_cannot_be_written(tmp_path, name, rate, expected):
     with pytest.raises(SepkitError, match=expected):
         audio.write(tmp_path / name, noise(), rate)
 
 
-@pytest.mark.parametrize("kind, expected", [
-    ("missing", "no such file"), ("folder", "is a folder"), ("empty", "is empty"), ("text", "not readable as audio"),
-    ("zero length", "zero length"), ("six channels", "6 channels"), ("nan", "NaN"), ("inf", "infinite"),
-    ("truncated", "cut off"),
-])
+@pytest.mark.parametrize(
+    "kind, expected",
+    [
+        ("missing", "no such file"),
+        ("folder", "is a folder"),
+        ("empty", "is empty"),
+        ("text", "not readable as audio"),
+        ("zero length", "zero length"),
+        ("six channels", "6 channels"),
+        ("nan", "NaN"),
+        ("inf", "infinite"),
+        ("truncated", "cut off"),
+    ],
+)
 def test_bad_files_are_refused_by_name(tmp_path, spoil, kind, expected):
     path = tmp_path / ("a song, höher.flac" if kind == "truncated" else "a song, höher.wav")
     spoil(kind, path)

@@ -15,8 +15,7 @@ import soundfile
 import torch
 from typer.testing import CliRunner
 
-from sepkit import audio, cli
-from sepkit import formats
+from sepkit import audio, cli, formats
 from sepkit.datasets.folders import FolderTrack
 from sepkit.errors import SepkitError
 from sepkit.formats import mpeg

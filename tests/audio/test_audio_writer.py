@@ -20,10 +20,14 @@ from sepkit.audio.tags import id3, read_tags
 from sepkit.errors import SepkitError
 
 TAGS = {
-    "title": "Größe – ☃ 日本", "artist": "A'\"r%s", "album": "Two\nlines",
-    "date": "1999", "tracknumber": "3/12",
-    "genre": "Rock", "copyright": "(c) 🎵",
-}  # fmt: skip
+    "title": "Größe – ☃ 日本",
+    "artist": "A'\"r%s",
+    "album": "Two\nlines",
+    "date": "1999",
+    "tracknumber": "3/12",
+    "genre": "Rock",
+    "copyright": "(c) 🎵",
+}
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffprobe"), reason="needs ffprobe")
 
 
@@ -37,13 +41,7 @@ def digest(path):
 
 @pytest.mark.parametrize(
     "subtype, tolerance",
-    [
-        ("PCM_16", 2**-16),
-        ("pcm_24", 2**-24),
-        ("PCM_32", 2**-25),
-        ("FLOAT", 0),
-        ("DOUBLE", 0),
-    ],
+    [("PCM_16", 2**-16), ("pcm_24", 2**-24), ("PCM_32", 2**-25), ("FLOAT", 0), ("DOUBLE", 0)],
 )
 def test_wav_holds_the_samples_to_half_a_step_of_its_bit_depth(tmp_path, subtype, tolerance):
     x = noise().clamp(-0.99, 0.99)
@@ -88,10 +86,7 @@ def test_rates_that_would_crash_or_spoil_a_format_are_refused(tmp_path, name, ra
 
 
 def test_a_bit_rate_is_checked_before_the_sample_rate_is_known():
-    assert writer.output_format("x.mp3", bitrate=144) == (
-        "MP3",
-        "MPEG_LAYER_III",
-    )  # 24 kHz has it
+    assert writer.output_format("x.mp3", bitrate=144) == ("MP3", "MPEG_LAYER_III")  # 24 kHz has it
     with pytest.raises(SepkitError, match="bit rate"):
         writer.output_format("x.mp3", bitrate=100)
     with pytest.raises(SepkitError, match="24000 Hz.*320"):

@@ -12,7 +12,18 @@ import pytest
 import soundfile
 
 from sepkit import band
-from sepkit.band import composition, genres, harmony, instruments, mixing, plain, pools, rendering, song, soundfont
+from sepkit.band import (
+    composition,
+    genres,
+    harmony,
+    instruments,
+    mixing,
+    plain,
+    pools,
+    rendering,
+    song,
+    soundfont,
+)
 from sepkit.errors import SepkitError
 
 STEMS = ("drums", "bass", "other", "vocals")
@@ -24,7 +35,10 @@ def plan(genre="ska", seconds=3.0, split="train", index=0, backend="dsp", seed=5
 
 
 def stems(root, name):
-    return {stem: soundfile.read(root / name / f"{stem}.wav", dtype="int16")[0].astype(int) for stem in (*STEMS, "mixture")}
+    return {
+        stem: soundfile.read(root / name / f"{stem}.wav", dtype="int16")[0].astype(int)
+        for stem in (*STEMS, "mixture")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +53,12 @@ def test_a_song_is_musdb_hq_with_an_exact_sum(root):
     for name in songs:
         for file in (root / name).glob("*.wav"):
             facts = soundfile.info(file)
-            assert (facts.samplerate, facts.channels, facts.frames, facts.subtype) == (44100, 2, 132300, "PCM_16")
+            assert (facts.samplerate, facts.channels, facts.frames, facts.subtype) == (
+                44100,
+                2,
+                132300,
+                "PCM_16",
+            )
         audio = stems(root, name)
         np.testing.assert_array_equal(audio["mixture"], sum(audio[stem] for stem in STEMS))
         assert all(np.std(audio[stem]) > 100 for stem in STEMS)
@@ -50,7 +69,11 @@ def test_the_manifest_says_how_the_songs_were_made(root):
     assert manifest["complete"] and manifest["sepkit"]
     assert manifest["settings"]["voice"] == "dsp" and manifest["settings"]["instruments"] == "dsp"
     fact = manifest["songs"][next(n for n in manifest["songs"] if "ska" in n)]
-    assert 120 <= fact["tempo"] <= 168 and fact["kit"] in pools.KITS and 0 <= fact["horn_correlation"] <= 1
+    assert (
+        120 <= fact["tempo"] <= 168
+        and fact["kit"] in pools.KITS
+        and 0 <= fact["horn_correlation"] <= 1
+    )
     assert str(root) not in json.dumps(manifest)
 
 
@@ -75,7 +98,11 @@ def test_only_what_is_missing_is_rendered_again(root, monkeypatch):
     (root / "train" / f".{names[0].split('/')[1]}.leftover").mkdir()
     rendered = []
     original = rendering.render_song
-    monkeypatch.setattr(rendering, "render_song", lambda folder, plan: rendered.append(folder.name) or original(folder, plan))
+    monkeypatch.setattr(
+        rendering,
+        "render_song",
+        lambda folder, plan: rendered.append(folder.name) or original(folder, plan),
+    )
     band.render(root, train=2, test=1, workers=1, genres=["rock", "ska"], **SHORT)
     assert rendered == [names[1].split("/")[1]]
     after = stems(root, names[1])
@@ -105,12 +132,18 @@ def test_an_interruption_leaves_no_half_song(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_killed_rendering_goes_on_where_it_stopped(tmp_path):
-    call = f"band.render({str(tmp_path)!r}, train=8, test=0, workers=2, genres=['rock'], **{SHORT!r})"
+    call = (
+        f"band.render({str(tmp_path)!r}, train=8, test=0, workers=2, genres=['rock'], **{SHORT!r})"
+    )
     code = f"if __name__ == '__main__':\n    from sepkit.datasets import band\n    {call}\n"
     (tmp_path / "run.py").write_text(code)
     process = subprocess.Popen([sys.executable, str(tmp_path / "run.py")])
     deadline = time.monotonic() + 60
-    while process.poll() is None and not list((tmp_path / "train").glob("[!.]*")) and time.monotonic() < deadline:
+    while (
+        process.poll() is None
+        and not list((tmp_path / "train").glob("[!.]*"))
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -121,12 +154,26 @@ def test_a_killed_rendering_goes_on_where_it_stopped(tmp_path):
     band.render(tmp_path, train=8, test=0, workers=1, genres=["rock"], **SHORT)
     songs = list((tmp_path / "train").iterdir())
     assert len(songs) == 8 and all(map(rendering.is_complete, songs))
-    assert all((folder / "mixture.wav").stat().st_mtime_ns == then for folder, then in times.items())
+    assert all(
+        (folder / "mixture.wav").stat().st_mtime_ns == then for folder, then in times.items()
+    )
 
 
 def test_ensure_renders_once_and_keeps_it(tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setitem(band.PRESETS, "tiny", {"train": 1, "test": 1, "seconds": 2.0, "genres": ["rock"], "voice": "dsp", "instruments": "dsp", "speech": False})
+    monkeypatch.setitem(
+        band.PRESETS,
+        "tiny",
+        {
+            "train": 1,
+            "test": 1,
+            "seconds": 2.0,
+            "genres": ["rock"],
+            "voice": "dsp",
+            "instruments": "dsp",
+            "speech": False,
+        },
+    )
     folder = band.ensure("tiny", root=tmp_path, workers=1, progress=False)
     assert folder == tmp_path / "band" / "tiny"
     monkeypatch.setattr(rendering, "render_song", lambda *job: calls.append(job))
@@ -134,8 +181,21 @@ def test_ensure_renders_once_and_keeps_it(tmp_path, monkeypatch):
 
 
 def test_speech_of_distinct_speakers_comes_along(tmp_path):
-    speech = {"speakers_train": 2, "speakers_test": 1, "utterances": 1, "seconds": 1.5, "workers": 1}
-    band.render(tmp_path, train=1, test=0, workers=1, genres=["rock"], **{**SHORT, "seconds": 2.0, "speech": speech})
+    speech = {
+        "speakers_train": 2,
+        "speakers_test": 1,
+        "utterances": 1,
+        "seconds": 1.5,
+        "workers": 1,
+    }
+    band.render(
+        tmp_path,
+        train=1,
+        test=0,
+        workers=1,
+        genres=["rock"],
+        **{**SHORT, "seconds": 2.0, "speech": speech},
+    )
     files = sorted((tmp_path / "speech").rglob("*.wav"))
     assert [path.parts[-3] for path in files] == ["test", "train", "train"]
     assert all(np.std(soundfile.read(path)[0]) > 0.001 for path in files)
@@ -181,11 +241,15 @@ def test_a_root_with_other_songs_is_refused(root, tmp_path):
         band.ensure("huge", root=tmp_path)
 
 
-def test_without_the_extra_the_instruments_are_plain_and_this_is_said(monkeypatch, tmp_path, capsys):
+def test_without_the_extra_the_instruments_are_plain_and_this_is_said(
+    monkeypatch, tmp_path, capsys
+):
     monkeypatch.setattr(soundfont, "font_path", lambda: None)
     with pytest.raises(SepkitError, match=r"pip install 'sepkit\[band\]'"):
         instruments.choose("sampled")
-    band.render(tmp_path, train=1, test=0, workers=1, genres=["rock"], **{**SHORT, "instruments": "auto"})
+    band.render(
+        tmp_path, train=1, test=0, workers=1, genres=["rock"], **{**SHORT, "instruments": "auto"}
+    )
     assert "plain DSP instruments" in capsys.readouterr().err
     assert json.loads((tmp_path / "band.json").read_text())["settings"]["instruments"] == "dsp"
 
@@ -194,15 +258,28 @@ def test_without_the_extra_the_instruments_are_plain_and_this_is_said(monkeypatc
 
 
 def test_nothing_of_the_test_songs_occurs_in_train():
-    programs = {split: {p for pool in pools.PROGRAMS.values() for p in pool[split]} for split in ("train", "test")}
+    programs = {
+        split: {p for pool in pools.PROGRAMS.values() for p in pool[split]}
+        for split in ("train", "test")
+    }
     assert not programs["train"] & programs["test"]
-    kits = {split: {k for pool in pools.KITS_BY_GENRE.values() for k in pool[split]} for split in ("train", "test")}
+    kits = {
+        split: {k for pool in pools.KITS_BY_GENRE.values() for k in pool[split]}
+        for split in ("train", "test")
+    }
     assert not kits["train"] & kits["test"]
-    drums = {split: {str(layer) for k in kits[split] for layers in pools.KITS[k].values() for layer in layers} for split in kits}
+    drums = {
+        split: {
+            str(layer) for k in kits[split] for layers in pools.KITS[k].values() for layer in layers
+        }
+        for split in kits
+    }
     assert not drums["train"] & drums["test"]
     for genre in genres.GENRES.values():
         for mode in ("major", "minor"):
-            assert not set(genre.progressions["train"][mode]) & set(genre.progressions["test"][mode])
+            assert not set(genre.progressions["train"][mode]) & set(
+                genre.progressions["test"][mode]
+            )
         assert not set(genre.bass["train"]) & set(genre.bass["test"])
         assert not any(pattern in genre.drums["train"] for pattern in genre.drums["test"])
         for part in genre.parts:
@@ -212,10 +289,21 @@ def test_nothing_of_the_test_songs_occurs_in_train():
 def test_every_pattern_has_sixteen_steps_and_every_drum_a_sound():
     for name, genre in genres.GENRES.items():
         for split in ("train", "test"):
-            lines = [*genre.bass[split], *itertools.chain(*(p.patterns[split] for p in genre.parts))]
-            lines += [steps for pattern in (*genre.drums[split], *genres.FILLS[split]) for steps in pattern.values()]
-            assert {len(line) for line in lines} <= {16, 12, 10} and set("".join(lines)) <= set(".-oxX1358a")
-            roles = {role for pattern in (*genre.drums[split], *genres.FILLS[split]) for role in pattern} | {"crash"}
+            lines = [
+                *genre.bass[split],
+                *itertools.chain(*(p.patterns[split] for p in genre.parts)),
+            ]
+            lines += [
+                steps
+                for pattern in (*genre.drums[split], *genres.FILLS[split])
+                for steps in pattern.values()
+            ]
+            assert {len(line) for line in lines} <= {16, 12, 10} and set("".join(lines)) <= set(
+                ".-oxX1358a"
+            )
+            roles = {
+                role for pattern in (*genre.drums[split], *genres.FILLS[split]) for role in pattern
+            } | {"crash"}
             for kit in pools.KITS_BY_GENRE[name][split]:
                 assert roles <= set(pools.KITS[kit])
 
@@ -257,20 +345,27 @@ def test_horns_follow_the_melody_as_far_as_they_are_told():
         for correlation, found in shares.items():
             lines = composition.horns(one.stream("horns"), grid, tune, correlation)
             assert all(len(line.events) == len(tune) for line in lines)
-            assert sum(e.duration for e in lines[0].events) == pytest.approx(sum(e.duration for e in tune))
+            assert sum(e.duration for e in lines[0].events) == pytest.approx(
+                sum(e.duration for e in tune)
+            )
             found.append(doubled(tune, lines[0].events))
     assert np.mean(shares[0.0]) < 0.25 and 0.4 < np.mean(shares[0.5]) < 0.75
     assert shares[1.0] == [1.0] * 6
 
 
 def test_horns_stay_as_loud_when_they_follow():
-    levels = [mixing.active_rms(song.make(plan(horn_correlation=c))[0]["other"]) for c in (0.0, 0.5, 1.0)]
+    levels = [
+        mixing.active_rms(song.make(plan(horn_correlation=c))[0]["other"]) for c in (0.0, 0.5, 1.0)
+    ]
     assert 20 * np.log10(max(levels) / min(levels)) < 0.5
 
 
 def test_horns_join_a_genre_without_horns_when_asked():
     assert "horn_correlation" not in song.make(plan("rock"))[1]
-    assert song.make(plan("rock", horn_correlation=0.5))[1]["programs"]["high horn"] in pools.PROGRAMS["high horn"]["train"]
+    assert (
+        song.make(plan("rock", horn_correlation=0.5))[1]["programs"]["high horn"]
+        in pools.PROGRAMS["high horn"]["train"]
+    )
 
 
 def test_a_cappella_is_voice_and_beatbox():
@@ -292,7 +387,9 @@ def test_an_old_recording_is_mono_narrow_and_hisses():
         power = np.abs(np.fft.rfft(audio.mean(axis=0))) ** 2
         return power[frequencies > 6000].sum() / power.sum()
 
-    assert np.array_equal(old["drums"][0], old["drums"][1]) and not np.array_equal(new["drums"][0], new["drums"][1])
+    assert np.array_equal(old["drums"][0], old["drums"][1]) and not np.array_equal(
+        new["drums"][0], new["drums"][1]
+    )
     assert top(old["drums"]) < 0.1 * top(new["drums"])
     quiet = [np.abs(s["other"][:, :2000].astype(float)).mean() for s in (new, old)]
     assert quiet[1] > 5
@@ -329,13 +426,22 @@ def test_swing_moves_the_offbeat_to_the_triplet():
     straight = composition.Grid("rock", "train", 8, 120.0, 0, "major", 0.0, "")
     swung = composition.Grid("rock", "train", 8, 120.0, 0, "major", 1.0, "")
     assert [straight.time(1, s) for s in (0, 2, 4, 6)] == pytest.approx([2, 2.25, 2.5, 2.75])
-    assert [swung.time(1, s) for s in (0, 2, 4, 6)] == pytest.approx([2, 2 + 1 / 3, 2.5, 2.5 + 1 / 3])
+    assert [swung.time(1, s) for s in (0, 2, 4, 6)] == pytest.approx(
+        [2, 2 + 1 / 3, 2.5, 2.5 + 1 / 3]
+    )
 
 
 @pytest.mark.parametrize(
     "numeral, key, mode, classes",
-    [("I", 0, "major", (0, 4, 7)), ("vi", 0, "major", (9, 0, 4)), ("bVII", 2, "major", (0, 4, 7)), ("VI", 9, "minor", (5, 9, 0)),
-     ("ii7", 0, "major", (2, 5, 9, 0)), ("Imaj7", 5, "major", (5, 9, 0, 4)), ("V7", 9, "minor", (4, 8, 11, 2))],
+    [
+        ("I", 0, "major", (0, 4, 7)),
+        ("vi", 0, "major", (9, 0, 4)),
+        ("bVII", 2, "major", (0, 4, 7)),
+        ("VI", 9, "minor", (5, 9, 0)),
+        ("ii7", 0, "major", (2, 5, 9, 0)),
+        ("Imaj7", 5, "major", (5, 9, 0, 4)),
+        ("V7", 9, "minor", (4, 8, 11, 2)),
+    ],
 )
 def test_chords(numeral, key, mode, classes):
     assert harmony.chord(numeral, key, mode).classes == classes
@@ -347,7 +453,11 @@ def cents_off(wave, pitch):
     spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part)), 1 << 18))
     floor, candidates = 1e-3 * spectrum.max(), np.arange(-120, 121, 2)
     combs = plain.frequency(pitch) * 2 ** (candidates[:, None] / 1200) * np.arange(1, 7)
-    return candidates[np.argmax(np.log(spectrum[np.round(combs * (1 << 18) / 44100).astype(int)] + floor).sum(axis=1))]
+    return candidates[
+        np.argmax(
+            np.log(spectrum[np.round(combs * (1 << 18) / 44100).astype(int)] + floor).sum(axis=1)
+        )
+    ]
 
 
 @pytest.mark.parametrize("pool", pools.PROGRAMS)
@@ -356,7 +466,13 @@ def test_sampled_instruments_are_in_tune(pool):
         pytest.skip("pretty_midi is not installed: no sampled instruments")
     for program in (*pools.PROGRAMS[pool]["train"], *pools.PROGRAMS[pool]["test"]):
         for pitch in (34.0,) if "bass" in pool else (52.0, 67.0):
-            wave = instruments.play([instruments.Event(0, 0.7, pitch)], program, 33000, np.random.default_rng(0), "sampled")
+            wave = instruments.play(
+                [instruments.Event(0, 0.7, pitch)],
+                program,
+                33000,
+                np.random.default_rng(0),
+                "sampled",
+            )
             assert abs(cents_off(wave, pitch)) <= 20, (program, pitch)
 
 
@@ -368,6 +484,12 @@ def test_plain_strings_are_in_tune():
 def test_a_looped_sample_lasts_as_long_as_its_note():
     if soundfont.font_path() is None:
         pytest.skip("pretty_midi is not installed: no sampled instruments")
-    wave = instruments.play([instruments.Event(0.5, 3.0, 60.0)], 48, 200000, np.random.default_rng(0), "sampled")
+    wave = instruments.play(
+        [instruments.Event(0.5, 3.0, 60.0)], 48, 200000, np.random.default_rng(0), "sampled"
+    )
     power = (wave[: 200000 // 2205 * 2205].reshape(-1, 2205) ** 2).mean(axis=1)  # 50 ms blocks
-    assert power[:9].max() == 0 and power[20:65].min() > 0.01 * power.max() and power[-8:].max() < 1e-4 * power.max()
+    assert (
+        power[:9].max() == 0
+        and power[20:65].min() > 0.01 * power.max()
+        and power[-8:].max() < 1e-4 * power.max()
+    )

@@ -15,12 +15,16 @@ from sepkit.band.voice import Note
 from sepkit.errors import SepkitError
 
 RATE = 44100
-needs_extra = pytest.mark.skipif(voice.available_engine() != "espeak", reason="needs the extra: pip install 'sepkit[band]'")
+needs_extra = pytest.mark.skipif(
+    voice.available_engine() != "espeak", reason="needs the extra: pip install 'sepkit[band]'"
+)
 both_engines = pytest.mark.parametrize("engine", [pytest.param("espeak", marks=needs_extra), "dsp"])
 
 SINGER = voice.Singer("tenor", "en-us", "+m3", "low", 56.0)
 PITCHES = (55.0, 57.0, 60.0, 62.0, 59.0, 52.0)
-TUNE = [Note(0.5 + 0.5 * k + (0.6 if k > 2 else 0.0), 0.48, pitch) for k, pitch in enumerate(PITCHES)]
+TUNE = [
+    Note(0.5 + 0.5 * k + (0.6 if k > 2 else 0.0), 0.48, pitch) for k, pitch in enumerate(PITCHES)
+]
 WORDS = ["silver", "morning", "river", "seven"]
 
 
@@ -58,13 +62,17 @@ def test_the_notes_are_sung_on_pitch(engine):
     for note in TUNE:
         reference = 440 * 2 ** ((note.pitch - 69) / 12)
         f0, time = track(wave, reference / 1.5, reference * 1.5)
-        inside = (time > note.start + 0.4 * note.duration) & (time < note.start + 0.8 * note.duration)
+        inside = (time > note.start + 0.4 * note.duration) & (
+            time < note.start + 0.8 * note.duration
+        )
         assert abs(np.median(cents(f0[inside], note.pitch))) < 25
 
 
 @both_engines
 def test_held_notes_have_the_singers_vibrato(engine):
-    singer = dataclasses.replace(SINGER, vibrato_rate=5.3, vibrato_depth=33.0, vibrato_delay=0.2, jitter=2.0, breath=0.0)
+    singer = dataclasses.replace(
+        SINGER, vibrato_rate=5.3, vibrato_depth=33.0, vibrato_delay=0.2, jitter=2.0, breath=0.0
+    )
     wave = sing(engine, [Note(0.3, 3.0, 57.0)], singer, ["moon"], 3.6)
     f0, time = track(wave, 150, 300, frame=1536)
     held = (time > 1.0) & (time < 2.8)
@@ -72,7 +80,9 @@ def test_held_notes_have_the_singers_vibrato(engine):
     step = np.mean(np.diff(time))
     rates = np.arange(2.0, 10.0, 0.05)
     phase = 2 * np.pi * np.outer(rates, step * np.arange(len(curve)))
-    strength = np.abs(np.exp(-1j * phase) @ (4 * np.hanning(len(curve)) * curve)) / len(curve)  # amplitude of a sine at each rate
+    strength = np.abs(np.exp(-1j * phase) @ (4 * np.hanning(len(curve)) * curve)) / len(
+        curve
+    )  # amplitude of a sine at each rate
     assert rates[np.argmax(strength)] == pytest.approx(5.3, abs=0.4)
     assert max(strength) == pytest.approx(33, rel=0.3)
 
@@ -81,14 +91,18 @@ def test_held_notes_have_the_singers_vibrato(engine):
 def test_level_and_silence(engine):
     wave = sing(engine, seconds=5.0)
     assert wave.dtype == np.float64 and wave.shape == (5 * RATE,)
-    notes = np.concatenate([wave[int(n.start * RATE) : int((n.start + n.duration) * RATE)] for n in TUNE])
+    notes = np.concatenate(
+        [wave[int(n.start * RATE) : int((n.start + n.duration) * RATE)] for n in TUNE]
+    )
     assert np.sqrt(np.mean(notes**2)) == pytest.approx(0.1, rel=0.05)
     assert np.abs(wave).max() < 1
     lead = expression.LEAD + 0.03
     assert not wave[: int((TUNE[0].start - lead) * RATE)].any()
     end = TUNE[-1].start + TUNE[-1].duration
     assert not wave[int((end + 0.15) * RATE) :].any()
-    rest = wave[int((TUNE[2].start + TUNE[2].duration + 0.12) * RATE) : int((TUNE[3].start - lead) * RATE)]
+    rest = wave[
+        int((TUNE[2].start + TUNE[2].duration + 0.12) * RATE) : int((TUNE[3].start - lead) * RATE)
+    ]
     assert len(rest) > 0.2 * RATE and np.abs(rest).max() < 1e-4
 
 
@@ -100,9 +114,14 @@ def test_words_begin_with_their_consonants(engine):
     for note in tune:
         onset = slice(int((note.start - 0.1) * RATE), int((note.start - 0.01) * RATE))
         vowel = slice(int((note.start + 0.2) * RATE), int((note.start + 0.29) * RATE))
-        share = [band_energy(w[onset], 4000, 12000) / band_energy(w[onset], 50, 20000) for w in (hissing, humming)]
+        share = [
+            band_energy(w[onset], 4000, 12000) / band_energy(w[onset], 50, 20000)
+            for w in (hissing, humming)
+        ]
         assert share[0] > 0.5 > 0.1 > share[1]
-        assert band_energy(hissing[vowel], 4000, 12000) < 0.2 * band_energy(hissing[vowel], 50, 20000)
+        assert band_energy(hissing[vowel], 4000, 12000) < 0.2 * band_energy(
+            hissing[vowel], 50, 20000
+        )
 
 
 @both_engines
@@ -146,14 +165,21 @@ def test_another_process_sings_the_same(tmp_path):
 
 
 def test_singers_of_the_test_songs_are_not_in_train():
-    draw = {split: [voice.draw_singer(np.random.default_rng(k), split) for k in range(300)] for split in ("train", "test")}
+    draw = {
+        split: [voice.draw_singer(np.random.default_rng(k), split) for k in range(300)]
+        for split in ("train", "test")
+    }
     variants = {split: {s.variant for s in singers} for split, singers in draw.items()}
     assert not variants["train"] & variants["test"]
     assert all(len(v) >= 10 for v in variants.values())
     rates = [s.vibrato_rate for s in draw["train"]]
     depths = [s.vibrato_depth for s in draw["train"]]
-    assert np.mean(rates) == pytest.approx(5.3, abs=0.1) and np.mean(depths) == pytest.approx(33, abs=2)
-    assert voice.draw_singer(np.random.default_rng(5), "train") == voice.draw_singer(np.random.default_rng(5), "train")
+    assert np.mean(rates) == pytest.approx(5.3, abs=0.1) and np.mean(depths) == pytest.approx(
+        33, abs=2
+    )
+    assert voice.draw_singer(np.random.default_rng(5), "train") == voice.draw_singer(
+        np.random.default_rng(5), "train"
+    )
 
 
 def test_words_of_the_test_songs_are_not_in_train():
@@ -173,14 +199,24 @@ def test_singers_sound_different(engine):
 
     def colour(singer, seed):
         wave = sing(engine, singer=singer, seed=seed)
-        power = np.abs(np.fft.rfft(wave[: len(wave) // 1024 * 1024].reshape(-1, 1024) * np.hanning(1024))) ** 2
+        power = (
+            np.abs(
+                np.fft.rfft(wave[: len(wave) // 1024 * 1024].reshape(-1, 1024) * np.hanning(1024))
+            )
+            ** 2
+        )
         bands = np.log(np.add.reduceat(power.mean(0), np.arange(0, 256, 8)) + 1e-9)
         return bands - bands.mean()
 
-    singers = [dataclasses.replace(SINGER, variant=v, formant=f) for v, f in (("+m3", 0.95), ("+f2", 1.0), ("+m7", 1.08))]
+    singers = [
+        dataclasses.replace(SINGER, variant=v, formant=f)
+        for v, f in (("+m3", 0.95), ("+f2", 1.0), ("+m7", 1.08))
+    ]
     takes = [[colour(singer, seed) for seed in (1, 2)] for singer in singers]
     within = np.mean([np.linalg.norm(a - b) for a, b in takes])
-    between = np.mean([np.linalg.norm(takes[i][0] - takes[j][1]) for i in range(3) for j in range(3) if i != j])
+    between = np.mean(
+        [np.linalg.norm(takes[i][0] - takes[j][1]) for i in range(3) for j in range(3) if i != j]
+    )
     assert between > 2 * within
 
 
@@ -188,15 +224,27 @@ def test_every_word_has_syllables_in_the_plain_voice():
     for word in (*lyrics.words("train"), *lyrics.words("test")):
         assert dsp_voice.spell(word), word
     # (onset, vowel, coda) of each syllable
-    spelt = {w: [("".join(s.symbol for s in y.onset), y.nucleus.symbol, "".join(s.symbol for s in y.coda)) for y in dsp_voice.spell(w)]
-             for w in ("silver", "shine", "light")}
+    spelt = {
+        w: [
+            (
+                "".join(s.symbol for s in y.onset),
+                y.nucleus.symbol,
+                "".join(s.symbol for s in y.coda),
+            )
+            for y in dsp_voice.spell(w)
+        ]
+        for w in ("silver", "shine", "light")
+    }
     assert spelt["shine"] == [("ʃ", "ɪ", "n")] and spelt["light"] == [("l", "aɪ", "t")]
     assert spelt["silver"] == [("s", "ɪ", "l"), ("v", "ə", "")]
 
 
 def test_syllables_are_cut_before_the_last_consonant_or_its_cluster():
     def cut(sounds):
-        return [tuple(len(part) for part in (y.onset, y.coda)) for y in syllabify("w", [Segment(kind_of(s), 0.1, s) for s in sounds])]
+        return [
+            tuple(len(part) for part in (y.onset, y.coda))
+            for y in syllabify("w", [Segment(kind_of(s), 0.1, s) for s in sounds])
+        ]
 
     assert cut(["s", "iː", "k", "ɹ", "ᵻ", "t"]) == [(1, 0), (2, 1)]  # se-cret
     assert cut(["s", "ɪ", "ŋ", "ə"]) == [(1, 1), (0, 0)]  # sing-er
@@ -209,7 +257,9 @@ def test_no_word_goes_across_a_rest():
     syllables = {word: dsp_voice.spell(word) for word in ("together", "sun", "river")}
     rows = [(0, 0.5, 60), (0.5, 1, 60), (2, 2.5, 60), (3, 3.5, 60), (3.5, 4, 60), (4, 4.5, 60)]
     for seed in range(20):
-        units = expression.place_words(rows, list(syllables), syllables, np.random.default_rng(seed))
+        units = expression.place_words(
+            rows, list(syllables), syllables, np.random.default_rng(seed)
+        )
         for before, after in zip(units, units[1:]):
             if after.start - before.end > 0.3:
                 word = syllables[before.syllable.word]
@@ -244,7 +294,11 @@ def test_mistakes_are_named(change, message):
 
 def test_unknown_splits_are_named():
     rng = np.random.default_rng(0)
-    for call in (lambda: voice.draw_singer(rng, "valid"), lambda: lyrics.words("valid"), lambda: speech.draw_speaker(0, "valid", 0)):
+    for call in (
+        lambda: voice.draw_singer(rng, "valid"),
+        lambda: lyrics.words("valid"),
+        lambda: speech.draw_speaker(0, "valid", 0),
+    ):
         with pytest.raises(SepkitError, match="unknown split 'valid': choose from train, test"):
             call()
     with pytest.raises(SepkitError, match="at least one word"):
@@ -293,17 +347,38 @@ def test_a_long_path_to_the_voice_data_is_shortened(tmp_path, monkeypatch):
 def _mean_spectrum(path):
     wave, rate = soundfile.read(path)
     assert rate == 16000 and wave.ndim == 1
-    power = np.abs(np.fft.rfft(wave[: len(wave) // 512 * 512].reshape(-1, 512) * np.hanning(512))) ** 2
-    bands = np.log(np.add.reduceat(power[power.sum(1) > 0.1 * power.sum(1).mean()], np.arange(0, 256, 8), axis=1) + 1e-9)
+    power = (
+        np.abs(np.fft.rfft(wave[: len(wave) // 512 * 512].reshape(-1, 512) * np.hanning(512))) ** 2
+    )
+    bands = np.log(
+        np.add.reduceat(
+            power[power.sum(1) > 0.1 * power.sum(1).mean()], np.arange(0, 256, 8), axis=1
+        )
+        + 1e-9
+    )
     return (bands - bands.mean(1, keepdims=True)).mean(0)
 
 
 @both_engines
 def test_speakers_can_be_told_apart(engine, tmp_path):
-    root = speech.render_speech(tmp_path, speakers_train=4, speakers_test=2, utterances=3, seconds=4.0, seed=1, workers=1, engine=engine)
+    root = speech.render_speech(
+        tmp_path,
+        speakers_train=4,
+        speakers_test=2,
+        utterances=3,
+        seconds=4.0,
+        seed=1,
+        workers=1,
+        engine=engine,
+    )
     files = sorted(root.glob("*/*/*.wav"))
-    assert len(files) == 18 and {f.parent.name for f in files} == {f"train-{k:03d}" for k in range(4)} | {"test-000", "test-001"}
-    assert all(2 * 16000 < soundfile.info(f).frames <= 4 * 16000 and soundfile.info(f).subtype == "PCM_16" for f in files)
+    assert len(files) == 18 and {f.parent.name for f in files} == {
+        f"train-{k:03d}" for k in range(4)
+    } | {"test-000", "test-001"}
+    assert all(
+        2 * 16000 < soundfile.info(f).frames <= 4 * 16000 and soundfile.info(f).subtype == "PCM_16"
+        for f in files
+    )
     spectra = np.array([_mean_spectrum(f) for f in files])
     distance = np.linalg.norm(spectra[:, None] - spectra[None], axis=2)
     speaker = np.array([f.parent.name for f in files])
@@ -314,7 +389,14 @@ def test_speakers_can_be_told_apart(engine, tmp_path):
 
 
 def test_speech_goes_on_where_it_stopped(tmp_path):
-    settings = {"speakers_test": 1, "utterances": 2, "seconds": 1.5, "seed": 4, "workers": 1, "engine": "dsp"}
+    settings = {
+        "speakers_test": 1,
+        "utterances": 2,
+        "seconds": 1.5,
+        "seed": 4,
+        "workers": 1,
+        "engine": "dsp",
+    }
     root = speech.render_speech(tmp_path / "once", speakers_train=2, **settings)
     whole = {f.relative_to(root): f.read_bytes() for f in root.glob("*/*/*.wav")}
     other = speech.render_speech(tmp_path / "twice", speakers_train=1, **settings)
@@ -331,7 +413,14 @@ def test_speech_goes_on_where_it_stopped(tmp_path):
 
 def test_speakers_of_a_call_that_was_killed_are_all_in_the_manifest(tmp_path, monkeypatch):
     """Killed after the first speaker's files: the next call has the other one to render, and knows both."""
-    settings = {"speakers_train": 2, "speakers_test": 0, "utterances": 1, "seconds": 1.5, "workers": 1, "engine": "dsp"}
+    settings = {
+        "speakers_train": 2,
+        "speakers_test": 0,
+        "utterances": 1,
+        "seconds": 1.5,
+        "workers": 1,
+        "engine": "dsp",
+    }
     whole = speech.render_speech(tmp_path / "once", **settings)
     render, rendered = speech._render_speaker, []
 
@@ -348,7 +437,9 @@ def test_speakers_of_a_call_that_was_killed_are_all_in_the_manifest(tmp_path, mo
     assert (root / speech.MANIFEST).read_bytes() == (whole / speech.MANIFEST).read_bytes()
 
     facts = json.loads((root / speech.MANIFEST).read_text())  # as earlier versions have left it
-    (root / speech.MANIFEST).write_text(json.dumps({**facts, "speakers": {"train-001": facts["speakers"]["train-001"]}}))
+    (root / speech.MANIFEST).write_text(
+        json.dumps({**facts, "speakers": {"train-001": facts["speakers"]["train-001"]}})
+    )
     speech.render_speech(tmp_path / "twice", **settings)
     assert (root / speech.MANIFEST).read_bytes() == (whole / speech.MANIFEST).read_bytes()
 
@@ -386,7 +477,11 @@ def test_wide_voices_spread_further_and_leave_the_test_songs_alone():
     def draw(split, voices):
         return [voice.draw_singer(np.random.default_rng(k), split, voices) for k in range(300)]
 
-    wide, natural, classic = draw("train", "wide"), draw("train", "natural"), draw("train", "classic")
+    wide, natural, classic = (
+        draw("train", "wide"),
+        draw("train", "natural"),
+        draw("train", "classic"),
+    )
     assert draw("test", "natural") == draw("test", "classic")
     test = {singer.variant for singer in draw("test", "classic")}
     assert not test & {singer.variant for singer in (*wide, *natural)}

@@ -26,12 +26,16 @@ RATE = 44100
 def by_torchaudio(audio, speed):
     window, advance = torch.hann_window(2048), torch.linspace(0, math.pi * 512, 1025)[:, None]
     spectra = torch.stft(audio, 2048, 512, window=window, return_complex=True)
-    return torch.istft(torchaudio.functional.phase_vocoder(spectra, speed, advance), 2048, 512, window=window)
+    return torch.istft(
+        torchaudio.functional.phase_vocoder(spectra, speed, advance), 2048, 512, window=window
+    )
 
 
 CONTENDERS = {
     "sepkit": lambda audio, speed: time_stretch(audio, speed, RATE),
-    "librosa": lambda audio, speed: torch.from_numpy(librosa.effects.time_stretch(audio.numpy(), rate=speed)),
+    "librosa": lambda audio, speed: torch.from_numpy(
+        librosa.effects.time_stretch(audio.numpy(), rate=speed)
+    ),
     "torchaudio": by_torchaudio,
 }
 
@@ -41,10 +45,17 @@ def quality(stretch, speed, noise):
     clicks = torch.zeros_like(noise)
     clicks[:, np.rint(times * RATE).astype(int)] = 0.8
     energy = stretch(clicks, speed).square().sum(0)
-    near = sum(float(energy[place - 220 : place + 221].sum()) for place in np.rint(times / speed * RATE).astype(int))
+    near = sum(
+        float(energy[place - 220 : place + 221].sum())
+        for place in np.rint(times / speed * RATE).astype(int)
+    )
     delayed = stretch(torch.stack([noise[0], torch.roll(noise[0], 20)]), speed).numpy()
     coherence = signal.coherence(*delayed, RATE, nperseg=1024)[1][:300].mean()
-    return near / float(energy.sum()), coherence, 20 * math.log10(stretch(noise, speed).std() / noise.std())
+    return (
+        near / float(energy.sum()),
+        coherence,
+        20 * math.log10(stretch(noise, speed).std() / noise.std()),
+    )
 
 
 def main(seconds, repeats):
@@ -58,7 +69,9 @@ def main(seconds, repeats):
             if turn:  # the first turn warms up
                 spent[name].append(time.process_time() - start)
     ours = statistics.median(spent["sepkit"])
-    print(f"{'':12}{'CPU s a minute':>16}{'ratio':>8}{'attack':>9}{'coherence':>11}{'level':>10}   at speeds 0.9 and 1.1")
+    print(
+        f"{'':12}{'CPU s a minute':>16}{'ratio':>8}{'attack':>9}{'coherence':>11}{'level':>10}   at speeds 0.9 and 1.1"
+    )
     for name, stretch in CONTENDERS.items():
         median = statistics.median(spent[name])
         print(f"{name:12}{median * 60 / seconds:>16.2f}{median / ours:>8.2f}", end="")
@@ -69,7 +82,9 @@ def main(seconds, repeats):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--repeats", type=int, default=3)
     main(**vars(parser.parse_args()))

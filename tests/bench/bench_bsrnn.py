@@ -49,7 +49,10 @@ def table(title, seconds, note=lambda name, seconds: ""):
     print(f"\n{title}")
     first = next(iter(seconds.values()))
     for name, value in seconds.items():
-        print(f"  {name:<34}{value * 1e3:>10.1f} ms{value / first:>8.2f} x  {note(name, value)}", flush=True)
+        print(
+            f"  {name:<34}{value * 1e3:>10.1f} ms{value / first:>8.2f} x  {note(name, value)}",
+            flush=True,
+        )
 
 
 def operations(model, spectrum):
@@ -64,10 +67,16 @@ def inference(options):
     """V7 at the paper's size: both ends, the whole, and the share of what a matrix product reaches."""
     model = build("bsrnn").to(options.device).eval()
     plain = reference_for(model).to(options.device)
-    spectrum = model.stft(0.1 * torch.randn(1, 2, int(options.seconds * RATE), device=options.device))
+    spectrum = model.stft(
+        0.1 * torch.randn(1, 2, int(options.seconds * RATE), device=options.device)
+    )
     features = torch.view_as_real(spectrum).permute(0, 3, 1, 2, 4)
     ours, theirs = model.encoder(features), plain.encode(spectrum)
-    difference = (torch.view_as_complex(model.decoder(ours)).transpose(2, 3) - plain.decode(theirs, 2)).abs().max()
+    difference = (
+        (torch.view_as_complex(model.decoder(ours)).transpose(2, 3) - plain.decode(theirs, 2))
+        .abs()
+        .max()
+    )
     print(f"masks from equal input to the band RNNs differ by {difference:.1e}")
     kinds = {
         "band split": lambda: model.encoder(features),
@@ -78,14 +87,25 @@ def inference(options):
     for end in ("band split", "mask estimation"):
         runs = {name: run for name, run in kinds.items() if name.startswith(end)}
         table(f"{end}, {options.seconds:g} s", turns(runs, 3 * options.repeats, options.device))
-    left, right = torch.randn(4096, 384, device=options.device), torch.randn(384, 1024, device=options.device)
-    work = {"sepkit": (lambda: model.mask(spectrum), operations(model, spectrum)),
-            "band by band": (lambda: plain(spectrum), operations(model, spectrum)),
-            "matrix product": (lambda: [left @ right for _ in range(8)], 8 * 2 * 4096 * 384 * 1024)}  # fmt: skip
+    left, right = (
+        torch.randn(4096, 384, device=options.device),
+        torch.randn(384, 1024, device=options.device),
+    )
+    work = {
+        "sepkit": (lambda: model.mask(spectrum), operations(model, spectrum)),
+        "band by band": (lambda: plain(spectrum), operations(model, spectrum)),
+        "matrix product": (lambda: [left @ right for _ in range(8)], 8 * 2 * 4096 * 384 * 1024),
+    }
     seconds = turns({name: run for name, (run, _) in work.items()}, options.repeats, options.device)
-    table(f"the whole, {options.seconds:g} s", seconds, lambda name, value: f"{work[name][1] / value / 1e9:.0f} GFLOP/s")
+    table(
+        f"the whole, {options.seconds:g} s",
+        seconds,
+        lambda name, value: f"{work[name][1] / value / 1e9:.0f} GFLOP/s",
+    )
     rates = {name: work[name][1] / value for name, value in seconds.items()}
-    print(f"  sepkit reaches {rates['sepkit'] / rates['matrix product']:.0%} of the matrix product's operations a second")
+    print(
+        f"  sepkit reaches {rates['sepkit'] / rates['matrix product']:.0%} of the matrix product's operations a second"
+    )
 
 
 @torch.no_grad()
@@ -99,8 +119,14 @@ def precisions(options):
         close[precision] = model(mixture)
 
     kinds = [kind for kind in PRECISIONS if kind != "int8" or options.device == "cpu"]
-    seconds = turns({kind: lambda kind=kind: run(kind) for kind in kinds}, options.repeats, options.device)
-    table("precision, 3 s, random weights", seconds, lambda kind, _: f"{sdr(exact[0], close[kind][0]):.1f} dB to float32")
+    seconds = turns(
+        {kind: lambda kind=kind: run(kind) for kind in kinds}, options.repeats, options.device
+    )
+    table(
+        "precision, 3 s, random weights",
+        seconds,
+        lambda kind, _: f"{sdr(exact[0], close[kind][0]):.1f} dB to float32",
+    )
 
 
 def training(options):
@@ -114,8 +140,14 @@ def training(options):
         def backward(network, spectrum=spectrum):
             return lambda: (network(spectrum) * spectrum).abs().mean().backward()
 
-        table(f"forward and backward, {size}, {batch} x 3 s",
-              turns({"sepkit": backward(model.mask), "band by band": backward(plain)}, options.repeats, options.device))  # fmt: skip
+        table(
+            f"forward and backward, {size}, {batch} x 3 s",
+            turns(
+                {"sepkit": backward(model.mask), "band by band": backward(plain)},
+                options.repeats,
+                options.device,
+            ),
+        )
         if size == "student":
             optimiser = torch.optim.Adam(model.parameters(), 1e-3)
 
@@ -125,7 +157,10 @@ def training(options):
                 optimiser.step()
 
             size = sum(p.numel() for p in model.parameters()) / 1e6
-            table(f"training step, student ({size:.2f} M parameters), 4 x 3 s", turns({"sepkit": step}, options.repeats, options.device))
+            table(
+                f"training step, student ({size:.2f} M parameters), 4 x 3 s",
+                turns({"sepkit": step}, options.repeats, options.device),
+            )
 
 
 @torch.no_grad()
@@ -135,7 +170,9 @@ def scores(options):
     print("\nSDR of the checkpoint")
     for precision in [kind for kind in PRECISIONS if kind != "int8" or options.device == "cpu"]:
         model.set_precision(precision)
-        print(f"  {precision:<34}{sdr(target, model(mixture[None].to(options.device))[0].cpu()):>10.3f} dB")
+        print(
+            f"  {precision:<34}{sdr(target, model(mixture[None].to(options.device))[0].cpu()):>10.3f} dB"
+        )
 
 
 def main():
@@ -148,7 +185,9 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    print(f"{options.device}, {options.threads} thread(s), 44.1 kHz stereo; {'wall' if options.device == 'cuda' else 'processor'} time")
+    print(
+        f"{options.device}, {options.threads} thread(s), 44.1 kHz stereo; {'wall' if options.device == 'cuda' else 'processor'} time"
+    )
     inference(options)
     precisions(options)
     training(options)

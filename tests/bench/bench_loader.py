@@ -18,14 +18,22 @@ from pathlib import Path
 import torch
 
 from sepkit import audio, models
-from sepkit.training import presets
 from sepkit.datasets import open_tracks, remix
 from sepkit.datasets.chunks import Chunks
 from sepkit.datasets.loader import decoded, loader, throughput
+from sepkit.training import presets
 from sepkit.training.recipe import Recipe
 
 RATE, STEMS = 44100, ("vocals", "drums", "bass", "other")
-MODELS = ("open-unmix", "bsrnn", "resunet-subbandtime", "scnet", "wave-u-net", "conv-tasnet", "hybrid-demucs")
+MODELS = (
+    "open-unmix",
+    "bsrnn",
+    "resunet-subbandtime",
+    "scnet",
+    "wave-u-net",
+    "conv-tasnet",
+    "hybrid-demucs",
+)
 WORKERS, BATCHES, SECONDS = (0, 1, 2), (1, 4, 16), 3.0
 
 
@@ -41,14 +49,34 @@ def songs(folder, count=8, seconds=20):
 def supply(kinds, lasting):
     """Print and return {(kind, workers, batch): examples a second}."""
     mix = remix.pipeline(Recipe(), STEMS, "vocals", RATE)
-    print(f"examples of {SECONDS:g} s a second\n{'':24s}{'workers':>8s}" + "".join(f"{f'batch {batch}':>12s}" for batch in BATCHES) + f"{'ready, 16':>12s}")
+    print(
+        f"examples of {SECONDS:g} s a second\n{'':24s}{'workers':>8s}"
+        + "".join(f"{f'batch {batch}':>12s}" for batch in BATCHES)
+        + f"{'ready, 16':>12s}"
+    )
     rates = {}
     for kind, tracks in kinds.items():
         for workers in WORKERS:
-            rows = throughput(tracks, (workers,), BATCHES, SECONDS, lambda stems: mix(stems, range(len(stems)), 0), lasting)
-            ready = throughput(tracks, (workers,), BATCHES[-1:], SECONDS, None, lasting)[0]["examples_per_second"]
-            rates.update({(kind, workers, row["batch"]): row["examples_per_second"] for row in rows})
-            print(f"{kind:24s}{workers:8d}" + "".join(f"{row['examples_per_second']:12.1f}" for row in rows) + f"{ready:12.1f}", flush=True)
+            rows = throughput(
+                tracks,
+                (workers,),
+                BATCHES,
+                SECONDS,
+                lambda stems: mix(stems, range(len(stems)), 0),
+                lasting,
+            )
+            ready = throughput(tracks, (workers,), BATCHES[-1:], SECONDS, None, lasting)[0][
+                "examples_per_second"
+            ]
+            rates.update(
+                {(kind, workers, row["batch"]): row["examples_per_second"] for row in rows}
+            )
+            print(
+                f"{kind:24s}{workers:8d}"
+                + "".join(f"{row['examples_per_second']:12.1f}" for row in rows)
+                + f"{ready:12.1f}",
+                flush=True,
+            )
     return rates
 
 
@@ -73,7 +101,9 @@ def trainer(name, size, device):
 
 def demand(names, steps, rates):
     """How many examples a second each network takes, and how many times as many the loader has."""
-    print(f"\nstudents' networks on one thread\n{'':24s}{'batch':>6s}{'s a step':>10s}{'examples/s':>12s}{'wav, 2 workers':>16s}{'cache, 0':>10s}{'cache, 2':>10s}")
+    print(
+        f"\nstudents' networks on one thread\n{'':24s}{'batch':>6s}{'s a step':>10s}{'examples/s':>12s}{'wav, 2 workers':>16s}{'cache, 0':>10s}{'cache, 2':>10s}"
+    )
     for name in names:
         plan, step = trainer(name, "student", "cpu")
         mixture = 0.1 * torch.randn(plan.batch, 2, int(plan.chunk_seconds * RATE))
@@ -85,26 +115,51 @@ def demand(names, steps, rates):
         seconds = statistics.median(times[1:])
         wanted = plan.batch / seconds * plan.chunk_seconds / SECONDS
         nearest = min(BATCHES, key=lambda batch: abs(batch - plan.batch))
-        surplus = [f"{rates[kind, workers, nearest] / wanted:.1f} x" for kind, workers in (("wav files", 2), ("cache", 0), ("cache", 2))]
-        print(f"{name:24s}{plan.batch:6d}{seconds:10.2f}{wanted:12.1f}{surplus[0]:>16s}{surplus[1]:>10s}{surplus[2]:>10s}", flush=True)
+        surplus = [
+            f"{rates[kind, workers, nearest] / wanted:.1f} x"
+            for kind, workers in (("wav files", 2), ("cache", 0), ("cache", 2))
+        ]
+        print(
+            f"{name:24s}{plan.batch:6d}{seconds:10.2f}{wanted:12.1f}{surplus[0]:>16s}{surplus[1]:>10s}{surplus[2]:>10s}",
+            flush=True,
+        )
 
 
-def training(tracks, device="cuda", size="paper", names=("bsrnn", "open-unmix"), steps=30, counts=(2, 4, min(12, os.cpu_count()))):
+def training(
+    tracks,
+    device="cuda",
+    size="paper",
+    names=("bsrnn", "open-unmix"),
+    steps=30,
+    counts=(2, 4, min(12, os.cpu_count())),
+):
     """Examples a second of a training with the loader, against the same step on one batch that lies on the device."""
-    print(f"\n{size} size on {device}, examples a second\n{'':24s}{'workers':>8s}{'cached batch':>14s}{'with loader':>14s}{'ratio':>8s}")
+    print(
+        f"\n{size} size on {device}, examples a second\n{'':24s}{'workers':>8s}{'cached batch':>14s}{'with loader':>14s}{'ratio':>8s}"
+    )
     for name in names:
         plan, step = trainer(name, size, device)
         mix = remix.pipeline(plan, STEMS, "vocals", RATE)
         for workers in counts:
-            batches = loader(Chunks(tracks, plan.chunk_seconds, 10_000), plan.but(workers=workers), pin=device == "cuda")
+            batches = loader(
+                Chunks(tracks, plan.chunk_seconds, 10_000),
+                plan.but(workers=workers),
+                pin=device == "cuda",
+            )
 
             def fetched():
                 stems, indices = next(batches)
                 return mix(stems.to(device, non_blocking=True), indices, 0)
 
             ready = fetched()
-            rates = [plan.batch / seconds_a_step(step, source, steps) for source in (lambda: ready, fetched)]
-            print(f"{name:24s}{workers:8d}{rates[0]:14.1f}{rates[1]:14.1f}{rates[1] / rates[0]:8.2f}", flush=True)
+            rates = [
+                plan.batch / seconds_a_step(step, source, steps)
+                for source in (lambda: ready, fetched)
+            ]
+            print(
+                f"{name:24s}{workers:8d}{rates[0]:14.1f}{rates[1]:14.1f}{rates[1] / rates[0]:8.2f}",
+                flush=True,
+            )
 
 
 def seconds_a_step(step, source, steps):
@@ -118,7 +173,9 @@ def seconds_a_step(step, source, steps):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--lasting", type=float, default=1.5, help="seconds for each figure of the loader")
+    parser.add_argument(
+        "--lasting", type=float, default=1.5, help="seconds for each figure of the loader"
+    )
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--models", nargs="*", default=MODELS)
     parser.add_argument("--no-demand", action="store_true", help="leave the networks out")

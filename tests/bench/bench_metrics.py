@@ -19,7 +19,11 @@ import numpy as np
 import torch
 
 RATE, STEMS = 44100, 4
-NAMES = {"sdr": "SDR, sepkit", "four": "SDR ISR SIR SAR, sepkit", "museval": "SDR ISR SIR SAR, museval"}
+NAMES = {
+    "sdr": "SDR, sepkit",
+    "four": "SDR ISR SIR SAR, sepkit",
+    "museval": "SDR ISR SIR SAR, museval",
+}
 
 
 def stems(seconds):
@@ -43,17 +47,26 @@ def measure(name, seconds, threads):
     if name == "museval":
         import museval
 
-        references, estimates = (x.numpy().astype(np.float64).swapaxes(1, 2) for x in (references, estimates))
+        references, estimates = (
+            x.numpy().astype(np.float64).swapaxes(1, 2) for x in (references, estimates)
+        )
         run = lambda: museval.evaluate(references, estimates, win=RATE, hop=RATE)  # noqa: E731
     else:
         from sepkit.metrics import bss_eval, framewise_sdr
 
-        run = {"sdr": lambda: [framewise_sdr(references, estimates, RATE)], "four": lambda: bss_eval(references, estimates, RATE)}[name]
+        run = {
+            "sdr": lambda: [framewise_sdr(references, estimates, RATE)],
+            "four": lambda: bss_eval(references, estimates, RATE),
+        }[name]
     start = cpu()
     values = run()
     spent = cpu() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    return {"cpu": spent, "peak": peak, "values": [np.nanmedian(np.asarray(x), -1).tolist() for x in values]}
+    return {
+        "cpu": spent,
+        "peak": peak,
+        "values": [np.nanmedian(np.asarray(x), -1).tolist() for x in values],
+    }
 
 
 def main():
@@ -73,17 +86,39 @@ def main():
         runs = {name: [] for name in ("sdr", "four", *peers)}
         for _ in range(options.repeats):
             for name, results in runs.items():
-                command = [sys.executable, __file__, "--measure", name, "--seconds", str(seconds), "--threads", str(options.threads)]
-                results.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--measure",
+                    name,
+                    "--seconds",
+                    str(seconds),
+                    "--threads",
+                    str(options.threads),
+                ]
+                results.append(
+                    json.loads(
+                        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                    )
+                )
         report(seconds, options, runs)
 
 
 def report(seconds, options, runs):
-    print(f"{STEMS} stereo stems of {seconds:g} s, {options.threads} threads, median of {options.repeats}")
-    median = {name: {what: statistics.median(r[what] for r in results) for what in ("cpu", "peak")} for name, results in runs.items()}
+    print(
+        f"{STEMS} stereo stems of {seconds:g} s, {options.threads} threads, median of {options.repeats}"
+    )
+    median = {
+        name: {what: statistics.median(r[what] for r in results) for what in ("cpu", "peak")}
+        for name, results in runs.items()
+    }
     theirs = median.get("museval")
     for name, mine in median.items():
-        compared = f"{theirs['cpu'] / mine['cpu']:>8.1f} x less CPU, {mine['peak'] / theirs['peak']:>4.0%} of the memory" if theirs else ""
+        compared = (
+            f"{theirs['cpu'] / mine['cpu']:>8.1f} x less CPU, {mine['peak'] / theirs['peak']:>4.0%} of the memory"
+            if theirs
+            else ""
+        )
         print(f"{NAMES[name]:<26}{mine['cpu']:>8.2f} CPU s{mine['peak']:>8.0f} MB{compared}")
     if theirs:
         both = (np.array(runs[name][0]["values"]) for name in ("four", "museval"))

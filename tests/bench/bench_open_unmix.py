@@ -43,7 +43,9 @@ def table(title, medians, note=lambda name, seconds: ""):
     print(f"\n{title}")
     first = next(iter(medians.values()))
     for name, seconds in medians.items():
-        print(f"  {name:<34}{seconds * 1e3:>10.1f} ms{seconds / first:>8.2f} x  {note(name, seconds)}")
+        print(
+            f"  {name:<34}{seconds * 1e3:>10.1f} ms{seconds / first:>8.2f} x  {note(name, seconds)}"
+        )
 
 
 def step(model, batch, seconds):
@@ -62,7 +64,10 @@ def step(model, batch, seconds):
 def sizes(repeats):
     """Steps of the student network, by batch and chunk."""
     shapes = {f"batch {b}, {s:g} s": (b, s) for b, s in ((8, 3.0), (4, 3.0), (16, 3.0), (8, 6.0))}
-    steps = {name: step(build("open-unmix", **STUDENT_MODEL, loss="nmse"), *shape) for name, shape in shapes.items()}
+    steps = {
+        name: step(build("open-unmix", **STUDENT_MODEL, loss="nmse"), *shape)
+        for name, shape in shapes.items()
+    }
 
     def note(name, seconds):
         batch, length = shapes[name]
@@ -72,7 +77,10 @@ def sizes(repeats):
 
 
 def losses(repeats):
-    steps = {kind: step(build("open-unmix", **STUDENT_MODEL, loss=kind), 4, 3.0) for kind in ("mse", "l1", "nmse", "dual")}
+    steps = {
+        kind: step(build("open-unmix", **STUDENT_MODEL, loss=kind), 4, 3.0)
+        for kind in ("mse", "l1", "nmse", "dual")
+    }
     table("training step by loss, batch 4, 3 s", turns(steps, repeats))
 
 
@@ -84,7 +92,10 @@ def peer(settings, name, repeats):
         from openunmix.model import OpenUnmix
 
         contenders["openunmix"] = OpenUnmix(
-            nb_bins=ours.bins, hidden_size=ours.settings["hidden"], nb_layers=ours.settings["layers"], max_bin=ours.bins_seen
+            nb_bins=ours.bins,
+            hidden_size=ours.settings["hidden"],
+            nb_layers=ours.settings["layers"],
+            max_bin=ours.bins_seen,
         )
         contenders["openunmix"].load_state_dict(ours.state_dict())
     mixture = torch.rand(4, 2, ours.bins, 126)
@@ -92,7 +103,10 @@ def peer(settings, name, repeats):
     def backward(network):
         return lambda: network(mixture).square().mean().backward()
 
-    runs = {key: backward(ours.magnitude if model is ours else model) for key, model in contenders.items()}
+    runs = {
+        key: backward(ours.magnitude if model is ours else model)
+        for key, model in contenders.items()
+    }
     table(f"forward and backward, {name}, batch 4, 126 frames", turns(runs, repeats))
 
     song = 0.1 * torch.randn(1, 2, 30 * RATE)
@@ -102,8 +116,11 @@ def peer(settings, name, repeats):
         with torch.no_grad():
             ours(song)
 
-    table(f"one target of 30 s, {name}", turns({"sepkit": separate}, max(1, repeats // 2)),
-          lambda _, seconds: f"{seconds / 30:.3f} of real time")  # fmt: skip
+    table(
+        f"one target of 30 s, {name}",
+        turns({"sepkit": separate}, max(1, repeats // 2)),
+        lambda _, seconds: f"{seconds / 30:.3f} of real time",
+    )
 
 
 def data(repeats):
@@ -113,7 +130,9 @@ def data(repeats):
         for song in range(4):
             for stem in STEMS:
                 noise = torch.randn(2, 20 * RATE).clamp(-3, 3) / 4
-                audio.write(root / "songs" / f"{song}" / f"{stem}.wav", noise, RATE, subtype="PCM_16")
+                audio.write(
+                    root / "songs" / f"{song}" / f"{stem}.wav", noise, RATE, subtype="PCM_16"
+                )
         tracks = open_tracks(root / "songs")
         kinds = {
             "files": tracks,
@@ -126,11 +145,20 @@ def data(repeats):
             chunks = Chunks(kind, STUDENT.chunk_seconds, per_track=16)
             return lambda: [None for _ in loader(chunks, STUDENT.but(workers=workers))]
 
-        runs = {"training step": step(build("open-unmix", **STUDENT_MODEL, loss="nmse"), STUDENT.batch, STUDENT.chunk_seconds)}
+        runs = {
+            "training step": step(
+                build("open-unmix", **STUDENT_MODEL, loss="nmse"),
+                STUDENT.batch,
+                STUDENT.chunk_seconds,
+            )
+        }
         runs.update({f"{name}, 0 workers": batches(kind, 0) for name, kind in kinds.items()})
         runs["files, 1 worker"] = batches(tracks, 1)
         medians = turns(runs, repeats)
-        medians = {name: seconds / (1 if name == "training step" else 8) for name, seconds in medians.items()}
+        medians = {
+            name: seconds / (1 if name == "training step" else 8)
+            for name, seconds in medians.items()
+        }
         table(f"a batch of {STUDENT.batch} examples of {STUDENT.chunk_seconds:g} s", medians)
 
 

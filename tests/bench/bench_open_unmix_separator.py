@@ -78,7 +78,9 @@ class Noise:
 
 def resident(what):
     """Memory of this process in GB: VmRSS now, VmHWM at most."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what))
+    line = next(
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what)
+    )
     return int(line.split()[1]) * 1024 / 1e9
 
 
@@ -90,7 +92,12 @@ def measure(name, seconds, threads):
     used, began = time.process_time(), time.perf_counter()
     with torch.no_grad():
         run()
-    return {"cpu": time.process_time() - used, "wall": time.perf_counter() - began, "peak": resident("VmHWM"), "before": before}
+    return {
+        "cpu": time.process_time() - used,
+        "wall": time.perf_counter() - began,
+        "peak": resident("VmHWM"),
+        "before": before,
+    }
 
 
 def in_turns(names, seconds, threads, repeats):
@@ -98,30 +105,50 @@ def in_turns(names, seconds, threads, repeats):
     results = {name: [] for name in names}
     for _ in range(repeats):
         for name in names:
-            command = [sys.executable, __file__, "--measure", name, "--seconds", str(seconds), "--threads", str(threads)]
+            command = [
+                sys.executable,
+                __file__,
+                "--measure",
+                name,
+                "--seconds",
+                str(seconds),
+                "--threads",
+                str(threads),
+            ]
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
                 sys.exit(f"{name}: {done.stderr.strip().splitlines()[-1]}")
             results[name].append(json.loads(done.stdout.splitlines()[-1]))
-    return {name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in results.items()}
+    return {
+        name: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        for name, runs in results.items()
+    }
 
 
 def against_the_package(options):
     names = ["sepkit"] + (["openunmix"] if importlib.util.find_spec("openunmix") else [])
     medians = in_turns(names, options.seconds, options.threads, options.repeats)
-    print(f"\nfour targets, niter 1, {options.seconds:g} s of stereo, {options.threads} thread(s), median of {options.repeats}")
+    print(
+        f"\nfour targets, niter 1, {options.seconds:g} s of stereo, {options.threads} thread(s), median of {options.repeats}"
+    )
     print(f"  {'':<12}{'CPU s':>8}{'of real time':>14}{'wall s':>8}{'peak GB':>9}{'added GB':>10}")
     for name, run in medians.items():
-        print(f"  {name:<12}{run['cpu']:>8.2f}{run['cpu'] / options.seconds:>14.3f}{run['wall']:>8.2f}{run['peak']:>9.2f}{run['peak'] - run['before']:>10.2f}")
+        print(
+            f"  {name:<12}{run['cpu']:>8.2f}{run['cpu'] / options.seconds:>14.3f}{run['wall']:>8.2f}{run['peak']:>9.2f}{run['peak'] - run['before']:>10.2f}"
+        )
     if len(medians) == 2:
         ours, theirs = medians.values()
         added = (ours["peak"] - ours["before"]) / (theirs["peak"] - theirs["before"])
-        print(f"  sepkit / openunmix: time {ours['cpu'] / theirs['cpu']:.2f} (at most 0.7 is wanted), memory added {added:.2f} (0.5), peak {ours['peak'] / theirs['peak']:.2f}")
+        print(
+            f"  sepkit / openunmix: time {ours['cpu'] / theirs['cpu']:.2f} (at most 0.7 is wanted), memory added {added:.2f} (0.5), peak {ours['peak'] / theirs['peak']:.2f}"
+        )
 
 
 def long_recording(options):
     run = in_turns(["stream"], 60 * options.minutes, options.threads, 1)["stream"]
-    print(f"\n{options.minutes:g} minutes through separation.stream: peak {run['peak']:.2f} GB (under 2 is wanted), {run['cpu'] / 60 / options.minutes:.3f} of real time")
+    print(
+        f"\n{options.minutes:g} minutes through separation.stream: peak {run['peak']:.2f} GB (under 2 is wanted), {run['cpu'] / 60 / options.minutes:.3f} of real time"
+    )
 
 
 def timed(run, repeats):
@@ -151,7 +178,9 @@ def breakdown(options):
         "LSTM, 4 targets": lambda: [net.lstm(hidden) for _ in STEMS],
         "rest of the networks": lambda: [net.magnitude(heard[None]) for _ in STEMS],
         "Wiener filter": lambda: separation.wiener(magnitudes, spectrum, 1),
-        "inverse STFT, 4 targets": lambda: [net.stft.inverse(y, audio.shape[-1]) for y in separated],
+        "inverse STFT, 4 targets": lambda: [
+            net.stft.inverse(y, audio.shape[-1]) for y in separated
+        ],
         "whole": lambda: separator.separate(audio),
     }
     seconds = {name: timed(run, options.repeats) for name, run in parts.items()}
@@ -165,34 +194,56 @@ def breakdown(options):
     product = 2 * frames * 768 * 1024 / timed(lambda: left @ right, 10 * options.repeats)
     # What a recurrence cannot avoid: one frame after another, so a vector and not a matrix times the weights.
     vector, square = torch.randn(1, 256), torch.randn(256, 1024)
-    step = 2 * 256 * 1024 * 2000 / timed(lambda: [vector @ square for _ in range(2000)], options.repeats)
+    step = (
+        2
+        * 256
+        * 1024
+        * 2000
+        / timed(lambda: [vector @ square for _ in range(2000)], options.repeats)
+    )
     rate = work / seconds["LSTM, 4 targets"]
-    print(f"  LSTM {rate / 1e9:.0f} GFLOP/s; a product of {frames} frames with all weights {product / 1e9:.0f} ({rate / product:.0%}); of one frame {step / 1e9:.0f}")
+    print(
+        f"  LSTM {rate / 1e9:.0f} GFLOP/s; a product of {frames} frames with all weights {product / 1e9:.0f} ({rate / product:.0%}); of one frame {step / 1e9:.0f}"
+    )
 
 
 @torch.no_grad()
 def precisions(options):
     """Random weights at the paper's size for time; the shipped networks and a song of the band for what is lost."""
-    audio, kinds = noise(10), [(kind, False) for kind in PRECISIONS] + ([("float32", True)] if options.compile else [])
+    audio, kinds = (
+        noise(10),
+        [(kind, False) for kind in PRECISIONS] + ([("float32", True)] if options.compile else []),
+    )
     song, shipped = band_song(), None
     if song:
         shipped = models.load("open-unmix")
-    print(f"\nprecision, one target of 10 s; SDR of the shipped networks on {song.name if song else 'no song: sepkit data band'}, mean of the stems")
+    print(
+        f"\nprecision, one target of 10 s; SDR of the shipped networks on {song.name if song else 'no song: sepkit data band'}, mean of the stems"
+    )
     runs, first = {}, {}
     for kind in kinds:
-        separator = separation.ModelSeparator(networks()["vocals"], device="cpu", precision=kind[0], compile=kind[1])
+        separator = separation.ModelSeparator(
+            networks()["vocals"], device="cpu", precision=kind[0], compile=kind[1]
+        )
         runs[kind] = lambda separator=separator: separator.separate(audio)
         began = time.perf_counter()
         runs[kind]()
         first[kind] = time.perf_counter() - began
-    rounds = [{kind: timed(run, 1) for kind, run in runs.items()} for _ in range(3 * options.repeats)]  # in turns
+    rounds = [
+        {kind: timed(run, 1) for kind, run in runs.items()} for _ in range(3 * options.repeats)
+    ]  # in turns
     for kind, compiled in kinds:
         told = f"  {kind + (', compiled' if compiled else ''):<20}{min(times[kind, compiled] for times in rounds):>8.3f} s"
         if song:
-            joined = separation.ModelSeparator(shipped, device="cpu", precision=kind, compile=compiled)
+            joined = separation.ModelSeparator(
+                shipped, device="cpu", precision=kind, compile=compiled
+            )
             estimates = joined.separate(song.mixture())
             told += f"   SDR {statistics.mean(float(sdr(song.stem(t), estimates[t])) for t in estimates):.4f} dB"
-        print(told + (f"   (first call {first[kind, compiled]:.0f} s)" if compiled else ""), flush=True)
+        print(
+            told + (f"   (first call {first[kind, compiled]:.0f} s)" if compiled else ""),
+            flush=True,
+        )
 
 
 def band_song():
@@ -202,7 +253,12 @@ def band_song():
         return None
 
 
-PARTS = {"package": against_the_package, "long": long_recording, "breakdown": breakdown, "precision": precisions}
+PARTS = {
+    "package": against_the_package,
+    "long": long_recording,
+    "breakdown": breakdown,
+    "precision": precisions,
+}
 
 
 def main():
@@ -212,8 +268,12 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--compile", action="store_true", help="Also torch.compile, which takes minutes.")
-    parser.add_argument("--measure", choices=("sepkit", "openunmix", "stream"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--compile", action="store_true", help="Also torch.compile, which takes minutes."
+    )
+    parser.add_argument(
+        "--measure", choices=("sepkit", "openunmix", "stream"), help=argparse.SUPPRESS
+    )
     options = parser.parse_args()
     if options.measure:
         return print(json.dumps(measure(options.measure, options.seconds, options.threads)))

@@ -41,25 +41,40 @@ def timed(run, repeats, clock):
 def table(options):
     """Every network that the registry builds, one target or as many as it has at once."""
     busy = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-    print(f"\nreal-time factor, {options.seconds:g} s, the papers' sizes, {busy}\n  {'':<24}{'parameters':>12}{'targets':>9}", end="")
-    print("".join(f"{f'{threads} thread' + 's' * (threads > 1):>12}" for threads in options.threads))
+    print(
+        f"\nreal-time factor, {options.seconds:g} s, the papers' sizes, {busy}\n  {'':<24}{'parameters':>12}{'targets':>9}",
+        end="",
+    )
+    print(
+        "".join(f"{f'{threads} thread' + 's' * (threads > 1):>12}" for threads in options.threads)
+    )
     for name in options.models or models.MODELS:
         torch.manual_seed(0)
         network = models.build(name)
         separator = ModelSeparator(network, device="cpu")
         audio = 0.1 * torch.randn(network.channels, int(options.seconds * network.sample_rate))
-        print(f"  {name:<24}{sum(p.numel() for p in network.parameters()):>12,}{len(network.targets):>9}", end="", flush=True)
+        print(
+            f"  {name:<24}{sum(p.numel() for p in network.parameters()):>12,}{len(network.targets):>9}",
+            end="",
+            flush=True,
+        )
         for threads in options.threads:
             torch.set_num_threads(threads)
             clock = time.process_time if threads == 1 else time.perf_counter
-            print(f"{timed(lambda: separator.separate(audio), options.repeats, clock) / options.seconds:>12.3f}", end="", flush=True)
+            print(
+                f"{timed(lambda: separator.separate(audio), options.repeats, clock) / options.seconds:>12.3f}",
+                end="",
+                flush=True,
+            )
         print()
 
 
 def live(options):
     """The unidirectional network in blocks of one hop, on one thread: what each block costs, and how late the output is."""
     torch.set_num_threads(1)
-    print("\nlive, unidirectional, blocks of one hop, 1 thread\n  hidden  real-time factor   slowest block of 23.2 ms   latency")
+    print(
+        "\nlive, unidirectional, blocks of one hop, 1 thread\n  hidden  real-time factor   slowest block of 23.2 ms   latency"
+    )
     for hidden in (128, 512):
         torch.manual_seed(0)
         stream = OpenUnmixStream(models.build("open-unmix", hidden=hidden, unidirectional=True))
@@ -70,25 +85,37 @@ def live(options):
             costs.append(time.process_time() - began)
         costs = costs[10:]
         factor = statistics.mean(costs) * 44100 / stream.hop
-        print(f"  {hidden:>6}{factor:>18.3f}{1e3 * max(costs):>24.1f} ms{stream.latency_ms:>12.1f} ms")
+        print(
+            f"  {hidden:>6}{factor:>18.3f}{1e3 * max(costs):>24.1f} ms{stream.latency_ms:>12.1f} ms"
+        )
 
 
 def context(options):
     """A training step of one network by sequence length: time, and the memory that it adds."""
-    print(f"\ntraining step by sequence length, batch {options.batch}, paper's size, 1 thread: seconds, and GB added")
+    print(
+        f"\ntraining step by sequence length, batch {options.batch}, paper's size, 1 thread: seconds, and GB added"
+    )
     print(f"  {'':<42}" + "".join(f"{f'{frames} frames':>18}" for frames in options.frames))
     for name in CONTEXTS:
         print(f"  {name:<42}", end="")
         for frames in options.frames:
             arguments = ["--measure", name, "--frames", str(frames), "--batch", str(options.batch)]
-            done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True)
+            done = subprocess.run(
+                [sys.executable, __file__, *arguments], capture_output=True, text=True
+            )
             result = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
-            print(f"{result['cpu']:>10.2f}{result['added']:>8.2f}" if result else f"{'failed':>18}", end="", flush=True)
+            print(
+                f"{result['cpu']:>10.2f}{result['added']:>8.2f}" if result else f"{'failed':>18}",
+                end="",
+                flush=True,
+            )
         print()
 
 
 def resident(what):
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what))
+    line = next(
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what)
+    )
     return int(line.split()[1]) * 1024 / 1e9
 
 

@@ -39,11 +39,16 @@ class Noise:
 def by_example(stems, indices, epoch):
     """Gain and exchange for each stem of each example on its own, summed and stacked: how a data set without batches does it."""
     draws = Draws(42, epoch, indices)
-    gains, swaps = draws.uniform("gain", len(STEMS)).tolist(), draws.uniform("swap", len(STEMS)).tolist()
+    gains, swaps = (
+        draws.uniform("gain", len(STEMS)).tolist(),
+        draws.uniform("swap", len(STEMS)).tolist(),
+    )
     pairs = []
     for example, its_gains, its_swaps in zip(stems, gains, swaps, strict=True):
         draws_of = zip(example, its_gains, its_swaps, strict=True)
-        parts = [(part.flip(0) if swap < 0.5 else part) * (0.25 + gain) for part, gain, swap in draws_of]
+        parts = [
+            (part.flip(0) if swap < 0.5 else part) * (0.25 + gain) for part, gain, swap in draws_of
+        ]
         pairs.append((sum(parts), parts[0]))
     return tuple(torch.stack(side) for side in zip(*pairs, strict=True))
 
@@ -106,17 +111,23 @@ def main():
     names, speech = range(options.batch), Noise()
 
     def pipeline(**recipe):
-        return remix.pipeline(Recipe(chunk_seconds=2 * options.seconds, **recipe), STEMS, "vocals", RATE, speech)
+        return remix.pipeline(
+            Recipe(chunk_seconds=2 * options.seconds, **recipe), STEMS, "vocals", RATE, speech
+        )
 
     umx, bsrnn = pipeline(), pipeline(**BSRNN)
     cut = dict(cut_seconds=options.seconds, mix_prob=0.5)
     for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
-        long = 0.1 * torch.randn(options.batch, len(STEMS), 2, int(2 * options.seconds * RATE), device=device)
+        long = 0.1 * torch.randn(
+            options.batch, len(STEMS), 2, int(2 * options.seconds * RATE), device=device
+        )
         stems = long[..., : int(options.seconds * RATE)].clone()
         contenders = {
             "gain, swap": lambda turn: umx(stems, names, turn),
             "  example by example": lambda turn: by_example(stems, names, turn),
-            "  one augmentation after the other": lambda turn: by_augmentation(umx)(stems, names, turn),
+            "  one augmentation after the other": lambda turn: by_augmentation(umx)(
+                stems, names, turn
+            ),
             "gain in dB, swap, polarity, silence": lambda turn: bsrnn(stems, names, turn),
             "  these one after the other": lambda turn: by_augmentation(bsrnn)(stems, names, turn),
         }
@@ -127,7 +138,9 @@ def main():
         }.items():
             run = pipeline(**recipe)
             contenders[title] = lambda turn, run=run: run(long, names, turn)
-        contenders["the draws alone, six names"] = lambda turn: [Draws(1, turn, names).uniform(name, 5) for name in "abcdef"]
+        contenders["the draws alone, six names"] = lambda turn: [
+            Draws(1, turn, names).uniform(name, 5) for name in "abcdef"
+        ]
         if not options.no_step:
             step = training_step(options.batch, options.seconds, device)
             contenders["a training step, student-size Open-Unmix"] = lambda turn: step()

@@ -37,7 +37,10 @@ def median_seconds(run, repeats):
 
 
 def real_time_factors(names, options):
-    print(f"{'network':<14}{'parameters':>12}" + "".join(f"{f'{n} thread(s)':>14}" for n in options.threads))
+    print(
+        f"{'network':<14}{'parameters':>12}"
+        + "".join(f"{f'{n} thread(s)':>14}" for n in options.threads)
+    )
     mixture = 0.1 * torch.randn(1, 2, int(options.seconds * RATE))
     for name in names:
         kind, settings = NETWORKS[name]

@@ -45,7 +45,10 @@ def student():
 
 def joined(**settings):
     torch.manual_seed(0)
-    return separation.ModelSeparator({target: models.build("open-unmix", target=target, **settings) for target in STEMS}, device="cpu")
+    return separation.ModelSeparator(
+        {target: models.build("open-unmix", target=target, **settings) for target in STEMS},
+        device="cpu",
+    )
 
 
 def make_file(path, seconds):
@@ -66,20 +69,40 @@ def measure(name, path, out, chunk, threads):
     separator = separators()[name]()
     began, used = time.perf_counter(), time.process_time()
     if path != "none":
-        separation.separate_file(path, separator, out, chunk=chunk or None, overlap=min(3.0, chunk / 4))
+        separation.separate_file(
+            path, separator, out, chunk=chunk or None, overlap=min(3.0, chunk / 4)
+        )
     print(time.perf_counter() - began, time.process_time() - used, peak_memory())
 
 
 def peak_memory():
     """This process's peak resident memory, in GB."""
-    if Path("/proc/self/status").exists():  # getrusage also counts what the parent held when it forked
-        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    if Path(
+        "/proc/self/status"
+    ).exists():  # getrusage also counts what the parent held when it forked
+        line = next(
+            line
+            for line in Path("/proc/self/status").read_text().splitlines()
+            if line.startswith("VmHWM")
+        )
         return int(line.split()[1]) * 1024 / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1e9 if sys.platform == "darwin" else 1e6
+    )
 
 
 def run(name, path, out, chunk, threads):
-    command = [sys.executable, __file__, "--measure", name, str(path), str(out), str(chunk), "--threads", str(threads)]
+    command = [
+        sys.executable,
+        __file__,
+        "--measure",
+        name,
+        str(path),
+        str(out),
+        str(chunk),
+        "--threads",
+        str(threads),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{name}, chunk {chunk}: {done.stderr.strip().splitlines()[-1]}")
@@ -88,7 +111,10 @@ def run(name, path, out, chunk, threads):
 
 def distance(folder, whole):
     """The worst SDR of a folder's stems against another's."""
-    pairs = [(audio.read(whole / path.name)[0], audio.read(path)[0]) for path in sorted(folder.glob("*.wav"))]
+    pairs = [
+        (audio.read(whole / path.name)[0], audio.read(path)[0])
+        for path in sorted(folder.glob("*.wav"))
+    ]
     return min(float(sdr(*pair)) for pair in pairs)
 
 
@@ -106,16 +132,29 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         make_file(folder / "song.wav", options.seconds)
-        print(f"{options.seconds:g} s stereo at {RATE} Hz, {options.threads} threads; import {run('mixture', 'none', folder, 0, 1)[2]:.2f} GB")
-        print(f"{'separator':<22}{'chunk':>8}{'RTF':>9}{'CPU s/s':>9}{'peak GB':>9}{'dB to whole':>13}")
+        print(
+            f"{options.seconds:g} s stereo at {RATE} Hz, {options.threads} threads; import {run('mixture', 'none', folder, 0, 1)[2]:.2f} GB"
+        )
+        print(
+            f"{'separator':<22}{'chunk':>8}{'RTF':>9}{'CPU s/s':>9}{'peak GB':>9}{'dB to whole':>13}"
+        )
         for name in options.only:
-            for chunk in sorted(options.chunks, key=lambda c: c != 0):  # the whole first, for the comparison
+            for chunk in sorted(
+                options.chunks, key=lambda c: c != 0
+            ):  # the whole first, for the comparison
                 out = folder / name / f"{chunk:g}"
                 seconds, used, peak = run(name, folder / "song.wav", out, chunk, options.threads)
                 has_whole = (folder / name / "0").is_dir() and chunk
-                decibels = f"{distance(out / 'song', folder / name / '0' / 'song'):13.1f}" if has_whole else " " * 12 + "-"
+                decibels = (
+                    f"{distance(out / 'song', folder / name / '0' / 'song'):13.1f}"
+                    if has_whole
+                    else " " * 12 + "-"
+                )
                 label = f"{chunk:g} s" if chunk else "whole"
-                print(f"{name:<22}{label:>8}{seconds / options.seconds:>9.3f}{used / options.seconds:>9.3f}{peak:>9.2f}{decibels}", flush=True)
+                print(
+                    f"{name:<22}{label:>8}{seconds / options.seconds:>9.3f}{used / options.seconds:>9.3f}{peak:>9.2f}{decibels}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

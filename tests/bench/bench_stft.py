@@ -63,7 +63,9 @@ def transforms(audio, repeats):
 
 def filters(audio, repeats):
     mixture = STFT(N_FFT, HOP)(audio)
-    magnitudes = mixture.abs() * torch.rand(TARGETS, *mixture.shape, generator=torch.Generator().manual_seed(0))
+    magnitudes = mixture.abs() * torch.rand(
+        TARGETS, *mixture.shape, generator=torch.Generator().manual_seed(0)
+    )
     contenders = {"sepkit, double inside": lambda: wiener(magnitudes, mixture)}
     if installed("openunmix"):
         from openunmix import filtering
@@ -71,7 +73,8 @@ def filters(audio, repeats):
         x = torch.view_as_real(mixture.permute(2, 1, 0)).contiguous()
         v = magnitudes.permute(3, 2, 1, 0).contiguous()
         contenders["openunmix, single"] = lambda: [
-            filtering.wiener(v[k : k + 300], x[k : k + 300].clone(), 1) for k in range(0, len(x), 300)
+            filtering.wiener(v[k : k + 300], x[k : k + 300].clone(), 1)
+            for k in range(0, len(x), 300)
         ]
     if installed("norbert"):
         import norbert
@@ -79,7 +82,9 @@ def filters(audio, repeats):
         nx = mixture.permute(2, 1, 0).to(torch.complex128).numpy()
         nv = magnitudes.permute(3, 2, 1, 0).double().numpy()
         contenders["norbert, double"] = lambda: [
-            norbert.wiener(nv[k : k + 300], nx[k : k + 300].copy(), 1, use_softmask=False, eps=1e-10)
+            norbert.wiener(
+                nv[k : k + 300], nx[k : k + 300].copy(), 1, use_softmask=False, eps=1e-10
+            )
             for k in range(0, len(nx), 300)
         ]
     compare("wiener", contenders, max(1, repeats // 2))
@@ -92,8 +97,12 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    audio = 0.1 * torch.randn(2, int(options.seconds * RATE), generator=torch.Generator().manual_seed(0))
-    print(f"{options.seconds:g} s stereo, window {N_FFT}, hop {HOP}, {TARGETS} targets, {options.threads} threads")
+    audio = 0.1 * torch.randn(
+        2, int(options.seconds * RATE), generator=torch.Generator().manual_seed(0)
+    )
+    print(
+        f"{options.seconds:g} s stereo, window {N_FFT}, hop {HOP}, {TARGETS} targets, {options.threads} threads"
+    )
     transforms(audio, options.repeats)
     filters(audio, options.repeats)
 

@@ -20,7 +20,9 @@ def main(names):
     known = {script.stem.removeprefix("bench_"): script for script in scripts}
     for name in names:
         if name not in known:
-            sys.exit(f"bench: unknown benchmark {name!r}: choose from {', '.join(known) or 'none yet'}")
+            sys.exit(
+                f"bench: unknown benchmark {name!r}: choose from {', '.join(known) or 'none yet'}"
+            )
     failed = 0
     for name, script in known.items():
         if names and name not in names:
@@ -29,7 +31,10 @@ def main(names):
         began = time.perf_counter()
         code = subprocess.run([sys.executable, str(script)], cwd=HERE.parent.parent).returncode
         failed += code != 0
-        print(f"   {time.perf_counter() - began:.0f} s{'' if code == 0 else f', FAILED with exit code {code}'}\n", flush=True)
+        print(
+            f"   {time.perf_counter() - began:.0f} s{'' if code == 0 else f', FAILED with exit code {code}'}\n",
+            flush=True,
+        )
     return failed
 
 

@@ -13,7 +13,9 @@ RATE = 8000
 
 
 def sepkit(*arguments):
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+    return CliRunner().invoke(
+        cli.app, [str(argument) for argument in arguments], env={"COLUMNS": "200"}
+    )
 
 
 @pytest.fixture
@@ -34,18 +36,50 @@ def test_augment_prints_the_folder_and_says_what_it_needs(songs, tmp_path):
     assert said.exit_code == 0 and said.stdout.strip() == str(out)
     assert said.stderr.startswith("sepkit: note: augment: 3 versions of 1 songs need 0.00 GB, ")
     assert len(said.stderr.splitlines()) == 1  # no progress bar in a pipe
-    assert sorted(path.name for path in (out / "train").iterdir()) == ["A", "A [pitch +0.5]", "A [pitch -2]", "A [shift +0.25s]"]
+    assert sorted(path.name for path in (out / "train").iterdir()) == [
+        "A",
+        "A [pitch +0.5]",
+        "A [pitch -2]",
+        "A [shift +0.25s]",
+    ]
     changes = json.loads((out / "augmented.json").read_text())["settings"]["changes"]
-    assert [(change["kind"], change["amount"]) for change in changes] == [("pitch", -2), ("pitch", 0.5), ("shift", 0.25)]
+    assert [(change["kind"], change["amount"]) for change in changes] == [
+        ("pitch", -2),
+        ("pitch", 0.5),
+        ("shift", 0.25),
+    ]
 
 
 def test_augment_resamples_and_takes_the_validation_songs_when_asked_to(songs, tmp_path):
     out = tmp_path / "out"
-    options = ("--pitch", "none", "--speed", "2", "--shift", "none", "--speed-by", "resample", "--with-valid", "--workers", 1)
+    options = (
+        "--pitch",
+        "none",
+        "--speed",
+        "2",
+        "--shift",
+        "none",
+        "--speed-by",
+        "resample",
+        "--with-valid",
+        "--workers",
+        1,
+    )
     said = sepkit("data", "augment", "--data", songs, "--out", out, *options)
-    assert said.exit_code == 0 and "the validation loss says nothing about unknown songs" in said.stderr
-    assert sorted(path.name for path in (out / "train").iterdir()) == ["A", "A [speed 2]", "B", "B [speed 2]"]
-    assert json.loads((out / "augmented.json").read_text())["versions"]["train/B [speed 2]"]["by"] == "resample"
+    assert (
+        said.exit_code == 0
+        and "the validation loss says nothing about unknown songs" in said.stderr
+    )
+    assert sorted(path.name for path in (out / "train").iterdir()) == [
+        "A",
+        "A [speed 2]",
+        "B",
+        "B [speed 2]",
+    ]
+    assert (
+        json.loads((out / "augmented.json").read_text())["versions"]["train/B [speed 2]"]["by"]
+        == "resample"
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,13 +88,20 @@ def test_augment_resamples_and_takes_the_validation_songs_when_asked_to(songs, t
         (("--pitch", "high"), "--pitch high: give numbers with commas between them, or none"),
         (("--speed", "0.9,,1.1"), "--speed 0.9,,1.1: give numbers with commas"),
         (("--shift", "0"), "shift 0: give a number from -60 to 60 other than 0"),
-        (("--speed-by", "magic"), "unknown way to change the speed 'magic': choose from stretch, resample"),
+        (
+            ("--speed-by", "magic"),
+            "unknown way to change the speed 'magic': choose from stretch, resample",
+        ),
         (("--data", "nowhere"), "nowhere: neither a folder nor one of the data sets"),
     ],
 )
 def test_augment_answers_mistakes_in_one_line(songs, tmp_path, options, message):
     said = sepkit("data", "augment", "--data", songs, "--out", tmp_path / "out", *options)
-    assert said.exit_code == 1 and said.stderr.startswith(f"sepkit: error: {message}") and len(said.stderr.splitlines()) == 1
+    assert (
+        said.exit_code == 1
+        and said.stderr.startswith(f"sepkit: error: {message}")
+        and len(said.stderr.splitlines()) == 1
+    )
     assert not (tmp_path / "out").exists()
 
 

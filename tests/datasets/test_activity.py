@@ -9,8 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from sepkit import audio, cli
-from sepkit import band
+from sepkit import audio, band, cli
 from sepkit.datasets import MemoryTrack, activity, open_tracks
 from sepkit.datasets.loader import decoded
 from sepkit.errors import SepkitError
@@ -22,7 +21,10 @@ def track_of(loudness, rate=RATE, seed=0, name="t", channels=2):
     """A track whose stem "vocals" is noise of a given standard deviation in each second; "other" sounds throughout."""
     rng = np.random.default_rng(seed)
     level = np.repeat(np.asarray(loudness, dtype=np.float64), rate)
-    noise = rng.standard_normal((2, channels, len(level))) * np.stack([level, np.full_like(level, 0.1)])[:, None]
+    noise = (
+        rng.standard_normal((2, channels, len(level)))
+        * np.stack([level, np.full_like(level, 0.1)])[:, None]
+    )
     vocals, other = torch.from_numpy(noise).float()
     return MemoryTrack(name, {"vocals": vocals, "other": other}, rate)
 
@@ -40,7 +42,11 @@ def by_the_book(x, rate):
             break
         start += hop
     threshold = max(np.quantile(np.concatenate([e for _, e in segments]), 0.15), 1e-3)
-    return [start for start, energies in segments if sum(energy > threshold for energy in energies) > len(energies) / 2]
+    return [
+        start
+        for start, energies in segments
+        if sum(energy > threshold for energy in energies) > len(energies) / 2
+    ]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -52,7 +58,10 @@ def test_the_papers_procedure_is_followed(seed):
     found = activity.find([track])
     expected = by_the_book(track.stem("vocals").numpy(), RATE)
     assert found.starts[0]["vocals"] == expected and 0 < len(expected) < found.segments[0]
-    assert found.segments == [math.ceil((track.samples / RATE - 6) / 3) + 1] and found.frames == 6 * RATE
+    assert (
+        found.segments == [math.ceil((track.samples / RATE - 6) / 3) + 1]
+        and found.frames == 6 * RATE
+    )
 
 
 def test_long_songs_are_read_in_parts_with_the_same_result():
@@ -70,9 +79,17 @@ def test_rate_and_channels_do_not_matter(rate, channels):
     for level, active in ((-73, True), (-75, False)):
         track = track_of([10 ** (level / 20)] * 7, rate, channels=channels)
         squares = track.stem("vocals").double().square().mean()
-        scaled = MemoryTrack("t", {"vocals": track.stem("vocals") * (10 ** (level / 10) / squares) ** 0.5}, rate)
-        energies = activity.chunk_energies(scaled, "vocals")[:-1]  # 7 s are 11 chunks and a part of one
-        assert len(energies) == 11 and (energies > 1e-3).all() == active and np.allclose(energies, 26460 * 10 ** (level / 10), rtol=0.1)
+        scaled = MemoryTrack(
+            "t", {"vocals": track.stem("vocals") * (10 ** (level / 10) / squares) ** 0.5}, rate
+        )
+        energies = activity.chunk_energies(scaled, "vocals")[
+            :-1
+        ]  # 7 s are 11 chunks and a part of one
+        assert (
+            len(energies) == 11
+            and (energies > 1e-3).all() == active
+            and np.allclose(energies, 26460 * 10 ** (level / 10), rtol=0.1)
+        )
 
 
 def test_the_quantile_is_of_the_track_and_not_of_a_segment():
@@ -83,7 +100,11 @@ def test_the_quantile_is_of_the_track_and_not_of_a_segment():
     track = track_of([0.001] * 12 + [0.3] * 80)
     energies = activity.chunk_energies(track, "vocals")
     whole = activity.active_segments(energies)
-    alone = [n for n, segment in enumerate(activity.segments_of(energies)) if len(activity.active_segments(segment))]
+    alone = [
+        n
+        for n, segment in enumerate(activity.segments_of(energies))
+        if len(activity.active_segments(segment))
+    ]
     assert {0, 1, 2} <= set(alone) and not {0, 1, 2} & set(whole) and energies[:20].min() > 1e-3
 
 
@@ -95,7 +116,11 @@ def test_kept_segments_lie_in_the_sounding_parts():
         tracks.append(track_of(loud, name=f"t{number}", seed=number))
         sounding.append(np.repeat(loud > 0, RATE))
     found = activity.find(tracks)
-    inside = [sounding[n][start : start + found.frames].mean() for n in range(6) for start in found.starts[n]["vocals"]]
+    inside = [
+        sounding[n][start : start + found.frames].mean()
+        for n in range(6)
+        for start in found.starts[n]["vocals"]
+    ]
     assert np.mean(inside) > 0.95 and min(inside) >= 0.5
     (vocals, other) = found.statistics()
     assert 0.5 < vocals["share"] < 0.66 and vocals["kept_a_song"] == vocals["kept"] / 6
@@ -105,10 +130,16 @@ def test_kept_segments_lie_in_the_sounding_parts():
 def test_short_and_silent_songs():
     brief, silent = track_of([0.2] * 2), track_of([0.0] * 20)
     found = activity.find([brief, silent])
-    assert found.starts[0]["vocals"] == [0] and found.segments[0] == 1  # two seconds that sound throughout
+    assert (
+        found.starts[0]["vocals"] == [0] and found.segments[0] == 1
+    )  # two seconds that sound throughout
     assert found.starts[1]["vocals"] == [] and found.statistics()[0]["songs_without"] == 1
-    assert activity.find([track_of([0.2, 0, 0, 0])]).starts[0]["vocals"] == []  # a quarter of it sounds
-    assert activity.find([track_of([0] * 8 + [0.2] * 3)]).starts[0]["vocals"] == [6 * RATE]  # the last 5 s are a segment too
+    assert (
+        activity.find([track_of([0.2, 0, 0, 0])]).starts[0]["vocals"] == []
+    )  # a quarter of it sounds
+    assert activity.find([track_of([0] * 8 + [0.2] * 3)]).starts[0]["vocals"] == [
+        6 * RATE
+    ]  # the last 5 s are a segment too
 
 
 def wav_song(folder, loudness, seed=0):
@@ -130,7 +161,10 @@ def test_the_index_is_kept_and_made_again_when_files_change(tmp_path, monkeypatc
     wav_song(tmp_path / "data" / "song", [0] * 24 + [0.2] * 12)
     assert before.st_size == os.stat(tmp_path / "data" / "song" / "vocals.wav").st_size
     changed = activity.find(open_tracks(tmp_path / "data"), cache)
-    assert set(changed.starts[0]["vocals"]).isdisjoint(first.starts[0]["vocals"]) and changed.starts[0]["vocals"]
+    assert (
+        set(changed.starts[0]["vocals"]).isdisjoint(first.starts[0]["vocals"])
+        and changed.starts[0]["vocals"]
+    )
 
 
 def test_a_damaged_index_is_named(tmp_path):
@@ -139,7 +173,9 @@ def test_a_damaged_index_is_named(tmp_path):
     activity.find(tracks, tmp_path / "cache")
     (entry,) = (tmp_path / "cache").iterdir()
     entry.write_text(json.dumps({"segments": 3}))
-    with pytest.raises(SepkitError, match=f"{entry.name}: not an index of active segments; delete it"):
+    with pytest.raises(
+        SepkitError, match=f"{entry.name}: not an index of active segments; delete it"
+    ):
         activity.find(tracks, tmp_path / "cache")
 
 
@@ -158,38 +194,70 @@ def test_tracks_in_memory_leave_no_files_and_mistakes_are_named(tmp_path):
 def test_the_command_counts_and_keeps_an_index(tmp_path):
     wav_song(tmp_path / "data" / "a", [0.2] * 12 + [0] * 24)
     wav_song(tmp_path / "data" / "b", [0.0] * 36, seed=1)
-    options = ["data", "activity", "--data", str(tmp_path / "data"), "--cache", str(tmp_path / "cache")]
+    options = [
+        "data",
+        "activity",
+        "--data",
+        str(tmp_path / "data"),
+        "--cache",
+        str(tmp_path / "cache"),
+    ]
     rows = json.loads(CliRunner().invoke(cli.app, [*options, "--json"]).stdout)
-    assert rows[0] == dict(stem="vocals", songs=2, segments=22, kept=3, share=3 / 22, kept_a_song=1.5, songs_without=1)
-    assert CliRunner().invoke(cli.app, options).stdout.splitlines()[2] == "vocals\t2\t22\t3\t14%\t1.5\t1"
+    assert rows[0] == dict(
+        stem="vocals", songs=2, segments=22, kept=3, share=3 / 22, kept_a_song=1.5, songs_without=1
+    )
+    assert (
+        CliRunner().invoke(cli.app, options).stdout.splitlines()[2]
+        == "vocals\t2\t22\t3\t14%\t1.5\t1"
+    )
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
 @pytest.mark.slow
 def test_the_bands_silences_are_left_out(tmp_path):
     """A singer begins after some seconds, and pauses. Segments may be silent in part, but not for long."""
-    options = dict(seconds=12.0, workers=1, voice="dsp", instruments="dsp", speech=False, progress=False)
-    tracks = open_tracks(band.render(tmp_path, train=2, test=0, genres=["rock", "jazz"], **options), "train")
+    options = dict(
+        seconds=12.0, workers=1, voice="dsp", instruments="dsp", speech=False, progress=False
+    )
+    tracks = open_tracks(
+        band.render(tmp_path, train=2, test=0, genres=["rock", "jazz"], **options), "train"
+    )
     kept, left_out = [], []
     for track, starts in zip(tracks, activity.find(tracks, tmp_path).starts, strict=True):
-        tenths = track.stem("vocals").square().mean(0).unfold(0, 4410, 4410).mean(-1) > 1e-8  # 0.1 s above -80 dB
+        tenths = (
+            track.stem("vocals").square().mean(0).unfold(0, 4410, 4410).mean(-1) > 1e-8
+        )  # 0.1 s above -80 dB
         for start in range(0, track.samples - 3 * 44100, 3 * 44100):
             share = float(tenths[start // 4410 : start // 4410 + 60].double().mean())
             (kept if start in starts["vocals"] else left_out).append(share)
     assert np.mean(kept) > 0.8 and min(kept) > 0.4 and np.mean(left_out) < 0.5
 
 
-def test_sepkit_data_activity_leaves_out_broken_songs_and_counts_songs_without_a_stem(tmp_path, spoil):
+def test_sepkit_data_activity_leaves_out_broken_songs_and_counts_songs_without_a_stem(
+    tmp_path, spoil
+):
     """One that does not open, one that cannot be read to its end, and an instrumental."""
     data = tmp_path / "data"
     for name in ("a", "b", "c", "d"):
         wav_song(data / name, [0.2] * 12)
     (data / "b" / "vocals.wav").write_text("this is no music")
     (data / "d" / "vocals.wav").unlink()
-    arguments = ["data", "activity", "--data", str(data), "--cache", str(tmp_path / "cache"), "--json"]
+    arguments = [
+        "data",
+        "activity",
+        "--data",
+        str(data),
+        "--cache",
+        str(tmp_path / "cache"),
+        "--json",
+    ]
     done = CliRunner().invoke(cli.app, arguments)
     assert done.exit_code == 0, done.stderr
-    assert done.stderr.count("\n") == 1 and str(data / "b" / "vocals.wav") in done.stderr and "left out" in done.stderr
+    assert (
+        done.stderr.count("\n") == 1
+        and str(data / "b" / "vocals.wav") in done.stderr
+        and "left out" in done.stderr
+    )
     rows = {row["stem"]: row for row in json.loads(done.stdout)}
     assert [rows["vocals"][key] for key in ("songs", "songs_without")] == [3, 1]
 
@@ -202,7 +270,11 @@ def test_a_song_that_cannot_be_read_is_told_and_the_others_are_looked_at(tmp_pat
     good, told = track_of([0.2] * 12), []
     broken = Broken("broken", {stem: good.stem(stem) for stem in good.stems}, RATE)
     found = activity.find([good, broken, good], tmp_path, damaged=told.append)
-    assert found == activity.find([good, good], tmp_path) and len(told) == 1 and "Input/output error" in str(told[0])
+    assert (
+        found == activity.find([good, good], tmp_path)
+        and len(told) == 1
+        and "Input/output error" in str(told[0])
+    )
     for tracks, damaged in (([good, broken], None), ([broken], told.append)):
         with pytest.raises(OSError, match="Input/output error"):
             activity.find(tracks, tmp_path, damaged=damaged)

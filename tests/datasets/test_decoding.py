@@ -28,14 +28,22 @@ def test_decoded_16_bit_tracks_are_exact(tmp_path, where):
     folder = None if where == "memory" else tmp_path / "cache"
     for _ in range(2):  # the second time from the cache
         for track, fast in zip(tracks, decoded(tracks, folder, notice=None), strict=True):
-            assert (fast.name, fast.stems, fast.sample_rate, fast.samples, fast.channels) == (track.name, track.stems, RATE, 5000, 2)
+            assert (fast.name, fast.stems, fast.sample_rate, fast.samples, fast.channels) == (
+                track.name,
+                track.stems,
+                RATE,
+                5000,
+                2,
+            )
             assert torch.equal(fast.stem("vocals", 17, 900), track.stem("vocals", 17, 900))
             assert torch.equal(fast.mixture(17, 900), track.mixture(17, 900))
 
 
 @pytest.mark.parametrize("where", ["memory", "folder"])
 def test_decoded_tracks_beyond_full_scale_are_exact(tmp_path, where):
-    track = MemoryTrack("t", {"vocals": torch.rand(2, 500), "other": 3 * torch.randn(2, 500)}, RATE)  # the second stem
+    track = MemoryTrack(
+        "t", {"vocals": torch.rand(2, 500), "other": 3 * torch.randn(2, 500)}, RATE
+    )  # the second stem
     (fast,) = decoded([track], None if where == "memory" else tmp_path / "cache", notice=None)
     assert all(torch.equal(fast.stem(stem), track.stem(stem)) for stem in track.stems)
 
@@ -51,14 +59,19 @@ def test_resampled_tracks_are_rounded_to_16_bits(tmp_path):
 def test_the_cache_notices_changed_songs(tmp_path):
     for level in (0.25, 0.5):
         track = MemoryTrack("t", {"vocals": torch.full((1, 5000), level)}, RATE)
-        assert decoded([track], tmp_path, notice=None)[0].stem("vocals").unique().tolist() == [level]
+        assert decoded([track], tmp_path, notice=None)[0].stem("vocals").unique().tolist() == [
+            level
+        ]
 
 
 def test_the_cache_notices_changed_files_of_the_same_size(tmp_path):
     for seed in (0, 1):
         write_song(tmp_path / "data" / "song", seed)
         tracks = open_tracks(tmp_path / "data")
-        assert torch.equal(decoded(tracks, tmp_path / "cache", notice=None)[0].stem("other"), tracks[0].stem("other"))
+        assert torch.equal(
+            decoded(tracks, tmp_path / "cache", notice=None)[0].stem("other"),
+            tracks[0].stem("other"),
+        )
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
@@ -68,15 +81,22 @@ def test_a_mapped_track_travels_without_its_samples(tmp_path):
     (mapped,), (held,) = decoded(tracks, tmp_path / "cache", notice=None), decoded(tracks)
     assert len(pickle.dumps(mapped)) < 5000 < 400_000 < len(pickle.dumps(held))
     for fast in (mapped, held):
-        assert torch.equal(pickle.loads(pickle.dumps(fast)).stem("other", 7, 99), tracks[0].stem("other", 7, 99))
+        assert torch.equal(
+            pickle.loads(pickle.dumps(fast)).stem("other", 7, 99), tracks[0].stem("other", 7, 99)
+        )
 
 
 def test_disk_space_is_told_and_checked_before_it_is_taken(tmp_path, monkeypatch):
     for seed in range(2):
         write_song(tmp_path / "data" / f"song{seed}", seed, samples=250_000)
     tracks, cache = open_tracks(tmp_path / "data"), tmp_path / "cache"
-    monkeypatch.setattr(decoding, "free_bytes", lambda folder: 3_999_999)  # of 2 songs x 2 stems x 2 channels x 2 bytes x 250,000
-    with pytest.raises(SepkitError, match=r"cache: 2 songs to decode need 0\.00 GB on disk; 0\.00 GB are free; free some space"):
+    monkeypatch.setattr(
+        decoding, "free_bytes", lambda folder: 3_999_999
+    )  # of 2 songs x 2 stems x 2 channels x 2 bytes x 250,000
+    with pytest.raises(
+        SepkitError,
+        match=r"cache: 2 songs to decode need 0\.00 GB on disk; 0\.00 GB are free; free some space",
+    ):
         decoded(tracks, cache)
     assert not cache.exists()
     monkeypatch.setattr(decoding, "free_bytes", lambda folder: 4_000_000)
@@ -105,7 +125,9 @@ def test_a_damaged_cache_is_named(tmp_path):
     decoded(tracks, tmp_path / "cache", notice=None)
     (file,) = (tmp_path / "cache").iterdir()
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(SepkitError, match=f"{file.name}: a damaged file of decoded samples .*; delete it"):
+    with pytest.raises(
+        SepkitError, match=f"{file.name}: a damaged file of decoded samples .*; delete it"
+    ):
         decoded(tracks, tmp_path / "cache")
 
 

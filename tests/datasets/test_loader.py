@@ -22,7 +22,10 @@ STEMS = ("vocals", "drums", "bass", "other")
 
 def songs(count=3, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return [MemoryTrack(f"t{i}", {s: torch.randn(2, 3000, generator=generator) for s in STEMS}, RATE) for i in range(count)]
+    return [
+        MemoryTrack(f"t{i}", {s: torch.randn(2, 3000, generator=generator) for s in STEMS}, RATE)
+        for i in range(count)
+    ]
 
 
 def recipe(batch=4, workers=0):
@@ -33,19 +36,33 @@ def epoch(chunks, number=0, **options):
     """The batches of an epoch as [(stems, indices)]."""
     chunks.set_epoch(number)
     given = {name: options.pop(name) for name in ("batch", "workers") if name in options}
-    return [(stems.clone(), indices.tolist()) for stems, indices in loader(chunks, recipe(**given), **options)]
+    return [
+        (stems.clone(), indices.tolist())
+        for stems, indices in loader(chunks, recipe(**given), **options)
+    ]
 
 
 def same(some, others):
-    return len(some) == len(others) and all(a[1] == b[1] and torch.equal(a[0], b[0]) for a, b in zip(some, others))
+    return len(some) == len(others) and all(
+        a[1] == b[1] and torch.equal(a[0], b[0]) for a, b in zip(some, others)
+    )
 
 
 def test_batches_hold_every_example_once_in_order():
     chunks = Chunks(songs(), 1.0, per_track=6)
     batches = epoch(chunks)
-    assert [indices for _, indices in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15], [16, 17]]
+    assert [indices for _, indices in batches] == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+        [8, 9, 10, 11],
+        [12, 13, 14, 15],
+        [16, 17],
+    ]
     for stems, indices in batches:
-        assert torch.equal(stems, torch.stack([chunks[index][0] for index in indices])) and stems.dtype == torch.float32
+        assert (
+            torch.equal(stems, torch.stack([chunks[index][0] for index in indices]))
+            and stems.dtype == torch.float32
+        )
 
 
 def test_workers_stay_and_change_nothing():
@@ -96,7 +113,15 @@ def test_processes_share_the_batch_of_one(world):
     whole = epoch(chunks, 0, batch=2 * world)
     assert len({len(batches) for batches in ranks}) == 1 and len(ranks[0]) == 27 // (2 * world)
     for number, parts in enumerate(zip(*ranks)):
-        assert same([(torch.cat([stems for stems, _ in parts]), sum((indices for _, indices in parts), []))], [whole[number]])
+        assert same(
+            [
+                (
+                    torch.cat([stems for stems, _ in parts]),
+                    sum((indices for _, indices in parts), []),
+                )
+            ],
+            [whole[number]],
+        )
     assert same(epoch(chunks, 0, batch=2, rank=1, world=world, skip=2), ranks[1][2:])
 
 
@@ -135,15 +160,23 @@ class Killed(Broken):
         os._exit(9)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # torch also complains while it tidies up
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # torch also complains while it tidies up
 def test_the_death_of_a_worker_is_explained():
     chunks = Chunks([Killed("t", {"vocals": torch.randn(1, 3000)}, RATE)], 1.0, per_track=16)
-    with pytest.raises(SepkitError, match=r"a process that prepares batches died.*use fewer workers \(now 1\) or a smaller batch \(now 4\)"):
+    with pytest.raises(
+        SepkitError,
+        match=r"a process that prepares batches died.*use fewer workers \(now 1\) or a smaller batch \(now 4\)",
+    ):
         epoch(chunks, workers=1)
 
 
 def test_less_than_a_batch_for_each_process_is_refused():
-    with pytest.raises(SepkitError, match="an epoch of 6 examples is less than a batch of 4 for each of 2 processes"):
+    with pytest.raises(
+        SepkitError,
+        match="an epoch of 6 examples is less than a batch of 4 for each of 2 processes",
+    ):
         epoch(Chunks(songs(), 1.0, per_track=2), world=2)
 
 
@@ -155,7 +188,9 @@ def test_single_examples_are_those_of_the_batches():
     singles = [examples[index] for index in range(len(examples))]
     for stems, indices in loader(chunks, plan):
         for index, *pair in zip(indices.tolist(), *mix(stems, indices, 0)):
-            assert all(torch.equal(one, other) for one, other in zip(singles[index], pair, strict=True))
+            assert all(
+                torch.equal(one, other) for one, other in zip(singles[index], pair, strict=True)
+            )
 
 
 # --- throughput -------------------------------------------------------------------------------------------
@@ -164,8 +199,17 @@ def test_single_examples_are_those_of_the_batches():
 def test_throughput_counts_examples_and_the_share_of_the_step(monkeypatch):
     """With a clock that only the step and the reading of an example move, the figures are known."""
     now = [0.0]
-    monkeypatch.setattr("sepkit.datasets.loader.time", types.SimpleNamespace(perf_counter=lambda: now[0]))
-    monkeypatch.setattr(Chunks, "stack", lambda self, indices, allocate: now.__setitem__(0, now[0] + 0.25 * len(indices)) or torch.zeros(len(indices), 1))
+    monkeypatch.setattr(
+        "sepkit.datasets.loader.time", types.SimpleNamespace(perf_counter=lambda: now[0])
+    )
+    monkeypatch.setattr(
+        Chunks,
+        "stack",
+        lambda self, indices, allocate: (
+            now.__setitem__(0, now[0] + 0.25 * len(indices)) or torch.zeros(len(indices), 1)
+        ),
+    )
+
     def step(stems):
         now[0] += 1.0
 

@@ -26,7 +26,9 @@ def test_no_stretch_of_the_band_is_used_twice():
     assert len(horns) == 6
 
 
-@pytest.mark.skipif(not real_mixes.available(), reason="SEPKIT_SAMPLES names no folder of recordings")
+@pytest.mark.skipif(
+    not real_mixes.available(), reason="SEPKIT_SAMPLES names no folder of recordings"
+)
 def test_every_mixture_is_the_sum_of_recordings_with_the_voice_below_the_band(monkeypatch):
     monkeypatch.setenv(real_mixes.VARIABLE, SAMPLES)
     mixes = real_mixes.real_mixes()

@@ -8,14 +8,34 @@ import torch
 from scipy import stats
 
 from sepkit.datasets import remix
-from sepkit.datasets.remix import Compose, Cut, Draws, Gain, Plan, Polarity, Silence, SpeechRemix, SwapChannels
+from sepkit.datasets.remix import (
+    Compose,
+    Cut,
+    Draws,
+    Gain,
+    Plan,
+    Polarity,
+    Silence,
+    SpeechRemix,
+    SwapChannels,
+)
 from sepkit.errors import SepkitError
 from sepkit.training.recipe import Recipe
 
 STEMS = ("vocals", "drums", "bass", "other")
 PLAIN = dict(gains=None, swap=0.0)
-ALL = dict(gains=None, gain_db=(-10, 10), gain_prob=0.5, swap=0.5, polarity=0.5, silence=0.2, cut_seconds=0.05, normalise=True,
-           speech_prob=0.5, mix_prob=0.5)
+ALL = dict(
+    gains=None,
+    gain_db=(-10, 10),
+    gain_prob=0.5,
+    swap=0.5,
+    polarity=0.5,
+    silence=0.2,
+    cut_seconds=0.05,
+    normalise=True,
+    speech_prob=0.5,
+    mix_prob=0.5,
+)
 RATE = 8000
 
 
@@ -35,7 +55,9 @@ class Voices:
 
 
 def noise(batch=4, stems=4, channels=2, frames=800, seed=0):
-    return torch.randn(batch, stems, channels, frames, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(
+        batch, stems, channels, frames, generator=torch.Generator().manual_seed(seed)
+    )
 
 
 def ones(batch, channels=2, frames=1):
@@ -55,32 +77,57 @@ def test_draws_depend_on_seed_epoch_index_and_name_and_on_nothing_else():
     reference = whole.uniform("gain", 4, 2)
     assert reference.shape == (6, 4, 2) and reference.dtype == torch.float64
     whole.uniform("swap", 3)
-    assert torch.equal(whole.uniform("gain", 4, 2), reference)  # asking elsewhere or again moves nothing
+    assert torch.equal(
+        whole.uniform("gain", 4, 2), reference
+    )  # asking elsewhere or again moves nothing
     assert torch.equal(Draws(1, 2, torch.tensor([5, 1])).uniform("gain", 4, 2), reference[[5, 1]])
-    others = [Draws(2, 2, range(6)), Draws(1, 3, range(6)), Draws(1, 2, range(6, 12)), Draws(2, 1, range(6))]
-    values = [reference, whole.uniform("niag", 4, 2)] + [draws.uniform("gain", 4, 2) for draws in others]
+    others = [
+        Draws(2, 2, range(6)),
+        Draws(1, 3, range(6)),
+        Draws(1, 2, range(6, 12)),
+        Draws(2, 1, range(6)),
+    ]
+    values = [reference, whole.uniform("niag", 4, 2)] + [
+        draws.uniform("gain", 4, 2) for draws in others
+    ]
     assert len(torch.cat([v.flatten() for v in values]).unique()) == 6 * 48
 
 
 def test_draws_are_the_same_on_every_machine():
     """Runs are resumed elsewhere: these numbers must never change."""
     values = Draws(42, 1, [0, 70000]).uniform("gain", 2)
-    assert values.tolist() == [[0.33327699356877916, 0.14131634400237048], [0.8173656706621094, 0.789318826827281]]
+    assert values.tolist() == [
+        [0.33327699356877916, 0.14131634400237048],
+        [0.8173656706621094, 0.789318826827281],
+    ]
 
 
 def test_draws_are_uniform_and_independent_between_names_examples_and_epochs():
     draws = many(4000)
     first, second = draws.uniform("a", 2).unbind(1)
-    series = [first, second, draws.uniform("b", 1)[:, 0], Draws(0, 1, range(4000)).uniform("a", 1)[:, 0], first.roll(1)]
+    series = [
+        first,
+        second,
+        draws.uniform("b", 1)[:, 0],
+        Draws(0, 1, range(4000)).uniform("a", 1)[:, 0],
+        first.roll(1),
+    ]
     for values in series:
-        assert stats.kstest(values.numpy(), "uniform").pvalue > 1e-3 and 0 <= values.min() and values.max() < 1
+        assert (
+            stats.kstest(values.numpy(), "uniform").pvalue > 1e-3
+            and 0 <= values.min()
+            and values.max() < 1
+        )
     correlation = np.corrcoef(torch.stack(series).numpy()) - np.eye(len(series))
     assert np.abs(correlation).max() < 4 / math.sqrt(4000)
 
 
 def test_remixed_examples_are_as_many_as_asked_for():
     for prob in (0.0, 0.25, 1.0):
-        assert abs(Draws(0, 0, range(4000), prob).remixed.double().mean() - prob) < 4 * math.sqrt(prob * (1 - prob) / 4000) + 1e-12
+        assert (
+            abs(Draws(0, 0, range(4000), prob).remixed.double().mean() - prob)
+            < 4 * math.sqrt(prob * (1 - prob) / 4000) + 1e-12
+        )
     few, more = (Draws(0, 0, range(500), prob).remixed for prob in (0.25, 0.8))
     assert (few <= more).all()  # a sweep over the probability only adds remixes
 
@@ -101,15 +148,22 @@ def test_gains_in_db_are_uniform_in_db():
 
 
 def test_gains_with_a_probability_leave_the_others_untouched():
-    always, sometimes = (Gain(db=(-10, 10), prob=prob)(ones(500), many())[:, :, 0, 0] for prob in (1.0, 0.5))
+    always, sometimes = (
+        Gain(db=(-10, 10), prob=prob)(ones(500), many())[:, :, 0, 0] for prob in (1.0, 0.5)
+    )
     touched = sometimes != 1
-    assert torch.equal(sometimes[touched], always[touched]) and abs(touched.double().mean() - 0.5) < 0.045
+    assert (
+        torch.equal(sometimes[touched], always[touched])
+        and abs(touched.double().mean() - 0.5) < 0.045
+    )
 
 
 def test_channels_are_exchanged_with_the_probability_and_mono_is_left_alone():
     out = SwapChannels(0.3)(ones(500), many())[..., 0]
     swapped = (out == torch.tensor([2.0, 1.0])).all(-1)
-    assert (swapped | (out == torch.tensor([1.0, 2.0])).all(-1)).all() and abs(swapped.double().mean() - 0.3) < 0.042
+    assert (swapped | (out == torch.tensor([1.0, 2.0])).all(-1)).all() and abs(
+        swapped.double().mean() - 0.3
+    ) < 0.042
     mono = noise(channels=1)
     assert torch.equal(SwapChannels(1.0)(mono, many(4)), mono)
 
@@ -134,8 +188,12 @@ def ramps(batch, frames):
 def test_cut_takes_all_places_equally_often_and_each_stem_of_a_remix_its_own():
     out = Cut(6)(ramps(600, 9), Draws(0, 0, range(600)))
     starts = out[:, :, 0, 0]
-    assert torch.equal(out, (starts[..., None] + torch.arange(6.0))[:, :, None].expand(-1, -1, 2, -1))  # whole, in order
-    assert stats.chisquare(torch.bincount(starts.flatten().long(), minlength=4).numpy()).pvalue > 1e-3
+    assert torch.equal(
+        out, (starts[..., None] + torch.arange(6.0))[:, :, None].expand(-1, -1, 2, -1)
+    )  # whole, in order
+    assert (
+        stats.chisquare(torch.bincount(starts.flatten().long(), minlength=4).numpy()).pvalue > 1e-3
+    )
     assert (torch.corrcoef(starts.T) - torch.eye(4)).abs().max() < 4 / math.sqrt(600)
 
 
@@ -145,7 +203,12 @@ def test_cut_keeps_real_mixtures_together():
     together = (starts == starts[:, :1]).all(1)
     assert together[~draws.remixed].all()
     assert together[draws.remixed].double().mean() < 0.05  # 1 in 64 by chance
-    assert stats.chisquare(torch.bincount(starts[~draws.remixed, 0].long(), minlength=4).numpy()).pvalue > 1e-3
+    assert (
+        stats.chisquare(
+            torch.bincount(starts[~draws.remixed, 0].long(), minlength=4).numpy()
+        ).pvalue
+        > 1e-3
+    )
 
 
 def test_cut_to_the_whole_length_changes_nothing_and_longer_is_refused():
@@ -156,7 +219,14 @@ def test_cut_to_the_whole_length_changes_nothing_and_longer_is_refused():
 
 # --- together -----------------------------------------------------------------------------------------------------------
 
-EACH = [Gain(linear=(0.25, 1.25)), Gain(db=(-10, 10), prob=0.5), SwapChannels(), Polarity(), Silence(0.3), Cut(300)]
+EACH = [
+    Gain(linear=(0.25, 1.25)),
+    Gain(db=(-10, 10), prob=0.5),
+    SwapChannels(),
+    Polarity(),
+    Silence(0.3),
+    Cut(300),
+]
 KIT = [Cut(300), Gain(db=(-10, 10), prob=0.5), SwapChannels(), Polarity(), Silence(0.3)]
 
 
@@ -187,7 +257,12 @@ def test_what_strikes_a_stem_is_independent_of_the_other_stems_and_augmentations
         item.decide(plan, many())
         return ((plan.gains != 1) | plan.swapped).double().T  # (S, B)
 
-    halves = torch.cat([struck(kind) for kind in (Gain(db=(-10, 10), prob=0.5), SwapChannels(), Polarity(), Silence(0.5))])
+    halves = torch.cat(
+        [
+            struck(kind)
+            for kind in (Gain(db=(-10, 10), prob=0.5), SwapChannels(), Polarity(), Silence(0.5))
+        ]
+    )
     assert (torch.corrcoef(halves) - torch.eye(16)).abs().max() < 4.5 / math.sqrt(500)
 
 
@@ -205,7 +280,9 @@ def test_inputs_are_left_alone_and_no_gradient_is_kept(item):
     stems = noise().requires_grad_()
     before = stems.detach().clone()
     out = item(stems, many(4))
-    assert torch.equal(stems.detach(), before) and not out.requires_grad and out.dtype == torch.float32
+    assert (
+        torch.equal(stems.detach(), before) and not out.requires_grad and out.dtype == torch.float32
+    )
     out.add_(1)
     assert torch.equal(stems.detach(), before)  # and what comes out is not a view of it
 
@@ -227,7 +304,10 @@ def test_mix_down_sums_what_the_augmentations_give():
 def test_normalise_divides_both_by_the_larger_peak():
     mixture = torch.tensor([[[0.5, -2.0]], [[0.1, 0.2]], [[0.0, 0.0]]])
     target = torch.tensor([[[1.0, 0.5]], [[-0.8, 0.4]], [[0.0, 0.0]]])
-    expected = mixture / torch.tensor([2.0, 0.8, 1.0])[:, None, None], target / torch.tensor([2.0, 0.8, 1.0])[:, None, None]
+    expected = (
+        mixture / torch.tensor([2.0, 0.8, 1.0])[:, None, None],
+        target / torch.tensor([2.0, 0.8, 1.0])[:, None, None],
+    )
     before = mixture.clone(), target.clone()
     for got, want in zip(remix.normalise(mixture, target), expected, strict=True):
         assert torch.equal(got, want)
@@ -248,7 +328,9 @@ def pair(batch=6, channels=2, frames=700):
 
 def snr_of(mixture, target):
     target = target.double()
-    return 10 * torch.log10(target.square().sum((1, 2)) / (mixture.double() - target).square().sum((1, 2)))
+    return 10 * torch.log10(
+        target.square().sum((1, 2)) / (mixture.double() - target).square().sum((1, 2))
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -301,7 +383,9 @@ def test_as_published_only_the_target_differs_by_the_gain_of_the_mixture():
         assert torch.equal(printed[i], speech.expand(2, -1))  # as it was before mixing
         accompaniment = mixture[i] - target[i]
         snr = -5 + 20 * float(many(6).uniform("speech", 2)[i, 1])
-        scale = math.sqrt(2 * float(speech.double().square().sum()) / float(accompaniment.double().square().sum())) / 10 ** (snr / 20)
+        scale = math.sqrt(
+            2 * float(speech.double().square().sum()) / float(accompaniment.double().square().sum())
+        ) / 10 ** (snr / 20)
         peak = (speech + scale * accompaniment).abs().max()
         torch.testing.assert_close(wanted[i], speech.expand(2, -1) / peak)
 
@@ -313,7 +397,9 @@ def test_speech_comes_as_often_as_asked_and_leaves_the_others_alone():
     assert abs(changed.double().mean() - 0.3) < 0.085
     assert torch.equal(wanted[~changed], target[~changed])
     always = SpeechRemix(Voices(), 1.0)(mixture, target, many(500))
-    assert torch.equal(got[changed], always[0][changed]) and torch.equal(wanted[changed], always[1][changed])
+    assert torch.equal(got[changed], always[0][changed]) and torch.equal(
+        wanted[changed], always[1][changed]
+    )
 
 
 def test_speech_of_an_example_does_not_depend_on_its_batch_and_inputs_stay():
@@ -321,7 +407,9 @@ def test_speech_of_an_example_does_not_depend_on_its_batch_and_inputs_stay():
     before = mixture.clone(), target.clone()
     whole = torch.stack(SpeechRemix(Voices(), 0.6)(mixture, target, Draws(1, 1, range(6))))
     order = [5, 2, 0]
-    part = torch.stack(SpeechRemix(Voices(), 0.6)(mixture[order], target[order], Draws(1, 1, order)))
+    part = torch.stack(
+        SpeechRemix(Voices(), 0.6)(mixture[order], target[order], Draws(1, 1, order))
+    )
     assert torch.equal(part, whole[:, order])
     assert torch.equal(mixture, before[0]) and torch.equal(target, before[1])
 
@@ -331,7 +419,9 @@ def test_speech_of_an_example_does_not_depend_on_its_batch_and_inputs_stay():
 def test_silence_makes_no_nan(levels, loud):
     mixture, target = (loud * x for x in pair())
     for as_published in (False, True):
-        got, wanted = SpeechRemix(Voices(levels=levels), 1.0, as_published=as_published)(mixture, target, many(6))
+        got, wanted = SpeechRemix(Voices(levels=levels), 1.0, as_published=as_published)(
+            mixture, target, many(6)
+        )
         assert got.isfinite().all() and wanted.isfinite().all()
         if levels[0] == 0:
             assert wanted.eq(0).all()
@@ -343,7 +433,9 @@ def test_silence_makes_no_nan(levels, loud):
 
 
 def build(speech=None, **recipe):
-    return remix.pipeline(Recipe(**{**dict(chunk_seconds=0.1), **recipe}), STEMS, "vocals", RATE, speech or Voices())
+    return remix.pipeline(
+        Recipe(**{**dict(chunk_seconds=0.1), **recipe}), STEMS, "vocals", RATE, speech or Voices()
+    )
 
 
 @pytest.mark.parametrize(
@@ -362,19 +454,29 @@ def build(speech=None, **recipe):
 def test_the_pipeline_holds_what_the_recipe_asks_for_and_nothing_else(recipe, kinds):
     made = build(**recipe)
     assert [type(item) for item in made.augmentation.objects] == kinds
-    assert (made.speech is not None) == bool(recipe.get("speech_prob")) and made.normalise == recipe.get("normalise", False)
+    assert (made.speech is not None) == bool(
+        recipe.get("speech_prob")
+    ) and made.normalise == recipe.get("normalise", False)
 
 
 def test_the_numbers_of_the_recipe_arrive():
     made = build(**ALL, speech_as_published=True, seed=5)
     cut, gain, swap, polarity, silence = made.augmentation.objects
     assert (cut.frames, gain.low, gain.high, gain.in_db, gain.prob) == (400, -10, 10, True, 0.5)
-    assert (swap.prob, polarity.prob, silence.prob, made.speech.prob, made.speech.as_published) == (0.5, 0.5, 0.2, 0.5, True)
+    assert (swap.prob, polarity.prob, silence.prob, made.speech.prob, made.speech.as_published) == (
+        0.5,
+        0.5,
+        0.2,
+        0.5,
+        True,
+    )
     assert (made.seed, made.mix_prob, made.target_index) == (5, 0.5, 0)
 
 
 def test_a_cut_as_long_as_the_chunk_fits():
-    made = build(**PLAIN, chunk_seconds=0.10012, cut_seconds=0.10012)  # 800.96 samples, of which chunks have 800
+    made = build(
+        **PLAIN, chunk_seconds=0.10012, cut_seconds=0.10012
+    )  # 800.96 samples, of which chunks have 800
     assert made(noise(), range(4), 0)[0].shape[-1] == 800
 
 
@@ -388,7 +490,9 @@ def test_the_pipeline_is_its_parts_in_order():
     stems, draws = noise(), Draws(9, 2, range(4), 0.5)
     made = build(**ALL, seed=9)
     stems_after = made.augmentation(stems, draws)
-    expected = remix.normalise(*SpeechRemix(Voices(), 0.5)(stems_after.sum(1), stems_after[:, 0], draws))
+    expected = remix.normalise(
+        *SpeechRemix(Voices(), 0.5)(stems_after.sum(1), stems_after[:, 0], draws)
+    )
     before = stems.clone()
     for got, want in zip(made(stems, torch.arange(4), 2), expected, strict=True):
         torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-5)
@@ -415,12 +519,18 @@ def test_silent_stems_stay_finite(silent):
     "device",
     [
         pytest.param("meta", marks=pytest.mark.slow),  # importing its kernels takes seconds
-        pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")),
+        pytest.param(
+            "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+        ),
     ],
 )
 def test_the_pipeline_stays_on_the_device_of_the_stems(device):
     mixture, target = build(**ALL)(noise().to(device), range(4), 0)
-    assert (mixture.device.type, mixture.dtype, mixture.shape) == (device, torch.float32, (4, 2, 400)) and target.shape == mixture.shape
+    assert (mixture.device.type, mixture.dtype, mixture.shape) == (
+        device,
+        torch.float32,
+        (4, 2, 400),
+    ) and target.shape == mixture.shape
     if device == "cuda":
         for got, want in zip((mixture, target), build(**ALL)(noise(), range(4), 0), strict=True):
             torch.testing.assert_close(got.cpu(), want, atol=1e-5, rtol=1e-5)
@@ -440,10 +550,22 @@ def test_the_pipeline_stays_on_the_device_of_the_stems(device):
         (lambda: Cut(0), "at least one sample"),
         (lambda: SpeechRemix(Voices(), 0.5, snr=(15, -5)), "a pair .low, high. in dB"),
         (lambda: Compose([Gain(db=(0, 1)), Gain(linear=(0, 1))]), "Gain occurs 2 times"),
-        (lambda: remix.pipeline(Recipe(), STEMS, "voice", RATE), "unknown target 'voice': choose from vocals, drums"),
-        (lambda: remix.pipeline(Recipe(speech_prob=0.1), STEMS, "drums", RATE, Voices()), "stands in for vocals, but the target is drums"),
-        (lambda: remix.pipeline(Recipe(speech_prob=0.1), STEMS, "vocals", RATE), "no speech was given"),
-        (lambda: remix.pipeline(Recipe(speech_prob=0.1), STEMS, "vocals", 44100, Voices()), "8000 Hz for songs at 44100 Hz"),
+        (
+            lambda: remix.pipeline(Recipe(), STEMS, "voice", RATE),
+            "unknown target 'voice': choose from vocals, drums",
+        ),
+        (
+            lambda: remix.pipeline(Recipe(speech_prob=0.1), STEMS, "drums", RATE, Voices()),
+            "stands in for vocals, but the target is drums",
+        ),
+        (
+            lambda: remix.pipeline(Recipe(speech_prob=0.1), STEMS, "vocals", RATE),
+            "no speech was given",
+        ),
+        (
+            lambda: remix.pipeline(Recipe(speech_prob=0.1), STEMS, "vocals", 44100, Voices()),
+            "8000 Hz for songs at 44100 Hz",
+        ),
     ],
 )
 def test_mistakes_are_named(make, message):
@@ -456,12 +578,14 @@ def test_mistakes_are_named(make, message):
 
 def test_playback_rate_moves_a_tone_of_the_vocals_and_nothing_else():
     rate, kept = 44100, 8192
-    tone = torch.sin(2 * math.pi * 1000 * torch.arange(2 * kept, dtype=torch.float64) / rate).float()
+    tone = torch.sin(
+        2 * math.pi * 1000 * torch.arange(2 * kept, dtype=torch.float64) / rate
+    ).float()
     stems = tone.expand(40, 4, 2, -1).clone()
     draws = many(40)
     out = Compose([remix.PlaybackRate(0, 4.0), Cut(kept)])(stems, draws)
     spectrum = torch.fft.rfft(out[:, :, 0] * torch.hann_window(kept), 8 * kept).abs()
-    found = spectrum.argmax(-1) * rate / (8 * kept)                       # (B, S) Hz
+    found = spectrum.argmax(-1) * rate / (8 * kept)  # (B, S) Hz
     chance, where = draws.uniform("playback rate", 2).unbind(-1)
     expected = torch.where(chance < 0.75, 1000 * 2 ** (4 * (2 * where - 1) / 12), 1000.0)
     assert (found[:, 0] - expected).abs().max() < 1.0 and (found[:, 1:] - 1000).abs().max() < 1.0
@@ -472,15 +596,19 @@ def test_playback_rate_interpolates_a_straight_line_exactly_and_keeps_what_is_le
     line = torch.arange(600.0).expand(50, 4, 1, 600)
     out = Compose([remix.PlaybackRate(2, 4.0), Cut(400)])(line, many(50))
     steps = out.diff(dim=-1)
-    assert (steps - steps.mean(-1, keepdim=True)).abs().max() < 1e-3      # one slope each: the rate
+    assert (steps - steps.mean(-1, keepdim=True)).abs().max() < 1e-3  # one slope each: the rate
     assert torch.equal(steps[:, [0, 1, 3]], torch.ones(50, 3, 1, 399))
-    unchanged = Compose([remix.PlaybackRate(2, 4.0, prob=0.0), Cut(400)])(noise(frames=600), many(4))
+    unchanged = Compose([remix.PlaybackRate(2, 4.0, prob=0.0), Cut(400)])(
+        noise(frames=600), many(4)
+    )
     assert torch.equal(unchanged, Compose([Cut(400)])(noise(frames=600), many(4)))
 
 
 def test_a_faster_rate_needs_more_samples_than_there_are():
     with pytest.raises(SepkitError, match="use longer chunks"):
-        Compose([remix.PlaybackRate(0, 4.0, prob=1.0), Cut(590)])(noise(batch=30, frames=600), many(30))
+        Compose([remix.PlaybackRate(0, 4.0, prob=1.0), Cut(590)])(
+            noise(batch=30, frames=600), many(30)
+        )
     with pytest.raises(SepkitError, match="chunk_seconds above 3.78"):
         Recipe(chunk_seconds=3.5, cut_seconds=3.0, vocals_semitones=4.0)
     with pytest.raises(SepkitError, match="from 0 to 12"):

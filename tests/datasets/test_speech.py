@@ -28,12 +28,19 @@ def put(path, samples, rate=RATE, subtype="PCM_16"):
 
 def band(root):
     """Two train speakers with two utterances each, one test speaker with one."""
-    for k, name in enumerate(("train/a/000", "train/a/001", "train/b/000", "train/b/001", "test/c/000")):
+    for k, name in enumerate(
+        ("train/a/000", "train/a/001", "train/b/000", "train/b/001", "test/c/000")
+    ):
         put(root / "speech" / f"{name}.wav", wave(1000 + 100 * k, k))
     return root
 
 
-def librispeech(root, subsets=("dev-clean", "test-clean"), spoken=((84, 121123, 3), (174, 50561, 2)), name="LibriSpeech"):
+def librispeech(
+    root,
+    subsets=("dev-clean", "test-clean"),
+    spoken=((84, 121123, 3), (174, 50561, 2)),
+    name="LibriSpeech",
+):
     """Subsets as they are unpacked, with speakers of their own: root/LibriSpeech/subset/speaker/chapter/*.flac and *.trans.txt."""
     for k, subset in enumerate(subsets):
         for speaker, chapter, count in spoken:
@@ -51,7 +58,12 @@ def test_the_bands_layout_is_split_by_speaker(tmp_path):
     train, test = open_speech(root, "train", RATE), open_speech(root, "test", RATE)
     assert (len(train), train.speakers, len(test), test.speakers) == (4, ("a", "b"), 1, ("c",))
     assert [train.speaker(i) for i in range(4)] == ["a", "a", "b", "b"]
-    assert [train.utterance(i).shape for i in range(4)] == [(1, 1000), (1, 1100), (1, 1200), (1, 1300)]
+    assert [train.utterance(i).shape for i in range(4)] == [
+        (1, 1000),
+        (1, 1100),
+        (1, 1200),
+        (1, 1300),
+    ]
     assert open_speech(root, None, RATE).speakers == ("a", "b", "c")
     assert open_speech(root / "speech", "test", RATE).speakers == ("c",)
 
@@ -61,8 +73,12 @@ def test_the_band_is_the_default_source(tmp_path, monkeypatch):
 
     folder = band(tmp_path)
     asked = []
-    monkeypatch.setattr(package, "ensure", lambda preset, root: asked.append((preset, root)) or folder)
-    assert open_speech("band", "test").speakers == ("c",) and open_speech("band", root="r", preset="smoke").speakers == ("a", "b")
+    monkeypatch.setattr(
+        package, "ensure", lambda preset, root: asked.append((preset, root)) or folder
+    )
+    assert open_speech("band", "test").speakers == ("c",) and open_speech(
+        "band", root="r", preset="smoke"
+    ).speakers == ("a", "b")
     assert asked == [("student", None), ("smoke", "r")]
     monkeypatch.setattr(package, "ensure", lambda preset, root: tmp_path / "speech" / "train")
     with pytest.raises(SepkitError, match="this size of the band has no speakers"):
@@ -79,20 +95,26 @@ def test_librispeech_is_what_torchaudio_finds(tmp_path):
         assert speech.speaker(index) == str(speaker)
         samples, file_rate = soundfile.read(tmp_path / "LibriSpeech" / path, dtype="float32")
         assert file_rate == rate == RATE
-        torch.testing.assert_close(speech.utterance(index)[0], torch.from_numpy(samples), atol=2**-15, rtol=0)
+        torch.testing.assert_close(
+            speech.utterance(index)[0], torch.from_numpy(samples), atol=2**-15, rtol=0
+        )
 
 
 def test_librispeech_is_what_torchaudio_reads(tmp_path):
     pytest.importorskip("torchcodec", reason="torchaudio decodes with torchcodec")
     librispeech(tmp_path)
     speech = open_speech(tmp_path, "train", RATE)
-    for index, (samples, rate, *_) in enumerate(torchaudio.datasets.LIBRISPEECH(tmp_path, url="dev-clean", download=False)):
+    for index, (samples, rate, *_) in enumerate(
+        torchaudio.datasets.LIBRISPEECH(tmp_path, url="dev-clean", download=False)
+    ):
         torch.testing.assert_close(speech.utterance(index), samples, atol=2**-15, rtol=0)
 
 
 def test_librispeech_is_found_from_each_of_its_folders(tmp_path):
     librispeech(tmp_path, ("dev-clean", "train-clean-100", "test-other"))
-    everywhere = {open_speech(place, "train").speakers for place in (tmp_path, tmp_path / "LibriSpeech")}
+    everywhere = {
+        open_speech(place, "train").speakers for place in (tmp_path, tmp_path / "LibriSpeech")
+    }
     assert everywhere == {("1084", "1174", "174", "84")}
     assert open_speech(tmp_path / "LibriSpeech" / "dev-clean").speakers == ("174", "84")
     assert open_speech(tmp_path, "test").speakers == ("2084", "2174")
@@ -104,7 +126,9 @@ def test_librispeech_is_found_from_each_of_its_folders(tmp_path):
 def test_librispeech_without_its_transcripts_is_named(tmp_path):
     librispeech(tmp_path)
     next(tmp_path.rglob("174-*.trans.txt")).unlink()
-    with pytest.raises(SepkitError, match="dev-clean: not as LibriSpeech is unpacked .*; unpack it again"):
+    with pytest.raises(
+        SepkitError, match="dev-clean: not as LibriSpeech is unpacked .*; unpack it again"
+    ):
         open_speech(tmp_path)
 
 
@@ -114,7 +138,9 @@ def test_utterances_are_resampled(tmp_path):
     assert got.shape == (1, 44100) and got.dtype == torch.float32
     middle = slice(4000, 40000)
     np.testing.assert_allclose(got[0].numpy()[middle], tone(44100, 44100)[middle], atol=1e-3)
-    np.testing.assert_allclose(got[0].numpy()[middle], resample_poly(tone(16000, RATE), 441, 160)[middle], atol=1e-3)
+    np.testing.assert_allclose(
+        got[0].numpy()[middle], resample_poly(tone(16000, RATE), 441, 160)[middle], atol=1e-3
+    )
 
 
 def test_loud_float_files_are_not_clipped_and_stereo_is_averaged(tmp_path):
@@ -137,7 +163,9 @@ def test_memory_is_bounded_and_what_was_used_last_stays(tmp_path, monkeypatch):
     assert decoded == [0, 1, 2, 1, 3]  # 2 pushed out 1, which was used less lately than 0
     assert sum(samples.nbytes for samples, _ in speech._cache.values()) == 4000
     small = Speech(files, RATE, cache_bytes=10)  # not even one fits
-    assert torch.equal(small.utterance(2), fresh.utterance(2)) and torch.equal(small.utterance(2), fresh.utterance(2))
+    assert torch.equal(small.utterance(2), fresh.utterance(2)) and torch.equal(
+        small.utterance(2), fresh.utterance(2)
+    )
 
 
 def test_utterances_are_the_callers_to_change(tmp_path):

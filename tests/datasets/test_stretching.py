@@ -8,18 +8,35 @@ import torch
 from scipy import signal
 
 from sepkit.datasets.augmentation import stretching
-from sepkit.datasets.augmentation.stretching import pitch_shift, resample_speed, time_shift, time_stretch
+from sepkit.datasets.augmentation.stretching import (
+    pitch_shift,
+    resample_speed,
+    time_shift,
+    time_stretch,
+)
 from sepkit.errors import SepkitError
 
 RATE = 44100
 
 
 def tone(frequency, seconds, channels=1, rate=RATE):
-    return torch.sin(2 * math.pi * frequency * torch.arange(round(seconds * rate), dtype=torch.float64) / rate).float().repeat(channels, 1)
+    return (
+        torch.sin(
+            2
+            * math.pi
+            * frequency
+            * torch.arange(round(seconds * rate), dtype=torch.float64)
+            / rate
+        )
+        .float()
+        .repeat(channels, 1)
+    )
 
 
 def noise(seconds, channels=2, seed=0):
-    return 0.1 * torch.randn(channels, round(seconds * RATE), generator=torch.Generator().manual_seed(seed))
+    return 0.1 * torch.randn(
+        channels, round(seconds * RATE), generator=torch.Generator().manual_seed(seed)
+    )
 
 
 def peak(audio, rate=RATE):
@@ -28,7 +45,9 @@ def peak(audio, rate=RATE):
     window = np.hanning(len(middle))
     coarse = np.abs(np.fft.rfft(middle * window)).argmax() * rate / len(middle)
     grid = coarse + np.arange(-1, 1, 0.01)
-    sums = np.abs(np.exp(-2j * np.pi * grid[:, None] * np.arange(len(middle)) / rate) @ (middle * window))
+    sums = np.abs(
+        np.exp(-2j * np.pi * grid[:, None] * np.arange(len(middle)) / rate) @ (middle * window)
+    )
     return grid[sums.argmax()], 2 * sums.max() / window.sum()
 
 
@@ -53,7 +72,10 @@ def test_stretching_keeps_the_pitch(speed):
 def test_a_resampled_speed_moves_the_pitch_along(speed):
     faster = resample_speed(tone(440, 1.0), speed, RATE)
     frequency, amplitude = peak(faster)
-    assert abs(1200 * math.log2(frequency / 440 / speed)) < 0.5 and abs(20 * math.log10(amplitude)) < 0.05
+    assert (
+        abs(1200 * math.log2(frequency / 440 / speed)) < 0.5
+        and abs(20 * math.log10(amplitude)) < 0.05
+    )
     assert faster.shape == (1, round(RATE / speed))
 
 
@@ -72,13 +94,19 @@ def test_the_partials_of_a_bass_note_stay_apart(speed):
 def test_panning_and_polarity_survive_exactly(speed):
     mono = noise(1.0, 1)
     stretched = time_stretch(torch.cat([mono, 0.25 * mono, -mono]), speed, RATE)
-    assert torch.allclose(stretched[1], 0.25 * stretched[0], atol=1e-6) and torch.allclose(stretched[2], -stretched[0], atol=1e-6)
+    assert torch.allclose(stretched[1], 0.25 * stretched[0], atol=1e-6) and torch.allclose(
+        stretched[2], -stretched[0], atol=1e-6
+    )
 
 
-@pytest.mark.parametrize("change", [lambda x: time_stretch(x, 0.9, RATE), lambda x: pitch_shift(x, 2, RATE)])
+@pytest.mark.parametrize(
+    "change", [lambda x: time_stretch(x, 0.9, RATE), lambda x: pitch_shift(x, 2, RATE)]
+)
 def test_a_delay_between_the_channels_survives(change):
     mono = noise(2.0, 1)
-    stereo = torch.cat([mono, torch.roll(mono, 20, -1)])  # half a millisecond, as between two microphones
+    stereo = torch.cat(
+        [mono, torch.roll(mono, 20, -1)]
+    )  # half a millisecond, as between two microphones
     together = change(stereo).numpy()
     apart = np.concatenate([change(channel[None]).numpy() for channel in stereo])
 
@@ -135,14 +163,19 @@ def test_a_shift_moves_every_sample_and_leaves_silence(seconds, place):
     assert shifted.shape == audio.shape and shifted[:, place].tolist() == [0.5, -0.25]
     assert shifted.count_nonzero() == 2
     ones = time_shift(torch.ones(1, RATE), seconds, RATE)
-    gap = ones[:, : 11025] if seconds > 0 else ones[:, -1323:]
-    assert gap.abs().max() == 0 and ones.sum() == RATE - gap.shape[-1]  # silence, not what fell off the other end
+    gap = ones[:, :11025] if seconds > 0 else ones[:, -1323:]
+    assert (
+        gap.abs().max() == 0 and ones.sum() == RATE - gap.shape[-1]
+    )  # silence, not what fell off the other end
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: time_shift(x, -1.0, RATE), "shift -1 s: the song lasts 1.0 s; give a shorter shift"),
+        (
+            lambda x: time_shift(x, -1.0, RATE),
+            "shift -1 s: the song lasts 1.0 s; give a shorter shift",
+        ),
         (lambda x: time_stretch(x, 3.0, RATE), "speed 3.0: give a number from 0.5 to 2"),
         (lambda x: resample_speed(x, math.nan, RATE), "speed nan: give a number from 0.5 to 2"),
         (lambda x: pitch_shift(x, 13, RATE), "pitch 13: give a number from -12 to 12"),

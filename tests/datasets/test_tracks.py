@@ -34,7 +34,12 @@ def test_a_part_of_a_stem_equals_the_part_of_the_whole(tmp_path):
     (track,) = open_tracks(tmp_path)
     assert torch.equal(track.stem("vocals", 1000, 500), parts["vocals"][:, 1000:1500])
     assert torch.equal(track.mixture(20, 30), (parts["vocals"] + parts["drums"])[:, 20:50])
-    assert (track.samples, track.sample_rate, track.channels, track.stems) == (30000, RATE, 2, ("vocals", "drums"))
+    assert (track.samples, track.sample_rate, track.channels, track.stems) == (
+        30000,
+        RATE,
+        2,
+        ("vocals", "drums"),
+    )
 
 
 def test_only_the_asked_part_is_read(tmp_path, monkeypatch):
@@ -42,7 +47,11 @@ def test_only_the_asked_part_is_read(tmp_path, monkeypatch):
     (track,) = open_tracks(tmp_path)
     asked = []
     real = audio.read
-    monkeypatch.setattr(audio, "read", lambda path, start, frames, **k: asked.append(frames) or real(path, start, frames, **k))
+    monkeypatch.setattr(
+        audio,
+        "read",
+        lambda path, start, frames, **k: asked.append(frames) or real(path, start, frames, **k),
+    )
     track.stem("vocals", 5, 10)
     assert asked == [10]
 
@@ -86,7 +95,10 @@ def test_splits_of_a_train_and_test_layout(tmp_path):
     for i in range(14):
         make_song(tmp_path / "train" / f"song {i:02d}", samples=100)
     make_song(tmp_path / "test" / "last", samples=100)
-    names = {split: [t.name for t in open_tracks(tmp_path, split)] for split in ("train", "valid", "test")}
+    names = {
+        split: [t.name for t in open_tracks(tmp_path, split)]
+        for split in ("train", "valid", "test")
+    }
     assert names["test"] == ["last"] and len(names["valid"]) == 2 and len(names["train"]) == 12
     assert not set(names["train"]) & set(names["valid"])
     assert len(open_tracks(tmp_path)) == 15
@@ -104,10 +116,16 @@ def test_a_song_folder_itself_opens(tmp_path):
     assert track.name == "my song" and track.stems == ("vocals", "kazoo")
 
 
-@pytest.mark.parametrize("other, expected", [
-    (dict(samples=30000 + RATE // 2 + 1, rate=RATE), f"30000 samples differ from {30001 + RATE // 2} in vocals.wav, by more than 0.5 s"),
-    (dict(samples=30000, rate=48000), "sample rate 48000 differs from 44100"),
-])
+@pytest.mark.parametrize(
+    "other, expected",
+    [
+        (
+            dict(samples=30000 + RATE // 2 + 1, rate=RATE),
+            f"30000 samples differ from {30001 + RATE // 2} in vocals.wav, by more than 0.5 s",
+        ),
+        (dict(samples=30000, rate=48000), "sample rate 48000 differs from 44100"),
+    ],
+)
 def test_stems_that_do_not_match_are_refused_naming_both(tmp_path, other, expected):
     audio.write(tmp_path / "song" / "bass.wav", noise(0), RATE)
     audio.write(tmp_path / "song" / "vocals.wav", noise(1, other["samples"]), other["rate"])
@@ -127,7 +145,11 @@ def test_stems_of_nearly_one_length_are_padded_with_a_note(tmp_path):
         f"{tmp_path / 'one'}: padded with silence to the length of vocals.wav: bass.wav by 22050 samples (and 1 songs more like this)"
     ]
     padded = torch.nn.functional.pad(short, (0, RATE // 2))
-    assert one.samples == 52050 and torch.equal(one.stem("bass"), padded) and torch.equal(one.stem("vocals"), long)
+    assert (
+        one.samples == 52050
+        and torch.equal(one.stem("bass"), padded)
+        and torch.equal(one.stem("vocals"), long)
+    )
     assert torch.equal(one.mixture(), padded + long)
     for start, frames in ((29990, 20), (30000, 5), (40000, 100)):
         assert torch.equal(one.stem("bass", start, frames), padded[:, start : start + frames])
@@ -145,18 +167,31 @@ def test_a_mixture_that_is_not_the_sum_is_told_with_its_level(tmp_path):
             assert level == pytest.approx(20 * np.log10(gain / np.sqrt(1 + gain**2)), abs=0.05)
         text = not_the_sum([MemoryTrack("fine", stems, RATE), track, track])
         assert (text is not None) == told
-    assert text.startswith("song: the mixture is not the sum of its stems: what they leave of it lies at -15.1 dB of the mixture")
-    assert text.endswith("the sum is used") and left_of_mixture(MemoryTrack("sum", stems, RATE)) == -np.inf
+    assert text.startswith(
+        "song: the mixture is not the sum of its stems: what they leave of it lies at -15.1 dB of the mixture"
+    )
+    assert (
+        text.endswith("the sum is used")
+        and left_of_mixture(MemoryTrack("sum", stems, RATE)) == -np.inf
+    )
     late = MemoryTrack("late", stems, RATE, torch.cat([mixture[:, :20000], rest[:, 20000:]], -1))
-    assert left_of_mixture(late) > -10 and left_of_mixture(late, seconds=0.1) < -100  # its middle is in order
+    assert (
+        left_of_mixture(late) > -10 and left_of_mixture(late, seconds=0.1) < -100
+    )  # its middle is in order
 
 
-@pytest.mark.parametrize("call, expected", [
-    (lambda p: open_tracks(p), "no songs found"),
-    (lambda p: open_tracks(p / "nowhere"), "neither a folder nor one of the data sets band, musdb7s"),
-    (lambda p: open_tracks("musdb18hq", root=p), "MUSDB18-HQ.*zenodo.*use another data set"),
-    (lambda p: open_tracks(p, "dev"), "unknown split 'dev': choose from train, valid, test"),
-])
+@pytest.mark.parametrize(
+    "call, expected",
+    [
+        (lambda p: open_tracks(p), "no songs found"),
+        (
+            lambda p: open_tracks(p / "nowhere"),
+            "neither a folder nor one of the data sets band, musdb7s",
+        ),
+        (lambda p: open_tracks("musdb18hq", root=p), "MUSDB18-HQ.*zenodo.*use another data set"),
+        (lambda p: open_tracks(p, "dev"), "unknown split 'dev': choose from train, valid, test"),
+    ],
+)
 def test_nothing_to_open_is_an_error_that_says_what_to_do(tmp_path, call, expected):
     with pytest.raises(SepkitError, match=expected):
         call(tmp_path)
@@ -174,7 +209,9 @@ def test_a_song_without_stems_and_a_doubled_stem(tmp_path):
 
 def test_unknown_stem_and_parts_outside_the_track(tmp_path):
     track = MemoryTrack("demo", {"vocals": noise(0), "drums": noise(1)}, RATE)
-    with pytest.raises(SepkitError, match="unknown stem of demo 'piano': choose from vocals, drums"):
+    with pytest.raises(
+        SepkitError, match="unknown stem of demo 'piano': choose from vocals, drums"
+    ):
         track.stem("piano")
     with pytest.raises(SepkitError, match="has 30000"):
         track.mixture(29999, 2)
@@ -191,9 +228,14 @@ def test_names_under_which_scores_are_kept(tmp_path):
 def test_stem_mp4_reads_parts_exactly_and_keeps_what_decodes(tmp_path):
     stempeg = pytest.importorskip("stempeg")
     t = np.arange(2 * RATE) / RATE
-    data = np.stack([np.stack([np.sin(2 * np.pi * f * t)] * 2, -1) for f in (200, 300, 400, 500, 600)]) * 0.2
+    data = (
+        np.stack([np.stack([np.sin(2 * np.pi * f * t)] * 2, -1) for f in (200, 300, 400, 500, 600)])
+        * 0.2
+    )
     (tmp_path / "test").mkdir()
-    stempeg.write_stems(str(tmp_path / "test" / "A - B.stem.mp4"), data, RATE, writer=stempeg.StreamsWriter())
+    stempeg.write_stems(
+        str(tmp_path / "test" / "A - B.stem.mp4"), data, RATE, writer=stempeg.StreamsWriter()
+    )
     (track,) = open_tracks(tmp_path, "test")
     whole = track.stem("vocals")
     assert track.name == "A - B" and whole.shape == (2, track.samples) and track.samples >= 2 * RATE
@@ -229,6 +271,8 @@ def test_a_file_that_only_looks_like_wav_is_named(tmp_path):
     (tmp_path / "song" / "vocals.wav").write_text("no audio here")
     with pytest.raises(SepkitError, match="vocals.wav: not readable as audio"):
         open_tracks(tmp_path)
-    soundfile.write(tmp_path / "song" / "vocals.wav", np.full((30000, 2), np.nan), RATE, subtype="FLOAT")
+    soundfile.write(
+        tmp_path / "song" / "vocals.wav", np.full((30000, 2), np.nan), RATE, subtype="FLOAT"
+    )
     with pytest.raises(SepkitError, match="vocals.wav: holds NaN"):
         open_tracks(tmp_path)[0].mixture()

@@ -57,8 +57,15 @@ def test_scores_have_the_values_of_their_closed_form():
     assert len(scores) == 2 * 2 * 3
     for score in scores:
         assert score.value == pytest.approx(20, abs=0.4)
-        assert (score.separator, score.dataset, score.provenance["seed"], score.provenance["device"]) == ("leak", "noise", 7, "cpu")
-    direct = score_track(tracks[0].references(), Leak().separate(tracks[0].mixture(), tracks[0].references()), RATE)
+        assert (
+            score.separator,
+            score.dataset,
+            score.provenance["seed"],
+            score.provenance["device"],
+        ) == ("leak", "noise", 7, "cpu")
+    direct = score_track(
+        tracks[0].references(), Leak().separate(tracks[0].mixture(), tracks[0].references()), RATE
+    )
     assert [(s.target, s.metric, s.value, s.card) for s in scores[:6]] == direct
 
 
@@ -67,14 +74,21 @@ def test_long_tracks_are_scored_in_chunks_and_at_any_rate(chunk):
     tracks = [make_track()]
     oracle = evaluate(OracleSeparator("crm"), tracks, metrics=["usdr"], chunk=chunk, overlap=0.5)
     assert all(score.value > 55 for score in oracle)
-    stems = {stem: audio.resample(noise(k, 2 * RATE), RATE // 2, RATE) for k, stem in enumerate(("a", "b"))}  # nothing near 2 kHz
-    there_and_back = evaluate(Leak(sample_rate=8000), [MemoryTrack("x", stems, RATE)], chunk=chunk, overlap=0.5)
+    stems = {
+        stem: audio.resample(noise(k, 2 * RATE), RATE // 2, RATE)
+        for k, stem in enumerate(("a", "b"))
+    }  # nothing near 2 kHz
+    there_and_back = evaluate(
+        Leak(sample_rate=8000), [MemoryTrack("x", stems, RATE)], chunk=chunk, overlap=0.5
+    )
     assert all(score.value == pytest.approx(20, abs=0.4) for score in there_and_back)
 
 
 def test_oracles_lie_above_the_mixture_on_any_stems():
     tracks = [make_track(stems=("speech", "noise"))]
-    floor, ceiling = (values(evaluate(s, tracks, metrics=["usdr"])) for s in (MixtureSeparator(), get("irm1")))
+    floor, ceiling = (
+        values(evaluate(s, tracks, metrics=["usdr"])) for s in (MixtureSeparator(), get("irm1"))
+    )
     assert list(floor) == [("a song", "speech", "usdr"), ("a song", "noise", "usdr")]
     assert all(ceiling[key] > floor[key] + 3 for key in floor)
 
@@ -86,7 +100,10 @@ def test_only_common_targets_are_scored_and_none_is_an_error():
 
     scores = evaluate(One("one", ("drums", "piano")), [make_track()], metrics=["usdr"])
     assert [s.target for s in scores] == ["drums"]
-    with pytest.raises(SepkitError, match="a song: its stems are vocals, drums, but one estimates piano: none in common"):
+    with pytest.raises(
+        SepkitError,
+        match="a song: its stems are vocals, drums, but one estimates piano: none in common",
+    ):
         evaluate(One("one", ("piano",)), [make_track()])
 
 
@@ -157,7 +174,9 @@ def test_an_interrupted_evaluation_goes_on_where_it_was_stopped(tmp_path):
     assert evaluate(third, tracks, tmp_path) == scores and third.calls == 0
 
 
-@pytest.mark.parametrize("change", ["metrics", "separator", "audio", "window", "dataset", "broken file", "foreign file"])
+@pytest.mark.parametrize(
+    "change", ["metrics", "separator", "audio", "window", "dataset", "broken file", "foreign file"]
+)
 def test_a_song_is_scored_again_when_anything_has_changed(tmp_path, change):
     evaluate(Leak(), [make_track()], tmp_path, dataset="x")
     separator, track, options = Leak(), make_track(), {"dataset": "x"}
@@ -173,7 +192,9 @@ def test_a_song_is_scored_again_when_anything_has_changed(tmp_path, change):
         options["dataset"] = "y"
     else:
         text = (tmp_path / "a song.json").read_text()
-        (tmp_path / "a song.json").write_text(text[:-50] if change == "broken file" else '{"targets": []}')
+        (tmp_path / "a song.json").write_text(
+            text[:-50] if change == "broken file" else '{"targets": []}'
+        )
     scores = evaluate(separator, [track], tmp_path, **options)
     assert separator.calls == 1
     assert load_scores(tmp_path / "a song.json") == scores
@@ -185,7 +206,9 @@ def test_several_processes_find_the_same_scores(tmp_path):
     told = []
     separators = get("irm1"), get("irm1")
     alone = evaluate(separators[0], tracks, tmp_path / "a")
-    together = evaluate(separators[1], tracks, tmp_path / "b", workers=2, progress=lambda *p: told.append(p))
+    together = evaluate(
+        separators[1], tracks, tmp_path / "b", workers=2, progress=lambda *p: told.append(p)
+    )
     assert values(together) == values(alone) and list(values(together)) == list(values(alone))
     assert sorted(p[2] for p in told) == ["one", "three", "two"] and told[-1][:2] == (3, 3)
 
@@ -194,8 +217,13 @@ def test_what_no_other_process_can_take_is_done_in_this_one():
     track = make_track()
     track.handle = (k for k in ())  # generators cannot be sent
     told = []
-    scores = evaluate(Leak(), [track, make_track("other")], workers=2, metrics=["usdr"], notice=told.append)
-    assert len(scores) == 4 and "one song at a time, because separator or track cannot be handed" in told[0]
+    scores = evaluate(
+        Leak(), [track, make_track("other")], workers=2, metrics=["usdr"], notice=told.append
+    )
+    assert (
+        len(scores) == 4
+        and "one song at a time, because separator or track cannot be handed" in told[0]
+    )
 
 
 def test_a_silent_stem_is_told_once_with_what_to_do():
@@ -204,7 +232,11 @@ def test_a_silent_stem_is_told_once_with_what_to_do():
         track._audio["drums"] *= 0
     told = []
     scores = evaluate(Leak(), tracks, notice=told.append)
-    assert len(told) == 1 and "one: the reference 'drums' is silent" in told[0] and "leave this stem out" in told[0]
+    assert (
+        len(told) == 1
+        and "one: the reference 'drums' is silent" in told[0]
+        and "leave this stem out" in told[0]
+    )
     assert "(and 1 more like this)" in told[0]
     assert all(math.isnan(s.value) for s in scores if s.metric == "csdr")
 
@@ -218,10 +250,20 @@ def test_a_mixture_that_is_not_the_sum_of_its_stems_is_told_once_a_song(gain, to
         notes, findings = [], []
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            evaluate(separator, [track], metrics=["usdr"], chunk=1.0, overlap=0.5, notice=notes.append, findings=findings)
+            evaluate(
+                separator,
+                [track],
+                metrics=["usdr"],
+                chunk=1.0,
+                overlap=0.5,
+                notice=notes.append,
+                findings=findings,
+            )
         assert [f.kind for f in findings] == ["not the sum"] * len(told) and len(notes) == len(told)
         for note, level in zip(notes, told):
-            assert note.startswith("a song: the mixture is not the sum of its stems") and level in note
+            assert (
+                note.startswith("a song: the mixture is not the sum of its stems") and level in note
+            )
     if told:
         with pytest.warns(Notice, match="the mixture is not the sum of its stems.* -15.1 dB"):
             get("irm1").separate(track.mixture(), track.references())
@@ -232,9 +274,18 @@ def test_a_song_with_a_silent_reference_is_not_scored_in_any_metric():
     tracks[1]._audio["vocals"] *= 0
     scores = evaluate(Leak(), tracks, metrics=["usdr", "si_sdr", "csdr"], notice=None)
     missing = {(s.track, s.target, s.metric) for s in scores if math.isnan(s.value)}
-    assert missing == {("b", "vocals", m) for m in ("usdr", "si_sdr", "csdr")} | {("b", "drums", "csdr")}
-    mean = sum(s.value for s in scores if (s.target, s.metric) == ("vocals", "usdr") and s.track != "b") / 2
-    cell = next(row for table in tables(scores) if table.title.startswith("uSDR") for row in table.rows)[1]
+    assert missing == {("b", "vocals", m) for m in ("usdr", "si_sdr", "csdr")} | {
+        ("b", "drums", "csdr")
+    }
+    mean = (
+        sum(
+            s.value for s in scores if (s.target, s.metric) == ("vocals", "usdr") and s.track != "b"
+        )
+        / 2
+    )
+    cell = next(
+        row for table in tables(scores) if table.title.startswith("uSDR") for row in table.rows
+    )[1]
     assert cell == f"{mean:.2f} (of 2)" and mean == pytest.approx(20, abs=0.4)
     vocals = [s for s in scores if (s.target, s.metric) == ("vocals", "usdr")]
     assert aggregate(vocals, "mean") == pytest.approx(mean)
@@ -246,14 +297,23 @@ def rescored(scores, **changes):
 
 def test_the_table_summarises_each_metric_as_its_authors_do():
     tracks = [make_track(name, k) for k, name in enumerate("abc")]
-    scores = evaluate(Leak(), tracks, dataset="noise") + rescored(evaluate(Leak(0.5), tracks, dataset="noise"), separator="leakier")
+    scores = evaluate(Leak(), tracks, dataset="noise") + rescored(
+        evaluate(Leak(0.5), tracks, dataset="noise"), separator="leakier"
+    )
     lines = to_table(scores).splitlines()
-    assert lines[0] == "cSDR on noise (dB): BSSEval v4 images, median over frames of 1 s, median over songs"
+    assert (
+        lines[0]
+        == "cSDR on noise (dB): BSSEval v4 images, median over frames of 1 s, median over songs"
+    )
     assert lines[1].split() == ["system", "vocals", "drums", "songs"]
     assert [line.split()[0] for line in lines[2:4]] == ["leak", "leakier"]
-    mine = [s.value for s in scores if (s.separator, s.target, s.metric) == ("leakier", "drums", "csdr")]
+    mine = [
+        s.value for s in scores if (s.separator, s.target, s.metric) == ("leakier", "drums", "csdr")
+    ]
     assert lines[3].split()[-2:] == [f"{sorted(mine)[1]:.2f}", "3"]
-    means = [s.value for s in scores if (s.separator, s.target, s.metric) == ("leakier", "drums", "usdr")]
+    means = [
+        s.value for s in scores if (s.separator, s.target, s.metric) == ("leakier", "drums", "usdr")
+    ]
     assert lines[5].endswith("mean over songs") and lines[8].split()[-2] == f"{sum(means) / 3:.2f}"
 
 
@@ -261,45 +321,82 @@ def test_the_table_never_mixes_cards_and_shows_what_is_undefined():
     tracks = [make_track(name, k) for k, name in enumerate("ab")]
     scores = evaluate(Leak(), tracks, metrics=["csdr"])
     wide = evaluate(Leak(), tracks, metrics=["csdr"], window=2.0, hop=1.0)
-    alone = [replace(s, card=replace(s.card, target_set=("drums",))) for s in scores if s.target == "drums"]
-    titles = [table.card for table in tables(scores + wide + [replace(s, card=replace(s.card, target_set=("bass", "drums"))) for s in alone])]
-    assert [("of 2 s every 1 s" in t, "scored together with bass" in t) for t in titles] == [(False, False), (True, False), (False, True)]
+    alone = [
+        replace(s, card=replace(s.card, target_set=("drums",)))
+        for s in scores
+        if s.target == "drums"
+    ]
+    titles = [
+        table.card
+        for table in tables(
+            scores
+            + wide
+            + [replace(s, card=replace(s.card, target_set=("bass", "drums"))) for s in alone]
+        )
+    ]
+    assert [("of 2 s every 1 s" in t, "scored together with bass" in t) for t in titles] == [
+        (False, False),
+        (True, False),
+        (False, True),
+    ]
     one = tables([replace(scores[0], value=math.nan), *scores[1:]])[0]
     assert one.rows[0][1].endswith("(of 1)") and one.rows[0][-1] == "2"
-    assert tables([replace(s, value=math.nan) for s in scores])[0].rows == [("leak", "nan", "nan", "2")]
-    assert tables([replace(s, value=math.inf) for s in scores])[0].rows == [("leak", "inf", "inf", "2")]
+    assert tables([replace(s, value=math.nan) for s in scores])[0].rows == [
+        ("leak", "nan", "nan", "2")
+    ]
+    assert tables([replace(s, value=math.inf) for s in scores])[0].rows == [
+        ("leak", "inf", "inf", "2")
+    ]
 
 
 def test_the_table_shows_songs_and_intervals():
     (score,) = evaluate(Leak(), [make_track(stems=("x",))], metrics=["usdr"], notice=None)
     scores = [replace(score, track=str(k), value=float(k)) for k in range(10)]
-    assert [row[1:] for row in tables(scores, songs=True)[0].rows] == [(str(k), f"{k:.2f}") for k in range(10)]
+    assert [row[1:] for row in tables(scores, songs=True)[0].rows] == [
+        (str(k), f"{k:.2f}") for k in range(10)
+    ]
     low, high = bootstrap_interval(range(10), statistic="mean")
-    assert low < 4.5 < high and tables(scores, interval=True)[0].rows == [("leak", f"4.50 [{low:.2f}, {high:.2f}]", "10")]
+    assert low < 4.5 < high and tables(scores, interval=True)[0].rows == [
+        ("leak", f"4.50 [{low:.2f}, {high:.2f}]", "10")
+    ]
     assert tables(scores[:4], interval=True)[0].rows == [("leak", "1.50", "4")]  # too few to say
 
 
 # --- folders
 
 
-def write_songs(root, songs, leak=0.0, stems=("vocals", "drums"), rate=RATE, suffix=".wav", samples=4 * RATE):
+def write_songs(
+    root, songs, leak=0.0, stems=("vocals", "drums"), rate=RATE, suffix=".wav", samples=4 * RATE
+):
     for k, name in enumerate(songs):
         parts = {stem: noise(10 * k + j) for j, stem in enumerate(stems)}
         mixture = sum(parts.values())
         for stem, x in parts.items():
             y = x + leak * (mixture - x)
-            audio.write(root / name / f"{stem}{suffix}", audio.resample(y, RATE, rate)[:, : samples * rate // RATE], rate)
+            audio.write(
+                root / name / f"{stem}{suffix}",
+                audio.resample(y, RATE, rate)[:, : samples * rate // RATE],
+                rate,
+            )
 
 
 def test_song_folders_are_paired_by_name_whatever_their_order(tmp_path):
     write_songs(tmp_path / "true", ("zebra", "ant"))
     write_songs(tmp_path / "est", ("zebra", "ant"), leak=0.1, suffix=".flac")
     told = []
-    scores = evaluate_folders(tmp_path / "true", tmp_path / "est", tmp_path / "scores.json", notice=told.append)
-    assert len(scores) == 12 and all(s.value == pytest.approx(20, abs=0.4) for s in scores) and not told
+    scores = evaluate_folders(
+        tmp_path / "true", tmp_path / "est", tmp_path / "scores.json", notice=told.append
+    )
+    assert (
+        len(scores) == 12
+        and all(s.value == pytest.approx(20, abs=0.4) for s in scores)
+        and not told
+    )
     assert {(s.separator, s.dataset) for s in scores} == {("est", "folder:true")}
     assert load_scores(tmp_path / "scores.json") == scores
-    direct = score_track(*(open_tracks(tmp_path / d / "ant")[0].references() for d in ("true", "est")), RATE)
+    direct = score_track(
+        *(open_tracks(tmp_path / d / "ant")[0].references() for d in ("true", "est")), RATE
+    )
     assert [s.value for s in scores if s.track == "ant"] == [row[2] for row in direct]
 
 
@@ -327,7 +424,9 @@ def test_what_does_not_fit_exactly_is_made_to_fit_and_told(tmp_path):
         audio.write(tmp_path / "est" / name / "drums.wav", torch.cat([y, y], -1), 8000)
     told = []
     scores = evaluate_folders(tmp_path / "true", tmp_path / "est", notice=told.append)
-    assert {(s.track, s.target) for s in scores} == {(t, s) for t in "ab" for s in ("vocals", "drums")}
+    assert {(s.track, s.target) for s in scores} == {
+        (t, s) for t in "ab" for s in ("vocals", "drums")
+    }
     found = "\n".join(told)
     for text in (
         "no estimates for 1 of 3 songs (c): scored without them",
@@ -348,14 +447,20 @@ def test_an_estimate_at_another_rate_alone_is_not_called_too_long(tmp_path):
     write_songs(tmp_path / "true", ("a",))
     write_songs(tmp_path / "est", ("a",), leak=0.1, rate=11025)
     told = []
-    scores = evaluate_folders(tmp_path / "true", tmp_path / "est", metrics=["usdr"], notice=told.append)
-    assert len(told) == 1 and "resampled" in told[0] and all(s.value > 9 for s in scores)  # what lies close to 2 kHz gets lost
+    scores = evaluate_folders(
+        tmp_path / "true", tmp_path / "est", metrics=["usdr"], notice=told.append
+    )
+    assert (
+        len(told) == 1 and "resampled" in told[0] and all(s.value > 9 for s in scores)
+    )  # what lies close to 2 kHz gets lost
 
 
 def test_scores_at_another_rate_on_request(tmp_path):
     write_songs(tmp_path / "true", ("a",))
     write_songs(tmp_path / "est", ("a",), leak=0.1)
-    scores = evaluate_folders(tmp_path / "true", tmp_path / "est", metrics=["usdr"], sample_rate=2000, notice=None)
+    scores = evaluate_folders(
+        tmp_path / "true", tmp_path / "est", metrics=["usdr"], sample_rate=2000, notice=None
+    )
     assert all(s.value == pytest.approx(20, abs=0.4) for s in scores)
 
 
@@ -367,8 +472,14 @@ def test_exchanged_stems_are_noticed_but_a_mixture_for_all_is_not(tmp_path):
     (folder / "drums.wav").rename(folder / "vocals.wav")
     (folder / "x.wav").rename(folder / "drums.wav")
     told = []
-    scores = evaluate_folders(tmp_path / "true", tmp_path / "est", metrics=["usdr"], notice=told.append)
-    assert len(told) == 1 and "a: the estimate 'vocals' resembles the reference 'drums' far more than its own" in told[0]
+    scores = evaluate_folders(
+        tmp_path / "true", tmp_path / "est", metrics=["usdr"], notice=told.append
+    )
+    assert (
+        len(told) == 1
+        and "a: the estimate 'vocals' resembles the reference 'drums' far more than its own"
+        in told[0]
+    )
     assert all(s.value < 0 for s in scores)  # scored by name all the same
     told.clear()
     for stem in ("vocals", "drums"):
@@ -392,10 +503,26 @@ def test_folders_that_cannot_be_paired_say_why_and_what_to_do(tmp_path):
         ("true", "missing", "missing: no such folder"),
         ("true", "empty", "empty: no audio files, and no folders with any"),
         ("empty", "true", "no songs"),
-        ("true", "one/a", "one/a: holds audio files itself, but .*true holds 2 song.*put the files into folders named after the songs, such as a/a/vocals.wav"),
-        ("true", "others", r"no song of .*others \(x, y\) has the name of one of .*true \(a, b\); songs are paired by"),
-        ("true", "stems", r"its files \(kit, voice\) and the references of a \(vocals, drums\) have no name in common.*rename"),
-        ("true", "uneven", "uneven/b: no estimate of drums, which other songs have; separate this song again"),
+        (
+            "true",
+            "one/a",
+            "one/a: holds audio files itself, but .*true holds 2 song.*put the files into folders named after the songs, such as a/a/vocals.wav",
+        ),
+        (
+            "true",
+            "others",
+            r"no song of .*others \(x, y\) has the name of one of .*true \(a, b\); songs are paired by",
+        ),
+        (
+            "true",
+            "stems",
+            r"its files \(kit, voice\) and the references of a \(vocals, drums\) have no name in common.*rename",
+        ),
+        (
+            "true",
+            "uneven",
+            "uneven/b: no estimate of drums, which other songs have; separate this song again",
+        ),
     ):
         with pytest.raises(SepkitError, match=expected):
             evaluate_folders(tmp_path / reference, tmp_path / estimate, notice=None)

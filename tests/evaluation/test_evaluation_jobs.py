@@ -11,13 +11,12 @@ import pytest
 import torch
 
 from sepkit import audio
-from sepkit.evaluation import jobs
 from sepkit.datasets import MemoryTrack, open_tracks
 from sepkit.errors import SepkitError
-from sepkit.evaluation import evaluate, evaluate_folders
+from sepkit.evaluation import evaluate, evaluate_folders, jobs
 from sepkit.evaluation.jobs import references_for
-from sepkit.runtime.memory import free_memory
 from sepkit.metrics import ffmpeg_available, load_scores
+from sepkit.runtime.memory import free_memory
 from sepkit.separation import Separator, get
 
 RATE = 4000
@@ -32,7 +31,9 @@ def write_songs(root, songs, stems=("vocals", "drums", "bass"), leak=0.1):
         parts = {stem: noise(10 * k + j) for j, stem in enumerate(stems)}
         for stem, x in parts.items():
             audio.write(root / "true" / name / f"{stem}.wav", x, RATE)
-            audio.write(root / "est" / name / f"{stem}.wav", x + leak * (sum(parts.values()) - x), RATE)
+            audio.write(
+                root / "est" / name / f"{stem}.wav", x + leak * (sum(parts.values()) - x), RATE
+            )
 
 
 def values(scores):
@@ -50,7 +51,10 @@ def values(scores):
         (("vocals", "accompaniment"), {"vocals": ("vocals",), "accompaniment": ("drums", "bass")}),
         (("instrumental",), {"instrumental": ("drums", "bass")}),
         (("no_drums", "drums"), {"drums": ("drums",), "no_drums": ("vocals", "bass")}),
-        (("vocals", "drums", "bass", "no_vocals"), {"vocals": ("vocals",), "drums": ("drums",), "bass": ("bass",)}),  # its parts are there
+        (
+            ("vocals", "drums", "bass", "no_vocals"),
+            {"vocals": ("vocals",), "drums": ("drums",), "bass": ("bass",)},
+        ),  # its parts are there
         (("no_piano", "piano", "nonsense"), {}),
     ],
 )
@@ -64,8 +68,9 @@ def test_a_sum_of_stems_is_the_reference_of_what_is_called_all_but_one(names, pa
 
 def test_a_data_sets_own_accompaniment_is_its_reference():
     assert references_for(("vocals", "accompaniment"), ("accompaniment", "vocals"))[0] == {
-        "vocals": ("vocals",), "accompaniment": ("accompaniment",),
-    }  # fmt: skip
+        "vocals": ("vocals",),
+        "accompaniment": ("accompaniment",),
+    }
 
 
 class Karaoke(Separator):
@@ -75,18 +80,29 @@ class Karaoke(Separator):
 
 def test_two_stems_are_scored_against_four_by_either_way(tmp_path):
     stems = {name: noise(k) for k, name in enumerate(("vocals", "drums", "bass"))}
-    scores = evaluate(Karaoke("karaoke"), [MemoryTrack("song", stems, RATE)], metrics=["usdr"], notice=None)
+    scores = evaluate(
+        Karaoke("karaoke"), [MemoryTrack("song", stems, RATE)], metrics=["usdr"], notice=None
+    )
     rest, mixture = stems["drums"] + stems["bass"], sum(stems.values())
-    expected = [10 * torch.log10(x.square().sum() / (x - 0.5 * mixture).square().sum()).item() for x in (stems["vocals"], rest)]
+    expected = [
+        10 * torch.log10(x.square().sum() / (x - 0.5 * mixture).square().sum()).item()
+        for x in (stems["vocals"], rest)
+    ]
     assert [s.value for s in scores] == pytest.approx(expected, abs=1e-3)
     for name, x in stems.items():
         audio.write(tmp_path / "true" / "song" / f"{name}.wav", x, RATE)
     for name in ("vocals", "no_vocals"):
         audio.write(tmp_path / "est" / "song" / f"{name}.wav", 0.5 * mixture, RATE)
     findings = []
-    folders = evaluate_folders(tmp_path / "true", tmp_path / "est", metrics=["usdr"], notice=None, findings=findings)
+    folders = evaluate_folders(
+        tmp_path / "true", tmp_path / "est", metrics=["usdr"], notice=None, findings=findings
+    )
     assert [s.value for s in folders] == pytest.approx(expected, abs=1e-3)
-    assert [(f.kind, f.stems) for f in findings] == [("sum", ("no_vocals",)), ("mixture", ("vocals",)), ("mixture", ("no_vocals",))]
+    assert [(f.kind, f.stems) for f in findings] == [
+        ("sum", ("no_vocals",)),
+        ("mixture", ("vocals",)),
+        ("mixture", ("no_vocals",)),
+    ]
 
 
 # --- findings are returned, and kept
@@ -101,7 +117,9 @@ def test_findings_come_back_with_the_scores_of_an_earlier_run(tmp_path):
     again = evaluate_folders(*places, notice=told.append, findings=second)
     assert [(f.kind, f.track, f.stems) for f in first] == [("perfect", "a", ("vocals",))]
     assert second[:-1] == first and second[-1].kind == "kept" and repr(again) == repr(scores)
-    assert told[0].startswith("a: the estimate 'vocals' is its reference") and told[1].endswith("out: 2 of 2 songs had been scored before; kept")
+    assert told[0].startswith("a: the estimate 'vocals' is its reference") and told[1].endswith(
+        "out: 2 of 2 songs had been scored before; kept"
+    )
 
 
 @pytest.mark.parametrize("change", ["estimate", "reference", "nothing"])
@@ -118,20 +136,34 @@ def test_folders_are_scored_again_where_their_audio_has_changed(tmp_path, change
     after = evaluate_folders(*places, metrics=["usdr"], notice=None, findings=findings)
     changed = {(s.track, s.target) for s, t in zip(before, after) if s.value != t.value}
     assert changed == (set() if change == "nothing" else {("b", "bass")})
-    assert [f.text.split("out: ")[1] for f in findings] == [f"{2 if change == 'nothing' else 1} of 2 songs had been scored before; kept"]
+    assert [f.text.split("out: ")[1] for f in findings] == [
+        f"{2 if change == 'nothing' else 1} of 2 songs had been scored before; kept"
+    ]
 
 
 def test_the_mixture_as_a_separator_is_not_told_to_be_the_mixture():
     told = []
-    evaluate(get("mixture"), [MemoryTrack("song", {"a": noise(0), "b": noise(1)}, RATE)], metrics=["usdr"], notice=told.append)
+    evaluate(
+        get("mixture"),
+        [MemoryTrack("song", {"a": noise(0), "b": noise(1)}, RATE)],
+        metrics=["usdr"],
+        notice=told.append,
+    )
     assert told == []
 
 
 # --- other processes
 
 
-@pytest.mark.parametrize("free, workers, told", [(10e9, 3, []), (2.5e9, 2, ["2 of 3 workers: each takes about 1.1 GB, and 2.5 GB of memory are free"]),
-                                                 (0.3e9, 1, ["1 of 3 workers: each takes about 1.1 GB, and 0.3 GB of memory are free"]), (None, 3, [])])  # fmt: skip
+@pytest.mark.parametrize(
+    "free, workers, told",
+    [
+        (10e9, 3, []),
+        (2.5e9, 2, ["2 of 3 workers: each takes about 1.1 GB, and 2.5 GB of memory are free"]),
+        (0.3e9, 1, ["1 of 3 workers: each takes about 1.1 GB, and 0.3 GB of memory are free"]),
+        (None, 3, []),
+    ],
+)
 def test_no_more_workers_than_fit_into_memory(tmp_path, monkeypatch, free, workers, told):
     write_songs(tmp_path, ("a", "b", "c"))
     monkeypatch.setattr(jobs, "free_memory", lambda: free)
@@ -142,7 +174,9 @@ def test_no_more_workers_than_fit_into_memory(tmp_path, monkeypatch, free, worke
         return ((index, job()) for index, job in enumerate(jobs))
 
     monkeypatch.setattr(jobs, "run_jobs", run_jobs)
-    scores = evaluate_folders(tmp_path / "true", tmp_path / "est", metrics=["usdr"], workers=5, notice=notes.append)
+    scores = evaluate_folders(
+        tmp_path / "true", tmp_path / "est", metrics=["usdr"], workers=5, notice=notes.append
+    )
     assert len(scores) == 9 and notes == told and started == [workers] * (workers > 1)
 
 
@@ -159,7 +193,9 @@ def write_stem_files(folder, names):
     for k, name in enumerate(names):
         stems = torch.stack([noise(10 * k + j, 2 * 44100).T for j in range(4)])
         data = torch.cat([stems.sum(0, keepdim=True), stems]).numpy()
-        stempeg.write_stems(str(folder / f"{name}.stem.mp4"), data, 44100, writer=stempeg.StreamsWriter())
+        stempeg.write_stems(
+            str(folder / f"{name}.stem.mp4"), data, 44100, writer=stempeg.StreamsWriter()
+        )
 
 
 @pytest.mark.skipif(not ffmpeg_available(), reason=".stem.mp4 needs ffmpeg")
@@ -177,7 +213,9 @@ def test_stem_files_are_scored_by_several_processes(tmp_path):
     tracks, told = open_tracks(tmp_path / "songs"), []
     together = evaluate(get("irm1"), tracks, metrics=["usdr"], workers=2, notice=told.append)
     assert all("is not the sum" in text for text in told)  # AAC does not code white noise well
-    assert values(together) == pytest.approx(values(evaluate(get("irm1"), tracks, metrics=["usdr"])), abs=1e-6)
+    assert values(together) == pytest.approx(
+        values(evaluate(get("irm1"), tracks, metrics=["usdr"])), abs=1e-6
+    )
 
 
 @pytest.mark.slow
@@ -185,7 +223,9 @@ def test_folders_in_several_processes_give_the_same_scores(tmp_path):
     write_songs(tmp_path, ("a", "b", "c"))
     told = []
     places = tmp_path / "true", tmp_path / "est"
-    together = evaluate_folders(*places, workers=2, notice=told.append, progress=lambda *p: told.append(p))
+    together = evaluate_folders(
+        *places, workers=2, notice=told.append, progress=lambda *p: told.append(p)
+    )
     assert sorted(p[2] for p in told) == ["a", "b", "c"]
     assert values(together) == values(evaluate_folders(*places))
 
@@ -229,7 +269,12 @@ if __name__ == "__main__":
 def start(folder, act):
     script = folder / "script.py"
     script.write_text(SCRIPT)
-    return subprocess.Popen([sys.executable, str(script), str(folder), act], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, str(script), str(folder), act],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def wait_for(condition, seconds=180):
@@ -263,10 +308,14 @@ def test_a_kill_leaves_no_process_behind_and_the_rest_is_scored_later(tmp_path):
     done = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("[!.]*.json")}
     assert 1 <= len(done) <= 3 and "scores.json" not in done
     broken = sorted({f"{name}.json" for name in "abcde"} - set(done))[0]
-    (tmp_path / "out" / broken).write_text((tmp_path / "out" / next(iter(done))).read_text()[:-100])  # as if half-written
+    (tmp_path / "out" / broken).write_text(
+        (tmp_path / "out" / next(iter(done))).read_text()[:-100]
+    )  # as if half-written
     said, _ = start(tmp_path, "finish").communicate(timeout=300)
     assert f"{len(done)} of 5 songs had been scored before; kept" in said
-    assert all((tmp_path / "out" / name).stat().st_mtime_ns == when for name, when in done.items())  # not written again
+    assert all(
+        (tmp_path / "out" / name).stat().st_mtime_ns == when for name, when in done.items()
+    )  # not written again
     scores = load_scores(tmp_path / "out" / "scores.json")
     alone = evaluate(get("irm1"), open_tracks(tmp_path / "true"), metrics=["usdr"])
     assert values(scores) == pytest.approx(values(alone), abs=1e-6)
@@ -276,7 +325,9 @@ def test_a_kill_leaves_no_process_behind_and_the_rest_is_scored_later(tmp_path):
 def test_a_killed_worker_is_an_error_that_says_what_to_do(tmp_path):
     write_songs(tmp_path, ("a", "b", "c", "d"))
     said, _ = start(tmp_path, "die").communicate(timeout=300)
-    assert said.startswith("SepkitError one of 2 workers was killed, most likely for want of memory; use fewer workers")
+    assert said.startswith(
+        "SepkitError one of 2 workers was killed, most likely for want of memory; use fewer workers"
+    )
 
 
 PEAK = """
@@ -296,8 +347,14 @@ def test_a_longer_song_takes_no_more_memory(tmp_path):
     for seconds in (5, 100):
         for k, name in enumerate(("a", "b")):
             for folder, gain in (("true", 1), ("est", 0.9)):
-                audio.write(tmp_path / f"{folder}{seconds}" / "song" / f"{name}.wav", gain * noise(k, seconds * 44100), 44100)
+                audio.write(
+                    tmp_path / f"{folder}{seconds}" / "song" / f"{name}.wav",
+                    gain * noise(k, seconds * 44100),
+                    44100,
+                )
         places = [str(tmp_path / f"{folder}{seconds}") for folder in ("true", "est")]
-        run = subprocess.run([sys.executable, "-c", PEAK, *places], capture_output=True, text=True, check=True)
+        run = subprocess.run(
+            [sys.executable, "-c", PEAK, *places], capture_output=True, text=True, check=True
+        )
         peaks[seconds] = int(run.stdout) / 1e3
     assert peaks[100] - peaks[5] < 60  # MB

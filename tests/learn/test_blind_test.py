@@ -16,7 +16,10 @@ def sound(level, seed):
     return level * torch.randn(1, RATE, generator=torch.Generator().manual_seed(seed))
 
 
-SOUNDS = {1: {"leak": sound(0.02, 1), "echo": sound(0.2, 2)}, 2: {"leak": sound(0.02, 1), "noise": sound(0.1, 3)}}
+SOUNDS = {
+    1: {"leak": sound(0.02, 1), "echo": sound(0.2, 2)},
+    2: {"leak": sound(0.02, 1), "noise": sound(0.1, 3)},
+}
 
 
 def test(folder, seed=0, questions=SOUNDS):
@@ -39,14 +42,18 @@ def test_a_and_b_are_drawn_by_lot_and_reproducibly(tmp_path):
 def test_the_players_give_nothing_away(tmp_path):
     row = test(tmp_path).play(1)
     assert list(row.gains) == ["the stem", "A", "B"]
-    assert max(row.gains.values()) - min(row.gains.values()) < 0.2  # what was matched before shows no gains
+    assert (
+        max(row.gains.values()) - min(row.gains.values()) < 0.2
+    )  # what was matched before shows no gains
     shown = row._repr_html_()
     assert "leak" not in shown and "echo" not in shown
 
 
 def test_all_sound_equally_loud(tmp_path, monkeypatch):
     heard = {}
-    monkeypatch.setattr("sepkit.learn.ch08.blind_test.players", lambda sounds, *_, **__: heard.update(sounds))
+    monkeypatch.setattr(
+        "sepkit.learn.ch08.blind_test.players", lambda sounds, *_, **__: heard.update(sounds)
+    )
     test(tmp_path).play(1)
     levels = [loudness(x, RATE) for x in heard.values()]
     assert max(levels) - min(levels) < 0.1
@@ -61,7 +68,10 @@ def test_answers_are_kept_by_what_they_were(tmp_path):
     for seed in range(6):  # another lot, the same answers
         results = test(tmp_path, seed).results()
         assert list(results["ear prefers"]) == [chosen, "neither"]
-    assert json.loads((tmp_path / "listening" / "08.json").read_text())["answers"][0]["pair"] == ["echo", "leak"]
+    assert json.loads((tmp_path / "listening" / "08.json").read_text())["answers"][0]["pair"] == [
+        "echo",
+        "leak",
+    ]
 
 
 def test_a_changed_mind_replaces_the_answer(tmp_path):
@@ -89,10 +99,13 @@ def test_answers_to_other_sounds_are_not_taken_over(tmp_path):
     assert test(tmp_path, questions=changed).results().empty
 
 
-@pytest.mark.parametrize("call, says", [
-    (lambda one: one.play(7), "questions 1, 2"),
-    (lambda one: one.answer(1, "C"), "choose from A, B, same"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "call, says",
+    [
+        (lambda one: one.play(7), "questions 1, 2"),
+        (lambda one: one.answer(1, "C"), "choose from A, B, same"),
+    ],
+)
 def test_what_does_not_exist_is_said(tmp_path, call, says):
     with pytest.raises(SepkitError, match=says):
         call(test(tmp_path))

@@ -49,7 +49,9 @@ def test_a_stem_in_one_channel_lies_at_its_side_and_equal_channels_in_the_centre
     stems = {"vocals": torch.stack([one, one]), "drums": torch.stack([one, 0 * one])}
     ax = figures.directions(stems, plots.figure()[1])
     (angle, centre), (_, side) = (line.get_data() for line in ax.lines)
-    assert angle[centre.argmax()] == pytest.approx(45, abs=2) and angle[side.argmax()] == pytest.approx(0, abs=2)
+    assert angle[centre.argmax()] == pytest.approx(45, abs=2) and angle[
+        side.argmax()
+    ] == pytest.approx(0, abs=2)
     assert centre.max() == pytest.approx(100) and side.max() == pytest.approx(100)
 
 
@@ -61,13 +63,20 @@ def test_bins_are_coloured_by_the_speaker_who_leads():
 
 def test_methods_show_mean_interval_and_every_song():
     values = {"ica": [1.0, 2.0, 6.0], "irm1": [7.0, 8.0, 9.0]}
-    rows = [(name, "vocals", f"song {k}", v) for name, three in values.items() for k, v in enumerate(three)]
+    rows = [
+        (name, "vocals", f"song {k}", v)
+        for name, three in values.items()
+        for k, v in enumerate(three)
+    ]
     frame = pd.DataFrame(rows, columns=["separator", "target", "track", "value"])
     ax = figures.methods(frame, list(values), ["vocals"], "uSDR (dB)").axes[0]
     songs, interval, mean = ax.lines[:3]
     assert songs.get_xdata().tolist() == values["ica"] and mean.get_xdata()[0] == pytest.approx(3)
     assert 1 <= interval.get_xdata()[0] < 3 < interval.get_xdata()[1] <= 6
-    assert ax.get_xlabel() == "uSDR (dB)" and [t.get_text() for t in ax.get_yticklabels()] == ["ica", "irm1"]
+    assert ax.get_xlabel() == "uSDR (dB)" and [t.get_text() for t in ax.get_yticklabels()] == [
+        "ica",
+        "irm1",
+    ]
 
 
 def test_one_song_has_no_interval_and_nan_is_left_out():

@@ -43,32 +43,57 @@ def test_stubs_count_as_not_attempted():
         return ..., ..., ...
 
     for verdict in (
-        check.ex_05_1(stub), check.ex_05_1(...), check.ex_05_2(stub), check.ex_05_3(stub), check.ex_05_4(stub), check.ex_05_4(maps),
-        check.ex_05_5((..., ...)), check.ex_05_6(stub),
-    ):  # fmt: skip
+        check.ex_05_1(stub),
+        check.ex_05_1(...),
+        check.ex_05_2(stub),
+        check.ex_05_3(stub),
+        check.ex_05_4(stub),
+        check.ex_05_4(maps),
+        check.ex_05_5((..., ...)),
+        check.ex_05_6(stub),
+    ):
         assert verdict.status == "not attempted"
 
 
 def test_solutions_are_right():
     for verdict in (
-        check.ex_05_1(sdr), check.ex_05_2(share), check.ex_05_3(turn), check.ex_05_4(ideal),
-        check.ex_05_4(lambda S, X: ((S / X).abs().clamp(max=1), (S / X) / (S / X).abs(), S.abs() - (S / X).abs().clamp(max=1) * X.abs())),
-        check.ex_05_5((143, 2040)), check.ex_05_6(frequency),
-    ):  # fmt: skip
+        check.ex_05_1(sdr),
+        check.ex_05_2(share),
+        check.ex_05_3(turn),
+        check.ex_05_4(ideal),
+        check.ex_05_4(
+            lambda S, X: (
+                (S / X).abs().clamp(max=1),
+                (S / X) / (S / X).abs(),
+                S.abs() - (S / X).abs().clamp(max=1) * X.abs(),
+            )
+        ),
+        check.ex_05_5((143, 2040)),
+        check.ex_05_6(frequency),
+    ):
         assert verdict, verdict.text
 
 
 def test_the_right_answers_are_what_signals_and_the_package_say():
     torch.manual_seed(0)
-    S, angle = torch.randn(4000, dtype=torch.complex128), torch.tensor(math.radians(30.0), dtype=torch.float64)
+    S, angle = (
+        torch.randn(4000, dtype=torch.complex128),
+        torch.tensor(math.radians(30.0), dtype=torch.float64),
+    )
     off = S * torch.polar(torch.ones_like(angle), angle)
-    assert 10 * math.log10(float(S.abs().square().sum() / (off - S).abs().square().sum())) == pytest.approx(sdr(30))
+    assert 10 * math.log10(
+        float(S.abs().square().sum() / (off - S).abs().square().sum())
+    ) == pytest.approx(sdr(30))
     angles = torch.rand(200_000, dtype=torch.float64) * 2 * math.pi
     smaller = (1 + 0.5 * torch.exp(1j * angles)).abs() < 1
     assert float(smaller.double().mean()) == pytest.approx(share(0.5), abs=0.005)
 
-    model = build("resunet-ismir2021", widths=(1,) * 6, n_fft=128, hop=32)  # the paper's depth, thin
-    layers = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.ConvTranspose2d)]
+    model = build(
+        "resunet-ismir2021", widths=(1,) * 6, n_fft=128, hop=32
+    )  # the paper's depth, thin
+    layers = [
+        m for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
+    ]
     shortcuts = [m for m in layers if m.kernel_size == (1, 1) and m is not model.head]
     assert len(layers) - len(shortcuts) == 143
 
@@ -79,28 +104,34 @@ def test_the_right_answers_are_what_signals_and_the_package_say():
         assert divmod(int(power.argmax()), stft.bins) == (band, number)
 
 
-@pytest.mark.parametrize("answer, says", [
-    (lambda a: -10 * math.log10(2 - 2 * math.cos(a)), "degrees"),
-    (lambda a: -sdr(a), "error by signal"),
-    (lambda a: 2 * sdr(a), "already a square"),
-    (lambda a: -20 * math.log10(math.sin(math.radians(a))), "best real mask"),
-    (lambda a: -20 * math.log10(math.radians(a)), "arc"),
-    (lambda a: 5.7, "at 30 degrees"),
-    (5.7, "function"),
-])
+@pytest.mark.parametrize(
+    "answer, says",
+    [
+        (lambda a: -10 * math.log10(2 - 2 * math.cos(a)), "degrees"),
+        (lambda a: -sdr(a), "error by signal"),
+        (lambda a: 2 * sdr(a), "already a square"),
+        (lambda a: -20 * math.log10(math.sin(math.radians(a))), "best real mask"),
+        (lambda a: -20 * math.log10(math.radians(a)), "arc"),
+        (lambda a: 5.7, "at 30 degrees"),
+        (5.7, "function"),
+    ],
+)
 def test_wrong_decibels_of_a_phase_error(answer, says):
     verdict = check.ex_05_1(answer)
     assert verdict.status == "wrong" and says in verdict.text
 
 
-@pytest.mark.parametrize("answer, says", [
-    (lambda r: 1 - share(r), "at or below one"),
-    (lambda r: math.acos(-r / 2) / math.pi, "at or below one"),
-    (lambda r: math.acos(r / 2), "radians"),
-    (lambda r: 2 * share(r), "both sides"),
-    (lambda r: share(r) / 2, "not by 360"),
-    (lambda r: 0.22, "120 of 180"),
-])
+@pytest.mark.parametrize(
+    "answer, says",
+    [
+        (lambda r: 1 - share(r), "at or below one"),
+        (lambda r: math.acos(-r / 2) / math.pi, "at or below one"),
+        (lambda r: math.acos(r / 2), "radians"),
+        (lambda r: 2 * share(r), "both sides"),
+        (lambda r: share(r) / 2, "not by 360"),
+        (lambda r: 0.22, "120 of 180"),
+    ],
+)
 def test_wrong_shares_above_one(answer, says):
     verdict = check.ex_05_2(answer)
     assert verdict.status == "wrong" and says in verdict.text
@@ -109,7 +140,9 @@ def test_wrong_shares_above_one(answer, says):
 def changed(**given):
     """`turn` with some of its arguments replaced."""
     names = ("real", "imag", "mask", "cosine", "sine", "addition")
-    return lambda *values: turn(*(given.get(name, lambda v: v)(value) for name, value in zip(names, values)))
+    return lambda *values: turn(
+        *(given.get(name, lambda v: v)(value) for name, value in zip(names, values))
+    )
 
 
 def without_relu(real, imag, mask, cosine, sine, addition):
@@ -122,17 +155,26 @@ def too_long(real, imag, mask, cosine, sine, addition):
     return one * torch.hypot(real, imag), other * torch.hypot(real, imag)
 
 
-@pytest.mark.parametrize("answer, says", [
-    (changed(sine=lambda v: -v), "wrong way"),
-    (without_relu, "ReLU"),
-    (too_long, "twice"),
-    (changed(addition=lambda v: 0 * v), "addition is missing"),
-    (changed(cosine=torch.ones_like, sine=torch.zeros_like), "phase is still"),
-    (lambda real, imag, mask, c, s, q: (mask * (real * c - imag * s) + q, mask * (imag * c + real * s)), "bends"),
-    (lambda real, imag, mask, c, s, q: (real, imag), "not what"),
-    (lambda *given: given[0], "two tensors"),
-    (lambda *given: (torch.zeros(3), torch.zeros(3)), "shape (3,)"),
-])
+@pytest.mark.parametrize(
+    "answer, says",
+    [
+        (changed(sine=lambda v: -v), "wrong way"),
+        (without_relu, "ReLU"),
+        (too_long, "twice"),
+        (changed(addition=lambda v: 0 * v), "addition is missing"),
+        (changed(cosine=torch.ones_like, sine=torch.zeros_like), "phase is still"),
+        (
+            lambda real, imag, mask, c, s, q: (
+                mask * (real * c - imag * s) + q,
+                mask * (imag * c + real * s),
+            ),
+            "bends",
+        ),
+        (lambda real, imag, mask, c, s, q: (real, imag), "not what"),
+        (lambda *given: given[0], "two tensors"),
+        (lambda *given: (torch.zeros(3), torch.zeros(3)), "shape (3,)"),
+    ],
+)
 def test_wrong_turns(answer, says):
     verdict = check.ex_05_3(answer)
     assert verdict.status == "wrong" and says in verdict.text
@@ -146,51 +188,60 @@ def maps(mask=lambda m: m, shift=lambda s: s, addition=lambda a: a):
     return answer
 
 
-@pytest.mark.parametrize("answer, says", [
-    (lambda S, X: ((S / X).abs(), ideal(S, X)[1], 0 * X.abs()), "sigmoid"),
-    (lambda S, X: (S / X, *ideal(S, X)[1:]), "real number"),
-    (maps(mask=lambda m: -m), "negative"),
-    (maps(shift=torch.angle), "not an angle"),
-    (maps(shift=lambda s: 2 * s), "magnitude 1"),
-    (maps(shift=torch.conj), "from X to S"),
-    (maps(shift=torch.ones_like), "direction of S"),
-    (maps(addition=lambda a: -a), "wrong sign"),
-    (maps(addition=lambda a: 0 * a), "do not reach"),
-    (lambda S, X: (0 * X.abs(), ideal(S, X)[1], S.abs()), "more to the addition"),
-    (lambda S, X: S / X, "three tensors"),
-])
+@pytest.mark.parametrize(
+    "answer, says",
+    [
+        (lambda S, X: ((S / X).abs(), ideal(S, X)[1], 0 * X.abs()), "sigmoid"),
+        (lambda S, X: (S / X, *ideal(S, X)[1:]), "real number"),
+        (maps(mask=lambda m: -m), "negative"),
+        (maps(shift=torch.angle), "not an angle"),
+        (maps(shift=lambda s: 2 * s), "magnitude 1"),
+        (maps(shift=torch.conj), "from X to S"),
+        (maps(shift=torch.ones_like), "direction of S"),
+        (maps(addition=lambda a: -a), "wrong sign"),
+        (maps(addition=lambda a: 0 * a), "do not reach"),
+        (lambda S, X: (0 * X.abs(), ideal(S, X)[1], S.abs()), "more to the addition"),
+        (lambda S, X: S / X, "three tensors"),
+    ],
+)
 def test_wrong_maps(answer, says):
     verdict = check.ex_05_4(answer)
     assert verdict.status == "wrong" and says in verdict.text
 
 
-@pytest.mark.parametrize("answer, says", [
-    ((154, 2040), "shortcuts"),
-    ((142, 2040), "head"),
-    ((137, 2040), "transposed"),
-    ((75, 2040), "two convolutions"),
-    ((100, 2040), "do not have 100"),
-    ((143, 1020), "two convolutions"),
-    ((143, 510), "four blocks"),
-    ((143, 136), "up to 32 frames"),
-    ((143, 1016), "bottleneck is missing"),
-    ((143, 3064), "not 64"),
-    ((143, 2032), "last stage"),
-    ((143, 1536), "decoder looks"),
-    ((143, 300), "300 is not"),
-])
+@pytest.mark.parametrize(
+    "answer, says",
+    [
+        ((154, 2040), "shortcuts"),
+        ((142, 2040), "head"),
+        ((137, 2040), "transposed"),
+        ((75, 2040), "two convolutions"),
+        ((100, 2040), "do not have 100"),
+        ((143, 1020), "two convolutions"),
+        ((143, 510), "four blocks"),
+        ((143, 136), "up to 32 frames"),
+        ((143, 1016), "bottleneck is missing"),
+        ((143, 3064), "not 64"),
+        ((143, 2032), "last stage"),
+        ((143, 1536), "decoder looks"),
+        ((143, 300), "300 is not"),
+    ],
+)
 def test_wrong_depths(answer, says):
     verdict = check.ex_05_5(answer)
     assert verdict.status == "wrong" and says in verdict.text
 
 
-@pytest.mark.parametrize("answer, says", [
-    (lambda k, b: k * 5512.5 + b * 11025 / 512, "backwards"),
-    (lambda k, b: b * 11025 / 512, "within the band"),
-    (lambda k, b: frequency(k + 1, b) - 5512.5, "counted from 0"),
-    (lambda k, b: 2 * frequency(k, b), "11025 Hz"),
-    (lambda k, b: 440.0, "band 0, bin 10"),
-])
+@pytest.mark.parametrize(
+    "answer, says",
+    [
+        (lambda k, b: k * 5512.5 + b * 11025 / 512, "backwards"),
+        (lambda k, b: b * 11025 / 512, "within the band"),
+        (lambda k, b: frequency(k + 1, b) - 5512.5, "counted from 0"),
+        (lambda k, b: 2 * frequency(k, b), "11025 Hz"),
+        (lambda k, b: 440.0, "band 0, bin 10"),
+    ],
+)
 def test_wrong_frequencies(answer, says):
     verdict = check.ex_05_6(answer)
     assert verdict.status == "wrong" and says in verdict.text

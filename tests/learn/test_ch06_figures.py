@@ -29,7 +29,9 @@ def test_bar_codes_have_a_bar_for_every_band_and_no_gap():
     for row, name in enumerate(("V1", "V7")):
         bars = [bar for bar in ax.patches if round(bar.get_y() + bar.get_height() / 2) == row]
         assert len(bars) == len(band_edges(name)) - 1
-        assert all(a.get_x() + a.get_width() == pytest.approx(b.get_x()) for a, b in zip(bars, bars[1:]))
+        assert all(
+            a.get_x() + a.get_width() == pytest.approx(b.get_x()) for a, b in zip(bars, bars[1:])
+        )
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -47,9 +49,16 @@ def test_reach_is_relative_to_the_largest_change():
 
 def test_mask_plane_puts_energy_where_the_mask_is():
     _, ax = plots.figure()
-    shares = 10 ** np.asarray(figures.mask_plane(np.array([1.0, 1.0j]), np.array([3.0, 1.0]), ax).get_array())  # rows: imaginary part
-    place = {value: np.unravel_index(np.abs(shares - value).argmin(), shares.shape) for value in (75, 25)}
+    shares = 10 ** np.asarray(
+        figures.mask_plane(np.array([1.0, 1.0j]), np.array([3.0, 1.0]), ax).get_array()
+    )  # rows: imaginary part
+    place = {
+        value: np.unravel_index(np.abs(shares - value).argmin(), shares.shape) for value in (75, 25)
+    }
     middle = np.linspace(-1.6, 1.6, 97)[:-1] + 1.6 / 96
     assert shares[place[75]] == pytest.approx(75) and shares[place[25]] == pytest.approx(25)
     for value, (real, imaginary) in {75: (1, 0), 25: (0, 1)}.items():
-        assert abs(middle[place[value][1]] - real) < 0.04 and abs(middle[place[value][0]] - imaginary) < 0.04
+        assert (
+            abs(middle[place[value][1]] - real) < 0.04
+            and abs(middle[place[value][0]] - imaginary) < 0.04
+        )

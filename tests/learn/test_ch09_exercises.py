@@ -17,7 +17,13 @@ def image(frequency, new_rate, factor=20):
     return factor * np.log10((1 - np.cos(w)) / (1 + np.cos(w)))
 
 
-def joined(pieces, starts, samples, weight=lambda n: torch.minimum(torch.arange(1, n + 1), torch.arange(n, 0, -1)), divide=True):
+def joined(
+    pieces,
+    starts,
+    samples,
+    weight=lambda n: torch.minimum(torch.arange(1, n + 1), torch.arange(n, 0, -1)),
+    divide=True,
+):
     total, weights = torch.zeros(samples), torch.zeros(samples)
     for piece, start in zip(pieces, starts):
         total[start : start + len(piece)] += weight(len(piece)) * piece
@@ -103,13 +109,21 @@ def test_what_is_called_right_is_what_the_package_does():
     out, given = m6.fitting(16384)
     assert judge(3, ((given - out) / 2 / m6.sample_rate, given / out))
 
-    network = build("conv-tasnet", filters=2, width=2, hidden=2)  # the blocks of the paper's network, narrow
-    dilations = [layer.dilation[0] for layer in network.masks.modules() if isinstance(layer, torch.nn.Conv1d) and layer.groups > 1]
+    network = build(
+        "conv-tasnet", filters=2, width=2, hidden=2
+    )  # the blocks of the paper's network, narrow
+    dilations = [
+        layer.dilation[0]
+        for layer in network.masks.modules()
+        if isinstance(layer, torch.nn.Conv1d) and layer.groups > 1
+    ]
     assert judge(4, (1 + 2 * sum(dilations)) * network.step / network.sample_rate)
 
     def by_in_segments(pieces, starts, samples):
         whole, given = torch.zeros(samples), iter(pieces)
-        return in_segments(lambda x: next(given)[None, None, None], whole[None, None], len(pieces[0]), 0.3)[0, 0, 0]
+        return in_segments(
+            lambda x: next(given)[None, None, None], whole[None, None], len(pieces[0]), 0.3
+        )[0, 0, 0]
 
     assert judge(5, by_in_segments)
 
@@ -126,7 +140,10 @@ def test_linear_upsampling_leaves_the_images_that_exercise_2_predicts():
         y = Double(1, "linear", 5)(tone)[0, 0]
         y = y * torch.hann_window(len(y), dtype=y.dtype)
         at = torch.arange(len(y), dtype=torch.float64)
-        level = [abs(torch.sum(y * torch.exp(-2j * math.pi * f / new_rate * at))) for f in (new_rate / 2 - frequency, frequency)]
+        level = [
+            abs(torch.sum(y * torch.exp(-2j * math.pi * f / new_rate * at)))
+            for f in (new_rate / 2 - frequency, frequency)
+        ]
         return 20 * float(torch.log10(level[0] / level[1]))
 
     assert check.ex_09_2(measured)

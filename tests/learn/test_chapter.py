@@ -17,27 +17,41 @@ def song(tmp_path):
     """A folder of one song, two noisy stems of a second."""
     generator = torch.Generator().manual_seed(0)
     for stem in ("vocals", "other"):
-        audio.write(tmp_path / "songs" / "test" / "noise" / f"{stem}.wav", 0.1 * torch.randn(2, 44100, generator=generator), 44100)
+        audio.write(
+            tmp_path / "songs" / "test" / "noise" / f"{stem}.wav",
+            0.1 * torch.randn(2, 44100, generator=generator),
+            44100,
+        )
     return tmp_path / "songs"
 
 
 @pytest.fixture
 def begin(song, tmp_path):
     def make(**changes):
-        given = {"profile": "smoke", "data": str(song), "device": "cpu", "seed": 3, "out_dir": tmp_path / "out", "show": False}
+        given = {
+            "profile": "smoke",
+            "data": str(song),
+            "device": "cpu",
+            "seed": 3,
+            "out_dir": tmp_path / "out",
+            "show": False,
+        }
         return chapter.begin("02_masking", **{**given, **changes})
 
     return make
 
 
-@pytest.mark.parametrize("changes, says", [
-    ({"profile": "huge"}, "unknown profile 'huge': choose from smoke, student, paper"),
-    ({"weights": "none"}, "choose from shipped, published, train"),
-    ({"data": "musdb19"}, "band, musdb7s, musdb18, musdb18hq"),
-    ({"device": "tpu"}, "choose from auto, cpu"),
-    ({"seed": "one"}, "whole number"),
-    ({"seed": 1.5}, "whole number"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes, says",
+    [
+        ({"profile": "huge"}, "unknown profile 'huge': choose from smoke, student, paper"),
+        ({"weights": "none"}, "choose from shipped, published, train"),
+        ({"data": "musdb19"}, "band, musdb7s, musdb18, musdb18hq"),
+        ({"device": "tpu"}, "choose from auto, cpu"),
+        ({"seed": "one"}, "whole number"),
+        ({"seed": 1.5}, "whole number"),
+    ],
+)
 def test_parameters_that_do_not_exist_are_refused_with_those_that_do(begin, changes, says):
     with pytest.raises(SepkitError, match=says):
         begin(**changes)
@@ -47,7 +61,9 @@ def test_defaults_come_from_the_environment(monkeypatch):
     for name in ("PROFILE", "WEIGHTS", "DATA_NAME", "DEVICE", "SEED", "OUT"):
         monkeypatch.delenv(f"SEPKIT_{name}", raising=False)
     plain = [default(name) for name in ("profile", "weights", "data", "device", "seed")]
-    assert plain == ["student", "shipped", "band", "auto", 0] and default("out_dir").endswith("build")
+    assert plain == ["student", "shipped", "band", "auto", 0] and default("out_dir").endswith(
+        "build"
+    )
     monkeypatch.setenv("SEPKIT_PROFILE", "smoke")
     monkeypatch.setenv("SEPKIT_SEED", "7")
     monkeypatch.setenv("SEPKIT_OUT", "elsewhere")
@@ -72,10 +88,33 @@ def test_scores_are_written_with_their_provenance_and_no_path(begin, tmp_path, c
     run = begin()
     (track,) = run.tracks("test")
     references = track.references()
-    run.score(score_track(references, references, 44100, ("usdr",)), track=track.name, separator="perfect", note="a fact")
-    run.score(("vocals", "above_16k", -44.0, "a definition in words"), track=track.name, separator="as is")
-    theirs = {"device": None, "seed": None, "command": "kernel -f /home/me/x.json", "checkpoint": "abc"}
-    run.score(Score("noise", "vocals", "usdr", 1.0, "other program", run.dataset, MetricCard("usdr", "MDX song SDR"), theirs))
+    run.score(
+        score_track(references, references, 44100, ("usdr",)),
+        track=track.name,
+        separator="perfect",
+        note="a fact",
+    )
+    run.score(
+        ("vocals", "above_16k", -44.0, "a definition in words"), track=track.name, separator="as is"
+    )
+    theirs = {
+        "device": None,
+        "seed": None,
+        "command": "kernel -f /home/me/x.json",
+        "checkpoint": "abc",
+    }
+    run.score(
+        Score(
+            "noise",
+            "vocals",
+            "usdr",
+            1.0,
+            "other program",
+            run.dataset,
+            MetricCard("usdr", "MDX song SDR"),
+            theirs,
+        )
+    )
     run.finish()
 
     path = tmp_path / "out" / "results" / "02_masking.json"
@@ -85,7 +124,10 @@ def test_scores_are_written_with_their_provenance_and_no_path(begin, tmp_path, c
     assert scores[2].card == MetricCard("above_16k", "a definition in words")
     assert scores[0].provenance["note"] == "a fact" and scores[3].provenance["checkpoint"] == "abc"
     assert all(s.provenance["seed"] == 3 and s.provenance["device"] == "cpu" for s in scores)
-    assert all(s.provenance["command"].startswith("sepkit reproduce 02_masking --profile smoke") for s in scores)
+    assert all(
+        s.provenance["command"].startswith("sepkit reproduce 02_masking --profile smoke")
+        for s in scores
+    )
     said = capsys.readouterr().out
     assert said.count("\n") == 1 and "4 scores written to results/02_masking.json" in said
     assert str(tmp_path) not in said + json.dumps([s.provenance for s in scores])
@@ -97,21 +139,35 @@ def test_rows_without_a_track_are_refused(begin):
 
 
 def test_the_header_shows_each_profiles_budget(begin, monkeypatch, tmp_path):
-    budgets = {"02_masking": {"smoke": {"seconds": 12.4, "peak_mb": 900, "machine": "a <laptop>"}, "paper": {"seconds": 7200, "peak_mb": 4000, "machine": "b"}}}
+    budgets = {
+        "02_masking": {
+            "smoke": {"seconds": 12.4, "peak_mb": 900, "machine": "a <laptop>"},
+            "paper": {"seconds": 7200, "peak_mb": 4000, "machine": "b"},
+        }
+    }
     (tmp_path / "budgets.json").write_text(json.dumps(budgets))
     monkeypatch.setattr(chapter, "shipped", lambda *parts: tmp_path.joinpath(*parts))
     header = chapter._Header(begin())
     text, markup = repr(header), header._repr_html_()
-    assert "smoke: 12 s, 0.9 GB of memory  <- this run" in text and "student: not measured yet" in text and "2.0 h" in text
+    assert (
+        "smoke: 12 s, 0.9 GB of memory  <- this run" in text
+        and "student: not measured yet" in text
+        and "2.0 h" in text
+    )
     assert "a &lt;laptop&gt;" in markup and "(this run)" in markup and "folder:songs" in markup
 
 
 def test_each_profile_picks_its_own_value(begin):
-    assert [begin(profile=profile).pick(smoke=1, student=2, paper=3) for profile in ("smoke", "student", "paper")] == [1, 2, 3]
+    assert [
+        begin(profile=profile).pick(smoke=1, student=2, paper=3)
+        for profile in ("smoke", "student", "paper")
+    ] == [1, 2, 3]
 
 
 def test_example_music_without_a_network_is_a_song_of_the_data_set(begin, monkeypatch):
-    monkeypatch.setattr(listening, "recorded", lambda name: pytest.fail("smoke never asks the network"))
+    monkeypatch.setattr(
+        listening, "recorded", lambda name: pytest.fail("smoke never asks the network")
+    )
     excerpt = begin().example_music(seconds=0.5)
     assert excerpt.audio.shape == (1, 22050) and float(excerpt.audio.abs().max()) <= 0.9
     assert excerpt.dataset == "folder:songs" and "'noise'" in excerpt.told
@@ -124,11 +180,19 @@ def test_example_music_without_a_network_is_a_song_of_the_data_set(begin, monkey
 
 
 def test_example_music_is_a_recording_when_there_is_one(begin, monkeypatch, tmp_path):
-    path = audio.write(tmp_path / "song.ogg", 0.2 * torch.randn(2, 3 * 22050, generator=torch.Generator().manual_seed(1)), 22050)
+    path = audio.write(
+        tmp_path / "song.ogg",
+        0.2 * torch.randn(2, 3 * 22050, generator=torch.Generator().manual_seed(1)),
+        22050,
+    )
     monkeypatch.setattr(listening, "recorded", lambda name: path)
     monkeypatch.delenv("SEPKIT_OFFLINE", raising=False)
     excerpt = begin(profile="student").example_music(seconds=1.0)
-    assert excerpt.audio.shape == (1, 44100) and excerpt.dataset == "librosa-example" and "CC BY" in excerpt.told
+    assert (
+        excerpt.audio.shape == (1, 44100)
+        and excerpt.dataset == "librosa-example"
+        and "CC BY" in excerpt.told
+    )
 
 
 def test_the_sweep_rises_evenly():

@@ -16,8 +16,15 @@ ROWS = [
 def test_curves_show_both_losses_the_best_epoch_and_the_step_size():
     left, right = curves.curves(ROWS).axes
     train, valid, best = left.get_lines()
-    assert train.get_xdata().tolist() == [10, 20, 30] and train.get_ydata().tolist() == pytest.approx([5, 2.5, 5 / 3])
-    assert valid.get_ydata().tolist() == [4, 2, 3] and (best.get_xdata()[0], best.get_ydata()[0]) == (20, 2)
+    assert train.get_xdata().tolist() == [
+        10,
+        20,
+        30,
+    ] and train.get_ydata().tolist() == pytest.approx([5, 2.5, 5 / 3])
+    assert valid.get_ydata().tolist() == [4, 2, 3] and (
+        best.get_xdata()[0],
+        best.get_ydata()[0],
+    ) == (20, 2)
     assert right.get_lines()[0].get_ydata().tolist() == pytest.approx([0.1, 0.05, 0.1 / 3])
     assert left.get_yscale() == "log"
     negative = [{**row, "train_loss": -row["train_loss"]} for row in ROWS]  # a loss in dB
@@ -61,7 +68,9 @@ def test_outside_a_notebook_rows_are_kept_and_nothing_is_shown(capsys):
 
 
 def test_a_log_is_read_as_numbers(tmp_path):
-    with pytest.raises(SepkitError, match="log.csv: no such file; the folder of a run was expected"):
+    with pytest.raises(
+        SepkitError, match="log.csv: no such file; the folder of a run was expected"
+    ):
         curves.read_log(tmp_path)
     (tmp_path / "log.csv").write_text("epoch,step,valid_loss\n1,10,0.25\n")
     assert curves.read_log(tmp_path) == [{"epoch": 1.0, "step": 10.0, "valid_loss": 0.25}]

@@ -13,11 +13,19 @@ from sepkit.learn import escaping, plots
 from sepkit.learn.players import players
 
 NAMES = (
-    "<img src=y onerror=alert(2)>", "<script>alert(1)</script>", '"><svg onload=alert(3)>',
-    "a & b < c", "&lt;b&gt;", "*bold* _it_ `code`", "[text](javascript:alert(4))", "# title",
-    "$x^2$ and \\(y\\)", "$$\\frac{",
-    "{0} {name} %s", "[red]x[/red]",
-)  # fmt: skip
+    "<img src=y onerror=alert(2)>",
+    "<script>alert(1)</script>",
+    '"><svg onload=alert(3)>',
+    "a & b < c",
+    "&lt;b&gt;",
+    "*bold* _it_ `code`",
+    "[text](javascript:alert(4))",
+    "# title",
+    "$x^2$ and \\(y\\)",
+    "$$\\frac{",
+    "{0} {name} %s",
+    "[red]x[/red]",
+)
 
 
 class Page(html.parser.HTMLParser):
@@ -44,10 +52,15 @@ def exported(monkeypatch, act):
     def display(*things, raw=False, **_):
         formats = ("html", "markdown", "png")
         for thing in things:
-            data = thing if raw else {
-                f"text/{kind}" if kind != "png" else "image/png": made
-                for kind in formats if (made := getattr(thing, f"_repr_{kind}_", lambda: None)())
-            }  # fmt: skip
+            data = (
+                thing
+                if raw
+                else {
+                    f"text/{kind}" if kind != "png" else "image/png": made
+                    for kind in formats
+                    if (made := getattr(thing, f"_repr_{kind}_", lambda: None)())
+                }
+            )
             if data := {
                 key: value for key, value in data.items() if isinstance(value, str)
             }:  # no pictures

@@ -54,7 +54,9 @@ def test_an_answer_that_raises_is_wrong_and_never_breaks_the_chapter(exercises):
 
 def test_hints_go_from_nudge_to_solution(exercises):
     assert "Count. Next: hint(1, 2)." in str(exercises.hint(1))
-    assert "more than `41`" in str(exercises.hint(1, 2)) and "last hint" in str(exercises.hint(1, 2))
+    assert "more than `41`" in str(exercises.hint(1, 2)) and "last hint" in str(
+        exercises.hint(1, 2)
+    )
     with pytest.raises(SepkitError, match="exercises 1, 2"):
         exercises.hint(5)
     with pytest.raises(SepkitError, match="hints 1 to 1"):

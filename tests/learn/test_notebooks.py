@@ -13,7 +13,9 @@ PARAMETERS = ["profile", "weights", "data", "device", "seed", "out_dir"]
 
 
 def cells(path, kind=None):
-    return [cell for cell in nbformat.read(path, as_version=4).cells if kind in (None, cell.cell_type)]
+    return [
+        cell for cell in nbformat.read(path, as_version=4).cells if kind in (None, cell.cell_type)
+    ]
 
 
 def python(source):
@@ -25,16 +27,27 @@ def exercises(path):
     """(method, the stub cell's source, the solution's source) of every exercise, in order."""
     everything = cells(path)
     for index, cell in enumerate(everything):
-        found = re.search(r"check\.(ex_\d\d_\d+)\(", cell.source) if cell.cell_type == "code" else None
+        found = (
+            re.search(r"check\.(ex_\d\d_\d+)\(", cell.source) if cell.cell_type == "code" else None
+        )
         if found:
-            details = re.search(r"<details>.*?```python\n(.*?)```.*?</details>", everything[index + 1].source, re.DOTALL)
+            details = re.search(
+                r"<details>.*?```python\n(.*?)```.*?</details>",
+                everything[index + 1].source,
+                re.DOTALL,
+            )
             assert details, f"{found.group(1)}: no collapsed solution right below its cell"
             yield found.group(1), python(cell.source), details.group(1)
 
 
 def verdict(path, code):
     """Run an exercise's code with what its chapter imports; what the check at its end says."""
-    imports = [node for cell in cells(path, "code") for node in ast.parse(python(cell.source)).body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    imports = [
+        node
+        for cell in cells(path, "code")
+        for node in ast.parse(python(cell.source)).body
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    ]
     space = {}
     exec(compile(ast.Module(imports, []), path.name, "exec"), space)
     *before, last = ast.parse(code).body
@@ -58,7 +71,9 @@ def test_chapters_begin_and_end_alike(path):
     first = cells(NOTEBOOKS[0], "code")
     assert text[0].source.startswith(f"# {path.name[:2]} · ")
     assert "**You will be able to**" in text[0].source and "**Before:**" in text[0].source
-    assert [cell.source for cell in code[:2]] == [cell.source for cell in first[:2]], "set-up and parameter cells are identical everywhere"
+    assert [cell.source for cell in code[:2]] == [cell.source for cell in first[:2]], (
+        "set-up and parameter cells are identical everywhere"
+    )
     assert "parameters" in code[1].metadata.get("tags", [])
     names = [node.targets[0].id for node in ast.parse(code[1].source).body]
     assert names == PARAMETERS
@@ -84,5 +99,7 @@ def test_stored_outputs_are_whole_small_and_say_nothing_of_the_machine(path):
     code = cells(path, "code")
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert not [output for cell in code for output in cell.outputs if output.output_type == "error"]
-    figures = [output for cell in code for output in cell.outputs if "image/png" in output.get("data", {})]
+    figures = [
+        output for cell in code for output in cell.outputs if "image/png" in output.get("data", {})
+    ]
     assert len(figures) >= 3

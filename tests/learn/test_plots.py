@@ -23,10 +23,16 @@ def test_a_tone_is_drawn_at_its_frequency_and_time():
     left, right, bottom, top = image.get_extent()
     values = np.asarray(image.get_array())
     peak = np.unravel_index(values.argmax(), values.shape)
-    assert bottom + (peak[0] + 0.5) * (top - bottom) / values.shape[0] == pytest.approx(3.0, abs=0.01)  # kHz
+    assert bottom + (peak[0] + 0.5) * (top - bottom) / values.shape[0] == pytest.approx(
+        3.0, abs=0.01
+    )  # kHz
     assert left + (peak[1] + 0.5) * (right - left) / values.shape[1] > 0.5  # s
     assert values.max() == pytest.approx(0, abs=1e-6) and values.min() >= -60.001
-    assert ax.get_xlabel() == "time (s)" and ax.get_ylabel() == "frequency (kHz)" and ax.get_ylim() == (0, 4)
+    assert (
+        ax.get_xlabel() == "time (s)"
+        and ax.get_ylabel() == "frequency (kHz)"
+        and ax.get_ylim() == (0, 4)
+    )
 
 
 def test_panels_with_one_reference_are_comparable():
@@ -53,8 +59,14 @@ def test_a_long_waveform_keeps_its_peaks():
 
 
 def test_stems_have_one_colour_each():
-    assert plots.colour("vocals, the true stem".replace(",", "")) == plots.COLOURS["vocals"] == plots.colour("Vocals")
-    assert len({plots.COLOURS[stem] for stem in ("mixture", "vocals", "drums", "bass", "other")}) == 5
+    assert (
+        plots.colour("vocals, the true stem".replace(",", ""))
+        == plots.COLOURS["vocals"]
+        == plots.colour("Vocals")
+    )
+    assert (
+        len({plots.COLOURS[stem] for stem in ("mixture", "vocals", "drums", "bass", "other")}) == 5
+    )
     assert plots.colour("") == plots.colour("IRM1")
 
 
@@ -72,7 +84,11 @@ def test_boxes_show_every_value_and_leave_nan_out():
 
 def test_tables_round_numbers_and_keep_whole_ones_whole():
     shown = plots.table(pd.DataFrame({"songs": [8], "gain": [1.2345]}), digits=1)
-    assert shown.songs.tolist() == [8] and shown.songs.dtype.kind == "i" and shown.gain.tolist() == [1.2]
+    assert (
+        shown.songs.tolist() == [8]
+        and shown.songs.dtype.kind == "i"
+        and shown.gain.tolist() == [1.2]
+    )
 
 
 def test_a_stored_figure_is_small_and_keeps_its_colours():
@@ -89,10 +105,13 @@ def test_a_stored_figure_is_small_and_keeps_its_colours():
     assert {plots.COLOURS["vocals"], plots.COLOURS["other"], "#FFFFFF"} <= present
 
 
-@pytest.mark.parametrize("draw", [
-    lambda: plots.waveform(torch.zeros(2, 100), 44100),
-    lambda: plots.spectrogram(torch.zeros(2, 5, 4), 44100, 4),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.waveform(torch.zeros(2, 100), 44100),
+        lambda: plots.spectrogram(torch.zeros(2, 5, 4), 44100, 4),
+    ],
+)
 def test_stereo_is_refused_with_the_remedy(draw):
     with pytest.raises(SepkitError, match="one channel"):
         draw()
@@ -114,6 +133,8 @@ def test_the_caption_is_the_text_of_the_picture_in_html_and_the_stored_form_is_o
     output = new_output("display_data", data=data, metadata=metadata)
     notebook = new_notebook(cells=[new_code_cell("show(fig)", outputs=[output])])
     exported, _ = HTMLExporter().from_notebook_node(notebook)
-    assert [image["alt"] for image in BeautifulSoup(exported, "html.parser").select("img")] == [caption]
+    assert [image["alt"] for image in BeautifulSoup(exported, "html.parser").select("img")] == [
+        caption
+    ]
     strip_audio(notebook)
     assert sorted(output.data) == ["image/png", "text/plain"]

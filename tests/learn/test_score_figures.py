@@ -26,14 +26,20 @@ def test_the_staircase_is_drawn_to_scale():
     ax = score_figures.staircase(ENERGIES)
     ends = {tuple(np.round(np.subtract(arrow.xy, arrow.xyann), 6)) for arrow in arrows(ax)}
     assert (1.0, 0.0) in ends  # the stem
-    assert (0.1, 0.0) in ends and (0.275, 0.19) in ends and (0.0, 0.25) in ends  # square roots of the energies, against the stem's
+    assert (
+        (0.1, 0.0) in ends and (0.275, 0.19) in ends and (0.0, 0.25) in ends
+    )  # square roots of the energies, against the stem's
     assert (1.375, 0.44) in ends  # the estimate is the sum of all steps
     with pytest.raises(SepkitError, match="no energy of artefacts"):
-        score_figures.staircase({key: value for key, value in ENERGIES.items() if key != "artefacts"})
+        score_figures.staircase(
+            {key: value for key, value in ENERGIES.items() if key != "artefacts"}
+        )
 
 
 def test_frames_without_a_score_are_shaded():
-    ax = score_figures.frames({"vocals": [1.0, np.nan, 3.0], "drums": [2.0, np.nan, np.nan]}, hop=2.0)
+    ax = score_figures.frames(
+        {"vocals": [1.0, np.nan, 3.0], "drums": [2.0, np.nan, np.nan]}, hop=2.0
+    )
     grey = [patch for patch in ax.patches if patch.get_facecolor() == to_rgba("#e4e7ec")]
     shaded = [patch.get_extents().transformed(ax.transData.inverted()).bounds[0] for patch in grey]
     assert shaded == pytest.approx([2.0])
@@ -44,14 +50,19 @@ def test_ranks_put_the_best_first():
     table = pd.DataFrame({"uSDR": [5.0, 7.0], "SI-SDR": [6.0, 4.0]}, index=["one", "two"])
     ax = score_figures.ranks(table)
     assert [list(line.get_ydata()) for line in ax.lines] == [[2, 1], [1, 2]]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"] and list(ax.get_yticks()) == [2, 1]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"] and list(
+        ax.get_yticks()
+    ) == [2, 1]
     tied = score_figures.ranks(pd.DataFrame({"SI-SDR": [1.001, 1.0, 2.0]}, index=list("abc")))
     assert [line.get_ydata()[0] for line in tied.lines] == [2.5, 2.5, 1]
     assert {"5.0", "7.0", "6.0", "4.0"} <= {text.get_text() for text in ax.texts}
 
 
 def test_intervals_that_hold_zero_are_grey():
-    sure, unsure = Comparison(1.0, 0.4, 1.6, 0.01, 8, 8, 0.01), Comparison(0.2, -0.3, 0.7, 0.4, 8, 5, 0.4)
+    sure, unsure = (
+        Comparison(1.0, 0.4, 1.6, 0.01, 8, 8, 0.01),
+        Comparison(0.2, -0.3, 0.7, 0.4, 8, 5, 0.4),
+    )
     ax = score_figures.intervals({"sure": sure, "unsure": unsure})
     bars = [line for line in ax.lines if line.get_linewidth() == 3]
     assert [list(bar.get_xdata()) for bar in bars] == [[0.4, 1.6], [-0.3, 0.7]]

@@ -35,7 +35,9 @@ def test_the_picture_follows_the_controls():
 
 
 def test_what_is_stored_says_how_to_use_it():
-    bundle = sliders(draw, height=(0.0, 1.0, 0.1, 0.5), line=True, kind=["blue"])._repr_mimebundle_()
+    bundle = sliders(
+        draw, height=(0.0, 1.0, 0.1, 0.5), line=True, kind=["blue"]
+    )._repr_mimebundle_()
     assert bundle["text/plain"] == TOLD and "application/vnd.jupyter.widget-view+json" in bundle
 
 
@@ -45,6 +47,9 @@ def test_whole_numbers_stay_whole():
 
 
 def test_a_stored_notebook_keeps_the_words_and_not_the_widget():
-    output = new_output("execute_result", data=sliders(draw, height=(0, 10, 1, 2), line=False, kind=["blue"])._repr_mimebundle_())
+    output = new_output(
+        "execute_result",
+        data=sliders(draw, height=(0, 10, 1, 2), line=False, kind=["blue"])._repr_mimebundle_(),
+    )
     strip_audio(new_notebook(cells=[new_code_cell("sliders(draw)", outputs=[output])]))
     assert output.data == {"text/plain": TOLD}

@@ -38,9 +38,13 @@ def noise(*shape, seed=0):
 def music(sources, channels, samples, seed=0):
     """References with the spectra of music, darker than noise, and estimates with every kind of error."""
     white = noise(sources, channels, samples + 300, seed=seed).numpy()
-    references = torch.from_numpy(np.stack([scipy.signal.lfilter([1], [1, -0.5 - 0.1 * j], x) for j, x in enumerate(white)]))[..., 300:]
+    references = torch.from_numpy(
+        np.stack([scipy.signal.lfilter([1], [1, -0.5 - 0.1 * j], x) for j, x in enumerate(white)])
+    )[..., 300:]
     filtered = references + 0.2 * references.roll(7, -1) - 0.1 * references.flip(1)
-    return references, 0.9 * filtered + 0.2 * references.roll(1, 0) + 0.1 * noise(*references.shape, seed=seed + 1)
+    return references, 0.9 * filtered + 0.2 * references.roll(1, 0) + 0.1 * noise(
+        *references.shape, seed=seed + 1
+    )
 
 
 @pytest.fixture
@@ -50,10 +54,14 @@ def museval():
     return pytest.importorskip("museval", reason="museval is not installed")
 
 
-def assert_as_museval(museval, references, estimates, rate, tolerance=1e-6, beyond=100.0, **framing):
+def assert_as_museval(
+    museval, references, estimates, rate, tolerance=1e-6, beyond=100.0, **framing
+):
     """Equal in dB; where both are `beyond`, what is left is rounding."""
     ours = bss_eval(references, estimates, rate, **framing)
-    estimates = np.zeros(references.shape) + _fitted(np.asarray(estimates, np.float64), references.shape[-1])
+    estimates = np.zeros(references.shape) + _fitted(
+        np.asarray(estimates, np.float64), references.shape[-1]
+    )
     arrays = (np.asarray(x, np.float64).swapaxes(1, 2) for x in (references, estimates))
     size, step = (int(framing.get(which, 1.0) * rate) for which in ("window", "hop"))
     with warnings.catch_warnings():
@@ -63,7 +71,9 @@ def assert_as_museval(museval, references, estimates, rate, tolerance=1e-6, beyo
         assert mine.shape == its.shape, name
         np.testing.assert_array_equal(np.isnan(mine), np.isnan(its), err_msg=name)
         heard = ~np.isnan(mine) & ~((mine > beyond) & (its > beyond))
-        np.testing.assert_allclose(mine[heard], its[heard], rtol=0, atol=1e-9 if name == "SDR" else tolerance, err_msg=name)
+        np.testing.assert_allclose(
+            mine[heard], its[heard], rtol=0, atol=1e-9 if name == "SDR" else tolerance, err_msg=name
+        )
     return ours
 
 
@@ -73,7 +83,15 @@ def _fitted(x, samples):
 
 @pytest.mark.parametrize(
     "sources, channels, seconds, rate",
-    [(2, 1, 0.9, 8000), (2, 2, 2.9, 8000), (3, 1, 2.9, 8000), (3, 2, 2.9, 4000), (1, 2, 2.9, 8000), (2, 1, 30, 8000), (2, 1, 120, 2000)],
+    [
+        (2, 1, 0.9, 8000),
+        (2, 2, 2.9, 8000),
+        (3, 1, 2.9, 8000),
+        (3, 2, 2.9, 4000),
+        (1, 2, 2.9, 8000),
+        (2, 1, 30, 8000),
+        (2, 1, 120, 2000),
+    ],
 )
 def test_equals_museval(museval, sources, channels, seconds, rate):
     assert_as_museval(museval, *music(sources, channels, int(seconds * rate)), rate)
@@ -81,7 +99,14 @@ def test_equals_museval(museval, sources, channels, seconds, rate):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "sources, channels, seconds, rate", [(4, 2, 0.9, 44100), (4, 1, 2.9, 44100), (4, 2, 30, 44100), (2, 2, 120, 44100), (4, 2, 120, 8000)]
+    "sources, channels, seconds, rate",
+    [
+        (4, 2, 0.9, 44100),
+        (4, 1, 2.9, 44100),
+        (4, 2, 30, 44100),
+        (2, 2, 120, 44100),
+        (4, 2, 120, 8000),
+    ],
 )
 def test_equals_museval_at_full_size(museval, sources, channels, seconds, rate):
     assert_as_museval(museval, *music(sources, channels, int(seconds * rate)), rate)
@@ -115,7 +140,9 @@ def test_equals_museval_where_references_depend_on_each_other(museval):
     one_sided[0, 1] = 0
     assert_as_museval(museval, one_sided, estimates, RATE, tolerance=1e-4)
     summed = torch.cat([references, references.sum(0, keepdim=True)])[:, :1]
-    assert_as_museval(museval, summed, torch.cat([estimates, estimates[:1]])[:, :1], RATE, tolerance=1e-4)
+    assert_as_museval(
+        museval, summed, torch.cat([estimates, estimates[:1]])[:, :1], RATE, tolerance=1e-4
+    )
 
 
 def test_scaled_delayed_and_inverted_estimates(museval):
@@ -126,7 +153,9 @@ def test_scaled_delayed_and_inverted_estimates(museval):
         np.testing.assert_allclose(found[1], sdr, atol=1e-4)  # a gain is an error of the image only
         assert (found[2] > 100).all() and (found[3] > 100).all()
     for delay in (3, TAPS - 1, TAPS, 900):  # beyond the filters a delay is an artefact
-        found = assert_as_museval(museval, references, torch.nn.functional.pad(references, (delay, 0)), RATE, window=3.5)
+        found = assert_as_museval(
+            museval, references, torch.nn.functional.pad(references, (delay, 0)), RATE, window=3.5
+        )
         assert (found[3] > 5).all() == (delay < TAPS)
 
 
@@ -147,7 +176,12 @@ def test_equals_a_plain_least_squares_fit():
         truth = np.pad(references[j], (0, TAPS - 1))
         own = fit(delayed[j], padded[j])
         every = fit(np.hstack(delayed), padded[j])
-        expected = ratio(truth, padded[j] - truth), ratio(truth, own - truth), ratio(own, every - own), ratio(every, padded[j] - every)
+        expected = (
+            ratio(truth, padded[j] - truth),
+            ratio(truth, own - truth),
+            ratio(own, every - own),
+            ratio(every, padded[j] - every),
+        )
         np.testing.assert_allclose([x[j, 0] for x in (sdr, isr, sir, sar)], expected, atol=1e-9)
 
 
@@ -157,7 +191,9 @@ def qr(references, estimates, cond=None):
     padded = np.pad(estimates, ((0, 0), (0, TAPS - 1)))
 
     def fits(columns, signals):
-        return (columns @ scipy.linalg.lstsq(columns, signals.T, cond=cond, lapack_driver="gelsy")[0]).T
+        return (
+            columns @ scipy.linalg.lstsq(columns, signals.T, cond=cond, lapack_driver="gelsy")[0]
+        ).T
 
     every = fits(np.hstack(delayed), padded)
     own = np.concatenate([fits(columns, x[None]) for columns, x in zip(delayed, padded)])
@@ -167,7 +203,9 @@ def qr(references, estimates, cond=None):
 
 def badly_told_apart(kind, samples=2000):
     """Two references whose delayed copies are linearly dependent, or nearly; estimates with leakage and noise."""
-    first, second, *errors = (np.random.default_rng(k).standard_normal(samples) for k in (0, 1, 8, 9))
+    first, second, *errors = (
+        np.random.default_rng(k).standard_normal(samples) for k in (0, 1, 8, 9)
+    )
     single = lambda x: x.astype(np.float32).astype(np.float64)  # noqa: E731
     if kind.startswith("band"):
         spectra = np.fft.rfft(np.stack([first, second]))
@@ -177,7 +215,11 @@ def badly_told_apart(kind, samples=2000):
         for x in (first, second):
             x[-600:] = 0  # so that the whole of it is in its copies
         late = 0.7 * np.roll(first, 40)
-        second = {"delayed": late, "delayed float32": single(late), "delayed noisy": late + 1e-6 * second}[kind]
+        second = {
+            "delayed": late,
+            "delayed float32": single(late),
+            "delayed noisy": late + 1e-6 * second,
+        }[kind]
         references = np.stack([first, second])
     else:
         references = np.stack([single(first), single(0.3 * single(first))])
@@ -185,11 +227,16 @@ def badly_told_apart(kind, samples=2000):
 
 
 def ours_at(references, estimates):
-    _, _, sir, sar = bss_eval(references[:, None], estimates[:, None], RATE, window=references.shape[1] / RATE)
+    _, _, sir, sar = bss_eval(
+        references[:, None], estimates[:, None], RATE, window=references.shape[1] / RATE
+    )
     return np.stack([sir[:, 0], sar[:, 0]])
 
 
-@pytest.mark.parametrize("kind, sir, sar", [("band 0.9", 0.05, 0.25), ("band 0.5", 0.2, 0.7), ("delayed noisy", 0.01, 0.01)])
+@pytest.mark.parametrize(
+    "kind, sir, sar",
+    [("band 0.9", 0.05, 0.25), ("band 0.5", 0.2, 0.7), ("delayed noisy", 0.01, 0.01)],
+)
 def test_references_that_lack_a_band_are_scored_as_by_qr(kind, sir, sar):
     signals = badly_told_apart(kind)
     found, expected = ours_at(*signals), qr(*signals)
@@ -199,7 +246,9 @@ def test_references_that_lack_a_band_are_scored_as_by_qr(kind, sir, sar):
 
 def test_copies_that_differ_by_rounding_alone_count_as_one_signal():
     exact = badly_told_apart("delayed")
-    expected = qr(*exact, cond=1e-10)  # with the rank decided; by default QR keeps columns that are rounding
+    expected = qr(
+        *exact, cond=1e-10
+    )  # with the rank decided; by default QR keeps columns that are rounding
     np.testing.assert_allclose(expected[0], [36.873, 8.652], atol=1e-3)
     np.testing.assert_allclose(ours_at(*exact), expected, atol=1e-3)
     rounded = badly_told_apart("delayed float32")
@@ -215,7 +264,9 @@ def test_museval_is_far_from_qr_where_references_lack_a_band(museval):
     theirs = museval.metrics.bss_eval(*arrays, window=size, hop=size)[2][:, 0]
     expected = qr(references, estimates)[0]
     assert (np.abs(ours_at(references, estimates)[0] - expected) < 0.2).all()
-    assert (np.abs(theirs - expected) > 1).all()  # by 31 and 45 dB here; how far is a matter of the BLAS
+    assert (
+        np.abs(theirs - expected) > 1
+    ).all()  # by 31 and 45 dB here; how far is a matter of the BLAS
 
 
 def test_each_kind_of_error_lowers_its_own_ratio():
@@ -224,7 +275,10 @@ def test_each_kind_of_error_lowers_its_own_ratio():
     delayed = references[0] + 0.3 * torch.roll(references[0], 5, -1)
     leaked = references[0] + 0.3 * references[1]
     level = 20 * np.log10(1 / 0.3)
-    for first, second, lowered in ((delayed, references[1] + 0.3 * noise(1, 4 * RATE, seed=1), 1), (leaked, references[1], 2)):
+    for first, second, lowered in (
+        (delayed, references[1] + 0.3 * noise(1, 4 * RATE, seed=1), 1),
+        (leaked, references[1], 2),
+    ):
         ratios = bss_eval(references, torch.stack([first, second.roll(1, -1)]), RATE)
         medians = [float(np.median(r[0])) for r in ratios]
         assert medians[0] == pytest.approx(level, abs=0.5)
@@ -235,7 +289,10 @@ def test_each_kind_of_error_lowers_its_own_ratio():
 def test_order_and_scale_do_not_matter():
     references, estimates = music(3, 1, 2500)
     plain = bss_eval(references, estimates, RATE)
-    for changed, order in ((bss_eval(references.flip(0), estimates.flip(0), RATE), -1), (bss_eval(1e-3 * references, 1e-3 * estimates, RATE), 1)):
+    for changed, order in (
+        (bss_eval(references.flip(0), estimates.flip(0), RATE), -1),
+        (bss_eval(1e-3 * references, 1e-3 * estimates, RATE), 1),
+    ):
         for before, after in zip(plain, changed):
             np.testing.assert_allclose(after[::order], before, atol=1e-8)
 
@@ -258,7 +315,9 @@ def test_gradients_and_devices_stay_out_of_it():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 def test_the_same_on_a_gpu():
     references, estimates = music(4, 2, 40000)
-    for there, here in zip(bss_eval(references.cuda(), estimates.cuda(), 8000), bss_eval(references, estimates, 8000)):
+    for there, here in zip(
+        bss_eval(references.cuda(), estimates.cuda(), 8000), bss_eval(references, estimates, 8000)
+    ):
         np.testing.assert_allclose(there, here, atol=1e-6)
 
 
@@ -277,7 +336,9 @@ def test_needs_neither_museval_nor_ffmpeg():
         "import sys, torch; from sepkit.metrics import bss_eval; bss_eval(torch.randn(2, 1, 2000), torch.randn(2, 1, 2000), 1000);"
         "print([m for m in ('museval', 'musdb', 'stempeg', 'pandas', 'librosa') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PATH": ""})
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={"PATH": ""}
+    )
     assert done.stdout.strip() == "[]", done.stderr
 
 

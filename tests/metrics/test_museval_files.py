@@ -10,8 +10,16 @@ import torch
 
 from sepkit.errors import SepkitError
 from sepkit.metrics import (
-    aggregate, card_for, comparable, ffmpeg_available, framewise_sdr, load_museval, load_scores, museval_frames, save_scores,
-)  # fmt: skip
+    aggregate,
+    card_for,
+    comparable,
+    ffmpeg_available,
+    framewise_sdr,
+    load_museval,
+    load_scores,
+    museval_frames,
+    save_scores,
+)
 
 RATE = 8000
 
@@ -23,7 +31,10 @@ def frame(time, duration=1.0, **metrics):
 def write(path, targets, **extra):
     """A file in museval's schema; Python writes NaN and Infinity bare, as museval does."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"targets": [{"name": name, "frames": frames} for name, frames in targets.items()], **extra}
+    content = {
+        "targets": [{"name": name, "frames": frames} for name, frames in targets.items()],
+        **extra,
+    }
     path.write_text(json.dumps(content))
     return path
 
@@ -35,17 +46,26 @@ def values(scores):
 def test_medians_of_frames_with_bare_nan(tmp_path):
     sdrs, sirs = [1.0, math.nan, 4.0, 2.0, 10.0], [math.nan] * 5
     path = write(
-        tmp_path / "TAK1" / "test" / "A - Ü.json", {"vocals": [frame(k, SDR=sdrs[k], SIR=sirs[k]) for k in range(5)]}, museval_version="0.3.0"
+        tmp_path / "TAK1" / "test" / "A - Ü.json",
+        {"vocals": [frame(k, SDR=sdrs[k], SIR=sirs[k]) for k in range(5)]},
+        museval_version="0.3.0",
     )
     assert "NaN" in path.read_text()
     scores = load_museval(path, dataset="musdb18")
     assert [(s.separator, s.track, s.target, s.metric, s.dataset) for s in scores] == [
-        ("TAK1", "A - Ü", "vocals", "csdr", "musdb18"), ("TAK1", "A - Ü", "vocals", "sir", "musdb18"),
-    ]  # fmt: skip
+        ("TAK1", "A - Ü", "vocals", "csdr", "musdb18"),
+        ("TAK1", "A - Ü", "vocals", "sir", "musdb18"),
+    ]
     assert scores[0].value == np.nanmedian(sdrs) == 3.0 and math.isnan(scores[1].value)
-    assert scores[0].card == card_for("csdr", ["vocals"]) and scores[1].card == card_for("sir", ["vocals"])
+    assert scores[0].card == card_for("csdr", ["vocals"]) and scores[1].card == card_for(
+        "sir", ["vocals"]
+    )
     known = scores[0].provenance
-    assert known["origin"] == "third party" and known["file"] == "A - Ü.json" and known["museval"] == "0.3.0"
+    assert (
+        known["origin"] == "third party"
+        and known["file"] == "A - Ü.json"
+        and known["museval"] == "0.3.0"
+    )
     assert known["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert known["device"] is None and known["seed"] is None  # nobody knows
     frames = museval_frames(path)
@@ -67,10 +87,18 @@ def test_a_folder_of_methods_and_splits(tmp_path):
     write(tmp_path / "A" / "train" / "three.json", {"vocals": [frame(0, SDR=1.0)]})
     (tmp_path / "A" / "test" / ".hidden.json").write_text("half a fi")  # what a kill leaves behind
     found = load_museval(tmp_path)
-    assert {(s.separator, s.track) for s in found} == {("A", "one"), ("A", "two"), ("A", "three"), ("B", "one"), ("B", "two")}
+    assert {(s.separator, s.track) for s in found} == {
+        ("A", "one"),
+        ("A", "two"),
+        ("A", "three"),
+        ("B", "one"),
+        ("B", "two"),
+    }
     assert {s.separator for s in load_museval(tmp_path / "B", separator="mine")} == {"mine"}
     write(tmp_path / "A" / "valid" / "one.json", {"vocals": [frame(0, SDR=1.0)]})
-    with pytest.raises(SepkitError, match="valid/one.json: .*test/one.json holds this song of 'A' too"):
+    with pytest.raises(
+        SepkitError, match="valid/one.json: .*test/one.json holds this song of 'A' too"
+    ):
         load_museval(tmp_path)
 
 
@@ -210,14 +238,18 @@ def test_files_that_contradict_themselves_are_named(tmp_path):
         {"x": [frame(0, SDR=1.0), frame(1, SDR=1.0), frame(3, SDR=1.0)]},
         {"x": one, "y": one[:1]},
     ):
-        with pytest.raises(SepkitError, match="a.json: its targets or frames differ in time or duration"):
+        with pytest.raises(
+            SepkitError, match="a.json: its targets or frames differ in time or duration"
+        ):
             load_museval(write(tmp_path / "a.json", targets))
     content = {"targets": [{"name": "x", "frames": one}] * 2}
     (tmp_path / "a.json").write_text(json.dumps(content))
     with pytest.raises(SepkitError, match="two targets are called 'x'"):
         load_museval(tmp_path / "a.json")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SepkitError, match="empty: no JSON files; expected museval's, such as METHOD/test/SONG.json"):
+    with pytest.raises(
+        SepkitError, match="empty: no JSON files; expected museval's, such as METHOD/test/SONG.json"
+    ):
         load_museval(tmp_path / "empty")
     with pytest.raises(SepkitError, match="missing.json: no such file"):
         load_museval(tmp_path / "missing.json")
@@ -225,19 +257,43 @@ def test_files_that_contradict_themselves_are_named(tmp_path):
 
 def test_museval_scores_vocals_with_the_accompaniment_and_cards_say_so(tmp_path):
     four = ("vocals", "drums", "bass", "other")
-    (alone,) = (s for s in load_museval(write(tmp_path / "a.json", {t: [frame(0, SDR=1.0)] for t in four})) if s.target == "vocals")
-    five = {s.target: s for s in load_museval(write(tmp_path / "b.json", {t: [frame(0, SDR=2.0)] for t in (*four, "accompaniment")}))}
-    assert five["vocals"].card.target_set == five["accompaniment"].card.target_set == ("accompaniment", "vocals")
+    (alone,) = (
+        s
+        for s in load_museval(write(tmp_path / "a.json", {t: [frame(0, SDR=1.0)] for t in four}))
+        if s.target == "vocals"
+    )
+    five = {
+        s.target: s
+        for s in load_museval(
+            write(tmp_path / "b.json", {t: [frame(0, SDR=2.0)] for t in (*four, "accompaniment")})
+        )
+    }
+    assert (
+        five["vocals"].card.target_set
+        == five["accompaniment"].card.target_set
+        == ("accompaniment", "vocals")
+    )
     assert five["drums"].card == card_for("csdr", four) == alone.card
-    with pytest.raises(SepkitError, match=r"they differ in card.target_set: \('accompaniment', 'vocals'\) \| \('bass', 'drums', 'other', 'vocals'\)"):
+    with pytest.raises(
+        SepkitError,
+        match=r"they differ in card.target_set: \('accompaniment', 'vocals'\) \| \('bass', 'drums', 'other', 'vocals'\)",
+    ):
         aggregate([alone, five["vocals"]])
 
 
 def test_what_others_wrote_is_kept_and_compared_by_the_same_rules(tmp_path):
-    ours = load_museval(write(tmp_path / "ours" / "a.json", {"x": [frame(0, SDR=1.0)]}), dataset="d")
-    theirs = load_museval(write(tmp_path / "theirs" / "a.json", {"x": [frame(0, SDR=3.0)]}), dataset="d")
+    ours = load_museval(
+        write(tmp_path / "ours" / "a.json", {"x": [frame(0, SDR=1.0)]}), dataset="d"
+    )
+    theirs = load_museval(
+        write(tmp_path / "theirs" / "a.json", {"x": [frame(0, SDR=3.0)]}), dataset="d"
+    )
     assert comparable(theirs, ours) == ({"a": 3.0}, {"a": 1.0})
-    old = load_museval(write(tmp_path / "old" / "a.json", {"x": [frame(0, SDR=3.0)]}), dataset="d", version="BSSEval v3 images")
+    old = load_museval(
+        write(tmp_path / "old" / "a.json", {"x": [frame(0, SDR=3.0)]}),
+        dataset="d",
+        version="BSSEval v3 images",
+    )
     with pytest.raises(SepkitError, match="card.version: BSSEval v3 images | BSSEval v4 images"):
         comparable(old, ours)
     save_scores(tmp_path / "kept.json", theirs)
@@ -276,11 +332,22 @@ def test_files_that_museval_writes_itself(tmp_path, museval):
     museval.eval_mus_track(track, estimates, output_dir=str(tmp_path / "METHOD"))
     path = tmp_path / "METHOD" / "test" / "a song.json"
     assert "NaN" in path.read_text()
-    for together, names in ((("vocals", "accompaniment"), ("vocals", "accompaniment")), (("vocals", "drums", "bass"), ("drums", "bass"))):
-        pair = (torch.stack([torch.as_tensor(audio[name].T) for name in together]) for audio in (truth, estimates))
+    for together, names in (
+        (("vocals", "accompaniment"), ("vocals", "accompaniment")),
+        (("vocals", "drums", "bass"), ("drums", "bass")),
+    ):
+        pair = (
+            torch.stack([torch.as_tensor(audio[name].T) for name in together])
+            for audio in (truth, estimates)
+        )
         ours = framewise_sdr(*pair, RATE)
         for name in names:
-            np.testing.assert_allclose(museval_frames(path)[name]["csdr"].numpy(), ours[together.index(name)].numpy(), atol=1e-5, rtol=0)
+            np.testing.assert_allclose(
+                museval_frames(path)[name]["csdr"].numpy(),
+                ours[together.index(name)].numpy(),
+                atol=1e-5,
+                rtol=0,
+            )
     scores = {(s.target, s.metric): s for s in load_museval(tmp_path)}
     assert len(scores) == 16 and {s.separator for s in scores.values()} == {"METHOD"}
     assert scores["drums", "sar"].card == card_for("sar", ["vocals", "drums", "bass"])
@@ -295,7 +362,11 @@ def test_files_that_museval_writes_for_two_folders(tmp_path, museval):
     rng = np.random.default_rng(0)
     for folder in ("true", "est"):
         (tmp_path / folder).mkdir()
-        soundfile.write(tmp_path / folder / "speech.wav", 0.1 * rng.standard_normal((2 * RATE, 1)), RATE)
+        soundfile.write(
+            tmp_path / folder / "speech.wav", 0.1 * rng.standard_normal((2 * RATE, 1)), RATE
+        )
     store = museval.eval_dir(str(tmp_path / "true"), str(tmp_path / "est"))
     store.save(tmp_path / "song.json")
-    assert {s.target for s in load_museval(tmp_path / "song.json")} == {"speech"}  # museval calls it speech.wav
+    assert {s.target for s in load_museval(tmp_path / "song.json")} == {
+        "speech"
+    }  # museval calls it speech.wav

@@ -10,8 +10,16 @@ from sepkit.errors import SepkitError
 from sepkit.files import provenance
 from sepkit.metrics import METRICS, bss_eval, bsseval, products
 from sepkit.metrics.scores import (
-    REQUIRED_PROVENANCE, MetricCard, Score, aggregate, card_for, comparable, load_scores, save_scores, to_frame,
-)  # fmt: skip
+    REQUIRED_PROVENANCE,
+    MetricCard,
+    Score,
+    aggregate,
+    card_for,
+    comparable,
+    load_scores,
+    save_scores,
+    to_frame,
+)
 from sepkit.metrics.scoring import measure, score_track
 from sepkit.metrics.sdr import framewise_sdr, sdr, si_sdr, usdr
 from sepkit.metrics.signals import Signals
@@ -25,7 +33,10 @@ def noise(*shape, seed=0):
 
 def song(names=("vocals", "drums", "bass"), seconds=5):
     references = {name: noise(2, seconds * RATE, seed=k) for k, name in enumerate(names)}
-    estimates = {name: audio + 0.1 * (k + 1) * noise(2, seconds * RATE, seed=9 + k) for k, (name, audio) in enumerate(references.items())}
+    estimates = {
+        name: audio + 0.1 * (k + 1) * noise(2, seconds * RATE, seed=9 + k)
+        for k, (name, audio) in enumerate(references.items())
+    }
     return references, estimates
 
 
@@ -35,8 +46,15 @@ MADE = provenance("make it", device="cpu", seed=0, profile="smoke")
 
 def make(value=1.0, **changes):
     score = Score(
-        "a song", "vocals", "csdr", value, "irm1", "band", card_for("csdr", ["vocals", "drums"]), dict(MADE),
-    )  # fmt: skip
+        "a song",
+        "vocals",
+        "csdr",
+        value,
+        "irm1",
+        "band",
+        card_for("csdr", ["vocals", "drums"]),
+        dict(MADE),
+    )
     return replace(score, **changes)
 
 
@@ -48,11 +66,17 @@ def test_pairs_by_name_in_the_order_of_the_references():
         (target, metric) for target in references for metric in ("csdr", "usdr", "si_sdr")
     ]
     values = {(target, metric): value for target, metric, value, _ in rows}
-    frames = framewise_sdr(torch.stack([*references.values()]), torch.stack([*estimates.values()]), RATE)
+    frames = framewise_sdr(
+        torch.stack([*references.values()]), torch.stack([*estimates.values()]), RATE
+    )
     for k, name in enumerate(references):
         assert values[name, "csdr"] == pytest.approx(float(np.median(frames[k].numpy())), abs=1e-12)
-        assert values[name, "usdr"] == pytest.approx(usdr(references[name], estimates[name]).item(), abs=1e-12)
-        assert values[name, "si_sdr"] == pytest.approx(si_sdr(references[name], estimates[name]).item(), abs=1e-12)
+        assert values[name, "usdr"] == pytest.approx(
+            usdr(references[name], estimates[name]).item(), abs=1e-12
+        )
+        assert values[name, "si_sdr"] == pytest.approx(
+            si_sdr(references[name], estimates[name]).item(), abs=1e-12
+        )
     assert values["vocals", "usdr"] == pytest.approx(20, abs=0.3)  # and not those of another stem
 
 
@@ -60,15 +84,21 @@ def test_csdr_leaves_out_silent_frames_and_takes_the_middle_of_the_rest():
     references, estimates = song(seconds=5)
     references["drums"][:, RATE : 2 * RATE] = 0
     values = {t: v for t, _, v, _ in score_track(references, estimates, RATE, ["csdr"])}
-    frames = framewise_sdr(torch.stack([*references.values()]), torch.stack([*estimates.values()]), RATE).numpy()
-    assert values["vocals"] == pytest.approx(np.nanmedian(frames[0]), abs=1e-12)  # of four frames: the mean of the middle two
+    frames = framewise_sdr(
+        torch.stack([*references.values()]), torch.stack([*estimates.values()]), RATE
+    ).numpy()
+    assert values["vocals"] == pytest.approx(
+        np.nanmedian(frames[0]), abs=1e-12
+    )  # of four frames: the mean of the middle two
     references["drums"][:] = 0
     assert all(math.isnan(v) for _, _, v, _ in score_track(references, estimates, RATE, ["csdr"]))
 
 
 def test_scoring_some_targets_changes_the_card_of_framewise_metrics_only():
     references, estimates = song()
-    (_, _, alone, card), (_, _, usdr_alone, usdr_card) = score_track(references, {"vocals": estimates["vocals"]}, RATE, ["csdr", "usdr"])
+    (_, _, alone, card), (_, _, usdr_alone, usdr_card) = score_track(
+        references, {"vocals": estimates["vocals"]}, RATE, ["csdr", "usdr"]
+    )
     rows = score_track(references, estimates, RATE, ["csdr", "usdr"])
     assert card.target_set == ("vocals",) and rows[0][3].target_set == ("bass", "drums", "vocals")
     assert rows[0][2] == pytest.approx(alone)
@@ -79,9 +109,13 @@ def test_framewise_metrics_are_medians_over_the_frames_of_bss_eval():
     references, estimates = song(("vocals", "drums"))
     references["drums"][:, :RATE] = 0
     rows = score_track(references, estimates, RATE, ["sar", "isr", "csdr", "sir"], window=2.0)
-    ratios = bss_eval(*(torch.stack([*x.values()]) for x in (references, estimates)), RATE, window=2.0)
+    ratios = bss_eval(
+        *(torch.stack([*x.values()]) for x in (references, estimates)), RATE, window=2.0
+    )
     medians = {name: np.nanmedian(x, 1) for name, x in zip(("csdr", "isr", "sir", "sar"), ratios)}
-    assert [row[:2] for row in rows] == [(t, m) for t in ("vocals", "drums") for m in ("sar", "isr", "csdr", "sir")]
+    assert [row[:2] for row in rows] == [
+        (t, m) for t in ("vocals", "drums") for m in ("sar", "isr", "csdr", "sir")
+    ]
     for row, (target, metric, value, card) in enumerate(rows):
         assert value == pytest.approx(medians[metric][row // 4], abs=1e-10)
         assert card.window == 2.0 and card.taps == (None if metric == "csdr" else 512)
@@ -103,30 +137,44 @@ class Recorded:
 @pytest.mark.parametrize("channels", [1, 2])
 def test_scores_do_not_depend_on_the_parts_in_which_a_song_is_read(channels, monkeypatch):
     references, estimates = song(("vocals", "drums"))
-    references, estimates = ({name: x[:channels] for name, x in audios.items()} for audios in (references, estimates))
+    references, estimates = (
+        {name: x[:channels] for name, x in audios.items()} for audios in (references, estimates)
+    )
     references["drums"][:, 2000:3100] = 0
     one = measure(Signals(references, estimates), RATE, METRICS, 1.0, 0.5)
     monkeypatch.setattr(products, "BLOCK", 700)
     monkeypatch.setattr(bsseval, "_SAMPLES_AT_ONCE", 1300)
-    parts = [{name: Recorded(x) for name, x in audios.items()} for audios in (references, estimates)]
+    parts = [
+        {name: Recorded(x) for name, x in audios.items()} for audios in (references, estimates)
+    ]
     other = measure(Signals(*parts), RATE, METRICS, 1.0, 0.5)
     short = measure(Signals(*parts), RATE, ("usdr", "si_sdr"))
     for a, b in zip(one.rows(METRICS, 1.0, 0.5), other.rows(METRICS, 1.0, 0.5)):
         assert a[:2] == b[:2] and a[2] == pytest.approx(b[2], abs=1e-10)
-    assert [row[2] for row in short.rows(("usdr",))] == pytest.approx([row[2] for row in one.rows(("usdr",))], abs=1e-10)
+    assert [row[2] for row in short.rows(("usdr",))] == pytest.approx(
+        [row[2] for row in one.rows(("usdr",))], abs=1e-10
+    )
     direct = {(t, m): v for t, m, v, _ in one.rows(METRICS)}
     for name in references:
-        assert direct[name, "usdr"] == pytest.approx(usdr(references[name], estimates[name]).item(), abs=1e-10)
-        assert direct[name, "si_sdr"] == pytest.approx(si_sdr(references[name], estimates[name]).item(), abs=1e-10)
+        assert direct[name, "usdr"] == pytest.approx(
+            usdr(references[name], estimates[name]).item(), abs=1e-10
+        )
+        assert direct[name, "si_sdr"] == pytest.approx(
+            si_sdr(references[name], estimates[name]).item(), abs=1e-10
+        )
 
 
 @pytest.mark.parametrize("level", [1e-2, 1e-4, 1e-6])
 def test_si_sdr_keeps_its_digits_where_the_error_is_small(level):
     reference = song(("vocals",))[0]["vocals"].double()
-    estimate = 0.7 * reference + level * torch.randn(reference.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    estimate = 0.7 * reference + level * torch.randn(
+        reference.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64
+    )
     ((_, _, value, _),) = score_track({"vocals": reference}, {"vocals": estimate}, RATE, ["si_sdr"])
     assert value == pytest.approx(si_sdr(reference, estimate).item(), abs=1e-8)
-    assert [v for *_, v, _ in score_track({"v": reference}, {"v": reference}, RATE, ["si_sdr", "csdr"])] == [math.inf, math.inf]
+    assert [
+        v for *_, v, _ in score_track({"v": reference}, {"v": reference}, RATE, ["si_sdr", "csdr"])
+    ] == [math.inf, math.inf]
 
 
 @pytest.mark.parametrize("samples", [1, 2, 300, 4097])
@@ -135,27 +183,39 @@ def test_very_short_songs_are_one_frame(samples, channels):
     generator = torch.Generator().manual_seed(0)
     references, errors = (torch.randn(2, channels, samples, generator=generator) for _ in range(2))
     estimates = references + 0.1 * errors
-    rows = score_track(*({str(k): x for k, x in enumerate(y)} for y in (references, estimates)), 8000, METRICS)
+    rows = score_track(
+        *({str(k): x for k, x in enumerate(y)} for y in (references, estimates)), 8000, METRICS
+    )
     values = {(t, m): v for t, m, v, _ in rows}
     for k in (0, 1):
         expected = sdr(references[k], estimates[k]).item()
-        assert values[str(k), "csdr"] == pytest.approx(expected, abs=1e-9) and values[str(k), "usdr"] == pytest.approx(expected, abs=1e-3)
-        assert not math.isnan(values[str(k), "sar"])  # beyond what a fit of so few samples leaves, it is rounding
+        assert values[str(k), "csdr"] == pytest.approx(expected, abs=1e-9) and values[
+            str(k), "usdr"
+        ] == pytest.approx(expected, abs=1e-3)
+        assert not math.isnan(
+            values[str(k), "sar"]
+        )  # beyond what a fit of so few samples leaves, it is rounding
 
 
 def test_no_metric_at_all_is_refused():
     with pytest.raises(SepkitError, match="no metrics were named: choose from csdr, usdr"):
         score_track(*song(), RATE, [])
     for window, hop in ((math.nan, 1), (1, math.inf), (0, 1), (1e308, 1), (1, -1), (1e-5, 1)):
-        with pytest.raises(SepkitError, match="expected at least one sample each, and finite lengths"):
+        with pytest.raises(
+            SepkitError, match="expected at least one sample each, and finite lengths"
+        ):
             score_track(*song(), RATE, ["csdr"], window, hop)
 
 
 def test_what_does_not_fit_is_named():
     references, estimates = song()
-    with pytest.raises(SepkitError, match="no reference for the estimate 'piano'; there are vocals, drums, bass"):
+    with pytest.raises(
+        SepkitError, match="no reference for the estimate 'piano'; there are vocals, drums, bass"
+    ):
         score_track(references, {**estimates, "piano": estimates["bass"]}, RATE)
-    with pytest.raises(SepkitError, match=r"drums: the reference has shape \(2, 5000\), the estimate \(1, 5000\)"):
+    with pytest.raises(
+        SepkitError, match=r"drums: the reference has shape \(2, 5000\), the estimate \(1, 5000\)"
+    ):
         score_track(references, {**estimates, "drums": estimates["drums"][:1]}, RATE)
     with pytest.raises(SepkitError, match="bass: the estimate holds NaN"):
         score_track(references, {**estimates, "bass": estimates["bass"] * math.nan}, RATE, ["usdr"])
@@ -179,12 +239,22 @@ def test_saved_scores_come_back(tmp_path):
     back = load_scores(path)
     assert [repr(s.value) for s in back] == ["1.0", "nan", "inf", "-inf", "2.5"]
     assert [replace(s, value=0.0) for s in back] == [replace(s, value=0.0) for s in scores]
-    content = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    content = json.loads(
+        path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON")
+    )
     assert content["scores"][1]["value"] is None
     assert len(content["cards"]) == 2 and len(content["provenance"]) == 1
     assert set(content["cards"][0]) == {
-        "metric", "version", "window", "hop", "taps", "aggregation", "target_set", "silent_frames", "delta",
-    }  # fmt: skip
+        "metric",
+        "version",
+        "window",
+        "hop",
+        "taps",
+        "aggregation",
+        "target_set",
+        "silent_frames",
+        "delta",
+    }
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -277,7 +347,9 @@ def test_aggregate():
     scores = [make(v) for v in (1.0, 2.0, 10.0, math.nan, 3.0)]
     assert aggregate(scores) == 2.5
     assert aggregate(scores, "mean") == 4.0
-    assert math.isnan(aggregate([make(math.nan)])) and math.isnan(aggregate([make(math.nan)], "mean"))
+    assert math.isnan(aggregate([make(math.nan)])) and math.isnan(
+        aggregate([make(math.nan)], "mean")
+    )
     with pytest.raises(SepkitError, match="unknown aggregation 'max': choose from median, mean"):
         aggregate(scores, "max")
     with pytest.raises(SepkitError, match="no scores"):
@@ -287,9 +359,15 @@ def test_aggregate():
 @pytest.mark.parametrize(
     "other, told",
     [
-        (dict(card=card_for("csdr", ["vocals"])), r"card.target_set: \('drums', 'vocals'\) \| \('vocals',\)"),
+        (
+            dict(card=card_for("csdr", ["vocals"])),
+            r"card.target_set: \('drums', 'vocals'\) \| \('vocals',\)",
+        ),
         (dict(card=card_for("csdr", ["vocals", "drums"], window=2)), r"card.window: 1.0 \| 2.0"),
-        (dict(metric="usdr", card=card_for("usdr", [])), r"card.metric: csdr \| usdr; card.version: BSSEval.*card.delta"),
+        (
+            dict(metric="usdr", card=card_for("usdr", [])),
+            r"card.metric: csdr \| usdr; card.version: BSSEval.*card.delta",
+        ),
         (dict(dataset="musdb18"), r"dataset: band \| musdb18"),
         (dict(separator="mixture"), r"separator: irm1 \| mixture"),
     ],
@@ -302,35 +380,63 @@ def test_aggregate_refuses_a_mixture_and_says_what_differs(other, told):
 def test_frame_is_tidy():
     frame = to_frame([make(), make(2.0, track="b")])
     assert frame[["track", "value"]].values.tolist() == [["a song", 1.0], ["b", 2.0]]
-    assert frame["card.silent_frames"].str.startswith("left out").all() and (frame["provenance.seed"] == 0).all()
+    assert (
+        frame["card.silent_frames"].str.startswith("left out").all()
+        and (frame["provenance.seed"] == 0).all()
+    )
     assert frame.groupby("target")["value"].median()["vocals"] == 1.5
-    assert list(to_frame([]).columns) == ["track", "target", "metric", "value", "separator", "dataset"]
+    assert list(to_frame([]).columns) == [
+        "track",
+        "target",
+        "metric",
+        "value",
+        "separator",
+        "dataset",
+    ]
 
 
 def test_comparable_pairs_by_track_and_keeps_what_only_one_has():
     a = [make(v, track=t) for t, v in (("one", 1.0), ("two", math.nan))]
-    b = [make(v, track=t, separator="mixture") for t, v in (("two", 3.0), ("one", 2.0), ("three", 4.0))]
+    b = [
+        make(v, track=t, separator="mixture")
+        for t, v in (("two", 3.0), ("one", 2.0), ("three", 4.0))
+    ]
     values_a, values_b = comparable(a, b)
-    assert repr(values_a) == "{'one': 1.0, 'two': nan}" and values_b == {"two": 3.0, "one": 2.0, "three": 4.0}
+    assert repr(values_a) == "{'one': 1.0, 'two': nan}" and values_b == {
+        "two": 3.0,
+        "one": 2.0,
+        "three": 4.0,
+    }
 
 
 @pytest.mark.parametrize(
     "other, told",
     [
-        (dict(card=card_for("csdr", ["vocals"])), r"card.target_set: \('drums', 'vocals'\) \| \('vocals',\)"),
-        (dict(card=replace(card_for("csdr", ["vocals", "drums"]), version="BSSEval v3 images")), "card.version: BSSEval v3"),
+        (
+            dict(card=card_for("csdr", ["vocals"])),
+            r"card.target_set: \('drums', 'vocals'\) \| \('vocals',\)",
+        ),
+        (
+            dict(card=replace(card_for("csdr", ["vocals", "drums"]), version="BSSEval v3 images")),
+            "card.version: BSSEval v3",
+        ),
         (dict(metric="usdr", card=card_for("usdr", [])), "card.metric: csdr | usdr"),
         (dict(dataset="musdb18"), r"dataset: band \| musdb18"),
         (dict(target="drums"), r"target: drums \| vocals"),
     ],
 )
 def test_comparable_refuses_what_does_not_measure_the_same(other, told):
-    with pytest.raises(SepkitError, match=f"these scores cannot be compared, they differ in .*{told}.*; score both in the same way"):
+    with pytest.raises(
+        SepkitError,
+        match=f"these scores cannot be compared, they differ in .*{told}.*; score both in the same way",
+    ):
         comparable([make()], [make(separator="mixture", **other)])
 
 
 def test_comparable_refuses_nothing_and_two_scores_of_a_track():
     with pytest.raises(SepkitError, match="the second list holds no scores"):
         comparable([make()], [])
-    with pytest.raises(SepkitError, match="'a song' has 2 scores in one list; select one separator"):
+    with pytest.raises(
+        SepkitError, match="'a song' has 2 scores in one list; select one separator"
+    ):
         comparable([make(), make(separator="mixture")], [make()])

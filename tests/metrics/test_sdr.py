@@ -12,7 +12,9 @@ RATE = 1000
 
 
 def noise(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+    return torch.randn(
+        *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    ).to(dtype)
 
 
 def museval_sdr(references, estimates, window=RATE, hop=RATE):
@@ -20,7 +22,9 @@ def museval_sdr(references, estimates, window=RATE, hop=RATE):
     if not ffmpeg_available():
         pytest.skip("museval needs ffmpeg and ffprobe on the PATH")
     museval = pytest.importorskip("museval", reason="museval is not installed")
-    references, estimates = (np.asarray(x, dtype=np.float64).swapaxes(1, 2) for x in (references, estimates))
+    references, estimates = (
+        np.asarray(x, dtype=np.float64).swapaxes(1, 2) for x in (references, estimates)
+    )
     references, estimates = museval.pad_or_truncate(references, estimates)
     return museval.metrics.bss_eval(references, estimates, window=window, hop=hop, filters_len=2)[0]
 
@@ -29,8 +33,12 @@ def test_closed_forms():
     reference = torch.tensor([[3.0, 0.0], [0.0, 4.0]])  # energy 25
     estimate = torch.tensor([[3.0, 1.0], [1.0, 4.0]])  # error 2
     assert sdr(reference, estimate).item() == pytest.approx(10 * math.log10(25 / 2), abs=1e-12)
-    assert sdr(reference, estimate, delta=3).item() == pytest.approx(10 * math.log10(28 / 5), abs=1e-12)
-    assert usdr(reference, estimate).item() == pytest.approx(10 * math.log10((25 + 1e-7) / (2 + 1e-7)), abs=1e-12)
+    assert sdr(reference, estimate, delta=3).item() == pytest.approx(
+        10 * math.log10(28 / 5), abs=1e-12
+    )
+    assert usdr(reference, estimate).item() == pytest.approx(
+        10 * math.log10((25 + 1e-7) / (2 + 1e-7)), abs=1e-12
+    )
     assert sdr(reference, 0 * reference).item() == 0
     assert sdr(reference, 0.5 * reference).item() == pytest.approx(20 * math.log10(2))
     assert sdr(reference, reference).item() == math.inf
@@ -38,7 +46,9 @@ def test_closed_forms():
     assert math.isnan(sdr(0 * reference, 0 * reference).item())
     assert usdr(reference, reference).item() == pytest.approx(10 * math.log10(25e7), abs=1e-6)
     for estimate in (reference, 0 * reference):
-        assert math.isnan(usdr(0 * reference, estimate).item())  # not -84 dB, which only delta decides
+        assert math.isnan(
+            usdr(0 * reference, estimate).item()
+        )  # not -84 dB, which only delta decides
     assert usdr(reference, 0 * reference).item() == 0
     half = torch.stack([reference, 0 * reference])
     assert usdr(half, half).isnan().tolist() == [False, True]
@@ -46,8 +56,12 @@ def test_closed_forms():
 
 def test_known_noise_level():
     reference = noise(2, 200_000)
-    assert sdr(reference, reference + 0.1 * noise(2, 200_000, seed=1)).item() == pytest.approx(20, abs=0.05)
-    assert si_sdr(reference, reference + 0.1 * noise(2, 200_000, seed=1)).item() == pytest.approx(20, abs=0.05)
+    assert sdr(reference, reference + 0.1 * noise(2, 200_000, seed=1)).item() == pytest.approx(
+        20, abs=0.05
+    )
+    assert si_sdr(reference, reference + 0.1 * noise(2, 200_000, seed=1)).item() == pytest.approx(
+        20, abs=0.05
+    )
 
 
 @pytest.mark.parametrize("mode", SI_SDR_MODES)
@@ -55,7 +69,10 @@ def test_known_noise_level():
 def test_si_sdr_does_not_change_with_the_level(mode, zero_mean):
     reference, estimate = noise(2, 500), noise(2, 500) + 0.3 * noise(2, 500, seed=1)
     value = si_sdr(reference, estimate, mode, zero_mean)
-    for scaled in (si_sdr(reference, -7 * estimate, mode, zero_mean), si_sdr(0.01 * reference, estimate, mode, zero_mean)):
+    for scaled in (
+        si_sdr(reference, -7 * estimate, mode, zero_mean),
+        si_sdr(0.01 * reference, estimate, mode, zero_mean),
+    ):
         assert scaled.item() == pytest.approx(value.item(), abs=1e-9)
     offset = si_sdr(reference + 2, estimate + 5, mode, zero_mean)
     assert (abs(offset.item() - value.item()) < 1e-9) == zero_mean
@@ -71,16 +88,32 @@ def test_si_sdr_by_least_squares_and_in_its_modes():
 
     s, e = reference.numpy(), estimate.numpy()
     assert si_sdr(s, e).item() == pytest.approx(one(s, e), abs=1e-9)
-    assert si_sdr(s, e, "per_channel").item() == pytest.approx((one(s[0], e[0]) + one(s[1], e[1])) / 2, abs=1e-9)
+    assert si_sdr(s, e, "per_channel").item() == pytest.approx(
+        (one(s[0], e[0]) + one(s[1], e[1])) / 2, abs=1e-9
+    )
     assert si_sdr(s, e, "mono").item() == pytest.approx(one(s.mean(0), e.mean(0)), abs=1e-9)
-    assert si_sdr(s, e, "per_channel") - si_sdr(s, e) > 1  # halving one channel costs only the joint one
-    assert math.isnan(si_sdr(0 * reference, estimate).item()) and math.isnan(si_sdr(reference, 0 * estimate).item())
+    assert (
+        si_sdr(s, e, "per_channel") - si_sdr(s, e) > 1
+    )  # halving one channel costs only the joint one
+    assert math.isnan(si_sdr(0 * reference, estimate).item()) and math.isnan(
+        si_sdr(reference, 0 * estimate).item()
+    )
     assert si_sdr(s[:1], s[:1] * 4).item() > 250
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("length, window, hop", [(4700, 1.0, 1.0), (4700, 1.0, 0.75), (4000, 2.0, 0.5), (1000, 1, 1), (1001, 1, 1), (300, 1, 1)])
+@pytest.mark.parametrize(
+    "length, window, hop",
+    [
+        (4700, 1.0, 1.0),
+        (4700, 1.0, 0.75),
+        (4000, 2.0, 0.5),
+        (1000, 1, 1),
+        (1001, 1, 1),
+        (300, 1, 1),
+    ],
+)
 def test_framewise_equals_museval(channels, dtype, length, window, hop):
     references = 0.1 * noise(3, channels, length, dtype=dtype)
     estimates = references + 0.05 * noise(3, channels, length, seed=1, dtype=dtype)
@@ -105,7 +138,9 @@ def test_silent_frames_are_musevals():
 @pytest.mark.parametrize("change", [-700, -1, 400])
 def test_estimates_are_fitted_to_the_reference_as_musevals(change):
     references = noise(2, 1, 3000)
-    estimates = torch.cat([references + 0.1 * noise(2, 1, 3000, seed=1), noise(2, 1, 500)], -1)[..., : 3000 + change]
+    estimates = torch.cat([references + 0.1 * noise(2, 1, 3000, seed=1), noise(2, 1, 500)], -1)[
+        ..., : 3000 + change
+    ]
     ours = framewise_sdr(references, estimates, RATE)
     np.testing.assert_allclose(ours.numpy(), museval_sdr(references, estimates), atol=1e-9, rtol=0)
     fitted = torch.nn.functional.pad(estimates, (0, 700))[..., :3000]
@@ -118,7 +153,9 @@ def test_frames_by_hand():
     assert ours.shape == (1, 5)  # the last 999 samples are dropped
     third = sdr(references[0, :, 2000:3000], estimates[0, :, 2000:3000])
     assert ours[0, 2].item() == pytest.approx(third.item(), abs=1e-12)
-    many = framewise_sdr(references, estimates, RATE, 0.1, 0.05)  # more frames than are computed at once
+    many = framewise_sdr(
+        references, estimates, RATE, 0.1, 0.05
+    )  # more frames than are computed at once
     assert many.shape == (1, 118)
     last = sdr(references[0, :, 5850:5950], estimates[0, :, 5850:5950])
     assert many[0, -1].item() == pytest.approx(last.item(), abs=1e-12)
@@ -135,7 +172,9 @@ def test_batches_arrays_and_gradients():
     for metric in (sdr, usdr, si_sdr, lambda r, e: si_sdr(r, e, "per_channel", True)):
         together = metric(references, estimates)
         assert together.shape == (3, 4) and together.dtype == torch.float64
-        assert together[2, 1].item() == pytest.approx(metric(references[2, 1].numpy(), estimates[2, 1].numpy()).item(), abs=1e-9)
+        assert together[2, 1].item() == pytest.approx(
+            metric(references[2, 1].numpy(), estimates[2, 1].numpy()).item(), abs=1e-9
+        )
         leaf = estimates[0, :2].clone().requires_grad_()
         assert torch.autograd.gradcheck(lambda e: metric(references[0, :2], e), leaf)
 
@@ -144,11 +183,19 @@ def test_batches_arrays_and_gradients():
 @pytest.mark.parametrize(
     "reference, estimate, message",
     [
-        (torch.ones(1, 2, 9), torch.ones(1, 1, 9), r"the reference has shape \(1, 2, 9\), the estimate \(1, 1, 9\)"),
+        (
+            torch.ones(1, 2, 9),
+            torch.ones(1, 1, 9),
+            r"the reference has shape \(1, 2, 9\), the estimate \(1, 1, 9\)",
+        ),
         (torch.ones(1, 2, 0), torch.ones(1, 2, 9), "the reference is empty"),
         (torch.ones(1, 2, 9) * math.nan, torch.ones(1, 2, 9), "the reference holds NaN"),
         (torch.ones(1, 2, 9), torch.ones(1, 2, 9) * math.inf, "the estimate holds NaN or infinity"),
-        (np.ones((1, 2, 9), dtype=np.int16), torch.ones(1, 2, 9), "the reference is of type torch.int16"),
+        (
+            np.ones((1, 2, 9), dtype=np.int16),
+            torch.ones(1, 2, 9),
+            "the reference is of type torch.int16",
+        ),
         (torch.ones(9), torch.ones(9), "expected .*channels, samples"),
     ],
 )
@@ -161,12 +208,25 @@ def test_framewise_takes_batches_and_silence_stays_in_its_example():
     references, estimates = noise(2, 3, 2, 2, 3500), noise(2, 3, 2, 2, 3500, seed=1)
     references[1, 2, 0, :, 1000:2000] = 0
     together = framewise_sdr(references, estimates, RATE)
-    assert together.shape == (2, 3, 2, 3) and together.isnan().sum() == 2 and together[1, 2, :, 1].isnan().all()
+    assert (
+        together.shape == (2, 3, 2, 3)
+        and together.isnan().sum() == 2
+        and together[1, 2, :, 1].isnan().all()
+    )
     for place in ((0, 0), (1, 2)):
-        np.testing.assert_allclose(together[place].numpy(), museval_sdr(references[place], estimates[place]), atol=1e-9, rtol=0)
+        np.testing.assert_allclose(
+            together[place].numpy(),
+            museval_sdr(references[place], estimates[place]),
+            atol=1e-9,
+            rtol=0,
+        )
     leaf = estimates[0, :1].float().requires_grad_()  # for training curves, and as a loss
     framewise_sdr(references[0, :1].float(), leaf, RATE).sum().backward()
-    assert leaf.grad.isfinite().all() and leaf.grad[..., 3000:].abs().sum() == 0 and leaf.grad[..., :3000].abs().min() > 0
+    assert (
+        leaf.grad.isfinite().all()
+        and leaf.grad[..., 3000:].abs().sum() == 0
+        and leaf.grad[..., :3000].abs().min() > 0
+    )
 
 
 def test_silent_frames_by_hand():
@@ -178,7 +238,9 @@ def test_silent_frames_by_hand():
 
 
 def test_bad_options_are_told():
-    with pytest.raises(SepkitError, match="si_sdr mode 'stereo': choose from joint, per_channel, mono"):
+    with pytest.raises(
+        SepkitError, match="si_sdr mode 'stereo': choose from joint, per_channel, mono"
+    ):
         si_sdr(noise(1, 9), noise(1, 9), "stereo")
     with pytest.raises(SepkitError, match="hop 0.0 s at 1000 Hz: expected at least one sample"):
         framewise_sdr(noise(1, 1, 9), noise(1, 1, 9), RATE, 1.0, 0.0)

@@ -48,7 +48,9 @@ def test_every_aggregation_follows_gain_and_offset():
         assert st.aggregate(moved, how) == pytest.approx(3 - 2 * st.aggregate(frames, how))
 
 
-@pytest.mark.skipif(not SISEC.is_file(), reason="SEPKIT_SOURCES has no scores of SiSEC 2018 by song")
+@pytest.mark.skipif(
+    not SISEC.is_file(), reason="SEPKIT_SOURCES has no scores of SiSEC 2018 by song"
+)
 def test_aggregation_of_the_published_scores():
     """TAK1's vocals: 6.60 dB as the median, 5.12 as the mean of the same song medians."""
     table = pd.read_csv(SISEC)
@@ -59,7 +61,9 @@ def test_aggregation_of_the_published_scores():
 
 
 def test_aggregate_refuses():
-    with pytest.raises(SepkitError, match="unknown aggregation 'mean': choose from median of medians"):
+    with pytest.raises(
+        SepkitError, match="unknown aggregation 'mean': choose from median of medians"
+    ):
         st.aggregate(FRAMES, "mean")
     with pytest.raises(SepkitError, match="no score in 1 tracks, all are NaN"):
         st.aggregate({"c": [math.nan]}, "pooled mean")
@@ -68,7 +72,9 @@ def test_aggregate_refuses():
 
 
 def test_pairs_are_made_by_name_not_by_order():
-    names, a, b = st.paired({"x": 1, "y": 2, "z": 3, "only a": 9}, {"z": 30, "y": math.nan, "x": 10})
+    names, a, b = st.paired(
+        {"x": 1, "y": 2, "z": 3, "only a": 9}, {"z": 30, "y": math.nan, "x": 10}
+    )
     assert names == ["x", "z"] and a.tolist() == [1, 3] and b.tolist() == [10, 30]
 
 
@@ -90,7 +96,10 @@ REJECTED = [
 
 
 def brute_force(differences, alternative):
-    flipped = [math.fsum(s * d for s, d in zip(signs, differences)) for signs in itertools.product((1, -1), repeat=len(differences))]
+    flipped = [
+        math.fsum(s * d for s, d in zip(signs, differences))
+        for signs in itertools.product((1, -1), repeat=len(differences))
+    ]
     observed = math.fsum(differences)
     wanted = {
         "two-sided": lambda value: abs(value) >= abs(observed) - 1e-9,
@@ -103,7 +112,13 @@ def brute_force(differences, alternative):
 @pytest.mark.parametrize("alternative", st.ALTERNATIVES)
 @pytest.mark.parametrize("n", [2, 3, 5, 8])
 def test_sign_flip_equals_enumeration(n, alternative):
-    for differences in (normal(n, 0.5, seed=n), np.arange(n) - 0.5, np.zeros(n), [0.1] * n, [-1.0] + [0.0] * (n - 1)):
+    for differences in (
+        normal(n, 0.5, seed=n),
+        np.arange(n) - 0.5,
+        np.zeros(n),
+        [0.1] * n,
+        [-1.0] + [0.0] * (n - 1),
+    ):
         test = st.sign_flip(differences, alternative)
         assert test.method == "exact" and test.n == n
         assert test.p == brute_force(list(differences), alternative)
@@ -114,7 +129,11 @@ def test_sign_flip_equals_enumeration(n, alternative):
 def test_sign_flip_equals_scipy(alternative):
     differences = normal(12, 0.4, seed=4)
     reference = stats.permutation_test(
-        (differences,), lambda x, axis: np.mean(x, axis=axis), permutation_type="samples", alternative=alternative, n_resamples=np.inf
+        (differences,),
+        lambda x, axis: np.mean(x, axis=axis),
+        permutation_type="samples",
+        alternative=alternative,
+        n_resamples=np.inf,
     )
     assert st.sign_flip(differences, alternative).p == pytest.approx(reference.pvalue, rel=1e-12)
 
@@ -128,21 +147,33 @@ def test_many_songs_are_drawn_and_agree_with_the_exact_answer(monkeypatch):
     assert drawn.method == "Monte Carlo, 40000 draws"
     assert drawn.p == pytest.approx(exact.p, abs=5 * math.sqrt(exact.p / 40_000))
     monkeypatch.setattr(resampling, "_DRAWS_AT_ONCE", 15 * 1000)
-    assert st.sign_flip(differences, resamples=40_000).p == pytest.approx(exact.p, abs=5 * math.sqrt(exact.p / 40_000)), "in blocks"
-    assert st.sign_flip(np.arange(1, 41), resamples=999).p == 1 / 1000, "the observed pattern counts: never 0"
+    assert st.sign_flip(differences, resamples=40_000).p == pytest.approx(
+        exact.p, abs=5 * math.sqrt(exact.p / 40_000)
+    ), "in blocks"
+    assert st.sign_flip(np.arange(1, 41), resamples=999).p == 1 / 1000, (
+        "the observed pattern counts: never 0"
+    )
 
 
 def test_seeds_decide_the_draw():
     differences = normal(30, 0.2)
     for function in (st.sign_flip, st.bootstrap_interval):
-        assert function(differences, seed=1) == function(differences, seed=1) != function(differences, seed=2)
+        assert (
+            function(differences, seed=1)
+            == function(differences, seed=1)
+            != function(differences, seed=2)
+        )
 
 
 @pytest.mark.parametrize("function", [st.sign_flip, st.wilcoxon])
 def test_order_scale_and_sign_of_the_differences(function):
     d = normal(11, 0.4, seed=2)
     p = function(d).p
-    assert function(d[::-1]).p == pytest.approx(p) and function(1000 * d).p == pytest.approx(p) and function(-d).p == pytest.approx(p)
+    assert (
+        function(d[::-1]).p == pytest.approx(p)
+        and function(1000 * d).p == pytest.approx(p)
+        and function(-d).p == pytest.approx(p)
+    )
     assert function(d, "greater").p == pytest.approx(function(-d, "less").p)
     assert function([*d, math.nan]).p == pytest.approx(p) and function([*d, math.nan]).n == 11
 
@@ -163,7 +194,9 @@ def test_too_little_to_test(function, values, message):
 
 def test_unknown_options_are_refused():
     for function in (st.sign_flip, st.wilcoxon):
-        with pytest.raises(SepkitError, match="unknown alternative 'bigger': choose from two-sided, greater, less"):
+        with pytest.raises(
+            SepkitError, match="unknown alternative 'bigger': choose from two-sided, greater, less"
+        ):
             function([1.0, 2.0], "bigger")
     with pytest.raises(SepkitError, match="unknown statistic 'mode': choose from mean, median"):
         st.bootstrap_interval([1.0, 2.0], statistic="mode")
@@ -183,11 +216,16 @@ def test_p_is_uniform_under_the_null():
 
 # -- bootstrap
 
+
 def test_bootstrap_equals_scipy_within_the_draw():
     values = np.random.default_rng(3).exponential(size=40)
     for name, function in (("mean", np.mean), ("median", np.median)):
-        reference = stats.bootstrap((values,), function, method="percentile", confidence_level=0.9, rng=0).confidence_interval
-        assert st.bootstrap_interval(values, 0.9, statistic=name) == pytest.approx(reference, abs=0.02)
+        reference = stats.bootstrap(
+            (values,), function, method="percentile", confidence_level=0.9, rng=0
+        ).confidence_interval
+        assert st.bootstrap_interval(values, 0.9, statistic=name) == pytest.approx(
+            reference, abs=0.02
+        )
 
 
 def test_bootstrap_follows_offset_and_scale():
@@ -203,17 +241,29 @@ def test_bootstrap_follows_offset_and_scale():
 def test_bootstrap_covers_as_its_docstring_says():
     rng = np.random.default_rng(1)
     for songs, expected in ((10, 0.90), (50, 0.94)):
-        intervals = [st.bootstrap_interval(rng.normal(size=songs), resamples=500, seed=i) for i in range(600)]
-        assert np.mean([low <= 0 <= high for low, high in intervals]) == pytest.approx(expected, abs=0.035)
+        intervals = [
+            st.bootstrap_interval(rng.normal(size=songs), resamples=500, seed=i) for i in range(600)
+        ]
+        assert np.mean([low <= 0 <= high for low, high in intervals]) == pytest.approx(
+            expected, abs=0.035
+        )
 
 
 # -- holm and friedman
 
+
 def test_holm_by_hand():
     """0.005 x 4, 0.01 x 3, 0.03 x 2, and 0.04 x 1 pulled up to the one before it."""
     assert st.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert st.holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
-    assert st.holm([0.6, 0.9]) == [1.0, 1.0] and st.holm([0.2]) == [0.2] and st.holm([]) == [] and st.holm({}) == {}
+    assert st.holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx(
+        {"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02}
+    )
+    assert (
+        st.holm([0.6, 0.9]) == [1.0, 1.0]
+        and st.holm([0.2]) == [0.2]
+        and st.holm([]) == []
+        and st.holm({}) == {}
+    )
 
 
 def test_holm_keeps_the_promise_and_beats_bonferroni():
@@ -244,13 +294,16 @@ def test_friedman_equals_scipy_and_its_formula():
 
 
 def test_friedman_refuses():
-    with pytest.raises(SepkitError, match=r"at least 3 methods, got \(5, 2\); for two use sign_flip"):
+    with pytest.raises(
+        SepkitError, match=r"at least 3 methods, got \(5, 2\); for two use sign_flip"
+    ):
         st.friedman(np.zeros((5, 2)))
     with pytest.raises(SepkitError, match="1 songs are complete"):
         st.friedman([[1, 2, 3], [1, math.nan, 3]])
 
 
 # -- compare and verdict
+
 
 def test_compare_is_about_a_minus_b():
     b = {f"song {i}": value for i, value in enumerate(normal(20, seed=6))}
@@ -264,13 +317,18 @@ def test_compare_is_about_a_minus_b():
     back = st.compare(b, a)
     assert back.effect == pytest.approx(-found.effect) and back.wins == 1
     assert st.verdict(found) == "holds" and st.verdict(back) == "fails"
-    assert st.verdict(found, least=0.5) == "holds" and st.verdict(found, least=found.effect) == "undecided"
+    assert (
+        st.verdict(found, least=0.5) == "holds"
+        and st.verdict(found, least=found.effect) == "undecided"
+    )
     assert st.verdict(found, least=9.0) == "fails"
 
 
 def test_songs_that_are_not_common_decide_nothing():
     a, b = {"x": 1.0, "y": 2.0, "z": 4.0}, {"x": 0.5, "y": 1.0, "z": 1.0}
-    assert st.compare({**a, "w": 99.0, "v": math.nan}, {**b, "u": -99.0, "v": 1.0}) == st.compare(a, b)
+    assert st.compare({**a, "w": 99.0, "v": math.nan}, {**b, "u": -99.0, "v": 1.0}) == st.compare(
+        a, b
+    )
 
 
 def test_equally_perfect_songs_are_left_out_and_one_sided_perfection_refused():
@@ -286,6 +344,11 @@ def test_five_songs_never_suffice():
     assert found.p == 2 / 32 and found.low > 0 and st.verdict(found) == "undecided"
     assert st.verdict(found, alpha=0.1) == "undecided", "five songs are too few for any verdict"
     worse = found._replace(effect=-found.effect, low=-found.high, high=-found.low)
-    assert st.verdict(worse) == "undecided" and st.verdict(worse._replace(n=8)) == "undecided", "no failure without a small p either"
+    assert st.verdict(worse) == "undecided" and st.verdict(worse._replace(n=8)) == "undecided", (
+        "no failure without a small p either"
+    )
     assert st.verdict(worse._replace(n=8, p=0.01)) == "fails"
-    assert st.verdict(st.compare({i: 10.0 + i for i in range(6)}, dict.fromkeys(range(6), 0.0))) == "holds"
+    assert (
+        st.verdict(st.compare({i: 10.0 + i for i in range(6)}, dict.fromkeys(range(6), 0.0)))
+        == "holds"
+    )

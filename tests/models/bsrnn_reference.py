@@ -33,7 +33,9 @@ class Layer(nn.Module):
 class Perceptron(nn.Module):
     def __init__(self, features, mlp, size, gated):
         super().__init__()
-        last = [nn.Linear(mlp, size), Gate(size)] if gated else [nn.Linear(mlp, 2 * size), nn.GLU(-1)]
+        last = (
+            [nn.Linear(mlp, size), Gate(size)] if gated else [nn.Linear(mlp, 2 * size), nn.GLU(-1)]
+        )
         self.mlp = nn.Sequential(nn.Linear(features, mlp), nn.Tanh(), *last)
 
     def forward(self, x):
@@ -52,15 +54,21 @@ class Reference(nn.Module):
         split.layernorms = nn.ModuleList(nn.LayerNorm([size, *fixed]) for size in sizes)
         split.fcs = nn.ModuleList(nn.Linear(size, features) for size in sizes)
         groups = features if norm_frames else 1
-        rnn.bsrnn = nn.ModuleList(nn.ModuleList(Layer(features, hidden, groups) for _ in range(2)) for _ in range(layers))
+        rnn.bsrnn = nn.ModuleList(
+            nn.ModuleList(Layer(features, hidden, groups) for _ in range(2)) for _ in range(layers)
+        )
         masks.layernorms = nn.ModuleList(nn.LayerNorm([*fixed, features]) for _ in sizes)
-        masks.mlp = nn.ModuleList(Perceptron(features, mlp, size, bool(norm_frames)) for size in sizes)
+        masks.mlp = nn.ModuleList(
+            Perceptron(features, mlp, size, bool(norm_frames)) for size in sizes
+        )
         self.bandsplit, self.bandsequence, self.maskest = split, rnn, masks
 
     def encode(self, spectrum):
         """(B, C, F, L) to (B, K, L, N)."""
         out = []
-        for band, norm, fc in zip(spectrum.split(self.widths, 2), self.bandsplit.layernorms, self.bandsplit.fcs):
+        for band, norm, fc in zip(
+            spectrum.split(self.widths, 2), self.bandsplit.layernorms, self.bandsplit.fcs
+        ):
             x = torch.view_as_real(band).permute(0, 1, 4, 2, 3).flatten(1, 3)  # (B, C 2 F_k, L)
             x = norm(x).transpose(1, 2) if self.frames else norm(x.transpose(1, 2))
             out.append(fc(x))
@@ -70,7 +78,9 @@ class Reference(nn.Module):
         """(B, K, L, N) to the same."""
         batch, bands, frames, features = x.shape
         for over_time, over_bands in self.bandsequence.bsrnn:
-            x = over_time(x.reshape(batch * bands, frames, features)).view(batch, bands, frames, features)
+            x = over_time(x.reshape(batch * bands, frames, features)).view(
+                batch, bands, frames, features
+            )
             y = x.transpose(1, 2).reshape(batch * frames, bands, features)
             x = over_bands(y).view(batch, frames, bands, features).transpose(1, 2)
         return x
@@ -95,7 +105,12 @@ def take_weights(reference, model):
         for g, (width, bands) in enumerate(model.encoder.groups):
             for i, k in enumerate(bands):
                 # ours are ordered (channel, bin, part); the reference's (channel, part, bin)
-                order = [(c * width + b) * 2 + p for c in range(channels) for p in range(2) for b in range(width)]
+                order = [
+                    (c * width + b) * 2 + p
+                    for c in range(channels)
+                    for p in range(2)
+                    for b in range(width)
+                ]
                 both = order + [o + len(order) for o in order]
                 norm, fc = reference.bandsplit.layernorms[k], reference.bandsplit.fcs[k]
                 norm.weight.copy_(model.encoder.norms[g].weight[i, 0][..., order].squeeze(0))
@@ -110,7 +125,10 @@ def take_weights(reference, model):
                 norm.bias.copy_(model.decoder.norms[g].bias[i].flatten())
                 first.weight.copy_(model.decoder.hidden[g].weight[i].T)
                 first.bias.copy_(model.decoder.hidden[g].bias[i, 0])
-        theirs = {key.replace("groupnorm", "norm"): value for key, value in reference.bandsequence.bsrnn.state_dict().items()}
+        theirs = {
+            key.replace("groupnorm", "norm"): value
+            for key, value in reference.bandsequence.bsrnn.state_dict().items()
+        }
         for key, value in model.layers.state_dict().items():
             theirs[key].copy_(value)
     return reference

@@ -7,15 +7,61 @@ from sepkit.errors import SepkitError
 from sepkit.models.bands import SPLITS, band_edges, by_width, default_split
 
 #: bands by scheme, as the paper counts them
-COUNTS = {"V1": 22, "V2": 19, "V3": 14, "V4": 23, "V5": 28, "V6": 26, "V7": 41, "bass": 30, "drums": 55}
+COUNTS = {
+    "V1": 22,
+    "V2": 19,
+    "V3": 14,
+    "V4": 23,
+    "V5": 28,
+    "V6": 26,
+    "V7": 41,
+    "bass": 30,
+    "drums": 55,
+}
 #: bin widths of V7 in the best-known public implementation
 V7 = [
-    5, 5, 4, 5, 5, 4, 5, 5, 4, 5,
-    12, 11, 12, 11, 12, 12, 11, 12, 11, 12, 12, 11,
-    23, 24, 23, 23, 23, 24, 23, 23,
-    46, 47, 46, 47, 46, 47, 46, 47,
-    92, 93, 96,
-]  # fmt: skip
+    5,
+    5,
+    4,
+    5,
+    5,
+    4,
+    5,
+    5,
+    4,
+    5,
+    12,
+    11,
+    12,
+    11,
+    12,
+    12,
+    11,
+    12,
+    11,
+    12,
+    12,
+    11,
+    23,
+    24,
+    23,
+    23,
+    23,
+    24,
+    23,
+    23,
+    46,
+    47,
+    46,
+    47,
+    46,
+    47,
+    46,
+    47,
+    92,
+    93,
+    96,
+]
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -30,7 +76,8 @@ def test_v7_is_the_known_list_of_widths():
 
 
 @pytest.mark.parametrize(
-    "split, sample_rate, n_fft", [("V7", 44100, 2048), ("drums", 48000, 2048), ("V4", 16000, 1024), ("bass", 22050, 2048)]
+    "split, sample_rate, n_fft",
+    [("V7", 44100, 2048), ("drums", 48000, 2048), ("V4", 16000, 1024), ("bass", 22050, 2048)],
 )
 def test_every_bin_lies_in_the_band_of_its_frequency(split, sample_rate, n_fft):
     limits = [0]
@@ -51,7 +98,13 @@ def test_groups_hold_every_band_once_by_width():
 
 
 def test_targets_have_the_papers_splits():
-    assert [default_split(target) for target in ("vocals", "drums", "bass", "other", "speech")] == ["V7", "drums", "bass", "V7", "V7"]
+    assert [default_split(target) for target in ("vocals", "drums", "bass", "other", "speech")] == [
+        "V7",
+        "drums",
+        "bass",
+        "V7",
+        "V7",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ from sepkit.models import build, load, save
 from sepkit.models.bands import SPLITS, band_edges
 from sepkit.models.bsrnn import SIZES
 
-SMALL = dict(features=8, layers=2, n_fft=512, hop=128, sample_rate=8000, split=[[1000, 100], [3000, 250]])
+SMALL = dict(
+    features=8, layers=2, n_fft=512, hop=128, sample_rate=8000, split=[[1000, 100], [3000, 250]]
+)
 
 
 def _module(name):
@@ -45,7 +47,11 @@ def noise(*shape, seed=1):
 
 # ---- equal to the plain version
 
-@pytest.mark.parametrize("settings", [{}, {"channels": 1}, {"split": "V5", "sample_rate": 44100, "n_fft": 2048, "hop": 512}])
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"channels": 1}, {"split": "V5", "sample_rate": 44100, "n_fft": 2048, "hop": 512}],
+)
 @torch.no_grad()
 def test_masks_equal_those_computed_band_by_band(settings):
     model = made(**settings)
@@ -70,12 +76,18 @@ def test_gradients_equal_those_of_the_plain_version():
         network(spectrum).abs().square().mean().backward()
     theirs = dict(reference.bandsequence.bsrnn.named_parameters())
     for key, ours in model.layers.named_parameters():
-        torch.testing.assert_close(ours.grad, theirs[key.replace("norm", "groupnorm")].grad, atol=1e-6, rtol=1e-3)
+        torch.testing.assert_close(
+            ours.grad, theirs[key.replace("norm", "groupnorm")].grad, atol=1e-6, rtol=1e-3
+        )
     for group, (_, bands) in enumerate(model.encoder.groups):
         expected = torch.stack([reference.bandsplit.fcs[band].bias.grad for band in bands])
-        torch.testing.assert_close(model.encoder.maps[group].bias.grad[:, 0], expected, atol=1e-6, rtol=1e-3)
+        torch.testing.assert_close(
+            model.encoder.maps[group].bias.grad[:, 0], expected, atol=1e-6, rtol=1e-3
+        )
         expected = torch.stack([reference.maskest.mlp[band].mlp[0].weight.grad.T for band in bands])
-        torch.testing.assert_close(model.decoder.hidden[group].weight.grad, expected, atol=1e-6, rtol=1e-3)
+        torch.testing.assert_close(
+            model.decoder.hidden[group].weight.grad, expected, atol=1e-6, rtol=1e-3
+        )
 
 
 @torch.no_grad()
@@ -89,13 +101,21 @@ def test_independent_stereo_is_mono_twice():
 
 # ---- sizes
 
+
 def paper_count(split, features, layers, channels=1, deeper=False):
     """Parameters by the paper's description; `deeper`: a second hidden layer in the mask estimators."""
-    bands, values, hidden, mlp = len(band_edges(split)) - 1, 2 * channels * 1025, 2 * features, 4 * features
+    bands, values, hidden, mlp = (
+        len(band_edges(split)) - 1,
+        2 * channels * 1025,
+        2 * features,
+        4 * features,
+    )
     encoder = 2 * values + values * features + bands * features
     lstm = 2 * (4 * hidden * (features + hidden) + 2 * 4 * hidden)
     recurrent = 2 * features + lstm + 2 * hidden * features + features
-    decoder = bands * (2 * features + features * mlp + mlp + deeper * (mlp * mlp + mlp)) + 2 * values * (mlp + 1)
+    decoder = bands * (
+        2 * features + features * mlp + mlp + deeper * (mlp * mlp + mlp)
+    ) + 2 * values * (mlp + 1)
     return encoder + 2 * layers * recurrent + decoder
 
 
@@ -118,17 +138,22 @@ def test_the_count_agrees_with_a_published_replication():
     assert count(build("bsrnn", stereo="independent")) == paper_count("V7", 128, 12)
 
 
-@pytest.mark.parametrize("target, parameters", [("vocals", 32_414_628), ("bass", 33_371_812), ("drums", 35_954_340)])
+@pytest.mark.parametrize(
+    "target, parameters", [("vocals", 32_414_628), ("bass", 33_371_812), ("drums", 35_954_340)]
+)
 def test_the_public_layout_has_the_published_number_of_parameters(target, parameters):
     assert count(build("bsrnn", target=target, norm_frames=263)) == parameters
 
 
 def test_sizes_grow():
-    counts = [count(build("bsrnn", **SIZES[size])) for size in ("student", "small", "medium", "large")]
+    counts = [
+        count(build("bsrnn", **SIZES[size])) for size in ("student", "small", "medium", "large")
+    ]
     assert counts == sorted(counts) and counts[0] < 1e6
 
 
 # ---- any length, scale, silence
+
 
 @pytest.mark.parametrize("samples", [1, 127, 511, 512, 5003])
 @torch.no_grad()
@@ -152,7 +177,9 @@ def test_a_mask_of_one_returns_the_mixture():
     for output in model.decoder.output:
         output.weight.zero_()
         values, gates = output.bias.chunk(2, -1)
-        values.copy_((torch.arange(values.shape[-1]) % 2 == 0).float().expand_as(values))  # real part 1, imaginary part 0
+        values.copy_(
+            (torch.arange(values.shape[-1]) % 2 == 0).float().expand_as(values)
+        )  # real part 1, imaginary part 0
         gates.fill_(40.0)  # sigmoid 1
     mixture = noise(2, 2, 3001)
     assert (model(mixture) - mixture).abs().max() < 1e-5
@@ -175,30 +202,49 @@ def test_windows_are_averaged_where_they_overlap():
         total[..., start : start + size] += whole(piece)
         heard[start : start + size] += 1
     torch.testing.assert_close(model(mixture), (total / heard)[..., :4100], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(model.train()(mixture), whole(mixture), rtol=1e-4, atol=1e-4)  # training sees the chunk as it is
+    torch.testing.assert_close(
+        model.train()(mixture), whole(mixture), rtol=1e-4, atol=1e-4
+    )  # training sees the chunk as it is
 
 
 # ---- loss
+
 
 def test_loss_is_the_formula():
     model, mixture, target = made(), noise(2, 2, 4000), noise(2, 2, 4000, seed=2)
     window = torch.hann_window(512)
 
     def spectrum(x):
-        return torch.stft(x.flatten(0, 1), 512, 128, window=window, return_complex=True).unflatten(0, (2, 2))
+        return torch.stft(x.flatten(0, 1), 512, 128, window=window, return_complex=True).unflatten(
+            0, (2, 2)
+        )
 
     with torch.no_grad():
-        estimate, wanted = reference_for(model)(spectrum(mixture)) * spectrum(mixture), spectrum(target)
-        waveform = torch.istft(estimate.flatten(0, 1), 512, 128, window=window, length=4000).unflatten(0, (2, 2))
-        expected = (estimate.real - wanted.real).abs().mean() + (estimate.imag - wanted.imag).abs().mean()
-        torch.testing.assert_close(model.loss(mixture, target), expected + (waveform - target).abs().mean(), rtol=1e-4, atol=0)
+        estimate, wanted = (
+            reference_for(model)(spectrum(mixture)) * spectrum(mixture),
+            spectrum(target),
+        )
+        waveform = torch.istft(
+            estimate.flatten(0, 1), 512, 128, window=window, length=4000
+        ).unflatten(0, (2, 2))
+        expected = (estimate.real - wanted.real).abs().mean() + (
+            estimate.imag - wanted.imag
+        ).abs().mean()
+        torch.testing.assert_close(
+            model.loss(mixture, target),
+            expected + (waveform - target).abs().mean(),
+            rtol=1e-4,
+            atol=0,
+        )
 
 
 def test_an_overfitted_network_separates():
     torch.manual_seed(5)
     model = build("bsrnn", **{**SMALL, "channels": 1, "layers": 1})
     time = torch.arange(4000) / 8000
-    tone = (torch.sin(2 * torch.pi * 440 * time) * (torch.sin(2 * torch.pi * 3 * time) > 0)).expand(1, 1, -1)
+    tone = (torch.sin(2 * torch.pi * 440 * time) * (torch.sin(2 * torch.pi * 3 * time) > 0)).expand(
+        1, 1, -1
+    )
     mixture = tone + 0.5 * noise(1, 1, 4000)
     optimiser = torch.optim.Adam(model.parameters(), 1e-2)
     for _ in range(40):
@@ -211,6 +257,7 @@ def test_an_overfitted_network_separates():
 
 
 # ---- the public implementation's layout
+
 
 def public(**settings):
     return made(**{"norm_frames": 20, **settings})
@@ -241,17 +288,32 @@ def test_the_public_layout_takes_any_length_by_windows_of_its_own():
 
 
 def change(key, value=None):
-    return lambda state: {**{k: v for k, v in state.items() if k != key}, **({} if value is None else {key: value})}
+    return lambda state: {
+        **{k: v for k, v in state.items() if k != key},
+        **({} if value is None else {key: value}),
+    }
 
 
 @pytest.mark.parametrize(
     "edit, message",
     [
         (change("maskest.mlp.3.mlp.2.weight"), r"lack maskest\.mlp\.3\.mlp\.2\.weight;"),
-        (change("bandsplit.fcs.99.bias", torch.ones(2)), r"hold an unexpected bandsplit\.fcs\.99\.bias;"),
-        (change("bandsplit.fcs.4.weight", torch.ones(3, 3)), r"bandsplit\.fcs\.4\.weight is for \(3, 3\) values"),
-        (change("bandsplit.fcs.4.bias", torch.full((8,), float("nan"))), "encoder.maps.0.bias holds NaN"),
-        (lambda state: {f"model.{key}": value for key, value in state.items()}, r"lack bandsequence.* \.\.\.;"),
+        (
+            change("bandsplit.fcs.99.bias", torch.ones(2)),
+            r"hold an unexpected bandsplit\.fcs\.99\.bias;",
+        ),
+        (
+            change("bandsplit.fcs.4.weight", torch.ones(3, 3)),
+            r"bandsplit\.fcs\.4\.weight is for \(3, 3\) values",
+        ),
+        (
+            change("bandsplit.fcs.4.bias", torch.full((8,), float("nan"))),
+            "encoder.maps.0.bias holds NaN",
+        ),
+        (
+            lambda state: {f"model.{key}": value for key, value in state.items()},
+            r"lack bandsequence.* \.\.\.;",
+        ),
     ],
 )
 def test_published_weights_that_do_not_fit_are_named(edit, message):
@@ -267,6 +329,7 @@ def test_published_weights_need_the_public_layout():
 
 
 # ---- precision
+
 
 @pytest.mark.parametrize("precision, decibels", [("bfloat16", 20), ("int8", 15)])
 @torch.no_grad()
@@ -291,30 +354,40 @@ def test_training_in_bfloat16_follows_the_same_gradient():
 
 # ---- checkpoints and separators
 
+
 def test_a_checkpoint_separates_through_the_separator(tmp_path):
     model = made()
     path = save(tmp_path / "vocals.safetensors", model)
     again = load(path)
-    assert again.settings == model.settings and json.loads(json.dumps(model.settings)) == model.settings
+    assert (
+        again.settings == model.settings
+        and json.loads(json.dumps(model.settings)) == model.settings
+    )
     separator = separation.get(path, device="cpu")
     mixture = noise(2, 9000)
     with torch.no_grad():
         expected = model(mixture[None])[0]
-    torch.testing.assert_close(separator.separate(mixture)["vocals"], expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        separator.separate(mixture)["vocals"], expected, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_a_file_is_separated_in_chunks(tmp_path):
     audio.write(tmp_path / "song.wav", 0.1 * noise(2, 24000), 8000)
     save(tmp_path / "vocals.safetensors", made())
     separator = separation.get(tmp_path / "vocals.safetensors", device="cpu")
-    separation.separate_file(tmp_path / "song.wav", separator, tmp_path / "out", chunk=1.0, overlap=0.5)
+    separation.separate_file(
+        tmp_path / "song.wav", separator, tmp_path / "out", chunk=1.0, overlap=0.5
+    )
     estimate, rate = audio.read(tmp_path / "out" / "song" / "vocals.wav")
     assert rate == 8000 and estimate.shape == (2, 24000) and estimate.abs().max() > 0
 
 
 def test_checkpoints_of_other_models_are_refused(tmp_path):
     path = save(tmp_path / "vocals.safetensors", made())
-    with pytest.raises(SepkitError, match="a checkpoint of bsrnn, where one of open-unmix was expected"):
+    with pytest.raises(
+        SepkitError, match="a checkpoint of bsrnn, where one of open-unmix was expected"
+    ):
         load(path, model="open-unmix")
 
 
@@ -324,14 +397,26 @@ def test_checkpoints_of_other_models_are_refused(tmp_path):
         (lambda: made()(torch.zeros(1, 1, 2000)), r"for 2 channel\(s\).*not \(1, 1, 2000\)"),
         (lambda: made()(torch.zeros(1, 2, 0)), r"not \(1, 2, 0\)"),
         (lambda: made()(torch.zeros(2, 2000)), r"\(batch, 2, samples\)"),
-        (lambda: made().loss(torch.zeros(1, 2, 2000), torch.zeros(1, 2, 1999)), "expected the same"),
-        (lambda: public().loss(torch.zeros(1, 2, 5000), torch.zeros(1, 2, 5000)), "chunks of 2432 samples; these have 5000"),
+        (
+            lambda: made().loss(torch.zeros(1, 2, 2000), torch.zeros(1, 2, 1999)),
+            "expected the same",
+        ),
+        (
+            lambda: public().loss(torch.zeros(1, 2, 5000), torch.zeros(1, 2, 5000)),
+            "chunks of 2432 samples; these have 5000",
+        ),
         (lambda: build("bsrnn", features=0), "features=0: a whole number"),
-        (lambda: build("bsrnn", stereo="joint"), "unknown stereo 'joint': choose from features, independent"),
+        (
+            lambda: build("bsrnn", stereo="joint"),
+            "unknown stereo 'joint': choose from features, independent",
+        ),
         (lambda: made().set_loss("mse"), "unknown loss 'mse': choose from l1, nmse, sdr"),
         (lambda: build("bsrnn", precision="float16"), "unknown precision 'float16'"),
         (lambda: build("bsrnn", split="V9"), "unknown band split 'V9'"),
-        (lambda: build("bsrnn", window=3, window_hop=4), "window_hop=4: more than 0 and at most the window of 3.00 s"),
+        (
+            lambda: build("bsrnn", window=3, window_hop=4),
+            "window_hop=4: more than 0 and at most the window of 3.00 s",
+        ),
         (lambda: build("bsrnn", norm_frames=263, window=3), "fixes the window; leave window=3 out"),
         (lambda: made(precision="int8").train()(torch.zeros(1, 2, 2000)), "separation on a CPU"),
     ],

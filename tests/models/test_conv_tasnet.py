@@ -40,13 +40,25 @@ def test_torchaudios_layout_gives_torchaudios_output():
     from torchaudio.models import ConvTasNet
 
     net = small(channels=1, tcn="torchaudio", targets=["a", "b", "c"])
-    theirs = ConvTasNet(3, enc_kernel_size=8, enc_num_feats=8, msk_num_feats=6, msk_num_hidden_feats=10, msk_num_layers=3, msk_num_stacks=2,
-                        msk_activate="relu")  # fmt: skip
-    theirs.load_state_dict({key.replace("masks.", "mask_generator."): value for key, value in net.state_dict().items()})
+    theirs = ConvTasNet(
+        3,
+        enc_kernel_size=8,
+        enc_num_feats=8,
+        msk_num_feats=6,
+        msk_num_hidden_feats=10,
+        msk_num_layers=3,
+        msk_num_stacks=2,
+        msk_activate="relu",
+    )
+    theirs.load_state_dict(
+        {key.replace("masks.", "mask_generator."): value for key, value in net.state_dict().items()}
+    )
     for samples in (400, 401, 403):
         mixture = noise(2, 1, samples)
         with torch.no_grad():
-            torch.testing.assert_close(net.estimate(mixture)[:, :, 0], theirs.eval()(mixture), atol=1e-6, rtol=1e-6)
+            torch.testing.assert_close(
+                net.estimate(mixture)[:, :, 0], theirs.eval()(mixture), atol=1e-6, rtol=1e-6
+            )
 
 
 def test_a_block_is_torchaudios_without_its_way_out():
@@ -70,7 +82,10 @@ class Norm(nn.Module):
 
     def __init__(self, channels, over):
         super().__init__()
-        self.gamma, self.beta = nn.Parameter(torch.ones(1, channels, 1)), nn.Parameter(torch.zeros(1, channels, 1))
+        self.gamma, self.beta = (
+            nn.Parameter(torch.ones(1, channels, 1)),
+            nn.Parameter(torch.zeros(1, channels, 1)),
+        )
         self.over = over
 
     def forward(self, x):
@@ -93,21 +108,36 @@ class Published(nn.Module):
         self.sources, self.length, self.channels, self.n = sources, length, channels, n
 
         def block(dilation):
-            depthwise = Sub(net=nn.Sequential(
-                nn.Conv1d(h, h, 3, padding=dilation, dilation=dilation, groups=h, bias=False),
-                nn.PReLU(), Norm(h, (1, 2)), nn.Conv1d(h, b, 1, bias=False),
-            ))  # fmt: skip
-            return Sub(net=nn.Sequential(nn.Conv1d(b, h, 1, bias=False), nn.PReLU(), Norm(h, (1, 2)), depthwise))
+            depthwise = Sub(
+                net=nn.Sequential(
+                    nn.Conv1d(h, h, 3, padding=dilation, dilation=dilation, groups=h, bias=False),
+                    nn.PReLU(),
+                    Norm(h, (1, 2)),
+                    nn.Conv1d(h, b, 1, bias=False),
+                )
+            )
+            return Sub(
+                net=nn.Sequential(
+                    nn.Conv1d(b, h, 1, bias=False), nn.PReLU(), Norm(h, (1, 2)), depthwise
+                )
+            )
 
         self.encoder = Sub(conv1d_U=nn.Conv1d(channels, n, length, length // 2, bias=False))
-        stack = [nn.Sequential(*(block(2**layer) for layer in range(layers))) for _ in range(stacks)]
-        self.separator = Sub(network=nn.Sequential(
-            Norm(n, 1), nn.Conv1d(n, b, 1, bias=False), nn.Sequential(*stack), nn.Conv1d(b, sources * n, 1, bias=False)
-        ))  # fmt: skip
+        stack = [
+            nn.Sequential(*(block(2**layer) for layer in range(layers))) for _ in range(stacks)
+        ]
+        self.separator = Sub(
+            network=nn.Sequential(
+                Norm(n, 1),
+                nn.Conv1d(n, b, 1, bias=False),
+                nn.Sequential(*stack),
+                nn.Conv1d(b, sources * n, 1, bias=False),
+            )
+        )
         self.decoder = Sub(basis_signals=nn.Linear(n, channels * length, bias=False))
 
     def forward(self, mixture):
-        w = torch.relu(self.encoder.conv1d_U(mixture))                    # (B, N, K)
+        w = torch.relu(self.encoder.conv1d_U(mixture))  # (B, N, K)
         norm, bottleneck, stacks, output = self.separator.network
         x = bottleneck(norm(w))
         for stack in stacks:
@@ -117,7 +147,10 @@ class Published(nn.Module):
         masks = torch.relu(output(x)).view(len(x), self.sources, self.n, -1)
         frames = self.decoder.basis_signals((w[:, None] * masks).transpose(2, 3))  # (B, J, K, C L)
         frames = frames.unflatten(-1, (self.channels, self.length))
-        out, hop = torch.zeros(len(x), self.sources, self.channels, mixture.shape[-1]), self.length // 2
+        out, hop = (
+            torch.zeros(len(x), self.sources, self.channels, mixture.shape[-1]),
+            self.length // 2,
+        )
         for k in range(frames.shape[2]):
             out[..., k * hop : k * hop + self.length] += frames[:, :, k]
         return out
@@ -135,12 +168,22 @@ def test_published_weights_give_the_outputs_of_their_layout():
 
 def test_foreign_weights_are_named():
     state = Published().state_dict()
-    with pytest.raises(SepkitError, match=r"the published weights: .* lacks masks.blocks.0.layers.1.weight, has unexpected extra"):
-        small().load_published({**{k: v for k, v in state.items() if "2.0.0.net.1" not in k}, "extra": torch.ones(1)})
+    with pytest.raises(
+        SepkitError,
+        match=r"the published weights: .* lacks masks.blocks.0.layers.1.weight, has unexpected extra",
+    ):
+        small().load_published(
+            {**{k: v for k, v in state.items() if "2.0.0.net.1" not in k}, "extra": torch.ones(1)}
+        )
     with pytest.raises(SepkitError, match=r"encoder.weight has shape \(9, 2, 8\)"):
         small().load_published({**state, "encoder.conv1d_U.weight": torch.ones(9, 2, 8)})
     with pytest.raises(SepkitError, match="masks.output.weight holds NaN"):
-        small().load_published({**state, "separator.network.3.weight": state["separator.network.3.weight"] * float("nan")})
+        small().load_published(
+            {
+                **state,
+                "separator.network.3.weight": state["separator.network.3.weight"] * float("nan"),
+            }
+        )
     with pytest.raises(SepkitError, match="for tcn='music'"):
         small(tcn="torchaudio").load_published(state)
 
@@ -167,12 +210,12 @@ def test_the_stereo_image_reaches_the_masks():
 def test_masks_are_never_negative_and_weigh_the_encoding():
     """With masks of one, a decoder that undoes the encoder gives the mixture back."""
     net, mixture = small(targets=["a"], filters=32, channels=1, length=8), noise(1, 1, 203)
-    basis = torch.linalg.qr(torch.randn(8, 8))[0].unsqueeze(1)            # (8, 1, 8)
+    basis = torch.linalg.qr(torch.randn(8, 8))[0].unsqueeze(1)  # (8, 1, 8)
     with torch.no_grad():
         net.encoder.weight.zero_()
         net.decoder.weight.zero_()
-        net.encoder.weight[:16] = torch.cat([basis, -basis])              # relu(x) - relu(-x) = x
-        net.decoder.weight[:16] = torch.cat([basis, -basis]) / 2          # each sample lies in two frames
+        net.encoder.weight[:16] = torch.cat([basis, -basis])  # relu(x) - relu(-x) = x
+        net.decoder.weight[:16] = torch.cat([basis, -basis]) / 2  # each sample lies in two frames
         assert (net.masks(torch.relu(net.encoder(mixture))) >= 0).all()
         net.masks.forward = lambda x: torch.ones_like(x).unsqueeze(1)
         torch.testing.assert_close(net(mixture), mixture, atol=1e-6, rtol=1e-5)

@@ -31,8 +31,20 @@ def published(tmp_path, monkeypatch):
         torch.save({**originals[target].state_dict(), "stft.window": torch.hann_window(256)}, path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
         path = path.rename(folder / pattern.format(digest))
-        listed[target] = {"url": f"http://127.0.0.1:9/{path.name}", "mirror": None, "size": path.stat().st_size, "sha256": digest}
-    entry = {"model": "open-unmix", "licence": "none", "record": "", "default": True, "settings": SETTINGS, "files": listed}
+        listed[target] = {
+            "url": f"http://127.0.0.1:9/{path.name}",
+            "mirror": None,
+            "size": path.stat().st_size,
+            "sha256": digest,
+        }
+    entry = {
+        "model": "open-unmix",
+        "licence": "none",
+        "record": "",
+        "default": True,
+        "settings": SETTINGS,
+        "files": listed,
+    }
     monkeypatch.setattr(downloads, "manifest", lambda: {"tiny": entry})
     monkeypatch.setattr(downloads, "data_root", lambda: tmp_path / "data")
     return folder, entry, originals
@@ -45,7 +57,11 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
     def do_GET(self):
         content = (self.folder / self.path.lstrip("/")).read_bytes()
-        start = int((self.headers.get("Range") or "bytes=0-").split("=")[1].split("-")[0]) if self.ranges else 0
+        start = (
+            int((self.headers.get("Range") or "bytes=0-").split("=")[1].split("-")[0])
+            if self.ranges
+            else 0
+        )
         self.asked.append(start)
         if start >= len(content):
             self.send_error(416)
@@ -66,24 +82,36 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 def server(published):
     kind = type("Served", (Handler,), {"folder": published[0], "asked": [], "break_after": []})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind) as running:
-        threading.Thread(target=partial(running.serve_forever, poll_interval=0.01), daemon=True).start()
+        threading.Thread(
+            target=partial(running.serve_forever, poll_interval=0.01), daemon=True
+        ).start()
         yield kind, f"http://127.0.0.1:{running.server_address[1]}"
         running.shutdown()
 
 
 def same(a, b):
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+    return all(
+        torch.equal(x, y)
+        for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("way", ["folder", "file address", "environment", "http"])
 def test_published_weights_load_from_anywhere(published, server, way, monkeypatch):
     folder, _, originals = published
-    base = {"folder": folder, "file address": folder.as_uri(), "environment": None, "http": server[1]}[way]
+    base = {
+        "folder": folder,
+        "file address": folder.as_uri(),
+        "environment": None,
+        "http": server[1],
+    }[way]
     if way == "environment":
         monkeypatch.setenv("SEPKIT_WEIGHTS_MIRROR", str(folder))
     bundle = downloads.load_published("tiny", base_url=base)
     assert list(bundle) == ["vocals", "noise"]
-    assert all(same(bundle[target], originals[target]) and not bundle[target].training for target in bundle)
+    assert all(
+        same(bundle[target], originals[target]) and not bundle[target].training for target in bundle
+    )
 
 
 def test_a_models_name_with_published_weights(published, monkeypatch):
@@ -104,7 +132,9 @@ def test_a_damaged_copy_is_fetched_again(published):
     folder, _, originals = published
     path = downloads.fetch("tiny", "vocals", base_url=folder)
     path.write_bytes(b"x" + path.read_bytes()[1:])
-    assert same(downloads.load_published("tiny", ["vocals"], base_url=folder)["vocals"], originals["vocals"])
+    assert same(
+        downloads.load_published("tiny", ["vocals"], base_url=folder)["vocals"], originals["vocals"]
+    )
 
 
 def test_a_download_that_breaks_off_is_resumed(published, server, tmp_path):
@@ -139,7 +169,10 @@ def test_a_whole_part_file_is_only_checked(published, server, tmp_path):
     part = tmp_path / "cache" / "tiny" / f"{source.name}.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(source.read_bytes())
-    assert downloads.fetch("tiny", "vocals", tmp_path / "cache", address).read_bytes() == source.read_bytes()
+    assert (
+        downloads.fetch("tiny", "vocals", tmp_path / "cache", address).read_bytes()
+        == source.read_bytes()
+    )
 
 
 @pytest.mark.parametrize("fault", ["truncated", "changed"])
@@ -148,7 +181,11 @@ def test_a_wrong_file_is_not_kept(published, tmp_path, fault):
     source = next(folder.glob("vocals*"))
     content = source.read_bytes()
     source.write_bytes(content[:-100] if fault == "truncated" else b"x" + content[1:])
-    message = f"{len(content) - 100} bytes instead of {len(content)}" if fault == "truncated" else "SHA-256 starts with"
+    message = (
+        f"{len(content) - 100} bytes instead of {len(content)}"
+        if fault == "truncated"
+        else "SHA-256 starts with"
+    )
     with pytest.raises(SepkitError, match=message):
         downloads.fetch("tiny", "vocals", tmp_path / "cache", folder)
     assert not list((tmp_path / "cache").rglob("*.pt*"))
@@ -193,9 +230,13 @@ def test_foreign_weights_are_named(published, tmp_path):
 
 
 def test_unknown_names_list_what_exists(published):
-    with pytest.raises(SepkitError, match="unknown set of published weights 'umxx': choose from tiny"):
+    with pytest.raises(
+        SepkitError, match="unknown set of published weights 'umxx': choose from tiny"
+    ):
         downloads.fetch("umxx", "vocals")
-    with pytest.raises(SepkitError, match="unknown target of tiny 'bass': choose from vocals, noise"):
+    with pytest.raises(
+        SepkitError, match="unknown target of tiny 'bass': choose from vocals, noise"
+    ):
         downloads.fetch("tiny", "bass")
 
 
@@ -213,9 +254,20 @@ def demucs(tmp_path, monkeypatch):
     folder, original = tmp_path / "torchaudio", HDemucs(STEMS, channels=4, nfft=64, depth=2).eval()
     folder.mkdir()
     torch.save(original.state_dict(), folder / "trained.pt")
-    file = {"url": "http://127.0.0.1:9/trained.pt", "mirror": None, "size": None, "sha256": None, "targets": STEMS}
-    entry = {"model": "hybrid-demucs", "settings": dict(width=4, n_fft=64, depth=2, sample_rate=8000), "default": True,
-             "caution": "it has seen the test songs", "files": {"all": file}}  # fmt: skip
+    file = {
+        "url": "http://127.0.0.1:9/trained.pt",
+        "mirror": None,
+        "size": None,
+        "sha256": None,
+        "targets": STEMS,
+    }
+    entry = {
+        "model": "hybrid-demucs",
+        "settings": dict(width=4, n_fft=64, depth=2, sample_rate=8000),
+        "default": True,
+        "caution": "it has seen the test songs",
+        "files": {"all": file},
+    }
     monkeypatch.setattr(downloads, "manifest", lambda: {"tiny": entry})
     monkeypatch.setattr(downloads, "data_root", lambda: tmp_path / "data")
     monkeypatch.setenv("SEPKIT_WEIGHTS_MIRROR", str(folder))
@@ -240,9 +292,13 @@ def test_one_file_for_all_targets_is_one_network(demucs):
         expected = demucs[2]((mixture - mono.mean()) / mono.std()) * mono.std() + mono.mean()
         torch.testing.assert_close(net(mixture)["vocals"], expected[:, 3], atol=1e-6, rtol=1e-4)
     with pytest.warns(downloads.Caution):
-        assert list(downloads.load_published("tiny", ["vocals", "bass"])) == ["drums+bass+other+vocals"]
+        assert list(downloads.load_published("tiny", ["vocals", "bass"])) == [
+            "drums+bass+other+vocals"
+        ]
     assert downloads.fetch("tiny", "vocals") == downloads.fetch("tiny", "all")
-    with pytest.raises(SepkitError, match="unknown target of tiny 'piano': choose from drums, bass, other, vocals"):
+    with pytest.raises(
+        SepkitError, match="unknown target of tiny 'piano': choose from drums, bass, other, vocals"
+    ):
         downloads.fetch("tiny", "piano")
 
 
@@ -269,7 +325,10 @@ def test_without_a_published_hash_the_first_use_decides(demucs):
     assert downloads.fetch("tiny", "all").read_bytes() == source.read_bytes()  # fetched again
     spoiled(kept)
     spoiled(source)
-    with pytest.raises(SepkitError, match=f"instead of {digest[:8]}, which it had when it was first used .* delete .*trained.pt.sha256"):
+    with pytest.raises(
+        SepkitError,
+        match=f"instead of {digest[:8]}, which it had when it was first used .* delete .*trained.pt.sha256",
+    ):
         downloads.load_published("tiny")
     record.unlink()
     downloads.load_published("tiny")
@@ -319,17 +378,34 @@ def test_every_network_with_published_weights_reads_its_authors_files(tmp_path, 
     tasnet = dict(filters=4, length=4, width=4, hidden=6, layers=2, stacks=1, sample_rate=8000)
     made, entries = {}, {}
     for name, model, stems, settings in (
-        ("r", "resunet-subbandtime", {"target": "accompaniment"}, resunet), ("t", "conv-tasnet", {"targets": STEMS}, tasnet),
-    ):  # fmt: skip
+        ("r", "resunet-subbandtime", {"target": "accompaniment"}, resunet),
+        ("t", "conv-tasnet", {"targets": STEMS}, tasnet),
+    ):
         torch.manual_seed(1)
         made[name] = build(model, **stems, **settings)
         key = "accompaniment" if name == "r" else "all"
-        file = {"url": f"http://127.0.0.1:9/{name}.pth", "mirror": None, "size": None, "sha256": None, **({} if name == "r" else stems)}
-        entries[name] = {"model": model, "settings": settings, "default": True, "files": {key: file}}
+        file = {
+            "url": f"http://127.0.0.1:9/{name}.pth",
+            "mirror": None,
+            "size": None,
+            "sha256": None,
+            **({} if name == "r" else stems),
+        }
+        entries[name] = {
+            "model": model,
+            "settings": settings,
+            "default": True,
+            "files": {key: file},
+        }
     state = made["r"].state_dict()
-    torch.save({"model": {resunet_name(key): value for key, value in state.items()}}, tmp_path / "r.pth")
+    torch.save(
+        {"model": {resunet_name(key): value for key, value in state.items()}}, tmp_path / "r.pth"
+    )
     state = {tasnet_name(key, 2): value for key, value in made["t"].state_dict().items()}
-    state = {key: value.view(1, -1, 1) if "gamma" in key or "beta" in key else value for key, value in state.items()}
+    state = {
+        key: value.view(1, -1, 1) if "gamma" in key or "beta" in key else value
+        for key, value in state.items()
+    }
     state["decoder.basis_signals.weight"] = state["decoder.basis_signals.weight"].flatten(1).T
     torch.save(state, tmp_path / "t.pth")
     monkeypatch.setattr(downloads, "manifest", lambda: entries)
@@ -341,27 +417,41 @@ def test_every_network_with_published_weights_reads_its_authors_files(tmp_path, 
 
 # The real manifest
 
+
 def test_the_real_manifest_builds_the_published_networks():
     parameters = {"umx": 8_893_348, "umxhq": 8_893_348, "umxl": 28_257_188, "umxse": 1_583_622}
     entries = downloads.manifest()
-    assert downloads.default("open-unmix") == "umxhq" and downloads.default("hybrid-demucs") == "hdemucs-musdb"
+    assert (
+        downloads.default("open-unmix") == "umxhq"
+        and downloads.default("hybrid-demucs") == "hdemucs-musdb"
+    )
     for name, count in parameters.items():
         entry = entries[name]
         model = build(entry["model"], **entry["settings"])
         assert sum(p.numel() for p in model.parameters()) == count
-        assert set(entry["files"]) == ({"speech", "noise"} if name == "umxse" else {"vocals", "drums", "bass", "other"})
+        assert set(entry["files"]) == (
+            {"speech", "noise"} if name == "umxse" else {"vocals", "drums", "bass", "other"}
+        )
         for target, file in entry["files"].items():
-            assert target in file["url"] and f"{file['sha256']}.pth" in file["url"] and len(file["sha256"]) == 8
+            assert (
+                target in file["url"]
+                and f"{file['sha256']}.pth" in file["url"]
+                and len(file["sha256"]) == 8
+            )
 
 
 def test_every_entry_of_the_real_manifest_is_complete():
     entries = downloads.manifest()
     defaults = [entry["model"] for entry in entries.values() if entry["default"]]
-    assert len(defaults) == len(set(defaults)) == len({entry["model"] for entry in entries.values()})  # one for each network
+    assert (
+        len(defaults) == len(set(defaults)) == len({entry["model"] for entry in entries.values()})
+    )  # one for each network
     assert not set(entries) & set(MODELS)
     for entry in entries.values():
         assert all(entry[key] for key in ("trained_on", "licence", "record", "verified"))
-        assert set(entry["settings"]) <= set(inspect.signature(model_class(entry["model"])).parameters)
+        assert set(entry["settings"]) <= set(
+            inspect.signature(model_class(entry["model"])).parameters
+        )
         for file in entry["files"].values():
             assert file["url"].startswith("https://") and {"mirror", "size", "sha256"} <= set(file)
             if not file["sha256"]:
@@ -373,21 +463,38 @@ def test_hybrid_demucs_comes_from_where_torchaudio_has_it():
 
     entries = downloads.manifest()
     for name in ("HDEMUCS_HIGH_MUSDB", "HDEMUCS_HIGH_MUSDB_PLUS"):
-        entry, pipeline = entries[name.lower().replace("_high", "").replace("_", "-")], getattr(pipelines, name)
+        entry, pipeline = (
+            entries[name.lower().replace("_high", "").replace("_", "-")],
+            getattr(pipelines, name),
+        )
         (file,) = entry["files"].values()
         assert file["url"] == f"https://download.pytorch.org/torchaudio/{pipeline._model_path}"
-        assert file["targets"] == pipeline._model_factory_func.keywords["sources"] and pipeline.sample_rate == 44100
+        assert (
+            file["targets"] == pipeline._model_factory_func.keywords["sources"]
+            and pipeline.sample_rate == 44100
+        )
         assert bool(entry.get("caution")) == name.endswith("PLUS")
 
 
 @pytest.mark.slow
 def test_every_published_set_has_a_network():
-    counts = {"hdemucs-musdb": 83_639_368, "tasnet-musdb": 10_977_872, "resunet-ismir2021-musdb": 102_571_278, "bsrnn-amanteur": 32_414_628}
+    counts = {
+        "hdemucs-musdb": 83_639_368,
+        "tasnet-musdb": 10_977_872,
+        "resunet-ismir2021-musdb": 102_571_278,
+        "bsrnn-amanteur": 32_414_628,
+    }
     for name, entry in downloads.manifest().items():
         for target, file in entry["files"].items():
-            net = build(entry["model"], **({"targets": file["targets"]} if "targets" in file else {"target": target}), **entry["settings"])
+            net = build(
+                entry["model"],
+                **({"targets": file["targets"]} if "targets" in file else {"target": target}),
+                **entry["settings"],
+            )
             assert net.targets == tuple(file.get("targets", [target]))
-            assert sum(p.numel() for p in net.parameters()) == counts.get(name, sum(p.numel() for p in net.parameters()))
+            assert sum(p.numel() for p in net.parameters()) == counts.get(
+                name, sum(p.numel() for p in net.parameters())
+            )
 
 
 @pytest.mark.filterwarnings("ignore::sepkit.models.downloads.Caution")

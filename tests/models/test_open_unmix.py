@@ -23,7 +23,11 @@ def shake(model):
     """Random values everywhere, batch normalisation included, so that nothing is hidden by zeros and ones."""
     for name, value in model.state_dict().items():
         if value.is_floating_point() and value.ndim == 1:
-            value.copy_(torch.rand_like(value) + 0.5 if "var" in name or "scale" in name else torch.randn_like(value) * 0.3)
+            value.copy_(
+                torch.rand_like(value) + 0.5
+                if "var" in name or "scale" in name
+                else torch.randn_like(value) * 0.3
+            )
     return model
 
 
@@ -38,7 +42,10 @@ def reference_model(**settings):
     [
         ({}, 8_893_348),
         ({"hidden": 1024}, 28_257_188),
-        ({"hidden": 256, "channels": 1, "n_fft": 1024, "hop": 512, "sample_rate": 16000}, 1_583_622),
+        (
+            {"hidden": 256, "channels": 1, "n_fft": 1024, "hop": 512, "sample_rate": 16000},
+            1_583_622,
+        ),
     ],
     ids=["umxhq", "umxl", "umxse"],
 )
@@ -50,9 +57,15 @@ def test_parameter_count_is_the_published_one(settings, parameters):
 @pytest.mark.parametrize("unidirectional", [False, True])
 def test_magnitudes_equal_those_of_the_authors_package(ours_to_theirs, unidirectional):
     torch.manual_seed(1)
-    ours = shake(build("open-unmix", hidden=32, n_fft=1024, hop=256, unidirectional=unidirectional)).eval()
+    ours = shake(
+        build("open-unmix", hidden=32, n_fft=1024, hop=256, unidirectional=unidirectional)
+    ).eval()
     theirs = reference_model(
-        nb_bins=513, nb_channels=2, hidden_size=32, max_bin=ours.bins_seen, unidirectional=unidirectional
+        nb_bins=513,
+        nb_channels=2,
+        hidden_size=32,
+        max_bin=ours.bins_seen,
+        unidirectional=unidirectional,
     ).eval()
     shake(theirs)
     source, sink = (ours, theirs) if ours_to_theirs else (theirs, ours)
@@ -65,7 +78,10 @@ def test_magnitudes_equal_those_of_the_authors_package(ours_to_theirs, unidirect
 
 def test_full_size_state_dict_equals_the_authors_in_names_and_shapes():
     ours, theirs = build("open-unmix"), reference_model(nb_bins=2049, max_bin=1487)
-    shapes = [{key: tuple(value.shape) for key, value in model.state_dict().items()} for model in (ours, theirs)]
+    shapes = [
+        {key: tuple(value.shape) for key, value in model.state_dict().items()}
+        for model in (ours, theirs)
+    ]
     assert shapes[0] == shapes[1]
 
 
@@ -78,7 +94,13 @@ def test_gradients_equal_those_of_the_authors_package(small):
         (estimate - target).square().mean().backward()
     reference = dict(theirs.named_parameters())
     for name, ours in small.named_parameters():
-        torch.testing.assert_close(ours.grad, reference[name].grad, atol=1e-5, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            ours.grad,
+            reference[name].grad,
+            atol=1e-5,
+            rtol=1e-4,
+            msg=lambda text, name=name: f"{name}: {text}",
+        )
 
 
 def test_a_mask_of_one_returns_the_mixture(small):
@@ -142,7 +164,9 @@ def test_loss_is_the_formula(kind):
     window = torch.hann_window(256)
 
     def spectrum(x):
-        return torch.stft(x.flatten(0, 1), 256, 64, window=window, center=center, return_complex=True).unflatten(0, (2, 2))
+        return torch.stft(
+            x.flatten(0, 1), 256, 64, window=window, center=center, return_complex=True
+        ).unflatten(0, (2, 2))
 
     X, S = spectrum(mixture), spectrum(target).abs()
     Y = model.magnitude(X.abs())
@@ -154,7 +178,9 @@ def test_loss_is_the_formula(kind):
     }
     if kind == "dual":
         complex_estimate = torch.polar(Y, X.angle()).flatten(0, 1)
-        waveform = torch.istft(complex_estimate, 256, 64, window=window, length=4000).unflatten(0, (2, 2))
+        waveform = torch.istft(complex_estimate, 256, 64, window=window, length=4000).unflatten(
+            0, (2, 2)
+        )
         expected["dual"] = 0.9 * error.mean() + 0.1 * ((waveform - target) ** 2).mean()
     torch.testing.assert_close(model.loss(mixture, target), expected[kind], rtol=1e-4, atol=1e-6)
 
@@ -168,15 +194,28 @@ def test_input_statistics_are_those_of_all_frames(small):
     torch.manual_seed(4)
     mixtures = [torch.randn(2, 5000) * torch.linspace(0, 1, 5000), torch.randn(2, 3000)]
     small.fit_input(mixtures)
-    frames = np.concatenate([
-        torch.stft(m, 256, 64, window=torch.hann_window(256), return_complex=True).abs().mean(0).numpy() for m in mixtures
-    ], axis=-1)  # fmt: skip
-    np.testing.assert_allclose(small.input_mean.detach(), -frames.mean(-1)[: small.bins_seen], rtol=1e-4)
-    np.testing.assert_allclose(small.input_scale.detach(), 1 / frames.std(-1)[: small.bins_seen], rtol=1e-3)
+    frames = np.concatenate(
+        [
+            torch.stft(m, 256, 64, window=torch.hann_window(256), return_complex=True)
+            .abs()
+            .mean(0)
+            .numpy()
+            for m in mixtures
+        ],
+        axis=-1,
+    )
+    np.testing.assert_allclose(
+        small.input_mean.detach(), -frames.mean(-1)[: small.bins_seen], rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        small.input_scale.detach(), 1 / frames.std(-1)[: small.bins_seen], rtol=1e-3
+    )
 
 
 def test_input_deviation_has_a_floor(small):
-    tone = torch.sin(2 * torch.pi * 8 * torch.arange(8000) / 256).expand(2, -1) * torch.linspace(0, 1, 8000)
+    tone = torch.sin(2 * torch.pi * 8 * torch.arange(8000) / 256).expand(2, -1) * torch.linspace(
+        0, 1, 8000
+    )
     small.fit_input([tone.clone()])
     deviations = 1 / small.input_scale.detach()
     assert deviations.min() >= 0.999e-4 * deviations.max()
@@ -186,21 +225,42 @@ def test_input_deviation_has_a_floor(small):
 
 def test_published_whole_separator_state_dict_loads(small):
     theirs = {f"target_models.vocals.{key}": value for key, value in small.state_dict().items()}
-    theirs.update({"sample_rate": torch.tensor(8000.0), "stft.window": torch.ones(256), "istft.window": torch.ones(256)})
+    theirs.update(
+        {
+            "sample_rate": torch.tensor(8000.0),
+            "stft.window": torch.ones(256),
+            "istft.window": torch.ones(256),
+        }
+    )
     other = build("open-unmix", **SMALL)
     other.load_published(theirs)
-    assert all(torch.equal(a, b) for a, b in zip(other.state_dict().values(), small.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(other.state_dict().values(), small.state_dict().values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize(
     "call, message",
     [
         (lambda: build("open-umix"), "unknown model 'open-umix': choose from open-unmix"),
-        (lambda: build("open-unmix", width=3), "unknown setting of open-unmix 'width': choose from target, hidden"),
-        (lambda: build("open-unmix", loss="l2"), "unknown loss 'l2': choose from mse, l1, dual, nmse"),
+        (
+            lambda: build("open-unmix", width=3),
+            "unknown setting of open-unmix 'width': choose from target, hidden",
+        ),
+        (
+            lambda: build("open-unmix", loss="l2"),
+            "unknown loss 'l2': choose from mse, l1, dual, nmse",
+        ),
         (lambda: build("open-unmix", hidden=7), "hidden=7: an even number"),
-        (lambda: build("open-unmix", **SMALL).magnitude(torch.rand(1, 1, 129, 4)), "built for 2 channel"),
-        (lambda: build("open-unmix", **SMALL).loss(torch.rand(1, 2, 100), torch.rand(1, 2, 100)), "shorter than one window"),
+        (
+            lambda: build("open-unmix", **SMALL).magnitude(torch.rand(1, 1, 129, 4)),
+            "built for 2 channel",
+        ),
+        (
+            lambda: build("open-unmix", **SMALL).loss(torch.rand(1, 2, 100), torch.rand(1, 2, 100)),
+            "shorter than one window",
+        ),
     ],
 )
 def test_mistakes_are_named(call, message):
@@ -214,7 +274,9 @@ def test_an_overfitted_network_separates():
     torch.manual_seed(5)
     model = build("open-unmix", **{**SMALL, "dropout": 0.0})
     time = torch.arange(8000) / 8000
-    tone = (torch.sin(2 * torch.pi * 440 * time) * (torch.sin(2 * torch.pi * 3 * time) > 0)).expand(1, 2, -1)
+    tone = (torch.sin(2 * torch.pi * 440 * time) * (torch.sin(2 * torch.pi * 3 * time) > 0)).expand(
+        1, 2, -1
+    )
     noise = torch.randn(1, 2, 8000) * 0.5
     track = MemoryTrack("t", {"vocals": tone[0], "other": noise[0]}, 8000)
     model.fit_input([track.mixture()])

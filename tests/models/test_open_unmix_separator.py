@@ -32,7 +32,12 @@ def music(channels=2, samples=20_000):
     generator = torch.Generator().manual_seed(1)
     t = torch.arange(samples) / 44100
     place = torch.tensor([[1.0, 0.3, 0.7], [0.4, 1.0, 0.7]])[:channels]
-    parts = torch.stack([torch.sin(2 * torch.pi * f * t) * torch.sin(7 * t * k).abs() for k, f in ((2, 220), (3, 1000), (5, 3300))])
+    parts = torch.stack(
+        [
+            torch.sin(2 * torch.pi * f * t) * torch.sin(7 * t * k).abs()
+            for k, f in ((2, 220), (3, 1000), (5, 3300))
+        ]
+    )
     return 0.2 * place @ parts + 0.05 * torch.randn(channels, samples, generator=generator)
 
 
@@ -44,14 +49,23 @@ def authors(nets, back=False, **options):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             theirs[target] = model.OpenUnmix(
-                nb_bins=net.bins, nb_channels=net.channels, hidden_size=net.settings["hidden"], nb_layers=net.settings["layers"],
-                unidirectional=net.settings["unidirectional"], max_bin=net.bins_seen,
-            )  # fmt: skip
+                nb_bins=net.bins,
+                nb_channels=net.channels,
+                hidden_size=net.settings["hidden"],
+                nb_layers=net.settings["layers"],
+                unidirectional=net.settings["unidirectional"],
+                max_bin=net.bins_seen,
+            )
         if not back:
             theirs[target].load_state_dict(net.state_dict(), strict=True)
     one = next(iter(nets.values()))
     separator = model.Separator(
-        theirs, n_fft=one.stft.n_fft, n_hop=one.stft.hop, nb_channels=one.channels, sample_rate=one.sample_rate, **options
+        theirs,
+        n_fft=one.stft.n_fft,
+        n_hop=one.stft.hop,
+        nb_channels=one.channels,
+        sample_rate=one.sample_rate,
+        **options,
     )
     separator.freeze()
     for net in nets.values() if back else ():
@@ -62,7 +76,9 @@ def authors(nets, back=False, **options):
 def difference(ours, theirs, audio):
     """The largest difference of a sample, over all targets."""
     expected = theirs.to_dict(theirs(audio[None].clone()))
-    if "residual" in expected:  # what the filter's regularisation takes from all, ours gives to the residual
+    if (
+        "residual" in expected
+    ):  # what the filter's regularisation takes from all, ours gives to the residual
         lost = audio - sum(expected.values())[0]
         assert lost.abs().max() < 2e-3
         expected["residual"] = expected["residual"] + lost
@@ -77,7 +93,9 @@ def difference(ours, theirs, audio):
 def test_equals_the_authors_separator(niter, softmask, back):
     nets = networks(**MUSIC)
     theirs = authors(nets, back, niter=niter, softmask=softmask, wiener_win_len=WINDOW)
-    ours = ModelSeparator(nets, device="cpu", niter=niter, softmask=softmask, frames_per_window=WINDOW)
+    ours = ModelSeparator(
+        nets, device="cpu", niter=niter, softmask=softmask, frames_per_window=WINDOW
+    )
     assert difference(ours, theirs, music()) <= 1e-5
 
 
@@ -86,11 +104,16 @@ def test_equals_the_authors_separator(niter, softmask, back):
 def test_equals_it_with_a_residual(niter, targets):
     nets = networks(targets, **MUSIC)
     theirs = authors(nets, niter=niter, residual=True, wiener_win_len=WINDOW)
-    ours = ModelSeparator(nets, device="cpu", niter=niter, residual="residual", frames_per_window=WINDOW)
+    ours = ModelSeparator(
+        nets, device="cpu", niter=niter, residual="residual", frames_per_window=WINDOW
+    )
     assert difference(ours, theirs, music()) <= 1e-5
 
 
-@pytest.mark.parametrize("settings", [{"hidden": 64, "unidirectional": True}, {"hidden": 1024, "layers": 3, "sample_rate": 22050}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"hidden": 64, "unidirectional": True}, {"hidden": 1024, "layers": 3, "sample_rate": 22050}],
+)
 def test_equals_it_unidirectional_and_at_the_width_of_umxl(settings):
     nets = networks(("vocals", "drums"), **{**MUSIC, **settings})
     theirs = authors(nets, niter=1, wiener_win_len=300)
@@ -119,10 +142,16 @@ def test_published_files_fit_the_networks_that_the_manifest_builds(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = model.OpenUnmix(
-            nb_bins=ours.bins, nb_channels=ours.channels, hidden_size={"umxl": 1024, "umxse": 256}.get(name, 512),
+            nb_bins=ours.bins,
+            nb_channels=ours.channels,
+            hidden_size={"umxl": 1024, "umxse": 256}.get(name, 512),
             max_bin={"umxse": None}.get(name, 1487),
-        )  # fmt: skip
-    state = {**theirs.state_dict(), "sample_rate": torch.tensor(44100.0), "stft.window": torch.ones(ours.stft.n_fft)}
+        )
+    state = {
+        **theirs.state_dict(),
+        "sample_rate": torch.tensor(44100.0),
+        "stft.window": torch.ones(ours.stft.n_fft),
+    }
     ours.load_published(state)
     mixture = torch.rand(1, ours.channels, ours.bins, 6)
     assert (ours.eval().magnitude(mixture) - theirs.eval()(mixture)).abs().max() <= 1e-5
@@ -150,14 +179,19 @@ def test_more_than_two_channels_are_refused_and_time_is_never_cropped():
     with pytest.raises(SepkitError, match="has 5 channels; expected .* 1 or 2 channels"):
         separate_at(separator, torch.randn(5, 4000), 44100)
     for channels in (1, 2):
-        assert separate_at(separator, torch.randn(channels, 4000), 44100, notice=None)["vocals"].shape == (channels, 4000)
+        assert separate_at(separator, torch.randn(channels, 4000), 44100, notice=None)[
+            "vocals"
+        ].shape == (channels, 4000)
 
 
 def test_the_length_of_the_filters_windows_is_passed_on():
     """Their `evaluate` takes --wiener-win-len and forgets it: whole tracks are filtered at once."""
     audio, nets = music(), networks(**MUSIC)
     estimates = [
-        ModelSeparator(nets, device="cpu", niter=2, frames_per_window=frames).separate(audio)["vocals"] for frames in (10, 40, None)
+        ModelSeparator(nets, device="cpu", niter=2, frames_per_window=frames).separate(audio)[
+            "vocals"
+        ]
+        for frames in (10, 40, None)
     ]
     assert all((a - b).abs().max() > 1e-4 for a, b in zip(estimates, estimates[1:], strict=False))
 
@@ -167,9 +201,13 @@ def test_the_filter_is_fed_window_by_window(monkeypatch):
     seen = []
     separator = ModelSeparator(networks(**MUSIC), device="cpu", frames_per_window=WINDOW)
     whole = separator.separate
-    monkeypatch.setattr(separator, "separate", lambda x, references=None: seen.append(x.shape[-1]) or whole(x))
+    monkeypatch.setattr(
+        separator, "separate", lambda x, references=None: seen.append(x.shape[-1]) or whole(x)
+    )
     track = MemoryTrack("long", {"vocals": music(samples=40 * WINDOW * 256)}, 44100)
-    total = sum(part["vocals"].shape[-1] for part in stream(separator, track, chunk=0.5, overlap=0.1))
+    total = sum(
+        part["vocals"].shape[-1] for part in stream(separator, track, chunk=0.5, overlap=0.1)
+    )
     assert total == track.samples and max(seen) <= 0.5 * 44100 + WINDOW * 256
 
 
@@ -182,4 +220,7 @@ def test_a_checkpoint_keeps_the_direction_of_its_lstm(tmp_path):
     separator = get(tmp_path / "vocals.safetensors", "cpu")
     assert not separator.nets[0].lstm.bidirectional
     audio = music()
-    assert torch.equal(separator.separate(audio)["vocals"], ModelSeparator(nets, device="cpu").separate(audio)["vocals"])
+    assert torch.equal(
+        separator.separate(audio)["vocals"],
+        ModelSeparator(nets, device="cpu").separate(audio)["vocals"],
+    )

@@ -7,7 +7,9 @@ from sepkit.errors import SepkitError
 from sepkit.models import build, load, save
 from sepkit.models.open_unmix_streaming import OpenUnmixStream
 
-SMALL = dict(hidden=16, layers=2, n_fft=256, hop=64, sample_rate=8000, bandwidth=3000, unidirectional=True)
+SMALL = dict(
+    hidden=16, layers=2, n_fft=256, hop=64, sample_rate=8000, bandwidth=3000, unidirectional=True
+)
 
 
 def network(**settings):
@@ -22,7 +24,9 @@ def network(**settings):
 
 def streamed(model, audio, blocks):
     stream = OpenUnmixStream(model)
-    return torch.cat([*(stream.push(block) for block in audio.split(blocks, -1)), stream.finish()], -1)
+    return torch.cat(
+        [*(stream.push(block) for block in audio.split(blocks, -1)), stream.finish()], -1
+    )
 
 
 @pytest.mark.parametrize("blocks", [64, 2000, 37, [1, 2, 700, 3000, 1297]])
@@ -46,7 +50,10 @@ def test_any_length(samples, hop):
 
 
 def test_mono_at_the_speech_layout():
-    model, audio = network(n_fft=1024, hop=512, sample_rate=16000, channels=1, hidden=32), torch.randn(1, 20000)
+    model, audio = (
+        network(n_fft=1024, hop=512, sample_rate=16000, channels=1, hidden=32),
+        torch.randn(1, 20000),
+    )
     with torch.no_grad():
         whole = model(audio[None])[0]
     assert (streamed(model, audio, 512) - whole).abs().max() <= 1e-5

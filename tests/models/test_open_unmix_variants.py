@@ -13,8 +13,26 @@ from sepkit.separation import ModelSeparator
 
 TRANSFORMER, WAVEFORM = "open-unmix-transformer", "open-unmix-waveform"
 SMALL = {
-    TRANSFORMER: dict(hidden=16, layers=2, heads=2, n_fft=256, hop=64, sample_rate=8000, bandwidth=3000, dropout=0.0),
-    WAVEFORM: dict(hidden=16, layers=1, levels=4, filters=4, kernel=5, merge_kernel=3, sample_rate=8000, dropout=0.0),
+    TRANSFORMER: dict(
+        hidden=16,
+        layers=2,
+        heads=2,
+        n_fft=256,
+        hop=64,
+        sample_rate=8000,
+        bandwidth=3000,
+        dropout=0.0,
+    ),
+    WAVEFORM: dict(
+        hidden=16,
+        layers=1,
+        levels=4,
+        filters=4,
+        kernel=5,
+        merge_kernel=3,
+        sample_rate=8000,
+        dropout=0.0,
+    ),
 }
 both = pytest.mark.parametrize("name", SMALL)
 
@@ -64,7 +82,11 @@ def test_other_rates_and_mono_are_a_setting(name, sample_rate, channels):
 def test_gradients_reach_every_weight(name):
     model = small(name)
     model.loss(*0.1 * torch.randn(2, 2, 2, 2048)).backward()
-    without = [key for key, weight in model.named_parameters() if weight.grad is None or not weight.grad.abs().max() > 0]
+    without = [
+        key
+        for key, weight in model.named_parameters()
+        if weight.grad is None or not weight.grad.abs().max() > 0
+    ]
     assert not without
 
 
@@ -99,8 +121,14 @@ def test_the_examples_of_a_batch_do_not_meet(name):
         (lambda: small(TRANSFORMER, heads=3), "heads=3: a number that divides hidden=16"),
         (lambda: small(TRANSFORMER, heads=0), "heads=0"),
         (lambda: small(TRANSFORMER, hidden=7, heads=7), "hidden=7: an even number"),
-        (lambda: small(TRANSFORMER, loss="l2"), "unknown loss 'l2': choose from mse, l1, dual, nmse"),
-        (lambda: small(TRANSFORMER, unidirectional=True), "unknown setting of open-unmix-transformer 'unidirectional'"),
+        (
+            lambda: small(TRANSFORMER, loss="l2"),
+            "unknown loss 'l2': choose from mse, l1, dual, nmse",
+        ),
+        (
+            lambda: small(TRANSFORMER, unidirectional=True),
+            "unknown setting of open-unmix-transformer 'unidirectional'",
+        ),
         (lambda: small(TRANSFORMER).magnitude(torch.rand(1, 1, 129, 4)), "built for 2 channel"),
         (lambda: small(WAVEFORM, hidden=7), "hidden=7: an even number"),
         (lambda: small(WAVEFORM, levels=0), "levels=0"),
@@ -120,11 +148,25 @@ def test_mistakes_are_named(call, message):
 def test_parameters_of_the_transformer_are_those_of_open_unmix_with_other_layers_between():
     model, open_unmix = build(TRANSFORMER), build("open-unmix")
     hidden, inner = 512, 2048
-    layer = 4 * hidden * (hidden + 1) + hidden * inner + inner + inner * hidden + hidden + 4 * hidden
+    layer = (
+        4 * hidden * (hidden + 1) + hidden * inner + inner + inner * hidden + hidden + 4 * hidden
+    )
     assert count(model.transformer) == 3 * layer
-    assert count(model) == count(open_unmix) - count(open_unmix.lstm) + 3 * layer + 2 * hidden == 13_620_644
-    shared = {key: value.shape for key, value in model.state_dict().items() if not key.startswith(("transformer.", "norm."))}
-    assert shared == {key: value.shape for key, value in open_unmix.state_dict().items() if not key.startswith("lstm.")}
+    assert (
+        count(model)
+        == count(open_unmix) - count(open_unmix.lstm) + 3 * layer + 2 * hidden
+        == 13_620_644
+    )
+    shared = {
+        key: value.shape
+        for key, value in model.state_dict().items()
+        if not key.startswith(("transformer.", "norm."))
+    }
+    assert shared == {
+        key: value.shape
+        for key, value in open_unmix.state_dict().items()
+        if not key.startswith("lstm.")
+    }
 
 
 @pytest.mark.parametrize("frames", [1, 2, 57])
@@ -141,7 +183,9 @@ def test_a_layer_equals_pytorchs_own(frames):
     ours.load_state_dict(state)
     theirs.load_state_dict(dict(zip(theirs.state_dict(), state.values(), strict=True)))
     x = torch.randn(2, frames, 24)
-    assert (ours(x) - theirs(x)).abs().max() <= 1e-5  # in training mode, so that theirs takes its plain path
+    assert (
+        ours(x) - theirs(x)
+    ).abs().max() <= 1e-5  # in training mode, so that theirs takes its plain path
 
 
 def test_positions_are_the_papers():
@@ -156,9 +200,16 @@ def test_positions_are_the_papers():
 def test_the_transformer_knows_the_order_only_from_the_positions(monkeypatch):
     model, x = small(TRANSFORMER).eval(), torch.randn(9, 1, 16)
     order = torch.randperm(9)
-    assert not torch.allclose(model.along_time(x[order], None)[0], model.along_time(x, None)[0][order], atol=1e-3)
-    monkeypatch.setattr("sepkit.models.open_unmix_variants.positions", lambda frames, width: torch.zeros(frames, width))
-    assert torch.allclose(model.along_time(x[order], None)[0], model.along_time(x, None)[0][order], atol=1e-5)
+    assert not torch.allclose(
+        model.along_time(x[order], None)[0], model.along_time(x, None)[0][order], atol=1e-3
+    )
+    monkeypatch.setattr(
+        "sepkit.models.open_unmix_variants.positions",
+        lambda frames, width: torch.zeros(frames, width),
+    )
+    assert torch.allclose(
+        model.along_time(x[order], None)[0], model.along_time(x, None)[0][order], atol=1e-5
+    )
 
 
 def test_every_frame_hears_every_other_and_blocks_are_refused():
@@ -174,7 +225,9 @@ def test_every_frame_hears_every_other_and_blocks_are_refused():
 
 def test_the_transformer_is_joined_by_the_wiener_filter_like_open_unmix():
     targets = ("vocals", "drums", "bass", "other")
-    separator = ModelSeparator({target: small(TRANSFORMER, target=target) for target in targets}, device="cpu")
+    separator = ModelSeparator(
+        {target: small(TRANSFORMER, target=target) for target in targets}, device="cpu"
+    )
     assert separator.spectral and separator.niter == 1
     mixture = torch.randn(2, 3000)
     estimates = separator.separate(mixture)
@@ -186,18 +239,38 @@ def test_the_transformer_is_joined_by_the_wiener_filter_like_open_unmix():
 
 def test_parameters_of_the_waveform_variant_are_those_of_its_two_parents():
     model = build(WAVEFORM)
-    parent = build("wave-u-net", target="vocals", levels=10, filters=24, output="direct", sample_rate=44100)
+    parent = build(
+        "wave-u-net", target="vocals", levels=10, filters=24, output="direct", sample_rate=44100
+    )
     width, hidden, lstm = 264, 512, count(build("open-unmix").lstm)
     core = 2 * width * hidden + 2 * hidden * hidden + lstm + 2 * (2 * hidden + width) + 2 * width
     assert count(model) == count(parent) + core == 11_709_886
 
 
 def test_scales_of_one_leave_the_wave_u_net():
-    model, parent = small(WAVEFORM).eval(), build("wave-u-net", target="vocals", levels=4, filters=4, kernel=5, merge_kernel=3,
-                                                   context=False, output="direct", activation="linear", sample_rate=8000)  # fmt: skip
+    model, parent = (
+        small(WAVEFORM).eval(),
+        build(
+            "wave-u-net",
+            target="vocals",
+            levels=4,
+            filters=4,
+            kernel=5,
+            merge_kernel=3,
+            context=False,
+            output="direct",
+            activation="linear",
+            sample_rate=8000,
+        ),
+    )
     nn.init.zeros_(model.middle.bn3.weight)
-    state = {key.replace("middle.convolution.", "middle."): value for key, value in model.state_dict().items()}
-    parent.load_state_dict({key: value for key, value in state.items() if key in parent.state_dict()})
+    state = {
+        key.replace("middle.convolution.", "middle."): value
+        for key, value in model.state_dict().items()
+    }
+    parent.load_state_dict(
+        {key: value for key, value in state.items() if key in parent.state_dict()}
+    )
     mixture = torch.randn(1, 2, 1500)
     assert torch.equal(model(mixture), parent.eval()(mixture))
 
@@ -224,7 +297,9 @@ def test_several_targets_and_context_are_settings_too(tmp_path):
     model = small(WAVEFORM, targets=["vocals", "rest"], output="difference", context=True).eval()
     mixture = torch.randn(1, 2, 900)
     estimates = model(mixture)
-    assert list(estimates) == ["vocals", "rest"] and torch.allclose(sum(estimates.values()), mixture, atol=1e-5)
+    assert list(estimates) == ["vocals", "rest"] and torch.allclose(
+        sum(estimates.values()), mixture, atol=1e-5
+    )
     loaded = load(save(tmp_path / "a.safetensors", model))
     assert torch.equal(loaded(mixture)["vocals"], estimates["vocals"])
 
@@ -232,6 +307,8 @@ def test_several_targets_and_context_are_settings_too(tmp_path):
 def test_at_44100_hz_the_lstm_takes_the_steps_of_open_unmix():
     model = build(WAVEFORM, hidden=8, layers=1, filters=2).eval()
     seen = []
-    model.middle.lstm.register_forward_hook(lambda module, inputs, outputs: seen.append(len(inputs[0])))
+    model.middle.lstm.register_forward_hook(
+        lambda module, inputs, outputs: seen.append(len(inputs[0]))
+    )
     model(torch.randn(1, 2, 10 * 1024 + 1))
     assert seen == [11]

@@ -65,7 +65,9 @@ def test_analysis_is_filtering_and_decimation():
     parts = bank.analysis(audio)
     for band in range(4):
         full = np.convolve(audio.numpy(), filters[band].numpy())
-        np.testing.assert_allclose(parts[band, :250], full[3::4][:250], atol=1e-6)  # the filters are stored in single precision
+        np.testing.assert_allclose(
+            parts[band, :250], full[3::4][:250], atol=1e-6
+        )  # the filters are stored in single precision
 
 
 def test_the_prototype_is_a_symmetric_low_pass():
@@ -85,7 +87,12 @@ def test_odd_bands_are_reversed():
     for band in range(4):
         tone = torch.sin(2 * torch.pi * (band * RATE / 8 + offset) * time)
         part = bank.analysis(tone)[band, 50:-50]
-        heard = torch.fft.rfft(part * torch.hann_window(len(part), dtype=part.dtype)).abs().argmax() / len(part) * RATE / 4
+        heard = (
+            torch.fft.rfft(part * torch.hann_window(len(part), dtype=part.dtype)).abs().argmax()
+            / len(part)
+            * RATE
+            / 4
+        )
         assert float(heard) == pytest.approx(offset if band % 2 == 0 else RATE / 8 - offset, abs=3)
 
 
@@ -101,7 +108,10 @@ def test_filters_travel_with_the_state_dict():
     other.analysis_filters.zero_()
     other.load_state_dict(one.state_dict())
     assert torch.equal(one.analysis_filters, other.analysis_filters)
-    assert {k: tuple(v.shape) for k, v in one.state_dict().items()} == {"analysis_filters": (4, 1, 64), "synthesis_filters": (4, 4, 16)}
+    assert {k: tuple(v.shape) for k, v in one.state_dict().items()} == {
+        "analysis_filters": (4, 1, 64),
+        "synthesis_filters": (4, 4, 16),
+    }
 
 
 @pytest.mark.parametrize(

@@ -20,25 +20,38 @@ SMALL = dict(hidden=64, layers=2, n_fft=512, hop=128, sample_rate=8000, bandwidt
 @pytest.fixture
 def nets():
     torch.manual_seed(0)
-    nets = {target: build("open-unmix", target=target, **SMALL) for target in ("vocals", "drums", "bass", "other")}
+    nets = {
+        target: build("open-unmix", target=target, **SMALL)
+        for target in ("vocals", "drums", "bass", "other")
+    }
     for net in nets.values():
         torch.nn.init.normal_(net.bn3.weight)
     return nets
 
 
-@pytest.mark.parametrize("precision, least, most", [("float32", 200, None), ("bfloat16", 25, 80), ("int8", 25, 80)])
+@pytest.mark.parametrize(
+    "precision, least, most", [("float32", 200, None), ("bfloat16", 25, 80), ("int8", 25, 80)]
+)
 def test_estimates_stay_near_those_of_float32(nets, precision, least, most):
     audio = torch.randn(2, 8000)
     plain = ModelSeparator(nets, device="cpu")
-    exact, before = plain.separate(audio), {k: v.clone() for k, v in nets["vocals"].state_dict().items()}
+    exact, before = (
+        plain.separate(audio),
+        {k: v.clone() for k, v in nets["vocals"].state_dict().items()},
+    )
     separator = ModelSeparator(nets, device="cpu", precision=precision)
     estimates = separator.separate(audio)
     for target, estimate in estimates.items():
         assert estimate.dtype == torch.float32
-        assert sdr(exact[target], estimate) > least and (most is None or sdr(exact[target], estimate) < most)
+        assert sdr(exact[target], estimate) > least and (
+            most is None or sdr(exact[target], estimate) < most
+        )
     assert all(torch.equal(before[k], v) for k, v in nets["vocals"].state_dict().items())
     assert separator.weights == plain.weights
-    assert separator.describe() == {**plain.describe(), "precision": precision} and "precision" not in plain.describe()
+    assert (
+        separator.describe() == {**plain.describe(), "precision": precision}
+        and "precision" not in plain.describe()
+    )
 
 
 def test_a_network_with_a_way_of_its_own_follows_that():
@@ -51,7 +64,9 @@ def test_a_network_with_a_way_of_its_own_follows_that():
 
 def test_options_reach_the_networks_and_hinder_nobody_else():
     assert get("mixture", precision="bfloat16", compile=True).separate(torch.randn(2, 100))
-    with pytest.raises(SepkitError, match="unknown precision 'fp8': choose from float32, bfloat16, int8"):
+    with pytest.raises(
+        SepkitError, match="unknown precision 'fp8': choose from float32, bfloat16, int8"
+    ):
         get("open-unmix", "cpu", precision="fp8")
 
 
@@ -83,8 +98,12 @@ def test_compiling_wraps_what_is_run(nets, precision, monkeypatch):
     reason="torch.compile needs a C++ compiler and Python's headers, which are not here",
 )
 def test_compiled_equals_plain_for_every_length(nets, tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # an interrupted run leaves half a library in the common one
-    separators = [ModelSeparator(nets["vocals"], device="cpu", compile=compile) for compile in (False, True)]
+    monkeypatch.setenv(
+        "TORCHINDUCTOR_CACHE_DIR", str(tmp_path)
+    )  # an interrupted run leaves half a library in the common one
+    separators = [
+        ModelSeparator(nets["vocals"], device="cpu", compile=compile) for compile in (False, True)
+    ]
     for samples in (3000, 8000, 100):
         audio = torch.randn(2, samples)
         plain, compiled = (separator.separate(audio)["vocals"] for separator in separators)
@@ -100,8 +119,22 @@ def test_the_command_line_passes_them_on(nets, tmp_path):
     models.save(tmp_path / "bass.safetensors", nets["bass"])
     written = []
     for precision in ("float32", "bfloat16"):
-        options = ["--model", tmp_path / "bass.safetensors", "--out", tmp_path / precision, "--precision", precision, "--device", "cpu"]
-        assert CliRunner().invoke(cli.app, ["separate", str(tmp_path / "song.wav"), *map(str, options)]).exit_code == 0
+        options = [
+            "--model",
+            tmp_path / "bass.safetensors",
+            "--out",
+            tmp_path / precision,
+            "--precision",
+            precision,
+            "--device",
+            "cpu",
+        ]
+        assert (
+            CliRunner()
+            .invoke(cli.app, ["separate", str(tmp_path / "song.wav"), *map(str, options)])
+            .exit_code
+            == 0
+        )
         written.append(audio.read(tmp_path / precision / "song" / "bass.wav")[0])
     assert 25 < sdr(*written) < 80
 
@@ -127,7 +160,11 @@ def tiny(name):
     torch.manual_seed(0)
     net = build(name, **TINY[name])
     audio = 0.1 * torch.randn(1, net.channels, 11025)
-    return net, audio, torch.stack([audio / 2] * len(net.targets), 1) if len(net.targets) > 1 else audio / 2
+    return (
+        net,
+        audio,
+        torch.stack([audio / 2] * len(net.targets), 1) if len(net.targets) > 1 else audio / 2,
+    )
 
 
 def test_every_network_is_tried():

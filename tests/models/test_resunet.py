@@ -14,14 +14,18 @@ from sepkit.models.resunet import STUDENT_MODEL, decoupled
 
 NAMES = ("resunet-ismir2021", "resunet-subbandtime", "resunet-mobilenet")
 SMALL = dict(widths=(4, 6, 8), n_fft=64, hop=16, sample_rate=8000)
-PUBLISHED = dict(widths=(3, 4, 5, 6, 7, 7), n_fft=256, hop=64, sample_rate=8000)  # the authors' number of stages
+PUBLISHED = dict(
+    widths=(3, 4, 5, 6, 7, 7), n_fft=256, hop=64, sample_rate=8000
+)  # the authors' number of stages
 
 
 def shake(model):
     """Random values everywhere, batch normalisation included, so that nothing is hidden by zeros and ones."""
     for name, value in model.state_dict().items():
         if value.is_floating_point() and value.ndim == 1:
-            value.copy_(torch.rand_like(value) + 0.5 if "var" in name else torch.randn_like(value) * 0.3)
+            value.copy_(
+                torch.rand_like(value) + 0.5 if "var" in name else torch.randn_like(value) * 0.3
+            )
     return model
 
 
@@ -31,6 +35,7 @@ def small(name, **settings):
 
 
 # Sizes
+
 
 def expected_parameters(widths, channels, bands, bins, blocks, bottleneck, separable):
     """Counted by hand from the paper's description: convolutions without bias, two numbers a normalised map."""
@@ -45,7 +50,11 @@ def expected_parameters(widths, channels, bands, bins, blocks, bottleneck, separ
         return block(i, o) + (blocks - 1) * block(o, o)
 
     first, last = widths[0], widths[-1]
-    total = 2 * bins + stage(channels * bands, first) + sum(stage(i, o) for i, o in zip(widths, widths[1:]))
+    total = (
+        2 * bins
+        + stage(channels * bands, first)
+        + sum(stage(i, o) for i, o in zip(widths, widths[1:]))
+    )
     total += bottleneck * stage(last, last)
     below = last
     for depth, o in enumerate(reversed(widths)):
@@ -58,48 +67,111 @@ def expected_parameters(widths, channels, bands, bins, blocks, bottleneck, separ
 @pytest.mark.parametrize(
     "name, published, description",
     [
-        (NAMES[0], 102_571_278, dict(widths=(32, 64, 128, 256, 384, 384), bands=1, bins=1025, blocks=4, bottleneck=4, separable=False)),
-        (NAMES[1], 102_572_466, dict(widths=(32, 64, 128, 256, 384, 384), bands=4, bins=257, blocks=4, bottleneck=4, separable=False)),
-        (NAMES[2], 306_418, dict(widths=(32, 64, 64, 64, 64, 64), bands=4, bins=257, blocks=2, bottleneck=1, separable=True)),
+        (
+            NAMES[0],
+            102_571_278,
+            dict(
+                widths=(32, 64, 128, 256, 384, 384),
+                bands=1,
+                bins=1025,
+                blocks=4,
+                bottleneck=4,
+                separable=False,
+            ),
+        ),
+        (
+            NAMES[1],
+            102_572_466,
+            dict(
+                widths=(32, 64, 128, 256, 384, 384),
+                bands=4,
+                bins=257,
+                blocks=4,
+                bottleneck=4,
+                separable=False,
+            ),
+        ),
+        (
+            NAMES[2],
+            306_418,
+            dict(
+                widths=(32, 64, 64, 64, 64, 64),
+                bands=4,
+                bins=257,
+                blocks=2,
+                bottleneck=1,
+                separable=True,
+            ),
+        ),
     ],
 )
 def test_parameter_count_is_the_published_one(name, published, description):
     model = build(name)
-    assert sum(p.numel() for p in model.parameters()) == published == expected_parameters(channels=2, **description)
+    assert (
+        sum(p.numel() for p in model.parameters())
+        == published
+        == expected_parameters(channels=2, **description)
+    )
     if name == NAMES[0]:
-        layers = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.ConvTranspose2d)]
+        layers = [
+            m for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
+        ]
         shortcuts = [m for m in layers if m.kernel_size == (1, 1) and m is not model.head]
-        assert (len(layers), len(shortcuts)) == (154, 11)  # the paper's name, ResUNet143, leaves the shortcuts out
+        assert (len(layers), len(shortcuts)) == (
+            154,
+            11,
+        )  # the paper's name, ResUNet143, leaves the shortcuts out
 
 
 # The decoupled estimate
+
 
 def spectrum(*shape):
     return torch.randn(*shape, dtype=torch.complex128)
 
 
 def test_mask_one_shift_one_addition_zero_is_the_input():
-    X = spectrum(2, 3, 4) * torch.logspace(-9, 2, 24).view(2, 3, 4)  # also below the least magnitude
+    X = spectrum(2, 3, 4) * torch.logspace(-9, 2, 24).view(
+        2, 3, 4
+    )  # also below the least magnitude
     ones = torch.ones(2, 3, 4, dtype=torch.float64)
-    torch.testing.assert_close(decoupled(X, ones, ones.to(X.dtype), 0 * ones), X, rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        decoupled(X, ones, ones.to(X.dtype), 0 * ones), X, rtol=1e-12, atol=0
+    )
 
 
 def test_the_estimate_has_the_equations_magnitude_and_phase():
     torch.manual_seed(1)
-    X, mask, phase, Q = spectrum(500), torch.rand(500).double(), (torch.rand(500).double() - 0.5) * 6, torch.randn(500).double()
+    X, mask, phase, Q = (
+        spectrum(500),
+        torch.rand(500).double(),
+        (torch.rand(500).double() - 0.5) * 6,
+        torch.randn(500).double(),
+    )
     Y = decoupled(X, mask, torch.polar(torch.ones_like(phase), phase), Q)
     magnitude = (X.abs() * mask + Q).clamp_min(0)
     torch.testing.assert_close(Y.abs(), magnitude)
     torch.testing.assert_close(Y, torch.polar(magnitude, X.angle() + phase))
-    assert (magnitude == 0).any() and (magnitude > X.abs()).any()  # both ends of the equation were seen
+    assert (magnitude == 0).any() and (
+        magnitude > X.abs()
+    ).any()  # both ends of the equation were seen
 
 
 def test_the_estimate_turns_and_grows_with_the_mixture():
     torch.manual_seed(2)
-    X, mask, shift, Q = spectrum(50), torch.rand(50).double(), torch.exp(1j * torch.rand(50).double()), torch.randn(50).double()
+    X, mask, shift, Q = (
+        spectrum(50),
+        torch.rand(50).double(),
+        torch.exp(1j * torch.rand(50).double()),
+        torch.randn(50).double(),
+    )
     turn = torch.exp(torch.tensor(0.7j, dtype=torch.complex128))
-    torch.testing.assert_close(decoupled(X * turn, mask, shift, Q), turn * decoupled(X, mask, shift, Q))
-    torch.testing.assert_close(decoupled(3 * X, mask, shift, 3 * Q), 3 * decoupled(X, mask, shift, Q))
+    torch.testing.assert_close(
+        decoupled(X * turn, mask, shift, Q), turn * decoupled(X, mask, shift, Q)
+    )
+    torch.testing.assert_close(
+        decoupled(3 * X, mask, shift, 3 * Q), 3 * decoupled(X, mask, shift, Q)
+    )
 
 
 def test_silence_stays_silence_whatever_the_maps():
@@ -108,6 +180,7 @@ def test_silence_stays_silence_whatever_the_maps():
 
 
 # The networks
+
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("channels", [1, 2])
@@ -175,7 +248,9 @@ def test_silent_training_examples_give_no_nan(name):
 def test_loss_is_the_mean_absolute_error():
     model = small(NAMES[0]).eval()
     mixture, target = torch.randn(2, 2, 2, 1500).unbind(0)
-    torch.testing.assert_close(model.loss(mixture, target), functional.l1_loss(model(mixture), target))
+    torch.testing.assert_close(
+        model.loss(mixture, target), functional.l1_loss(model(mixture), target)
+    )
 
 
 @pytest.mark.parametrize("name, bands", [(NAMES[0], 1), (NAMES[1], 4)])
@@ -184,9 +259,16 @@ def test_maps_make_the_estimate(name, bands):
     mixture = torch.randn(1, 2, 3000)
     maps = model.maps(mixture)
     assert all(values.shape[:4] == (1, 2, bands, 32) for values in maps.values())
-    assert 0 <= maps["mask"].min() and maps["mask"].max() <= 1 and maps["phase"].abs().max() <= math.pi
+    assert (
+        0 <= maps["mask"].min() and maps["mask"].max() <= 1 and maps["phase"].abs().max() <= math.pi
+    )
     shift = torch.polar(torch.ones_like(maps["phase"]), maps["phase"])
-    torch.testing.assert_close(decoupled(maps["mixture"], maps["mask"], shift, maps["addition"]), maps["estimate"], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        decoupled(maps["mixture"], maps["mask"], shift, maps["addition"]),
+        maps["estimate"],
+        rtol=1e-4,
+        atol=1e-4,
+    )
     if bands == 1:  # the estimate's inverse STFT is what forward returns
         whole = functional.pad(maps["estimate"], (0, 0, 0, 1))
         with torch.no_grad():
@@ -201,19 +283,31 @@ def test_parts_of_the_estimate_can_be_left_out(name):
         model = small(name, **{part: False}).eval()
         maps = model.maps(mixture)
         assert full[part].abs().max() > 0.1 and (maps[part] == neutral).all()
-        assert all(torch.equal(maps[other], full[other]) for other in {"mask", "phase", "addition"} - {part})
+        assert all(
+            torch.equal(maps[other], full[other])
+            for other in {"mask", "phase", "addition"} - {part}
+        )
         assert (maps["estimate"] - full["estimate"]).abs().max() > 1e-3
-    model = small(name, phase=False, addition=False).eval()  # a mask of the magnitude, at most 1, and nothing else
+    model = small(
+        name, phase=False, addition=False
+    ).eval()  # a mask of the magnitude, at most 1, and nothing else
     maps = model.maps(mixture)
-    torch.testing.assert_close(maps["estimate"], maps["mask"] * maps["mixture"], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        maps["estimate"], maps["mask"] * maps["mixture"], rtol=1e-4, atol=1e-5
+    )
     model.loss(mixture, mixture).backward()
 
 
 def test_an_overfitted_network_separates():
     """Noise and a tone in different bands: after a few steps the maps must tell them apart."""
-    model = build(NAMES[0], **{**SMALL, "n_fft": 256, "hop": 64, "blocks": 1, "bottleneck": 1, "momentum": 0.1})
+    model = build(
+        NAMES[0],
+        **{**SMALL, "n_fft": 256, "hop": 64, "blocks": 1, "bottleneck": 1, "momentum": 0.1},
+    )
     time = torch.arange(8000) / 8000
-    tone = 0.3 * (torch.sin(2 * torch.pi * 440 * time) * (torch.sin(2 * torch.pi * 3 * time) > 0)).expand(1, 2, -1)
+    tone = 0.3 * (
+        torch.sin(2 * torch.pi * 440 * time) * (torch.sin(2 * torch.pi * 3 * time) > 0)
+    ).expand(1, 2, -1)
     noise = torch.randn(1, 2, 8000, generator=torch.Generator().manual_seed(0)) * 0.1
     optimiser = torch.optim.Adam(model.parameters(), 1e-2)
     for _ in range(40):
@@ -236,6 +330,7 @@ def test_the_student_size_is_small_and_builds():
 
 # Checkpoints and separation
 
+
 def test_checkpoints_and_streaming(tmp_path):
     model = small(NAMES[1]).eval()
     path = save(tmp_path / "vocals.safetensors", model)
@@ -247,7 +342,10 @@ def test_checkpoints_and_streaming(tmp_path):
     separator = separation.get(tmp_path, device="cpu")
     assert torch.equal(separator.separate(mixture)["vocals"], expected)
     assert separator.separate(mixture[:, :7])["vocals"].shape == (2, 7)
-    with pytest.raises(SepkitError, match="vocals.safetensors: a checkpoint of resunet-subbandtime, where one of open-unmix"):
+    with pytest.raises(
+        SepkitError,
+        match="vocals.safetensors: a checkpoint of resunet-subbandtime, where one of open-unmix",
+    ):
         load(path, model="open-unmix")
 
 
@@ -262,13 +360,25 @@ def test_nan_weights_are_not_saved(tmp_path):
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: build(NAMES[0], width=3), "unknown setting of resunet-ismir2021 'width': choose from target, widths"),
+        (
+            lambda: build(NAMES[0], width=3),
+            "unknown setting of resunet-ismir2021 'width': choose from target, widths",
+        ),
         (lambda: build(NAMES[0], widths=()), r"widths=\(\): a list, each a whole number"),
-        (lambda: build(NAMES[0], n_fft=1000), "n_fft=1000: 6 stages halve the bins, so a multiple of 128"),
-        (lambda: small(NAMES[0])(torch.zeros(1, 1, 3000)), r"built for 2 channel\(s\): got a mixture of shape \(1, 1, 3000\)"),
+        (
+            lambda: build(NAMES[0], n_fft=1000),
+            "n_fft=1000: 6 stages halve the bins, so a multiple of 128",
+        ),
+        (
+            lambda: small(NAMES[0])(torch.zeros(1, 1, 3000)),
+            r"built for 2 channel\(s\): got a mixture of shape \(1, 1, 3000\)",
+        ),
         (lambda: small(NAMES[1])(torch.zeros(1, 2, 0)), r"got a mixture of shape \(1, 2, 0\)"),
         (lambda: small(NAMES[1])(torch.zeros(2, 3000)), r"expected \(batch, 2, samples\)"),
-        (lambda: small(NAMES[1]).loss(torch.zeros(1, 2, 255), torch.zeros(1, 2, 255)), "255 samples are shorter than one window of 256"),
+        (
+            lambda: small(NAMES[1]).loss(torch.zeros(1, 2, 255), torch.zeros(1, 2, 255)),
+            "255 samples are shorter than one window of 256",
+        ),
         (lambda: small(NAMES[0]).set_loss("mse"), "unknown loss 'mse': choose from l1"),
     ],
 )
@@ -280,14 +390,21 @@ def test_mistakes_are_named(call, message):
 
 # The published layout: weights under the authors' names, run by functions that know nothing of our modules
 
+
 def published_layout(name, widths=(32, 64, 128, 256, 384, 384), n_fft=512, channels=2):
     """Random weights by the authors' names."""
     separable, in_place, bands = name == NAMES[2], name == NAMES[0], 1 if name == NAMES[0] else 4
     state = {}
 
     def norm(place, width, counted=True):
-        state[f"{place}.weight"], state[f"{place}.bias"] = torch.rand(width) + 0.5, torch.randn(width) * 0.3
-        state[f"{place}.running_mean"], state[f"{place}.running_var"] = torch.randn(width) * 0.3, torch.rand(width) + 0.5
+        state[f"{place}.weight"], state[f"{place}.bias"] = (
+            torch.rand(width) + 0.5,
+            torch.randn(width) * 0.3,
+        )
+        state[f"{place}.running_mean"], state[f"{place}.running_var"] = (
+            torch.randn(width) * 0.3,
+            torch.rand(width) + 0.5,
+        )
         if counted:
             state[f"{place}.num_batches_tracked"] = torch.tensor(7)
 
@@ -297,7 +414,11 @@ def published_layout(name, widths=(32, 64, 128, 256, 384, 384), n_fft=512, chann
     def block(place, i, o):
         if separable:
             for number, inputs in (("1", i), ("2", o)):
-                for letter, n, shape in (("a", inputs, (o, inputs, 1, 1)), ("b", o, (o, 1, 3, 3)), ("c", o, (o, o, 1, 1))):
+                for letter, n, shape in (
+                    ("a", inputs, (o, inputs, 1, 1)),
+                    ("b", o, (o, 1, 3, 3)),
+                    ("c", o, (o, o, 1, 1)),
+                ):
                     norm(f"{place}.bn{number}{letter}", n)
                     conv(f"{place}.conv{number}{letter}", *shape)
         else:
@@ -319,8 +440,13 @@ def published_layout(name, widths=(32, 64, 128, 256, 384, 384), n_fft=512, chann
         bank = build(name, **PUBLISHED).pqmf
         state["pqmf.ana_conv_filter.weight"] = bank.analysis_filters * 0.9
         state["pqmf.syn_conv_filter.weight"] = bank.synthesis_filters * 1.1
-    kernel = torch.exp(-2j * math.pi * torch.outer(torch.arange(bins), torch.arange(n_fft)) / n_fft) * torch.hann_window(n_fft)
-    state["stft.conv_real.weight"], state["stft.conv_imag.weight"] = kernel.real[:, None].clone(), kernel.imag[:, None].clone()
+    kernel = torch.exp(
+        -2j * math.pi * torch.outer(torch.arange(bins), torch.arange(n_fft)) / n_fft
+    ) * torch.hann_window(n_fft)
+    state["stft.conv_real.weight"], state["stft.conv_imag.weight"] = (
+        kernel.real[:, None].clone(),
+        kernel.imag[:, None].clone(),
+    )
     state["istft.ola_window"] = torch.hann_window(n_fft) ** 2
     state["istft.conv_real.weight"] = state["istft.conv_imag.weight"] = torch.zeros(n_fft, n_fft, 1)
     norm("bn0", bins)
@@ -357,15 +483,32 @@ def authors_network(state, magnitude, separable):
                 for letter in "abc":
                     weight = state[f"{place}.conv{number}{letter}.weight"]
                     y = norm(f"{place}.bn{number}{letter}", y, 0.01)
-                    y = functional.conv2d(y, weight, padding=weight.shape[-1] // 2, groups=len(weight) if letter == "b" else 1)
+                    y = functional.conv2d(
+                        y,
+                        weight,
+                        padding=weight.shape[-1] // 2,
+                        groups=len(weight) if letter == "b" else 1,
+                    )
                 shortcut = state.get(f"{place}.shortcut.weight") if number == "1" else None
-                x = y + (x if shortcut is None else functional.conv2d(x, shortcut, state[f"{place}.shortcut.bias"]))
+                x = y + (
+                    x
+                    if shortcut is None
+                    else functional.conv2d(x, shortcut, state[f"{place}.shortcut.bias"])
+                )
             return x
         second = "abn2" if f"{place}.abn2.weight" in state else "bn2"
-        y = functional.conv2d(norm(f"{place}.bn1", x, 0.01), state[f"{place}.conv1.weight"], padding=1)
-        y = functional.conv2d(norm(f"{place}.{second}", y, 0.01), state[f"{place}.conv2.weight"], padding=1)
+        y = functional.conv2d(
+            norm(f"{place}.bn1", x, 0.01), state[f"{place}.conv1.weight"], padding=1
+        )
+        y = functional.conv2d(
+            norm(f"{place}.{second}", y, 0.01), state[f"{place}.conv2.weight"], padding=1
+        )
         shortcut = state.get(f"{place}.shortcut.weight")
-        return y + (x if shortcut is None else functional.conv2d(x, shortcut, state[f"{place}.shortcut.bias"]))
+        return y + (
+            x
+            if shortcut is None
+            else functional.conv2d(x, shortcut, state[f"{place}.shortcut.bias"])
+        )
 
     def blocks(place, x, numbers):
         for number in numbers:
@@ -401,13 +544,15 @@ def authors_network(state, magnitude, separable):
 def authors_separation(state, mixture, n_fft, hop, name):
     """(1, 2, T) to (1, 2, T), by torch.stft and one band after another."""
     bands, window = 1 if name == NAMES[0] else 4, torch.hann_window(n_fft, dtype=mixture.dtype)
-    parts = mixture[0]                                                                     # (C K, about T / K)
+    parts = mixture[0]  # (C K, about T / K)
     if bands > 1:
         x = functional.pad(mixture[0][:, None], (60, 64))
         parts = functional.conv1d(x, state["pqmf.ana_conv_filter.weight"], stride=4).flatten(0, 1)
-    X = torch.stft(parts, n_fft, hop, window=window, return_complex=True).transpose(1, 2)  # (C K, N, F)
+    X = torch.stft(parts, n_fft, hop, window=window, return_complex=True).transpose(
+        1, 2
+    )  # (C K, N, F)
     magnitude = X.abs().clamp_min(1e-5)
-    maps = authors_network(state, magnitude[None], name == NAMES[2])[0]                    # (4 C K, N, F)
+    maps = authors_network(state, magnitude[None], name == NAMES[2])[0]  # (4 C K, N, F)
     separated = []
     for channel in range(2):
         for band in range(bands):
@@ -415,14 +560,25 @@ def authors_separation(state, mixture, n_fft, hop, name):
             one = channel * bands + band
             real, imaginary = torch.tanh(x1), torch.tanh(x2)
             length = (real**2 + imaginary**2).sqrt().clamp_min(1e-10)
-            cos_m, sin_m, cos_x, sin_x = real / length, imaginary / length, X[one].real / magnitude[one], X[one].imag / magnitude[one]
-            Y = torch.relu(magnitude[one] * torch.sigmoid(x0) + (x3 if bands == 1 else torch.tanh(x3)))
-            Y = torch.complex(Y * (cos_x * cos_m - sin_x * sin_m), Y * (sin_x * cos_m + cos_x * sin_m))
+            cos_m, sin_m, cos_x, sin_x = (
+                real / length,
+                imaginary / length,
+                X[one].real / magnitude[one],
+                X[one].imag / magnitude[one],
+            )
+            Y = torch.relu(
+                magnitude[one] * torch.sigmoid(x0) + (x3 if bands == 1 else torch.tanh(x3))
+            )
+            Y = torch.complex(
+                Y * (cos_x * cos_m - sin_x * sin_m), Y * (sin_x * cos_m + cos_x * sin_m)
+            )
             separated.append(torch.istft(Y.T, n_fft, hop, window=window, length=parts.shape[-1]))
-    y = torch.stack(separated)                                                             # (C K, about T / K)
+    y = torch.stack(separated)  # (C K, about T / K)
     if bands == 1:
         return y[None]
-    y = functional.conv1d(functional.pad(y.view(2, 4, -1), (0, 15)), state["pqmf.syn_conv_filter.weight"])
+    y = functional.conv1d(
+        functional.pad(y.view(2, 4, -1), (0, 15)), state["pqmf.syn_conv_filter.weight"]
+    )
     return y.transpose(1, 2).reshape(1, 2, -1)[..., :-64]
 
 
@@ -431,8 +587,12 @@ def test_published_files_give_what_the_authors_functions_give(name, tmp_path):
     torch.manual_seed(3)
     state = published_layout(name, PUBLISHED["widths"], PUBLISHED["n_fft"])
     if name == NAMES[0]:
-        state["encoder_block2.conv_block1.abn2.weight"].neg_()  # in-place normalisation takes its magnitude
-    state = {key: value.double() if value.is_floating_point() else value for key, value in state.items()}
+        state[
+            "encoder_block2.conv_block1.abn2.weight"
+        ].neg_()  # in-place normalisation takes its magnitude
+    state = {
+        key: value.double() if value.is_floating_point() else value for key, value in state.items()
+    }
     torch.save({"model": state}, tmp_path / "theirs.pth")
     model = shake(build(name, **PUBLISHED)).double().eval()
     model.load_published(read_weights(tmp_path / "theirs.pth"))
@@ -445,7 +605,9 @@ def test_published_files_give_what_the_authors_functions_give(name, tmp_path):
 
 
 def test_the_published_subband_file_has_888_weights():
-    state = published_layout(NAMES[1], PUBLISHED["widths"], PUBLISHED["n_fft"])  # the count does not depend on the widths
+    state = published_layout(
+        NAMES[1], PUBLISHED["widths"], PUBLISHED["n_fft"]
+    )  # the count does not depend on the widths
     assert len(state) == 888  # counted in the authors' file
     build(NAMES[1], **PUBLISHED).load_published({"model": state})
 
@@ -453,12 +615,21 @@ def test_the_published_subband_file_has_888_weights():
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda s: s.pop("encoder_block3.conv_block.conv2b.weight"), r"lacks encoder\.2\.stage\.1\.layers\.1\.conv\.weight"),
-        (lambda s: s.update({"encoder_block9.bn1.weight": torch.ones(2)}), r"has unexpected encoder_block9\.bn1\.weight"),
+        (
+            lambda s: s.pop("encoder_block3.conv_block.conv2b.weight"),
+            r"lacks encoder\.2\.stage\.1\.layers\.1\.conv\.weight",
+        ),
+        (
+            lambda s: s.update({"encoder_block9.bn1.weight": torch.ones(2)}),
+            r"has unexpected encoder_block9\.bn1\.weight",
+        ),
         (lambda s: s.update({"stft.extra": torch.ones(2)}), "has unexpected stft.extra"),
         (lambda s: s["after_conv2.bias"].fill_(float("nan")), "head.bias holds NaN"),
         (lambda s: s.update({"after_conv2.bias": torch.zeros(3)}), r"head.bias has shape \(3,\)"),
-        (lambda s: s.update({"stft.conv_real.weight": torch.zeros(65, 1, 128)}), "for another STFT than .* Hann window of 256 samples"),
+        (
+            lambda s: s.update({"stft.conv_real.weight": torch.zeros(65, 1, 128)}),
+            "for another STFT than .* Hann window of 256 samples",
+        ),
         (lambda s: s["stft.conv_real.weight"].fill_(1.0), "for another STFT"),
     ],
 )
@@ -470,10 +641,14 @@ def test_published_files_that_do_not_fit_are_refused(change, message):
     with pytest.raises(SepkitError, match=message) as error:
         model.load_published({"model": state})
     assert "\n" not in str(error.value)
-    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())  # nothing half-loaded
+    assert all(
+        torch.equal(before[key], value) for key, value in model.state_dict().items()
+    )  # nothing half-loaded
 
 
 def test_published_files_of_another_network_are_refused():
     state = published_layout(NAMES[2], PUBLISHED["widths"], PUBLISHED["n_fft"])
-    with pytest.raises(SepkitError, match="does not fit resunet-subbandtime: lacks .* more, has unexpected"):
+    with pytest.raises(
+        SepkitError, match="does not fit resunet-subbandtime: lacks .* more, has unexpected"
+    ):
         build(NAMES[1], **PUBLISHED).load_published(state)

@@ -9,11 +9,23 @@ from torch.nn import functional
 
 from sepkit.errors import SepkitError
 from sepkit.models import build, load, save
-from sepkit.models.scnet import SIZES, DualPath, Down, Refine, Up, band_sizes, from_modulation, padding, to_modulation
+from sepkit.models.scnet import (
+    SIZES,
+    Down,
+    DualPath,
+    Refine,
+    Up,
+    band_sizes,
+    from_modulation,
+    padding,
+    to_modulation,
+)
 from sepkit.models.waveform import LOSSES, in_segments, waveform_loss
 from sepkit.separation import ModelSeparator
 
-SMALL = dict(n_fft=128, hop=32, widths=(4, 8), depths=(2, 1, 1), layers=2, sample_rate=1000, segment=None)
+SMALL = dict(
+    n_fft=128, hop=32, widths=(4, 8), depths=(2, 1, 1), layers=2, sample_rate=1000, segment=None
+)
 STEMS = ("drums", "bass", "other", "vocals")
 
 
@@ -27,6 +39,7 @@ def small(**settings):
 
 
 # Sizes
+
 
 def expected_parameters(widths, targets, inputs=4, kernels=(3, 4, 16), depths=(3, 2, 1), layers=6):
     """Counted by hand from the paper's description."""
@@ -52,16 +65,23 @@ def test_parameters_are_those_of_the_authors(size, published):
 
 def test_the_students_size_is_small():
     net = build("scnet", target="vocals", **SIZES["student"])
-    assert sum(p.numel() for p in net.parameters()) == expected_parameters((8, 16, 32), 1, depths=(1, 1, 1), layers=2) < 300_000
+    assert (
+        sum(p.numel() for p in net.parameters())
+        == expected_parameters((8, 16, 32), 1, depths=(1, 1, 1), layers=2)
+        < 300_000
+    )
 
 
 # Bands
+
 
 @pytest.mark.parametrize("shares", [(0.175, 0.392, 0.433), (0.225, 0.372, 0.403), (0.5, 0.5)])
 @pytest.mark.parametrize("bins", [2049, 616, 33])
 def test_bands_have_every_bin_once_and_about_their_shares(bins, shares):
     sizes = band_sizes(bins, shares)
-    assert sum(sizes) == bins and all(abs(size - bins * share) < 1 for size, share in zip(sizes, shares))
+    assert sum(sizes) == bins and all(
+        abs(size - bins * share) < 1 for size, share in zip(sizes, shares)
+    )
 
 
 def test_stages_of_the_paper_compress_to_these_bins():
@@ -75,15 +95,22 @@ def test_stages_of_the_paper_compress_to_these_bins():
 def test_padding_makes_the_kernel_fit_and_the_decoder_gets_the_bins_back(stride, kernel):
     for size in range(1, 40):
         low, high = padding(size, stride, kernel)
-        steps = functional.conv1d(torch.zeros(1, 1, low + size + high), torch.zeros(1, 1, kernel), stride=stride).shape[-1]
+        steps = functional.conv1d(
+            torch.zeros(1, 1, low + size + high), torch.zeros(1, 1, kernel), stride=stride
+        ).shape[-1]
         assert low >= 0 and 0 <= high - low <= 1 and steps == math.ceil(size / stride)
-        expanded = functional.conv_transpose1d(torch.zeros(1, 1, steps), torch.zeros(1, 1, kernel), stride=stride)
+        expanded = functional.conv_transpose1d(
+            torch.zeros(1, 1, steps), torch.zeros(1, 1, kernel), stride=stride
+        )
         assert expanded.shape[-1] == low + size + high
 
 
 def shuffling(sizes, strides, kernels, width):
     """Stages whose compression keeps every bin, each in a feature map of its own, and whose decoder puts it back."""
-    down, up = Down(1, width, sizes, strides, kernels, depths=(0,) * len(sizes)), Up(width, 1, sizes, strides, kernels)
+    down, up = (
+        Down(1, width, sizes, strides, kernels, depths=(0,) * len(sizes)),
+        Up(width, 1, sizes, strides, kernels),
+    )
     for compress, expand, stride, kernel in zip(down.compress, up.expand, strides, kernels):
         for layer in (compress, expand):
             torch.nn.init.zeros_(layer.weight)
@@ -145,12 +172,15 @@ def test_refining_treats_each_bin_by_itself_and_adds():
 
 # The middle
 
+
 @pytest.mark.parametrize("frames", [1, 2, 7, 12])
 def test_the_transform_over_time_is_numpys_and_comes_back(frames):
     x = noise(2, 3, 4, frames).double()
     modulation = to_modulation(x)
     expected = np.fft.rfft(x.numpy(), axis=-1) / math.sqrt(frames)
-    np.testing.assert_allclose(modulation, np.concatenate([expected.real, expected.imag], 1), atol=1e-12)
+    np.testing.assert_allclose(
+        modulation, np.concatenate([expected.real, expected.imag], 1), atol=1e-12
+    )
     torch.testing.assert_close(from_modulation(modulation, frames), x)
 
 
@@ -158,14 +188,21 @@ def test_the_two_paths_are_an_lstm_along_frequency_then_one_along_time():
     torch.manual_seed(0)
     path, x = DualPath(4), noise(1, 4, 3, 5)
     y = path.norms[0](x)
-    rows = [path.linears[0](path.lstms[0](y[:, :, :, n].transpose(1, 2))[0]).transpose(1, 2) for n in range(5)]
+    rows = [
+        path.linears[0](path.lstms[0](y[:, :, :, n].transpose(1, 2))[0]).transpose(1, 2)
+        for n in range(5)
+    ]
     middle = x + torch.stack(rows, 3)
     y = path.norms[1](middle)
-    rows = [path.linears[1](path.lstms[1](y[:, :, f].transpose(1, 2))[0]).transpose(1, 2) for f in range(3)]
+    rows = [
+        path.linears[1](path.lstms[1](y[:, :, f].transpose(1, 2))[0]).transpose(1, 2)
+        for f in range(3)
+    ]
     torch.testing.assert_close(path(x), middle + torch.stack(rows, 2))
 
 
 # Whole networks
+
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("samples", [1, 2, 127, 128, 1001, 1024])
@@ -173,7 +210,9 @@ def test_any_length_goes_in_and_comes_out(channels, samples):
     with torch.no_grad():
         estimates = small(channels=channels)(noise(2, channels, samples))
     assert tuple(estimates) == STEMS
-    assert all(y.shape == (2, channels, samples) and torch.isfinite(y).all() for y in estimates.values())
+    assert all(
+        y.shape == (2, channels, samples) and torch.isfinite(y).all() for y in estimates.values()
+    )
 
 
 @pytest.mark.parametrize("window", ["ones", "hann"])
@@ -197,14 +236,19 @@ def test_examples_of_a_batch_do_not_touch_each_other():
 def test_louder_mixtures_give_louder_estimates_and_silence_gives_silence():
     net, mixture = small(), noise(1, 2, 1000)
     with torch.no_grad():
-        torch.testing.assert_close(net(8 * mixture)["bass"], 8 * net(mixture)["bass"], atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(
+            net(8 * mixture)["bass"], 8 * net(mixture)["bass"], atol=1e-3, rtol=1e-3
+        )
         assert net(torch.zeros(1, 2, 1000))["bass"].abs().max() == 0
 
 
 def test_long_audio_is_separated_in_segments_in_evaluation_only():
     pieces, whole, mixture = small(segment=0.6), small(), noise(1, 2, 1500)
     with torch.no_grad():
-        torch.testing.assert_close(torch.stack(list(pieces(mixture).values()), 1), in_segments(whole.estimate, mixture, 600))
+        torch.testing.assert_close(
+            torch.stack(list(pieces(mixture).values()), 1),
+            in_segments(whole.estimate, mixture, 600),
+        )
         torch.testing.assert_close(pieces.train()(mixture), whole(mixture))
 
 
@@ -214,21 +258,31 @@ def test_half_precision_comes_close():
         low = net(mixture)["vocals"]
     with torch.no_grad():
         high = net(mixture)["vocals"]
-    assert low.dtype == torch.float32 and 0 < float((low - high).square().sum() / high.square().sum()) < 0.03
+    assert (
+        low.dtype == torch.float32
+        and 0 < float((low - high).square().sum() / high.square().sum()) < 0.03
+    )
 
 
 # Loss
 
+
 def test_the_loss_is_the_root_mean_square_of_the_spectrums_error():
     """Against windows cut by hand and numpy's transform, real and imaginary parts counted apart."""
-    net, mixture, targets = small(targets=["bass", "vocals"]).double(), noise(2, 2, 1000).double(), noise(2, 2, 2, 1000, seed=1).double()
+    net, mixture, targets = (
+        small(targets=["bass", "vocals"]).double(),
+        noise(2, 2, 1000).double(),
+        noise(2, 2, 2, 1000, seed=1).double(),
+    )
     with torch.no_grad():
         error = (torch.stack(list(net(mixture).values()), 1) - targets).numpy()
         loss = float(net.loss(mixture, targets))
     error = np.pad(error, [(0, 0)] * 3 + [(64, 64)], mode="reflect")
     roots = []
     for one in error.reshape(4, 2, -1):
-        spectrum = np.stack([np.fft.rfft(one[:, start : start + 128]) for start in range(0, 1001, 32)]) / math.sqrt(128)
+        spectrum = np.stack(
+            [np.fft.rfft(one[:, start : start + 128]) for start in range(0, 1001, 32)]
+        ) / math.sqrt(128)
         roots.append(math.sqrt((np.mean(spectrum.real**2) + np.mean(spectrum.imag**2)) / 2))
     assert loss == pytest.approx(np.mean(roots), rel=1e-5)
 
@@ -244,7 +298,9 @@ def test_other_losses_are_those_of_the_waveform():
 def test_every_weight_learns():
     net = small().train()
     net.loss(noise(2, 2, 2000), noise(2, 4, 2, 2000, seed=1)).backward()
-    assert [n for n, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()] == []
+    assert [
+        n for n, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()
+    ] == []
     assert [n for n, p in net.named_parameters() if p.grad.abs().sum() == 0] == []
 
 
@@ -257,7 +313,9 @@ def test_silence_has_a_finite_loss_and_gradient():
 
 def test_training_tells_two_tones_apart():
     time = torch.arange(1500) / 1000
-    stems = torch.stack([torch.sin(2 * torch.pi * f * time).expand(1, 2, -1) * 0.3 for f in (40, 210)], 1)
+    stems = torch.stack(
+        [torch.sin(2 * torch.pi * f * time).expand(1, 2, -1) * 0.3 for f in (40, 210)], 1
+    )
     net = small(targets=["bass", "other"]).train()
     optimiser = torch.optim.Adam(net.parameters(), 1e-2)
     losses = []
@@ -271,6 +329,7 @@ def test_training_tells_two_tones_apart():
 
 # Checkpoints, published weights, separation
 
+
 def test_a_checkpoint_brings_back_the_same_network(tmp_path):
     net = small(targets=["vocals", "other"], loss="l1", window="hann")
     again = load(save(tmp_path / "net.safetensors", net))
@@ -281,9 +340,23 @@ def test_a_checkpoint_brings_back_the_same_network(tmp_path):
 
 def published(net):
     """The state of a network under the authors' names (their repository, scnet/SCNet.py and separation.py)."""
-    names = {"compress": "SDlayer.convs", "refine": "conv_modules", "mix": "globalconv", "fuse": "0.conv", "expand": "1.convtrs"}
-    names.update(norms="norm_layers", lstms="lstm_layers", linears="linear_layers", middle="separation_net.dp_modules")
-    return {".".join(names.get(part, part) for part in key.split(".")): value for key, value in net.state_dict().items()}
+    names = {
+        "compress": "SDlayer.convs",
+        "refine": "conv_modules",
+        "mix": "globalconv",
+        "fuse": "0.conv",
+        "expand": "1.convtrs",
+    }
+    names.update(
+        norms="norm_layers",
+        lstms="lstm_layers",
+        linears="linear_layers",
+        middle="separation_net.dp_modules",
+    )
+    return {
+        ".".join(names.get(part, part) for part in key.split(".")): value
+        for key, value in net.state_dict().items()
+    }
 
 
 def test_weights_under_the_authors_names_are_taken_over():
@@ -292,13 +365,19 @@ def test_weights_under_the_authors_names_are_taken_over():
     for p in net.parameters():
         torch.nn.init.normal_(p, std=0.3)
     state = published(net)
-    assert {"encoder.1.SDlayer.convs.2.weight", "decoder.0.1.convtrs.0.bias", "encoder.0.conv_modules.0.layers.1.6.weight",
-            "separation_net.dp_modules.1.lstm_layers.0.weight_ih_l0_reverse"} <= set(state)  # fmt: skip
+    assert {
+        "encoder.1.SDlayer.convs.2.weight",
+        "decoder.0.1.convtrs.0.bias",
+        "encoder.0.conv_modules.0.layers.1.6.weight",
+        "separation_net.dp_modules.1.lstm_layers.0.weight_ih_l0_reverse",
+    } <= set(state)
     other.load_published(state)
     with torch.no_grad():
         torch.testing.assert_close(other(mixture), net(mixture), atol=0, rtol=0)
     del state["decoder.0.0.conv.bias"]
-    with pytest.raises(SepkitError, match="published weights: does not fit scnet: lacks decoder.0.fuse.bias"):
+    with pytest.raises(
+        SepkitError, match="published weights: does not fit scnet: lacks decoder.0.fuse.bias"
+    ):
         other.load_published(state)
 
 
@@ -315,12 +394,16 @@ def test_a_song_is_separated():
 
 # Mistakes
 
+
 @pytest.mark.parametrize(
     "call, message",
     [
         (lambda: small()(noise(1, 1, 900)), r"expected \(batch, 2, samples\)"),
         (lambda: small()(noise(1, 2, 0)), r"expected \(batch, 2, samples\)"),
-        (lambda: small().loss(noise(1, 2, 900), noise(1, 2, 900)), r"a target of shape \(1, 4, 2, 900\)"),
+        (
+            lambda: small().loss(noise(1, 2, 900), noise(1, 2, 900)),
+            r"a target of shape \(1, 4, 2, 900\)",
+        ),
         (lambda: small().set_loss("rmse"), "spectral-rmse"),
         (lambda: small(loss="l3"), "spectral-rmse"),
         (lambda: small(layers=3), "an even number"),

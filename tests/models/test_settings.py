@@ -11,9 +11,36 @@ from sepkit.models import MODELS, build
 from sepkit.models.registry import LARGEST, model_class, outline
 from sepkit.training.presets import _STUDENT
 
-ODD = (0, -1, 1, 2, 3, 1.5, 2.0, math.nan, math.inf, -math.inf, 1e9, 10**9, 10**40, 1e308, "x", "",
-       "a" * 999, True, None, [], [0],
-       [1.5], [[]], [[1, 2]], [None], ["vocals"], {}, {"a": 1})  # fmt: skip
+ODD = (
+    0,
+    -1,
+    1,
+    2,
+    3,
+    1.5,
+    2.0,
+    math.nan,
+    math.inf,
+    -math.inf,
+    1e9,
+    10**9,
+    10**40,
+    1e308,
+    "x",
+    "",
+    "a" * 999,
+    True,
+    None,
+    [],
+    [0],
+    [1.5],
+    [[]],
+    [[1, 2]],
+    [None],
+    ["vocals"],
+    {},
+    {"a": 1},
+)
 #: Small ones, so that what can be built is built and run in no time.
 SMALL = {
     **{name: settings for name, (_, settings) in _STUDENT.items()},
@@ -118,7 +145,7 @@ def test_looking_at_the_size_first_changes_no_weight(name):
 def test_a_network_beyond_the_limit_is_refused_before_memory_is_taken():
     with pytest.raises(
         SepkitError,
-        match="open-unmix with hidden=65536, layers=64 would have .* billion weights; at most 1"
+        match="open-unmix with hidden=65536, layers=64 would have .* billion weights; at most 1",
     ):
         build("open-unmix", hidden=65536, layers=64)
     assert (

@@ -19,7 +19,10 @@ def small():
 def test_parameters_are_those_of_the_paper():
     net = build("tfc-tdf")
     assert sum(p.numel() for p in net.parameters()) == 7_423_236
-    assert net.settings["n_fft"] == 6144 and build("tfc-tdf", target="bass", bins=256).settings["n_fft"] == 16384
+    assert (
+        net.settings["n_fft"] == 6144
+        and build("tfc-tdf", target="bass", bins=256).settings["n_fft"] == 16384
+    )
 
 
 @pytest.mark.parametrize("samples", [1, 100, 511, 512, 2000, 5121])
@@ -38,7 +41,9 @@ def test_a_network_that_passes_on_what_it_gets_returns_the_lowest_bins(small):
     mixture = noise(1, 2, 5000)
     spectrum = small.stft(mixture)
     spectrum[..., 128:, :] = 0
-    torch.testing.assert_close(small(mixture), small.stft.inverse(spectrum, 5000), atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(
+        small(mixture), small.stft.inverse(spectrum, 5000), atol=1e-6, rtol=1e-4
+    )
 
 
 def test_silence_for_one_skip_silences_what_goes_up(small):
@@ -63,13 +68,17 @@ def test_a_block_adds_what_goes_across_the_frequencies():
 def test_every_weight_learns(small):
     small.train()
     small.loss(noise(2, 2, 2048), noise(2, 2, 2048, seed=1)).backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in small.parameters() if p.ndim > 1)
+    assert all(
+        p.grad is not None and p.grad.abs().sum() > 0 for p in small.parameters() if p.ndim > 1
+    )
 
 
 def test_loss_is_the_mean_absolute_error(small):
     mixture, target = noise(2, 2, 2048), noise(2, 2, 2048, seed=1)
     with torch.no_grad():
-        assert float(small.loss(mixture, target)) == pytest.approx(float((small(mixture) - target).abs().mean()))
+        assert float(small.loss(mixture, target)) == pytest.approx(
+            float((small(mixture) - target).abs().mean())
+        )
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ def small(**settings):
 
 # The paper's numbers
 
+
 def by_hand(levels, filters, kernel, merge, channels, outputs):
     """Weights and biases of every convolution, as section 3.1 lists them."""
     widths = [filters * (level + 1) for level in range(levels)]
@@ -40,10 +41,18 @@ def by_hand(levels, filters, kernel, merge, channels, outputs):
 def test_sizes_of_the_paper():
     net = build("wave-u-net")
     assert sum(p.numel() for p in net.parameters()) == by_hand(12, 24, 15, 5, 2, 3) == 10_263_498
-    assert net.fitting(16384) == (16389, 147443) == net.fitting(147443, within=True)  # table 1 and section 3.2.3
+    assert (
+        net.fitting(16384) == (16389, 147443) == net.fitting(147443, within=True)
+    )  # table 1 and section 3.2.3
     m4 = build("wave-u-net", targets=["vocals", "accompaniment"])
     assert sum(p.numel() for p in m4.parameters()) == by_hand(12, 24, 15, 5, 2, 1)
-    m1 = build("wave-u-net", targets=["vocals", "accompaniment"], channels=1, context=False, output="direct")
+    m1 = build(
+        "wave-u-net",
+        targets=["vocals", "accompaniment"],
+        channels=1,
+        context=False,
+        output="direct",
+    )
     assert m1.fitting(16385) == (16385, 16385)
     student = build("wave-u-net", **STUDENT_MODEL)
     assert sum(p.numel() for p in student.parameters()) == by_hand(9, 8, 15, 5, 2, 3)
@@ -69,7 +78,9 @@ def test_fitting_is_what_the_layers_do(levels, kernel, merge):
     possible = {given: size for given in range(1, 1500) if (size := count(given))}
     for samples in (1, 2, 7, 100, 333, 500):
         size, given = net.fitting(samples)
-        assert possible[given] == size and size == min(s for s in possible.values() if s >= max(samples, merge))
+        assert possible[given] == size and size == min(
+            s for s in possible.values() if s >= max(samples, merge)
+        )
         assert net._u_net(noise(1, 2, given)).shape[-1] == size
     for samples in (700, 701, 713, 1000):
         size, given = net.fitting(samples, within=True)
@@ -77,6 +88,7 @@ def test_fitting_is_what_the_layers_do(levels, kernel, merge):
 
 
 # A second implementation
+
 
 def reference(net, x):
     """Section 3.1 in plain functions, float64; `x` already has its context."""
@@ -92,13 +104,19 @@ def reference(net, x):
 
     h, skips = x.double(), []
     for level in range(s["levels"]):
-        h = leaky(functional.conv1d(h, w[f"down.{level}.weight"], w[f"down.{level}.bias"], padding=padding[0]))
+        h = leaky(
+            functional.conv1d(
+                h, w[f"down.{level}.weight"], w[f"down.{level}.bias"], padding=padding[0]
+            )
+        )
         skips.append(h)
         h = h[:, :, torch.arange(0, h.shape[-1], 2)]
     h = leaky(functional.conv1d(h, w["middle.weight"], w["middle.bias"], padding=padding[0]))
     for level in range(s["levels"]):
         if s["upsampling"] == "linear":
-            h = functional.interpolate(h, size=2 * h.shape[-1] - 1, mode="linear", align_corners=True)
+            h = functional.interpolate(
+                h, size=2 * h.shape[-1] - 1, mode="linear", align_corners=True
+            )
         elif s["upsampling"] == "learned":
             share = 1 / (1 + torch.exp(-w[f"doubling.{level}.weight"]))
             wide = torch.zeros(*h.shape[:2], 2 * h.shape[-1] - 1, dtype=torch.float64)
@@ -109,9 +127,13 @@ def reference(net, x):
             wide = torch.zeros(*h.shape[:2], 2 * h.shape[-1] - 1, dtype=torch.float64)
             wide[..., ::2] = h
             taps = w[f"doubling.{level}.convolution.weight"].transpose(0, 1).flip(-1)
-            h = functional.conv1d(wide, taps, w[f"doubling.{level}.convolution.bias"], padding=s["merge_kernel"] // 2)
+            h = functional.conv1d(
+                wide, taps, w[f"doubling.{level}.convolution.bias"], padding=s["merge_kernel"] // 2
+            )
         h = torch.cat([crop(skips.pop(), h.shape[-1]), h], 1)
-        h = leaky(functional.conv1d(h, w[f"up.{level}.weight"], w[f"up.{level}.bias"], padding=padding[1]))
+        h = leaky(
+            functional.conv1d(h, w[f"up.{level}.weight"], w[f"up.{level}.bias"], padding=padding[1])
+        )
     heard = crop(x.double(), h.shape[-1])
     out = functional.conv1d(torch.cat([heard, h], 1), w["last.weight"], w["last.bias"])
     out = torch.tanh(out) if s["activation"] == "tanh" else out
@@ -140,6 +162,7 @@ def test_outputs_are_those_of_a_second_implementation(upsampling, context, outpu
 
 # What the paper promises
 
+
 def test_differences_sum_to_the_mixture():
     mixture = noise(2, 2, 500)
     with torch.no_grad():
@@ -151,7 +174,10 @@ def test_tanh_bounds_every_estimate_but_the_difference():
     loud = 100 * noise(1, 2, 500)
     with torch.no_grad():
         assert max(y.abs().max() for y in small(output="direct")(loud).values()) <= 1
-        assert max(y.abs().max() for y in small(output="direct", activation="linear")(loud).values()) > 1
+        assert (
+            max(y.abs().max() for y in small(output="direct", activation="linear")(loud).values())
+            > 1
+        )
 
 
 @pytest.mark.parametrize("context", [True, False])
@@ -160,9 +186,14 @@ def test_with_context_a_chunk_gives_what_the_whole_gives(context):
     net, mixture = small(context=context, activation="linear"), noise(1, 2, 4000)
     start, stop = 100 * net.step, 250 * net.step
     with torch.no_grad():
-        whole, chunk = net.estimate(mixture)[..., start:stop], net.estimate(mixture[..., start:stop])
+        whole, chunk = (
+            net.estimate(mixture)[..., start:stop],
+            net.estimate(mixture[..., start:stop]),
+        )
     reach = 200
-    torch.testing.assert_close(chunk[..., reach:-reach], whole[..., reach:-reach], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        chunk[..., reach:-reach], whole[..., reach:-reach], atol=1e-5, rtol=1e-4
+    )
     assert (chunk - whole)[..., :5].abs().max() > 1e-3
 
 
@@ -173,7 +204,9 @@ def test_the_loss_leaves_out_what_lacks_context():
     before = (given - size) // 2
     heard = slice(before, before + size)
     estimates = reference(net, mixture[..., :given])
-    expected = waveform_loss("mse", estimates, targets[..., heard].double(), mixture[..., heard].double())
+    expected = waveform_loss(
+        "mse", estimates, targets[..., heard].double(), mixture[..., heard].double()
+    )
     assert net.loss(mixture, targets).item() == pytest.approx(expected.item(), rel=1e-4)
     targets[..., :before] += 5  # nobody looks there
     targets[..., before + size :] += 5
@@ -181,6 +214,7 @@ def test_the_loss_leaves_out_what_lacks_context():
 
 
 # Upsampling
+
 
 def test_the_learned_mean_starts_in_the_middle():
     x = noise(1, 4, 50)
@@ -196,7 +230,9 @@ def test_transposed_convolutions_write_a_tone_that_linear_interpolation_does_not
     with torch.no_grad():
         assert torch.equal(Double(1, "linear", 5)(x), torch.ones(1, 1, 127))
         inner = transposed(x)[0, 0, 4:-4]
-    assert torch.equal(inner[::2], torch.full_like(inner[::2], 3)) and torch.equal(inner[1::2], torch.full_like(inner[1::2], 2))
+    assert torch.equal(inner[::2], torch.full_like(inner[::2], 3)) and torch.equal(
+        inner[1::2], torch.full_like(inner[1::2], 2)
+    )
 
 
 def test_linear_interpolation_weakens_the_mirror_image_by_what_its_taps_say():
@@ -206,11 +242,16 @@ def test_linear_interpolation_weakens_the_mirror_image_by_what_its_taps_say():
     doubled = Double(1, "linear", 5)(torch.cat([tone, tone[:1]])[None, None])[0, 0, : 2 * n]
     spectrum = torch.fft.rfft(doubled[: 2 * n]).abs() / n
     f = torch.tensor(cycles / n, dtype=torch.float64)
-    assert spectrum[cycles].item() == pytest.approx(torch.cos(torch.pi * f / 2).square().item(), rel=1e-9)
-    assert spectrum[n - cycles].item() == pytest.approx(torch.sin(torch.pi * f / 2).square().item(), rel=1e-9)
+    assert spectrum[cycles].item() == pytest.approx(
+        torch.cos(torch.pi * f / 2).square().item(), rel=1e-9
+    )
+    assert spectrum[n - cycles].item() == pytest.approx(
+        torch.sin(torch.pi * f / 2).square().item(), rel=1e-9
+    )
 
 
 # Bad input
+
 
 @pytest.mark.parametrize(
     "call, message",
@@ -218,10 +259,16 @@ def test_linear_interpolation_weakens_the_mirror_image_by_what_its_taps_say():
         (lambda: small(target="vocals"), "vocals is the only one; use 'direct'"),
         (lambda: small(kernel=4), "kernel=4, merge_kernel=3: odd numbers"),
         (lambda: small(levels=0), "levels=0: a whole number from 1 to"),
-        (lambda: small(upsampling="cubic"), "unknown upsampling 'cubic': choose from linear, learned, transposed"),
+        (
+            lambda: small(upsampling="cubic"),
+            "unknown upsampling 'cubic': choose from linear, learned, transposed",
+        ),
         (lambda: small(output="sum"), "unknown output 'sum'"),
         (lambda: small(activation="relu"), "unknown activation 'relu'"),
-        (lambda: small().loss(noise(1, 2, 60), noise(1, 4, 2, 60)), "60 samples are too short: with all its context, wave-u-net takes"),
+        (
+            lambda: small().loss(noise(1, 2, 60), noise(1, 4, 2, 60)),
+            "60 samples are too short: with all its context, wave-u-net takes",
+        ),
     ],
 )
 def test_mistakes_are_named(call, message):

@@ -34,6 +34,7 @@ each = pytest.mark.parametrize("name", SMALL)
 
 # Losses
 
+
 @pytest.mark.parametrize("kind", LOSSES)
 def test_losses_are_their_definitions(kind):
     targets, mixture = noise(3, 2, 2, 500), noise(3, 2, 500, seed=2)
@@ -42,13 +43,26 @@ def test_losses_are_their_definitions(kind):
     expected = {
         "l1": np.mean(np.abs(y - s)),
         "mse": np.mean((y - s) ** 2),
-        "nmse": np.mean([
-            np.sum((y[b, j] - s[b, j]) ** 2) / (np.sum(s[b, j] ** 2) + 0.1 * np.sum(x[b] ** 2)) for b in range(3) for j in range(2)
-        ]),
-        "sdr": -float((10 * torch.log10(targets.square().sum((2, 3)) / (estimates - targets).square().sum((2, 3)))).mean()),
+        "nmse": np.mean(
+            [
+                np.sum((y[b, j] - s[b, j]) ** 2) / (np.sum(s[b, j] ** 2) + 0.1 * np.sum(x[b] ** 2))
+                for b in range(3)
+                for j in range(2)
+            ]
+        ),
+        "sdr": -float(
+            (
+                10
+                * torch.log10(
+                    targets.square().sum((2, 3)) / (estimates - targets).square().sum((2, 3))
+                )
+            ).mean()
+        ),
         "si-sdr": -float(si_sdr(targets, estimates).mean()),
     }[kind]
-    assert float(waveform_loss(kind, estimates, targets, mixture)) == pytest.approx(expected, rel=1e-4)
+    assert float(waveform_loss(kind, estimates, targets, mixture)) == pytest.approx(
+        expected, rel=1e-4
+    )
 
 
 def test_scale_invariance_is_that_of_si_sdr_alone():
@@ -56,7 +70,10 @@ def test_scale_invariance_is_that_of_si_sdr_alone():
     estimates = targets + noise(2, 1, 2, 500, seed=1)
 
     def change(kind):
-        return float(waveform_loss(kind, 3 * estimates, targets, mixture) - waveform_loss(kind, estimates, targets, mixture))
+        return float(
+            waveform_loss(kind, 3 * estimates, targets, mixture)
+            - waveform_loss(kind, estimates, targets, mixture)
+        )
 
     assert change("si-sdr") == pytest.approx(0, abs=1e-4)
     assert all(change(kind) > 0.01 for kind in ("l1", "mse", "nmse"))
@@ -72,6 +89,7 @@ def test_silence_has_a_finite_loss_and_gradient(kind):
 
 # Segments
 
+
 def test_segments_of_what_returns_its_input_are_the_input():
     mixture, seen = noise(2, 2, 1003), []
 
@@ -81,13 +99,17 @@ def test_segments_of_what_returns_its_input_are_the_input():
 
     out = in_segments(separate, mixture, 100)
     torch.testing.assert_close(out, torch.stack([mixture, 2 * mixture], 1), atol=1e-6, rtol=1e-6)
-    assert set(seen) == {100} and len(seen) == 14  # one each 75 samples; the last ends with the audio
+    assert (
+        set(seen) == {100} and len(seen) == 14
+    )  # one each 75 samples; the last ends with the audio
 
 
 def test_segments_fade_in_triangles():
     """Pieces of 4 samples that say which they are: weights 1 2 2 1, neighbours share one sample."""
     count = iter(range(10))
-    out = in_segments(lambda x: torch.full((1, 1, 1, x.shape[-1]), float(next(count))), torch.zeros(1, 1, 7), 4)
+    out = in_segments(
+        lambda x: torch.full((1, 1, 1, x.shape[-1]), float(next(count))), torch.zeros(1, 1, 7), 4
+    )
     torch.testing.assert_close(out.flatten(), torch.tensor([0, 0, 0, 0.5, 1, 1, 1]))
 
 
@@ -110,6 +132,7 @@ def test_long_audio_is_separated_in_segments_in_evaluation_only(name):
 
 # What holds for every network
 
+
 @each
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("samples", [1, 2, 63, 64, 1001])
@@ -117,7 +140,9 @@ def test_any_length_goes_in_and_comes_out(name, channels, samples):
     with torch.no_grad():
         estimates = small(name, channels=channels)(noise(2, channels, samples))
     assert list(estimates) == ["drums", "bass", "other", "vocals"]
-    assert all(y.shape == (2, channels, samples) and torch.isfinite(y).all() for y in estimates.values())
+    assert all(
+        y.shape == (2, channels, samples) and torch.isfinite(y).all() for y in estimates.values()
+    )
 
 
 @each
@@ -132,7 +157,9 @@ def test_examples_of_a_batch_do_not_touch_each_other(name):
 def test_every_weight_learns(name):
     net = small(name).train()
     net.loss(noise(2, 2, 2000), noise(2, 4, 2, 2000, seed=1)).backward()
-    assert [n for n, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()] == []
+    assert [
+        n for n, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()
+    ] == []
     assert [n for n, p in net.named_parameters() if p.ndim > 1 and p.grad.abs().sum() == 0] == []
 
 
@@ -140,7 +167,9 @@ def test_every_weight_learns(name):
 def test_training_lowers_every_loss(name):
     """A few steps on one chunk: the sum of two tones, to be told apart."""
     time = torch.arange(1500) / 1000
-    stems = torch.stack([torch.sin(2 * torch.pi * f * time).expand(1, 2, -1) * 0.3 for f in (40, 210)], 1)
+    stems = torch.stack(
+        [torch.sin(2 * torch.pi * f * time).expand(1, 2, -1) * 0.3 for f in (40, 210)], 1
+    )
     for kind in LOSSES:
         net = small(name, targets=["bass", "other"], loss=kind).train()
         optimiser = torch.optim.Adam(net.parameters(), 1e-2)
@@ -161,7 +190,9 @@ def test_one_target_has_the_plain_shape(name):
     mixture, target = noise(1, 2, 2000), noise(1, 2, 2000, seed=1)
     net.set_loss("mse")
     if name != "wave-u-net":  # whose loss leaves the edges out
-        assert net.loss(mixture, target).item() == pytest.approx((net(mixture) - target).square().mean().item(), rel=1e-5)
+        assert net.loss(mixture, target).item() == pytest.approx(
+            (net(mixture) - target).square().mean().item(), rel=1e-5
+        )
     assert net.loss(mixture, target).ndim == 0
 
 
@@ -188,7 +219,9 @@ def test_ten_minutes_are_separated_in_pieces_of_bounded_length(name):
     net, seen = small(name), []
     net.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[-1]))
     separator = separation.ModelSeparator(net, device="cpu")
-    lengths = [stretch["vocals"].shape[-1] for stretch in separation.stream(separator, TenMinutes())]
+    lengths = [
+        stretch["vocals"].shape[-1] for stretch in separation.stream(separator, TenMinutes())
+    ]
     assert sum(lengths) == 600_000 and max(seen) <= 31_000 and len(seen) >= 20
 
 
@@ -203,11 +236,20 @@ def test_chunks_start_where_the_network_repeats_itself(name):
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda net, _: net(noise(1, 1, 900)), r"built for 2 channel\(s\): got a mixture of shape \(1, 1, 900\)"),
+        (
+            lambda net, _: net(noise(1, 1, 900)),
+            r"built for 2 channel\(s\): got a mixture of shape \(1, 1, 900\)",
+        ),
         (lambda net, _: net(noise(1, 2, 0)), r"\(1, 2, 0\), expected \(batch, 2, samples\)"),
         (lambda net, _: net(noise(2, 900)), r"expected \(batch, 2, samples\)"),
-        (lambda net, _: net.loss(noise(1, 2, 900), noise(1, 2, 900)), r"for drums, bass, other, vocals: .* \(1, 4, 2, 900\)"),
-        (lambda net, _: net.set_loss("l2"), "unknown loss 'l2': choose from l1, mse, nmse, sdr, si-sdr"),
+        (
+            lambda net, _: net.loss(noise(1, 2, 900), noise(1, 2, 900)),
+            r"for drums, bass, other, vocals: .* \(1, 4, 2, 900\)",
+        ),
+        (
+            lambda net, _: net.set_loss("l2"),
+            "unknown loss 'l2': choose from l1, mse, nmse, sdr, si-sdr",
+        ),
         (lambda _, name: build(name, target="bass", targets=["bass"]), "give one of them"),
         (lambda _, name: build(name, targets=["bass", "bass"]), "each of them once"),
         (lambda _, name: build(name, targets=[]), r"targets=\[\]: .* or a list of"),
@@ -221,8 +263,13 @@ def test_mistakes_are_named(name, call, message):
 
 
 def test_torchaudio_is_imported_by_those_who_build_with_it():
-    modules = ", ".join(f"sepkit.models.{file}" for file in ("wave_u_net", "conv_tasnet", "hybrid_demucs"))
+    modules = ", ".join(
+        f"sepkit.models.{file}" for file in ("wave_u_net", "conv_tasnet", "hybrid_demucs")
+    )
     said = subprocess.run(
-        [sys.executable, "-c", f"import {modules}, sys; print('torchaudio' in sys.modules)"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", f"import {modules}, sys; print('torchaudio' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert said.strip() == "False"

@@ -17,8 +17,8 @@ import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
 from sepkit import audio, files
-from sepkit.files import hash_memory
 from sepkit.errors import SepkitError
+from sepkit.files import hash_memory
 from sepkit.reproduce import batch, fingerprint
 
 PARAMETERS = 'profile = "smoke"\nweights = "shipped"\ndata = "band"\ndevice = "cpu"\nseed = 0\nout_dir = "build"\n'
@@ -46,9 +46,21 @@ def course(tmp_path):
     notebooks.mkdir()
     audio.write(data / "a" / "vocals.wav", torch.full((1, 4000), 0.1), 8000, subtype="PCM_16")
     notebook(notebooks, "01_one", WRITE)
-    notebook(notebooks, "02_broken", "kept = 7\nprint(kept)", "raise RuntimeError('no such\\nluck')", WRITE)
+    notebook(
+        notebooks,
+        "02_broken",
+        "kept = 7\nprint(kept)",
+        "raise RuntimeError('no such\\nluck')",
+        WRITE,
+    )
     notebook(notebooks, "03_tables", WRITE)
-    return {"notebooks": notebooks, "data": str(data), "profile": "smoke", "out": tmp_path / "out", "device": "cpu"}
+    return {
+        "notebooks": notebooks,
+        "data": str(data),
+        "profile": "smoke",
+        "out": tmp_path / "out",
+        "device": "cpu",
+    }
 
 
 def seen(course, name):
@@ -60,29 +72,42 @@ def test_batch_runs_isolates_and_repeats_only_what_changed(course):
     entries = batch.run(**course, seed=3)
 
     assert {name: entry["status"] for name, entry in entries.items()} == {
-        "01_one": "done", "02_broken": "failed", "03_tables": "done",
-    }  # fmt: skip
+        "01_one": "done",
+        "02_broken": "failed",
+        "03_tables": "done",
+    }
     first = seen(course, "01_one")
     assert first["profile"] == "smoke" and first["seed"] == 3 and first["data"] == course["data"]
     assert first["threads"] == str(max(1, os.cpu_count() // 2))
-    assert seen(course, "03_tables")["others"] == ["01_one"], "the gathering chapter runs after the others"
+    assert seen(course, "03_tables")["others"] == ["01_one"], (
+        "the gathering chapter runs after the others"
+    )
     assert entries["01_one"]["seconds"] > 0 and 10 < entries["01_one"]["peak_mb"] < 4000
 
     # The failing chapter: named by cell and exception on one line, its partial notebook kept.
     (line,) = batch.failures(entries)
     assert line.startswith("02_broken: cell 4 of 5: RuntimeError: no such;") and "\n" not in line
     partial = nbformat.read(course["out"] / "executed" / "02_broken.failed.ipynb", 4)
-    assert any("7" in output.get("text", "") for cell in partial.cells for output in cell.get("outputs", []))
+    assert any(
+        "7" in output.get("text", "")
+        for cell in partial.cells
+        for output in cell.get("outputs", [])
+    )
     assert not (course["out"] / "executed" / "02_broken.ipynb").exists()
     assert not list((course["out"] / "executed").glob(".*")), "nothing half-written is left"
 
     # Mended, it runs, and so does the chapter that gathers, because a result is new; the first is left alone.
     notebook(course["notebooks"], "02_broken", WRITE)
     events.clear()
-    entries = batch.run(**course, seed=3, notify=lambda name, event, details: events.append((name, event)))
+    entries = batch.run(
+        **course, seed=3, notify=lambda name, event, details: events.append((name, event))
+    )
     assert {name for name, event in events if event == "cell"} == {"02_broken", "03_tables"}
     assert ("01_one", "unchanged") in events
-    assert batch.failures(entries) == [] and seen(course, "03_tables")["others"] == ["01_one", "02_broken"]
+    assert batch.failures(entries) == [] and seen(course, "03_tables")["others"] == [
+        "01_one",
+        "02_broken",
+    ]
     assert not (course["out"] / "executed" / "02_broken.failed.ipynb").exists()
 
 
@@ -169,7 +194,10 @@ def test_a_chapter_whose_results_are_no_longer_its_own_runs_again(course):
         ({"names": ["07"]}, "unknown chapter '07': choose from 01_one, 02_broken, 03_tables"),
         ({"profile": "huge"}, "unknown profile 'huge': choose from smoke, student, paper"),
         ({"weights": "none"}, "unknown weights 'none': choose from shipped, published, train"),
-        ({"extra": {"epochs": 3}}, "01_one.ipynb: unknown parameter 'epochs': the chapter has profile, weights"),
+        (
+            {"extra": {"epochs": 3}},
+            "01_one.ipynb: unknown parameter 'epochs': the chapter has profile, weights",
+        ),
         ({"data": "nowhere"}, "nowhere: neither a folder nor one of the data sets band"),
         ({"notebooks": "nowhere"}, "nowhere: no chapters"),
     ],
@@ -231,7 +259,9 @@ def test_a_kill_leaves_no_kernel_and_no_fragment(tmp_path, course):
     process.kill()
     process.communicate()
     _, left = psutil.wait_procs(family, timeout=5)
-    assert [member for member in left if member.is_running() and member.status() != psutil.STATUS_ZOMBIE] == []
+    assert [
+        member for member in left if member.is_running() and member.status() != psutil.STATUS_ZOMBIE
+    ] == []
     assert list((course["out"] / "executed").iterdir()) == []
 
 
@@ -243,15 +273,32 @@ def test_two_batches_into_one_folder_lose_nothing(course):
     calls = [in_process(course, names) for names in (["01"], ["02"], ["01", "02"])]
     assert [(call.communicate()[1], call.returncode) for call in calls] == [("", 0)] * 3
     manifest = json.loads((course["out"] / "manifest.json").read_text())["chapters"]
-    assert {name: entry["status"] for name, entry in manifest.items()} == {"01_one": "done", "02_broken": "done"}
-    assert all((course["out"] / manifest[name][key]).is_file() for name in manifest for key in ("executed", "results"))
+    assert {name: entry["status"] for name, entry in manifest.items()} == {
+        "01_one": "done",
+        "02_broken": "done",
+    }
+    assert all(
+        (course["out"] / manifest[name][key]).is_file()
+        for name in manifest
+        for key in ("executed", "results")
+    )
     before = (course["out"] / "manifest.json").read_bytes()
-    assert all(entry["status"] == "done" for entry in batch.run(**course, names=["01", "02"]).values())
+    assert all(
+        entry["status"] == "done" for entry in batch.run(**course, names=["01", "02"]).values()
+    )
     assert (course["out"] / "manifest.json").read_bytes() == before
 
 
 @pytest.mark.slow
 def test_a_folder_that_is_deleted_meanwhile_is_told(course):
-    notebook(course["notebooks"], "01_one", f"import shutil; shutil.rmtree({str(course['out'])!r})", WRITE)
+    notebook(
+        course["notebooks"],
+        "01_one",
+        f"import shutil; shutil.rmtree({str(course['out'])!r})",
+        WRITE,
+    )
     (entry,) = batch.run(**course, names=["01"]).values()
-    assert entry["status"] == "failed" and entry["error"] == f"{course['out']} was deleted while it ran; run it again"
+    assert (
+        entry["status"] == "failed"
+        and entry["error"] == f"{course['out']} was deleted while it ran; run it again"
+    )

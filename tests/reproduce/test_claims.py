@@ -22,13 +22,35 @@ UNSURE = np.linspace(-0.3, 1.6, 9)  # differences, some of them negative
 
 
 def claim(higher="a", lower="b", metric="usdr", target="vocals", **more):
-    filled = {"id": "S9", "document": "003", "line": 1, "words": "", "statement": "a beats b", "how": "", "chapter": ""}
-    return Claim(**{**filled, "metric": metric, "target": target, "higher": higher, "lower": lower, "direction": "greater", "least": 0.0, **more})
+    filled = {
+        "id": "S9",
+        "document": "003",
+        "line": 1,
+        "words": "",
+        "statement": "a beats b",
+        "how": "",
+        "chapter": "",
+    }
+    return Claim(
+        **{
+            **filled,
+            "metric": metric,
+            "target": target,
+            "higher": higher,
+            "lower": lower,
+            "direction": "greater",
+            "least": 0.0,
+            **more,
+        }
+    )
 
 
 def scores(separator, values, metric="usdr", target="vocals", dataset="band", targets=FOUR, **said):
     card, origin = card_for(metric, targets), {**ORIGIN, **said}
-    return [Score(f"song {i}", target, metric, float(value), separator, dataset, card, origin) for i, value in enumerate(values)]
+    return [
+        Score(f"song {i}", target, metric, float(value), separator, dataset, card, origin)
+        for i, value in enumerate(values)
+    ]
 
 
 def verdicts(wanted, measured):
@@ -38,26 +60,41 @@ def verdicts(wanted, measured):
 def test_a_difference_in_every_song_holds_and_its_opposite_fails():
     measured = {"04_x": scores("a", NOISE + 1) + scores("b", NOISE)}
     (outcome,) = evaluate([claim()], measured)
-    assert outcome.verdict == "holds" and outcome.comparison.effect == pytest.approx(1) and outcome.comparison.n == 9
+    assert (
+        outcome.verdict == "holds"
+        and outcome.comparison.effect == pytest.approx(1)
+        and outcome.comparison.n == 9
+    )
     assert verdicts([claim("b", "a")], measured) == ["fails"]
-    assert verdicts([claim(least=0.9)], measured) == ["holds"] and verdicts([claim(least=1.1)], measured) == ["fails"]
+    assert verdicts([claim(least=0.9)], measured) == ["holds"] and verdicts(
+        [claim(least=1.1)], measured
+    ) == ["fails"]
 
 
 def test_the_p_value_is_the_sign_flip_of_all_songs():
     """By enumeration: 9 songs have 512 patterns of signs."""
     (outcome,) = evaluate([claim()], {"": scores("a", NOISE + UNSURE) + scores("b", NOISE)})
     means = [abs(np.dot(signs, UNSURE)) for signs in itertools.product((1, -1), repeat=9)]
-    assert outcome.comparison.p == pytest.approx(np.mean(np.array(means) >= abs(UNSURE.sum()) - 1e-9))
+    assert outcome.comparison.p == pytest.approx(
+        np.mean(np.array(means) >= abs(UNSURE.sum()) - 1e-9)
+    )
 
 
 def test_holm_counts_every_comparison_of_a_finding():
     measured = {"": scores("a", NOISE + UNSURE) + scores("b", NOISE)}
     (alone,) = evaluate([claim()], measured)
-    five = evaluate([claim(id=f"S9{part}") for part in "abcde"] + [claim("absent", id="S9f"), claim(id="S8a")], measured)
+    five = evaluate(
+        [claim(id=f"S9{part}") for part in "abcde"] + [claim("absent", id="S9f"), claim(id="S8a")],
+        measured,
+    )
     assert alone.p == alone.comparison.p and alone.verdict == "holds"
     assert [outcome.p for outcome in five[:5]] == pytest.approx([5 * alone.p] * 5)
-    assert [outcome.verdict for outcome in five[:6]] == ["undecided"] * 5 + ["not run"], "significant alone, not among five"
-    assert five[6].p == alone.p and five[6].verdict == "holds", "another finding is another question"
+    assert [outcome.verdict for outcome in five[:6]] == ["undecided"] * 5 + ["not run"], (
+        "significant alone, not among five"
+    )
+    assert five[6].p == alone.p and five[6].verdict == "holds", (
+        "another finding is another question"
+    )
 
 
 def test_noise_is_undecided():
@@ -67,9 +104,14 @@ def test_noise_is_undecided():
 def test_few_songs_cannot_hold():
     five = {"": scores("a", NOISE[:5] + 3) + scores("b", NOISE[:5])}
     (outcome,) = evaluate([claim()], five)
-    assert outcome.verdict == "undecided" and outcome.p == 2 / 2**5, "every song agrees, but there are five"
+    assert outcome.verdict == "undecided" and outcome.p == 2 / 2**5, (
+        "every song agrees, but there are five"
+    )
     (outcome,) = evaluate([claim()], {"": scores("a", [3.0]) + scores("b", [1.0])})
-    assert outcome.verdict == "undecided: 1 of 1 songs have a value, at least 2 are needed" and outcome.comparison is None
+    assert (
+        outcome.verdict == "undecided: 1 of 1 songs have a value, at least 2 are needed"
+        and outcome.comparison is None
+    )
     assert outcome.row()["effect"] == "" and outcome.row()["measured on"] == "band"
 
 
@@ -77,7 +119,11 @@ def test_about_the_same():
     near, far = scores("a", NOISE + 0.05 * NOISE[::-1]), scores("a", NOISE + 2)
     wide = scores("a", NOISE + 2 * NOISE[::-1])
     same = claim(direction="same", least=0.5)
-    assert [verdicts([same], {"": arm + scores("b", NOISE)})[0] for arm in (near, far, wide)] == ["holds", "fails", "undecided"]
+    assert [verdicts([same], {"": arm + scores("b", NOISE)})[0] for arm in (near, far, wide)] == [
+        "holds",
+        "fails",
+        "undecided",
+    ]
 
 
 def test_without_a_lower_arm_the_scores_are_the_differences():
@@ -88,7 +134,13 @@ def test_without_a_lower_arm_the_scores_are_the_differences():
 
 def test_a_star_pairs_each_network_with_itself():
     """Network x gains 1 dB and y loses 1 dB: their mixture would show nothing."""
-    names = {"net x, niter 1": NOISE + 1, "net x, niter 0": NOISE, "net y, niter 1": NOISE - 1, "net y, niter 0": NOISE, "net z, niter 1": NOISE}
+    names = {
+        "net x, niter 1": NOISE + 1,
+        "net x, niter 0": NOISE,
+        "net y, niter 1": NOISE - 1,
+        "net y, niter 0": NOISE,
+        "net z, niter 1": NOISE,
+    }
     measured = {"": [score for name, values in names.items() for score in scores(name, values)]}
     assert verdicts([claim("net *, niter 1", "net *, niter 0")], measured) == ["holds", "fails"]
     measured[""] += scores("plain", NOISE - 5)
@@ -99,28 +151,55 @@ def test_data_sets_cards_and_excerpts_are_never_mixed():
     a = scores("a", NOISE + 1)
     for other in ({"dataset": "musdb18"}, {"excerpt": "8 s"}):
         assert verdicts([claim()], {"": a + scores("b", NOISE, **other)}) == ["not run"]
-    ours, theirs = scores("a", NOISE, "csdr"), scores("b", NOISE - 1, "csdr", targets=("vocals", "accompaniment"))
+    ours, theirs = (
+        scores("a", NOISE, "csdr"),
+        scores("b", NOISE - 1, "csdr", targets=("vocals", "accompaniment")),
+    )
     assert verdicts([claim(metric="csdr")], {"": ours + theirs}) == ["not run"]
-    both = {"04_x": a + scores("b", NOISE) + scores("a", NOISE - 1, excerpt="8 s") + scores("b", NOISE, excerpt="8 s")}
+    both = {
+        "04_x": a
+        + scores("b", NOISE)
+        + scores("a", NOISE - 1, excerpt="8 s")
+        + scores("b", NOISE, excerpt="8 s")
+    }
     found = evaluate([claim(), claim(extent="excerpts")], both)
-    assert [(one.row()["measured on"], one.verdict) for one in found] == [("band, chapter 04", "holds"), ("band, chapter 04, excerpts", "fails")]
+    assert [(one.row()["measured on"], one.verdict) for one in found] == [
+        ("band, chapter 04", "holds"),
+        ("band, chapter 04, excerpts", "fails"),
+    ]
 
 
 def test_only_the_chapters_of_the_claim_count():
-    measured = {"02_masking": scores("a", NOISE + 1) + scores("b", NOISE), "04_x": scores("a", NOISE - 1) + scores("b", NOISE)}
-    assert verdicts([claim(chapter="02"), claim(chapter="04"), claim(chapter="05")], measured) == ["holds", "fails", "not run"]
+    measured = {
+        "02_masking": scores("a", NOISE + 1) + scores("b", NOISE),
+        "04_x": scores("a", NOISE - 1) + scores("b", NOISE),
+    }
+    assert verdicts([claim(chapter="02"), claim(chapter="04"), claim(chapter="05")], measured) == [
+        "holds",
+        "fails",
+        "not run",
+    ]
     apart = {"03_ica": scores("b", NOISE), "04_x": scores("a", NOISE + 1)}
     assert verdicts([claim(chapter="03 04")], apart) == ["holds"]
 
 
 def test_targets_and_seeds_are_averaged_within_a_song():
     """Vocals +2 dB, drums +1 dB; one seed 0.5 dB above, one below: the effect is 1.5 dB over 9 songs."""
-    measured = {"": [
-        score for target, gain in (("vocals", 2), ("drums", 1)) for seed, shift in ((0, 0.5), (1, -0.5))
-        for score in scores("a", NOISE + gain + shift, target=target, seed=seed) + scores("b", NOISE, target=target, seed=seed)
-    ] + scores("a", NOISE + 9, target="bass")}  # fmt: skip
+    measured = {
+        "": [
+            score
+            for target, gain in (("vocals", 2), ("drums", 1))
+            for seed, shift in ((0, 0.5), (1, -0.5))
+            for score in scores("a", NOISE + gain + shift, target=target, seed=seed)
+            + scores("b", NOISE, target=target, seed=seed)
+        ]
+        + scores("a", NOISE + 9, target="bass")
+    }
     (outcome,) = evaluate([claim(target="")], measured)
-    assert outcome.comparison.effect == pytest.approx(1.5) and (outcome.comparison.n, outcome.seeds) == (9, 2)
+    assert outcome.comparison.effect == pytest.approx(1.5) and (
+        outcome.comparison.n,
+        outcome.seeds,
+    ) == (9, 2)
 
 
 def test_a_silent_song_is_left_out():
@@ -138,25 +217,42 @@ def test_scores_without_provenance_are_refused():
 def test_the_shipped_claims_stand_for_every_document_and_start_as_not_run():
     shipped = load_claims()
     assert {one.document for one in shipped} == set(DOCUMENTS)
-    assert {one.id[:4] for one in shipped} >= {"S0.3", "S0.4", "S0.5", "S1.1", "S2.4", "S2.5", "S3.2", "S3.8", "S4.4", "S4.5", "S4.6"}
+    assert {one.id[:4] for one in shipped} >= {
+        "S0.3",
+        "S0.4",
+        "S0.5",
+        "S1.1",
+        "S2.4",
+        "S2.5",
+        "S3.2",
+        "S3.8",
+        "S4.4",
+        "S4.5",
+        "S4.6",
+    }
     assert all(one.statement and one.how for one in shipped)
     assert {outcome.verdict for outcome in evaluate(shipped, {})} == {"not run"}
 
 
 @pytest.mark.skipif(not SEEDS.is_dir(), reason="SEPKIT_SOURCES has no texts of the documents")
 def test_every_claim_quotes_the_line_that_it_names():
-    lines = {path.name[:3]: path.read_text(encoding="utf-8").split("\n") for path in SEEDS.glob("*.txt")}
+    lines = {
+        path.name[:3]: path.read_text(encoding="utf-8").split("\n") for path in SEEDS.glob("*.txt")
+    }
     for one in load_claims():
         assert len(one.words) > 10 and one.words in lines[one.document][one.line - 1], one.id
 
 
-@pytest.mark.parametrize("change, says", [
-    ({"document": "9"}, "line 2: unknown document '9'"),
-    ({"direction": "up"}, "line 2: unknown direction 'up': choose from greater, same"),
-    ({"extent": "bars"}, "line 2: unknown extent 'bars': choose from songs, excerpts"),
-    ({"metric": ""}, "line 2: S9 names separators but no metric"),
-    ({"least": "much"}, "line 2: value 'much' is not a number"),
-])
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ({"document": "9"}, "line 2: unknown document '9'"),
+        ({"direction": "up"}, "line 2: unknown direction 'up': choose from greater, same"),
+        ({"extent": "bars"}, "line 2: unknown extent 'bars': choose from songs, excerpts"),
+        ({"metric": ""}, "line 2: S9 names separators but no metric"),
+        ({"least": "much"}, "line 2: value 'much' is not a number"),
+    ],
+)
 def test_claims_with_faults_are_refused(tmp_path, change, says):
     row = {**vars(claim()), **change}
     path = tmp_path / "claims.csv"

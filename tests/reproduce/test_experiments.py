@@ -12,9 +12,8 @@ from sepkit import audio, models
 from sepkit.datasets import open_tracks
 from sepkit.errors import SepkitError
 from sepkit.reproduce import claims, experiments, ledger
-from sepkit.reproduce.experiments import catalogue, cost
+from sepkit.reproduce.experiments import Arm, Plan, catalogue, cost
 from sepkit.reproduce.experiments.catalogue import EXPERIMENTS
-from sepkit.reproduce.experiments import Arm, Plan
 from sepkit.training import Recipe
 from sepkit.training.checkpoint import Notice
 from sepkit.training.state import read_state, write_state
@@ -22,7 +21,13 @@ from sepkit.training.state import read_state, write_state
 RATE = 8000
 TINY = dict(hidden=4, layers=1, n_fft=256, hop=128, sample_rate=RATE, channels=1, bandwidth=4000)
 RECIPE = Recipe(batch=2, chunk_seconds=0.5, samples_per_track=2, max_steps=3, lr=1e-2)
-PLAN = Plan("open-unmix", TINY, RECIPE, (Arm("mse"), Arm("l1", recipe=dict(loss="l1"))), metrics=("usdr", "si_sdr"))
+PLAN = Plan(
+    "open-unmix",
+    TINY,
+    RECIPE,
+    (Arm("mse"), Arm("l1", recipe=dict(loss="l1"))),
+    metrics=("usdr", "si_sdr"),
+)
 
 
 @pytest.fixture
@@ -33,24 +38,41 @@ def songs(tmp_path):
         for number in range(count):
             for stem in ("vocals", "other"):
                 noise = 0.1 * torch.randn(1, 2 * RATE, generator=rng)
-                audio.write(tmp_path / "songs" / split / f"{split}{number}" / f"{stem}.wav", noise, RATE)
+                audio.write(
+                    tmp_path / "songs" / split / f"{split}{number}" / f"{stem}.wav", noise, RATE
+                )
     return str(tmp_path / "songs")
 
 
 def go(songs, tmp_path, plan=PLAN, seeds=2, **options):
     told = []
-    scores = experiments.run("trial", plan, songs, seeds=seeds, out=tmp_path / "out", device="cpu", notice=told.append, **options)
+    scores = experiments.run(
+        "trial",
+        plan,
+        songs,
+        seeds=seeds,
+        out=tmp_path / "out",
+        device="cpu",
+        notice=told.append,
+        **options,
+    )
     return scores, told
 
 
-def test_every_arm_and_seed_is_trained_for_equal_steps_and_scored_on_every_test_song(songs, tmp_path):
+def test_every_arm_and_seed_is_trained_for_equal_steps_and_scored_on_every_test_song(
+    songs, tmp_path
+):
     scores, told = go(songs, tmp_path)
     assert len(scores) == 2 * 2 * 2 * 2 and len(told) == 4  # arms, seeds, songs, metrics
     assert {(s.separator, s.provenance["seed"], s.track) for s in scores} == {
         (arm, seed, song) for arm in ("mse", "l1") for seed in (0, 1) for song in ("test0", "test1")
     }
-    assert {s.provenance["steps"] for s in scores} == {3} and {s.provenance["train_songs"] for s in scores} == {2}
-    assert {s.dataset for s in scores} == {"folder:songs, 8 kHz mono"}  # beside no 44.1 kHz score in one column
+    assert {s.provenance["steps"] for s in scores} == {3} and {
+        s.provenance["train_songs"] for s in scores
+    } == {2}
+    assert {s.dataset for s in scores} == {
+        "folder:songs, 8 kHz mono"
+    }  # beside no 44.1 kHz score in one column
     assert all(s.provenance["profile"] == "student" and s.provenance["hours"] >= 0 for s in scores)
 
 
@@ -61,11 +83,17 @@ def test_the_scores_are_those_of_the_best_checkpoint(songs, tmp_path):
         with torch.no_grad():
             error = net(track.mixture()[None])[0] - track.stem("vocals")
         expected = 10 * torch.log10(track.stem("vocals").square().sum() / error.square().sum())
-        found = next(s.value for s in scores if (s.separator, s.track, s.metric) == ("l1", track.name, "usdr"))
+        found = next(
+            s.value
+            for s in scores
+            if (s.separator, s.track, s.metric) == ("l1", track.name, "usdr")
+        )
         assert found == pytest.approx(float(expected), abs=1e-3)
 
 
-def test_a_stopped_experiment_goes_on_with_the_next_arm_and_ends_with_the_same_scores(songs, tmp_path):
+def test_a_stopped_experiment_goes_on_with_the_next_arm_and_ends_with_the_same_scores(
+    songs, tmp_path
+):
     whole, _ = go(songs, tmp_path / "whole")
 
     class Stop(Exception):
@@ -75,11 +103,23 @@ def test_a_stopped_experiment_goes_on_with_the_next_arm_and_ends_with_the_same_s
         raise Stop
 
     with pytest.raises(Stop):
-        experiments.run("trial", PLAN, songs, seeds=2, out=tmp_path / "broken" / "out", device="cpu", notice=stop)
+        experiments.run(
+            "trial",
+            PLAN,
+            songs,
+            seeds=2,
+            out=tmp_path / "broken" / "out",
+            device="cpu",
+            notice=stop,
+        )
     assert not (tmp_path / "broken" / "out" / "trial.json").exists()
     resumed, told = go(songs, tmp_path / "broken")
-    assert [line.split(": ")[1].split(";")[0] for line in told][0] == "kept" and sum("kept" in line for line in told) == 1
-    assert [(s.separator, s.track, s.metric, s.value) for s in resumed] == [(s.separator, s.track, s.metric, s.value) for s in whole]
+    assert [line.split(": ")[1].split(";")[0] for line in told][0] == "kept" and sum(
+        "kept" in line for line in told
+    ) == 1
+    assert [(s.separator, s.track, s.metric, s.value) for s in resumed] == [
+        (s.separator, s.track, s.metric, s.value) for s in whole
+    ]
 
 
 def test_an_arm_that_changed_is_trained_again_and_refused_in_the_old_folder(songs, tmp_path):
@@ -133,7 +173,7 @@ def test_arms_whose_songs_have_changed_are_run_again(
 
 def test_moving_the_songs_and_names_of_training_songs_change_nothing(songs, tmp_path):
     go(songs, tmp_path, seeds=1)
-    moved = (tmp_path / "elsewhere" / "songs")
+    moved = tmp_path / "elsewhere" / "songs"
     shutil.copytree(songs, moved)
     (moved / "train" / "train1").rename(moved / "train" / "train2")
     assert all(kept(go(str(moved), tmp_path, seeds=1)[1]).values())
@@ -160,10 +200,25 @@ def test_a_training_of_before_audio_was_recorded_is_kept_and_scored_again(songs,
 
 
 def test_arms_choose_songs_and_excerpts(songs, tmp_path):
-    arms = (Arm("one song", songs=1), Arm("with valid", with_valid=True), Arm("by heart", excerpt=(1, 1.0)), Arm("by heart", excerpt=(0, 1.0)))
+    arms = (
+        Arm("one song", songs=1),
+        Arm("with valid", with_valid=True),
+        Arm("by heart", excerpt=(1, 1.0)),
+        Arm("by heart", excerpt=(0, 1.0)),
+    )
     scores, _ = go(songs, tmp_path, Plan(**{**vars(PLAN), "arms": arms}), seeds=1)
-    counts = {s.separator: (s.provenance["train_songs"], sorted({t.track for t in scores if t.separator == s.separator})) for s in scores}
-    assert counts == {"one song": (1, ["test0", "test1"]), "with valid": (3, ["test0", "test1"]), "by heart": (1, ["test0", "test1"])}
+    counts = {
+        s.separator: (
+            s.provenance["train_songs"],
+            sorted({t.track for t in scores if t.separator == s.separator}),
+        )
+        for s in scores
+    }
+    assert counts == {
+        "one song": (1, ["test0", "test1"]),
+        "with valid": (3, ["test0", "test1"]),
+        "by heart": (1, ["test0", "test1"]),
+    }
     assert {s.provenance.get("excerpt") for s in scores if s.separator == "by heart"} == {"1 s"}
 
 
@@ -183,27 +238,45 @@ def test_an_excerpt_is_learnt_and_scored_as_three_overlapping_examples():
 
     ramp = torch.arange(400.0)[None]
     parts = experiments._thirds(MemoryTrack("t", {"vocals": ramp, "other": -ramp}, RATE))
-    assert [part.stem("vocals")[0, [0, -1]].tolist() for part in parts] == [[0, 199], [100, 299], [200, 399]]
+    assert [part.stem("vocals")[0, [0, -1]].tolist() for part in parts] == [
+        [0, 199],
+        [100, 299],
+        [200, 399],
+    ]
 
 
 def test_derived_scores_are_computed_seed_by_seed(songs, tmp_path):
-    plan = Plan(**{**vars(PLAN), "derived": {"l1 - mse": lambda t: {key: t["l1"][key] - t["mse"][key] for key in t["l1"]}}})
+    plan = Plan(
+        **{
+            **vars(PLAN),
+            "derived": {
+                "l1 - mse": lambda t: {key: t["l1"][key] - t["mse"][key] for key in t["l1"]}
+            },
+        }
+    )
     scores, _ = go(songs, tmp_path, plan)
     by = {(s.separator, s.provenance["seed"], s.track, s.metric): s for s in scores}
     derived = [s for s in scores if s.separator == "l1 - mse"]
     assert len(derived) == 8 and all(s.provenance["derived"] for s in derived)
     for s in derived:
         seed = s.provenance["seed"]
-        assert s.value == by["l1", seed, s.track, s.metric].value - by["mse", seed, s.track, s.metric].value
+        assert (
+            s.value
+            == by["l1", seed, s.track, s.metric].value - by["mse", seed, s.track, s.metric].value
+        )
 
 
 def test_the_gain_of_remixing_and_the_spread_are_what_they_say():
-    table = {f"{n} songs, remixing {word}": {("a", "usdr"): value} for n, word, value in (
-        (4, "on", 5.0), (4, "off", 2.0), (24, "on", 6.0), (24, "off", 5.5))}  # fmt: skip
+    table = {
+        f"{n} songs, remixing {word}": {("a", "usdr"): value}
+        for n, word, value in ((4, "on", 5.0), (4, "off", 2.0), (24, "on", 6.0), (24, "off", 5.5))
+    }
     function = catalogue.plan("songs").derived["gain by remixing, 4 songs against 24"]
     assert function(table) == {("a", "usdr"): 2.5}
     spread = catalogue.plan("speech").derived["spread over songs, speech probability 0"]
-    found = spread({"speech probability 0": {("a", "usdr"): 1.0, ("b", "usdr"): 5.0, ("a", "csdr"): 7.0}})
+    found = spread(
+        {"speech probability 0": {("a", "usdr"): 1.0, ("b", "usdr"): 5.0, ("a", "csdr"): 7.0}}
+    )
     assert found == {("a", "usdr"): 2.0, ("b", "usdr"): 2.0, ("a", "csdr"): 0.0}
 
 
@@ -217,17 +290,30 @@ def test_every_plan_is_sound(name, profile):
     if name != "overfit":  # its arms are one network on several songs
         assert len({arm.name for arm in plan.arms}) == len(plan.arms)
     recipes = [plan.recipe.but(**arm.recipe) for arm in plan.arms]
-    assert len({(recipe.max_steps, recipe.epochs, recipe.batch, recipe.chunk_seconds) for recipe in recipes}) == 1  # equal steps
+    assert (
+        len(
+            {
+                (recipe.max_steps, recipe.epochs, recipe.batch, recipe.chunk_seconds)
+                for recipe in recipes
+            }
+        )
+        == 1
+    )  # equal steps
     if profile != "paper":  # those networks are large; their settings are tested with the models
         for arm in plan.arms:
-            models.build(arm.model or plan.model, **({**plan.settings, **arm.settings} if not arm.model else arm.settings))
+            models.build(
+                arm.model or plan.model,
+                **({**plan.settings, **arm.settings} if not arm.model else arm.settings),
+            )
 
 
 def test_claims_name_arms_that_exist():
     known = {claim.id: claim for claim in claims.load_claims()}
     for name, experiment in EXPERIMENTS.items():
         plan = catalogue.plan(name)
-        separators = {*(arm.name for arm in plan.arms), *plan.derived} if plan else set(cost.VARIANTS)
+        separators = (
+            {*(arm.name for arm in plan.arms), *plan.derived} if plan else set(cost.VARIANTS)
+        )
         measures = plan.metrics if plan else ("step_time",)
         for identifier in experiment.claims:
             claim = known[identifier]
@@ -246,7 +332,15 @@ def test_stored_results_are_read_back(songs, tmp_path):
 def test_the_summary_has_the_mean_over_songs_and_its_spread_over_seeds(songs, tmp_path):
     scores, _ = go(songs, tmp_path)
     row = next(row for row in experiments.summary(scores) if row["arm"] == "l1")
-    means = [sum(s.value for s in scores if (s.separator, s.metric, s.provenance["seed"]) == ("l1", "usdr", seed)) / 2 for seed in (0, 1)]
+    means = [
+        sum(
+            s.value
+            for s in scores
+            if (s.separator, s.metric, s.provenance["seed"]) == ("l1", "usdr", seed)
+        )
+        / 2
+        for seed in (0, 1)
+    ]
     spread = abs(means[0] - means[1]) / 2**0.5
     assert row["usdr (dB, mean)"] == f"{sum(means) / 2:.2f} ± {spread:.2f}"
     assert (row["seeds"], row["songs"], row["steps"]) == (2, 2, 3)
@@ -256,8 +350,14 @@ def test_the_summary_has_the_mean_over_songs_and_its_spread_over_seeds(songs, tm
     "arm, message",
     [
         (Arm("many", songs=9), "trial: the arm 'many' needs 9 training songs; .*songs has 2"),
-        (Arm("aug", augmented=True), "trial: the arm 'aug' needs --augmented FOLDER; write it with: sepkit data augment"),
-        (Arm("speech", recipe=dict(speech_prob=0.5)), "trial: the arm 'speech' needs speech; give --speech band"),
+        (
+            Arm("aug", augmented=True),
+            "trial: the arm 'aug' needs --augmented FOLDER; write it with: sepkit data augment",
+        ),
+        (
+            Arm("speech", recipe=dict(speech_prob=0.5)),
+            "trial: the arm 'speech' needs speech; give --speech band",
+        ),
     ],
 )
 def test_what_an_arm_lacks_is_named(songs, tmp_path, arm, message):
@@ -266,7 +366,9 @@ def test_what_an_arm_lacks_is_named(songs, tmp_path, arm, message):
 
 
 def test_unknown_experiments_and_profiles_are_refused():
-    with pytest.raises(SepkitError, match="unknown experiment 'sweep': choose from overfit, variants"):
+    with pytest.raises(
+        SepkitError, match="unknown experiment 'sweep': choose from overfit, variants"
+    ):
         catalogue.plan("sweep")
     with pytest.raises(SepkitError, match="unknown profile 'big'"):
         catalogue.plan("songs", "big")

@@ -14,20 +14,30 @@ HEAD = "system,target,value,dataset,metric,extra_training_data,source\n"
 FOUR = ("vocals", "drums", "bass", "other")
 
 
-def scores(separator, values, dataset="musdb18", metric="csdr", target="vocals", targets=FOUR, **said):
+def scores(
+    separator, values, dataset="musdb18", metric="csdr", target="vocals", targets=FOUR, **said
+):
     origin = provenance(device="cpu", seed=0, profile="smoke", **said)
     card = card_for(metric, targets)
-    return [Score(f"song {i}", target, metric, value, separator, dataset, card, origin) for i, value in enumerate(values)]
+    return [
+        Score(f"song {i}", target, metric, value, separator, dataset, card, origin)
+        for i, value in enumerate(values)
+    ]
 
 
 def test_the_shipped_numbers_are_complete_and_exact():
     """Spot values, straight from the published tables."""
-    reported = {(r.system, r.target, r.dataset, r.metric, r.extra_training_data): r.value for r in ledger.load_reported()}
+    reported = {
+        (r.system, r.target, r.dataset, r.metric, r.extra_training_data): r.value
+        for r in ledger.load_reported()
+    }
     assert reported["Open-Unmix UMX", "vocals", "MUSDB18", "cSDR", False] == 6.32
     assert reported["Open-Unmix UMXHQ", "other", "MUSDB18-HQ", "cSDR", False] == 4.28
     assert reported["Oracle IRM1", "bass", "MUSDB18", "cSDR", False] == 6.181
     assert reported["BSRNN", "vocals", "MUSDB18-HQ", "uSDR", False] == 10.04
-    assert reported["BSRNN (thesis, + validation data)", "vocals", "MUSDB18-HQ", "cSDR", False] == 7.94
+    assert (
+        reported["BSRNN (thesis, + validation data)", "vocals", "MUSDB18-HQ", "cSDR", False] == 7.94
+    )
     assert len(reported) == len(ledger.load_reported()) == 161
 
 
@@ -36,8 +46,14 @@ def test_the_shipped_numbers_are_complete_and_exact():
     [
         (HEAD + "UMX,vocals,6.3,MUSDB18,cSDR,no,\n", "line 2: UMX has no source"),
         (HEAD + "UMX,vocals,six,MUSDB18,cSDR,no,paper\n", "line 2: value 'six' is not a number"),
-        (HEAD + "UMX,vocals,6.3,MUSDB18,SDR,no,paper\n", "line 2: unknown metric 'SDR': choose from cSDR, uSDR, siSDR"),
-        (HEAD + "UMX,vocals,6.3,MUSDB18,cSDR,no,a\nUMX,vocals,6.4,MUSDB18,cSDR,no,b\n", "line 3: UMX, vocals is stated twice"),
+        (
+            HEAD + "UMX,vocals,6.3,MUSDB18,SDR,no,paper\n",
+            "line 2: unknown metric 'SDR': choose from cSDR, uSDR, siSDR",
+        ),
+        (
+            HEAD + "UMX,vocals,6.3,MUSDB18,cSDR,no,a\nUMX,vocals,6.4,MUSDB18,cSDR,no,b\n",
+            "line 3: UMX, vocals is stated twice",
+        ),
         ("system,target,value\nUMX,vocals,6.3\n", "column 'dataset' is missing"),
     ],
 )
@@ -50,14 +66,30 @@ def test_reported_numbers_with_faults_are_refused(tmp_path, text, message):
 
 
 def test_reported_and_ours_meet_where_data_set_and_card_are_the_same():
-    (ours, *rest) = ledger.tables(ledger.load_reported(), scores("irm1", [8.0, 8.5, 20.0, math.nan]))
+    (ours, *rest) = ledger.tables(
+        ledger.load_reported(), scores("irm1", [8.0, 8.5, 20.0, math.nan])
+    )
     assert (ours.dataset, ours.metric) == ("MUSDB18", "cSDR") and ours.targets == FOUR
     (row,) = [row for row in ours.rows if row.ours]
-    assert row.system == "Oracle IRM1" and row.songs == 3 and row.source == "SiSEC 2018 published scores"
+    assert (
+        row.system == "Oracle IRM1"
+        and row.songs == 3
+        and row.source == "SiSEC 2018 published scores"
+    )
     assert row.ours["vocals"] == statistics.median([8.0, 8.5, 20.0])
-    assert row.difference("vocals") == pytest.approx(8.5 - 8.516) and row.difference("drums") is None
-    assert len(ours.rows) == len({(r.system, r.extra_training_data) for r in ledger.load_reported() if (r.dataset, r.metric) == ("MUSDB18", "cSDR")})
-    assert not any(table.measured for table in rest), "published tables without a number of ours follow"
+    assert (
+        row.difference("vocals") == pytest.approx(8.5 - 8.516) and row.difference("drums") is None
+    )
+    assert len(ours.rows) == len(
+        {
+            (r.system, r.extra_training_data)
+            for r in ledger.load_reported()
+            if (r.dataset, r.metric) == ("MUSDB18", "cSDR")
+        }
+    )
+    assert not any(table.measured for table in rest), (
+        "published tables without a number of ours follow"
+    )
 
 
 def test_a_mean_metric_is_summarised_by_the_mean():
@@ -70,7 +102,9 @@ def test_band_scores_never_enter_a_musdb_column():
     joined = ledger.tables(ledger.load_reported(), band)
     assert joined[0].dataset == "band" and not any(row.reported for row in joined[0].rows)
     assert not any(row.ours for table in joined[1:] for row in table.rows)
-    with pytest.raises(SepkitError, match="irm1, song 0: measured on band, cannot enter a column of MUSDB18"):
+    with pytest.raises(
+        SepkitError, match="irm1, song 0: measured on band, cannot enter a column of MUSDB18"
+    ):
         ledger.table(ledger.load_reported(), band, "MUSDB18", "cSDR")
     with pytest.raises(SepkitError, match="labelled musdb18, but measured on band"):
         ledger.tables([], scores("irm1", [9.0], dataset="musdb18", data="band"))
@@ -83,7 +117,9 @@ def test_cards_are_never_mixed():
     tables = [table for table in ledger.tables(ledger.load_reported(), two) if table.measured]
     assert len(tables) == 2
     other = next(table for table in tables if "accompaniment" in table.card["target_set"])
-    assert not any(row.reported for row in other.rows), "two-source scores follow another card than the published ones"
+    assert not any(row.reported for row in other.rows), (
+        "two-source scores follow another card than the published ones"
+    )
     with pytest.raises(SepkitError, match="2 different metric cards"):
         ledger.table([], two, "MUSDB18", "cSDR")
     with pytest.raises(SepkitError, match="usdr cannot enter a column of cSDR"):
@@ -93,7 +129,10 @@ def test_cards_are_never_mixed():
 def test_a_number_without_provenance_is_refused():
     score = scores("irm1", [9.0])[0]
     bare = Score(**{**score.__dict__, "provenance": {"sepkit": "0.1.0"}})
-    with pytest.raises(SepkitError, match="irm1, song 0, vocals: the score has no provenance .commit, command, device, seed, profile"):
+    with pytest.raises(
+        SepkitError,
+        match="irm1, song 0, vocals: the score has no provenance .commit, command, device, seed, profile",
+    ):
         ledger.tables([], [bare])
 
 
@@ -101,15 +140,22 @@ def test_chapters_that_disagree_keep_a_row_each():
     same, other = scores("mixture", [1.0], dataset="band"), scores("mixture", [2.0], dataset="band")
     (table,) = ledger.tables([], {"01_a": same, "02_b": same, "03_c": other})
     assert [(row.system, row.ours["vocals"]) for row in table.rows] == [
-        ("mixture (01_a)", 1.0), ("mixture (03_c)", 2.0),
-    ]  # fmt: skip
+        ("mixture (01_a)", 1.0),
+        ("mixture (03_c)", 2.0),
+    ]
 
 
 def irm1(values, seed=0, **said):
     """Scores of the oracle on 50 songs: `values` shifts the published median."""
-    card, origin = card_for("csdr", FOUR), provenance(device="cpu", seed=seed, profile="smoke", **said)
+    card, origin = (
+        card_for("csdr", FOUR),
+        provenance(device="cpu", seed=seed, profile="smoke", **said),
+    )
     values = [8.516 + values + (i % 2 - 0.5) * 1e-3 for i in range(50)]
-    return [Score(f"song {i}", "vocals", "csdr", value, "irm1", "musdb18", card, origin) for i, value in enumerate(values)]
+    return [
+        Score(f"song {i}", "vocals", "csdr", value, "irm1", "musdb18", card, origin)
+        for i, value in enumerate(values)
+    ]
 
 
 def verdict(measured, system="Oracle IRM1"):
@@ -127,16 +173,30 @@ def test_inference_holds_within_a_tenth_of_a_decibel_on_all_songs():
 
 def test_a_retraining_is_judged_by_its_own_spread_over_seeds():
     def trained(*shifts):
-        return [score for seed, shift in enumerate(shifts) for score in irm1(shift, seed, repeats="Open-Unmix UMX")]
+        return [
+            score
+            for seed, shift in enumerate(shifts)
+            for score in irm1(shift, seed, repeats="Open-Unmix UMX")
+        ]
 
     gap = 6.32 - 8.516  # what brings the scores to UMX's published vocals
     assert verdict(trained(gap), "Open-Unmix UMX") == "undecided: 1 of 3 seeds"
     assert verdict(trained(gap, gap), "Open-Unmix UMX") == "undecided: 2 of 3 seeds"
-    assert verdict(trained(gap, gap + 0.2, gap + 0.4), "Open-Unmix UMX") == "holds", "mean 0.2 dB off, spread 0.4 dB"
-    assert verdict(trained(gap + 0.5, gap + 0.6, gap + 0.7), "Open-Unmix UMX") == "fails", "mean 0.6 dB off, spread 0.2 dB"
-    table = ledger.table(ledger.load_reported(), trained(gap, gap + 0.2, gap + 0.4), "MUSDB18", "cSDR")
+    assert verdict(trained(gap, gap + 0.2, gap + 0.4), "Open-Unmix UMX") == "holds", (
+        "mean 0.2 dB off, spread 0.4 dB"
+    )
+    assert verdict(trained(gap + 0.5, gap + 0.6, gap + 0.7), "Open-Unmix UMX") == "fails", (
+        "mean 0.6 dB off, spread 0.2 dB"
+    )
+    table = ledger.table(
+        ledger.load_reported(), trained(gap, gap + 0.2, gap + 0.4), "MUSDB18", "cSDR"
+    )
     (row,) = [row for row in table.rows if row.ours]
-    assert row.ours["vocals"] == pytest.approx(6.52) and row.spread["vocals"] == pytest.approx(0.4) and (row.seeds, row.songs) == (3, 50)
+    assert (
+        row.ours["vocals"] == pytest.approx(6.52)
+        and row.spread["vocals"] == pytest.approx(0.4)
+        and (row.seeds, row.songs) == (3, 50)
+    )
 
 
 def test_two_published_systems_cannot_be_repeated_at_once():
@@ -145,22 +205,39 @@ def test_two_published_systems_cannot_be_repeated_at_once():
 
 
 def test_excerpts_keep_a_table_of_their_own_without_published_numbers():
-    joined = ledger.tables(ledger.load_reported(), irm1(0.0) + irm1(1.0, excerpt="8 s from the middle"))
-    whole, parts = sorted((table for table in joined if table.measured), key=lambda table: table.excerpts)
-    assert parts.title == "cSDR on MUSDB18 (dB), excerpts" and not any(row.reported for row in parts.rows)
+    joined = ledger.tables(
+        ledger.load_reported(), irm1(0.0) + irm1(1.0, excerpt="8 s from the middle")
+    )
+    whole, parts = sorted(
+        (table for table in joined if table.measured), key=lambda table: table.excerpts
+    )
+    assert parts.title == "cSDR on MUSDB18 (dB), excerpts" and not any(
+        row.reported for row in parts.rows
+    )
     assert any(row.difference("vocals") is not None for row in whole.rows)
 
 
 def test_a_mean_over_chunks_never_enters_a_column_of_medians():
-    tables = [table for table in ledger.tables(ledger.load_reported(), []) if (table.dataset, table.metric) == ("MUSDB18-HQ", "cSDR")]
-    assert sorted(table.aggregation for table in tables) == ["", "mean over 2772 overlapping chunks of 6 s"]
+    tables = [
+        table
+        for table in ledger.tables(ledger.load_reported(), [])
+        if (table.dataset, table.metric) == ("MUSDB18-HQ", "cSDR")
+    ]
+    assert sorted(table.aggregation for table in tables) == [
+        "",
+        "mean over 2772 overlapping chunks of 6 s",
+    ]
     (chunks,) = [table for table in tables if table.aggregation]
     assert all("thesis" in row.system for row in chunks.rows) and len(chunks.rows) == 4
-    assert not any("thesis" in row.system for table in tables if not table.aggregation for row in table.rows)
+    assert not any(
+        "thesis" in row.system for table in tables if not table.aggregation for row in table.rows
+    )
     assert chunks.title == "cSDR on MUSDB18-HQ (dB), mean over 2772 overlapping chunks of 6 s"
 
 
 def test_published_numbers_stay_visible_when_ours_follow_another_card():
     two = scores("irm1", [9.0], targets=("vocals", "accompaniment"))
-    published = [table for table in ledger.tables(ledger.load_reported(), two) if not table.measured]
+    published = [
+        table for table in ledger.tables(ledger.load_reported(), two) if not table.measured
+    ]
     assert any((table.dataset, table.metric) == ("MUSDB18", "cSDR") for table in published)

@@ -15,8 +15,8 @@ from sepkit.metrics.scores import save_scores
 from sepkit.reproduce import ledger, readme, stored
 from sepkit.reproduce.batch import Chapter
 from sepkit.reproduce.claims import load_claims
-from sepkit.reproduce.report import write_report
 from sepkit.reproduce.published import load_documents
+from sepkit.reproduce.report import write_report
 
 from .test_ledger import scores
 
@@ -51,13 +51,30 @@ class Page(HTMLParser):
 def out(tmp_path):
     """What a batch leaves: one chapter done, with scores of two data sets, and one failed."""
     # The run's data are MUSDB18's, so that scores of both data sets may come from it.
-    common = {"profile": "smoke", "provenance": {"machine": "Linux, 2 cores"},
-              "parameters": {"weights": "shipped", "data": "musdb18", "seed": 0, "device": "auto"}}  # fmt: skip
-    done = {"status": "done", "executed": "executed/02_masking.ipynb", "seconds": 151.0, "peak_mb": 1234, **common}
-    failed = {"status": "failed", "executed": "executed/04_x.failed.ipynb", "error": "cell 3 of 9: ValueError: <b> & co", **common}
+    common = {
+        "profile": "smoke",
+        "provenance": {"machine": "Linux, 2 cores"},
+        "parameters": {"weights": "shipped", "data": "musdb18", "seed": 0, "device": "auto"},
+    }
+    done = {
+        "status": "done",
+        "executed": "executed/02_masking.ipynb",
+        "seconds": 151.0,
+        "peak_mb": 1234,
+        **common,
+    }
+    failed = {
+        "status": "failed",
+        "executed": "executed/04_x.failed.ipynb",
+        "error": "cell 3 of 9: ValueError: <b> & co",
+        **common,
+    }
     manifest = {"chapters": {"02_masking": done, "04_x": failed}}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    save_scores(tmp_path / "results" / "02_masking.json", scores("irm1", [8.0], "band") + scores("irm1", [8.6]))
+    save_scores(
+        tmp_path / "results" / "02_masking.json",
+        scores("irm1", [8.0], "band") + scores("irm1", [8.6]),
+    )
     return tmp_path
 
 
@@ -65,38 +82,78 @@ def test_report_shows_outcomes_links_numbers_and_where_they_come_from(out):
     text = write_report(out).read_text(encoding="utf-8")
     page = Page(text)
     assert page.open == [] and page.loaded == [], "well-formed, and complete in itself"
-    assert ["02_masking", "done", "2.5 min", "1.2 GB", "smoke", "shipped", "musdb18", "0"] in page.rows
+    assert [
+        "02_masking",
+        "done",
+        "2.5 min",
+        "1.2 GB",
+        "smoke",
+        "shipped",
+        "musdb18",
+        "0",
+    ] in page.rows
     assert any(row[:2] == ["04_x", "cell 3 of 9: ValueError: <b> & co"] for row in page.rows)
-    assert page.links == ["executed/02_masking.ipynb", "executed/04_x.failed.ipynb"], "links are relative"
+    assert page.links == ["executed/02_masking.ipynb", "executed/04_x.failed.ipynb"], (
+        "links are relative"
+    )
     assert ["Oracle IRM1", "8.00", "1", "chapter 02_masking"] in page.rows
-    assert any(row[:2] == ["Oracle IRM1", "8.60reported 8.52, +0.08: undecided: 1 of 50 songs"] for row in page.rows)
-    for said in ("cSDR on band (dB)", "cSDR on MUSDB18 (dB)", "BSSEval v4 images", "window 1.0 s", "profile smoke, seed 0, device cpu, commit"):
+    assert any(
+        row[:2] == ["Oracle IRM1", "8.60reported 8.52, +0.08: undecided: 1 of 50 songs"]
+        for row in page.rows
+    )
+    for said in (
+        "cSDR on band (dB)",
+        "cSDR on MUSDB18 (dB)",
+        "BSSEval v4 images",
+        "window 1.0 s",
+        "profile smoke, seed 0, device cpu, commit",
+    ):
         assert said in text
 
 
 def test_report_shows_claims_with_verdicts_and_every_printed_number(out, monkeypatch):
-    monkeypatch.setattr(ledger, "load_experiments", dict)  # those that come with sepkit add comparisons of their own
+    monkeypatch.setattr(
+        ledger, "load_experiments", dict
+    )  # those that come with sepkit add comparisons of their own
     rng = np.random.default_rng(0)
     binary = rng.normal(6, 1, 8)
     about = {"dataset": "band", "target": "drums", "excerpt": "8 s"}
-    arms = scores("hpss binary", binary, **about) + scores("hpss soft", binary + rng.uniform(1, 2, 8), **about)
+    arms = scores("hpss binary", binary, **about) + scores(
+        "hpss soft", binary + rng.uniform(1, 2, 8), **about
+    )
     save_scores(out / "results" / "02_masking.json", arms)
     text = write_report(out).read_text(encoding="utf-8")
     page = Page(text)
     (row,) = [row for row in page.rows if row and row[0] == "S3.8c"]
-    assert row[2] == "band, chapter 02, excerpts" and row[3].startswith("+1.") and row[3].endswith(" dB") and row[6:] == ["8", "1", "holds"]
+    assert (
+        row[2] == "band, chapter 02, excerpts"
+        and row[3].startswith("+1.")
+        and row[3].endswith(" dB")
+        and row[6:] == ["8", "1", "holds"]
+    )
     assert row[5] == "0.008", "the smallest p that 8 songs allow, 2 / 2^8, and one comparison only"
     assert "<p>1 comparison: " in text and f"{len(load_claims()) - 1} claims without Scores" in text
     shown = [row for row in page.rows if len(row) == 7 and re.fullmatch(r"S\d\.\d+", row[-1])]
     assert len(shown) == len(load_documents())
-    assert ["Table 5.3", "remix, 400 epochs, 5200 samples", "t", "siSDR", "-12.8", "771", "S4.5"] in shown
+    assert [
+        "Table 5.3",
+        "remix, 400 epochs, 5200 samples",
+        "t",
+        "siSDR",
+        "-12.8",
+        "771",
+        "S4.5",
+    ] in shown
 
 
 def test_a_run_on_the_band_cannot_claim_musdb_scores(out):
     manifest = json.loads((out / "manifest.json").read_text())
     manifest["chapters"]["02_masking"]["parameters"]["data"] = "band"
     (out / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(SepkitError, match="02_masking: irm1, song 0 is labelled musdb18, but the chapter ran on the band"):
+    with pytest.raises(
+        SepkitError,
+        match="02_masking: irm1, song 0 is labelled musdb18, but the chapter ran on the band",
+    ):
         write_report(out)
 
 
@@ -108,10 +165,23 @@ def test_report_refuses_results_that_hold_no_scores(out):
 
 def test_printed_table_shows_reported_ours_difference_and_verdict_only_where_both_exist(out):
     tables = ledger.tables(ledger.load_reported(), ledger.load_measured(out / "results"))
-    shown = {title: (columns, rows) for title, columns, rows in (as_text(table) for table in tables if table.measured)}
-    assert shown["cSDR on band (dB)"] == (("system", "vocals", "songs", "chapter"), [("Oracle IRM1", "8.00", 1, "02_masking")])
+    shown = {
+        title: (columns, rows)
+        for title, columns, rows in (as_text(table) for table in tables if table.measured)
+    }
+    assert shown["cSDR on band (dB)"] == (
+        ("system", "vocals", "songs", "chapter"),
+        [("Oracle IRM1", "8.00", 1, "02_masking")],
+    )
     columns, rows = shown["cSDR on MUSDB18 (dB)"]
-    assert columns[:6] == ("system", "vocals reported", "vocals ours", "vocals difference", "vocals verdict", "drums")
+    assert columns[:6] == (
+        "system",
+        "vocals reported",
+        "vocals ours",
+        "vocals difference",
+        "vocals verdict",
+        "drums",
+    )
     assert rows[0][:6] == ("Oracle IRM1", "8.52", "8.60", "+0.08", "undecided: 1 of 50 songs", "")
 
 
@@ -119,15 +189,33 @@ def test_readme_table_from_notebooks_and_budgets(tmp_path):
     notebook = tmp_path / "02_masking.ipynb"
     heading = {"cell_type": "markdown", "source": ["# 02 · Masks, soft & binary\n", "text"]}
     notebook.write_text(json.dumps({"cells": [heading]}))
-    entry = {"status": "done", "profile": "smoke", "seconds": 12.4, "peak_mb": 810,
-             "parameters": {"device": "cpu"}, "provenance": {"machine": "2 cores"}}  # fmt: skip
+    entry = {
+        "status": "done",
+        "profile": "smoke",
+        "seconds": 12.4,
+        "peak_mb": 810,
+        "parameters": {"device": "cpu"},
+        "provenance": {"machine": "2 cores"},
+    }
     path = tmp_path / "budgets.json"
-    readme.update_budgets(path, {"chapters": {"02_masking": entry, "03_x": {**entry, "status": "failed"}}})
-    budgets = readme.update_budgets(path, {"chapters": {"02_masking": {**entry, "profile": "student", "seconds": 300}}})
+    readme.update_budgets(
+        path, {"chapters": {"02_masking": entry, "03_x": {**entry, "status": "failed"}}}
+    )
+    budgets = readme.update_budgets(
+        path, {"chapters": {"02_masking": {**entry, "profile": "student", "seconds": 300}}}
+    )
     assert budgets == json.loads(path.read_text()) and set(budgets) == {"02_masking"}
-    table = readme.chapter_table([Chapter("02_masking", notebook)], budgets, "some/repo").splitlines()[2]
-    assert "[02_masking](notebooks/02_masking.ipynb) | Masks, soft & binary | 12 s, 0.8 GB | 5 min, 0.8 GB |  |" in table
-    assert "https://colab.research.google.com/github/some/repo/blob/main/notebooks/02_masking.ipynb" in table
+    table = readme.chapter_table(
+        [Chapter("02_masking", notebook)], budgets, "some/repo"
+    ).splitlines()[2]
+    assert (
+        "[02_masking](notebooks/02_masking.ipynb) | Masks, soft & binary | 12 s, 0.8 GB | 5 min, 0.8 GB |  |"
+        in table
+    )
+    assert (
+        "https://colab.research.google.com/github/some/repo/blob/main/notebooks/02_masking.ipynb"
+        in table
+    )
 
     page = tmp_path / "README.md"
     page.write_text(f"git clone ORG/REPO\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
@@ -140,18 +228,29 @@ def test_readme_table_from_notebooks_and_budgets(tmp_path):
 
 def test_storing_a_chapter_takes_audio_out_and_leaves_a_failing_one_alone(tmp_path):
     html = '<audio src="data:audio/wav;base64,AAAA"></audio>'
-    notebook = new_notebook(cells=[new_code_cell("", outputs=[
-        new_output("display_data", {"text/html": html, "text/plain": "player"}),
-        new_output("display_data", {"text/html": "<table></table>"}),
-    ])])  # fmt: skip
+    notebook = new_notebook(
+        cells=[
+            new_code_cell(
+                "",
+                outputs=[
+                    new_output("display_data", {"text/html": html, "text/plain": "player"}),
+                    new_output("display_data", {"text/html": "<table></table>"}),
+                ],
+            )
+        ]
+    )
     assert stored.strip_audio(notebook) == 1
     kept = [output["data"]["text/html"] for output in notebook.cells[0].outputs]
     assert kept == ["<p><em>Run this cell to listen.</em></p>", "<table></table>"]
 
     path = tmp_path / "05_x.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell("print(2 + 2)"), new_code_cell("1 / 0")]), path)
+    nbformat.write(
+        new_notebook(cells=[new_code_cell("print(2 + 2)"), new_code_cell("1 / 0")]), path
+    )
     before = path.read_bytes()
-    with pytest.raises(SepkitError, match="05_x.ipynb: cell 2: ZeroDivisionError: division by zero"):
+    with pytest.raises(
+        SepkitError, match="05_x.ipynb: cell 2: ZeroDivisionError: division by zero"
+    ):
         stored.store(Chapter("05_x", path))
     assert path.read_bytes() == before
 
@@ -159,4 +258,6 @@ def test_storing_a_chapter_takes_audio_out_and_leaves_a_failing_one_alone(tmp_pa
 def test_report_shows_the_experiments_that_come_with_sepkit(out):
     page = Page(write_report(out).read_text(encoding="utf-8"))
     found = {row[0]: row for row in page.rows if row and row[0] in ("S4.5", "S4.12")}
-    assert set(found) == {"S4.5", "S4.12"} and all("experiment" in row[2] and row[6] == "24" and row[7] == "3" for row in found.values())
+    assert set(found) == {"S4.5", "S4.12"} and all(
+        "experiment" in row[2] and row[6] == "24" and row[7] == "3" for row in found.values()
+    )

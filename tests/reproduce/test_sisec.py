@@ -12,12 +12,14 @@ import pandas as pd
 import pytest
 
 from sepkit.errors import SepkitError
-from sepkit.metrics.scores import Score, card_for
 from sepkit.learn.ch11 import sisec_statements
+from sepkit.metrics.scores import Score, card_for
 from sepkit.reproduce import ledger, sisec
 
 FACTS = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "facts", "sisec18_track_medians.csv")
-needs_songs = pytest.mark.skipif(not FACTS.is_file(), reason="SEPKIT_SOURCES has no scores of SiSEC 2018 by song")
+needs_songs = pytest.mark.skipif(
+    not FACTS.is_file(), reason="SEPKIT_SOURCES has no scores of SiSEC 2018 by song"
+)
 
 
 @needs_songs
@@ -28,9 +30,15 @@ def test_every_summary_follows_from_the_songs():
     shipped = pd.concat(sisec.summary(metric=metric) for metric in sisec.METRICS)
     assert len(shipped) == 4 * len(songs[["method", "target"]].drop_duplicates())
     for row in shipped.itertuples():
-        values = songs[(songs.method == row.method) & (songs.target == row.target)][row.metric].to_numpy()
+        values = songs[(songs.method == row.method) & (songs.target == row.target)][
+            row.metric
+        ].to_numpy()
         assert row.n == len(values) == sisec.SONGS
-        assert np.allclose(np.percentile(values, [0, 25, 50, 75, 100]), [row.min, row.q1, row.median, row.q3, row.max], atol=6e-5)
+        assert np.allclose(
+            np.percentile(values, [0, 25, 50, 75, 100]),
+            [row.min, row.q1, row.median, row.q3, row.max],
+            atol=6e-5,
+        )
 
 
 def test_the_medians_are_those_of_the_score_table():
@@ -49,7 +57,14 @@ def test_summaries_are_sorted_and_say_what_they_know():
     vocals = sisec.summary("vocals")
     assert list(vocals.method[:2]) == ["IRM2", "MWF"] and vocals["median"].is_monotonic_decreasing
     assert set(vocals.method) == set(sisec.methods().index), "all 31 methods separate vocals"
-    assert set(sisec.summary("accompaniment").method) >= {"HPSS", "REP1", "REP2", "2DFT", "RPCA", "MELO"}
+    assert set(sisec.summary("accompaniment").method) >= {
+        "HPSS",
+        "REP1",
+        "REP2",
+        "2DFT",
+        "RPCA",
+        "MELO",
+    }
     assert not {"HPSS", "REP1"} & set(sisec.summary("drums").method), "two stems only"
     with pytest.raises(SepkitError, match="unknown target 'guitar'"):
         sisec.summary("guitar")
@@ -71,11 +86,17 @@ def test_no_scores_by_song_says_what_to_do(monkeypatch, tmp_path):
 
 
 @needs_songs
-@pytest.mark.parametrize("harm, says", [
-    (lambda table: table.assign(SDR=table.SDR + 0.01), "SDR, min is .*these are not the published scores"),
-    (lambda table: table[table.method != "TAK1"], "no TAK1 .* summaries are missing"),
-    (lambda table: table[table.track != table.track[0]], "n is 49.0000"),
-])
+@pytest.mark.parametrize(
+    "harm, says",
+    [
+        (
+            lambda table: table.assign(SDR=table.SDR + 0.01),
+            "SDR, min is .*these are not the published scores",
+        ),
+        (lambda table: table[table.method != "TAK1"], "no TAK1 .* summaries are missing"),
+        (lambda table: table[table.track != table.track[0]], "n is 49.0000"),
+    ],
+)
 def test_other_scores_are_refused(tmp_path, harm, says):
     path = tmp_path / "scores.csv"
     harm(pd.read_csv(FACTS)).to_csv(path, index=False)
@@ -84,10 +105,24 @@ def test_other_scores_are_refused(tmp_path, harm, says):
 
 
 def test_medians_of_a_song_leave_silent_frames_out():
-    content = {"targets": [{"name": "vocals", "frames": [
-        {"metrics": {metric: value + offset for offset, metric in enumerate(sisec.METRICS)}} for value in (1.0, 5.0, 2.0, float("nan"))
-    ]}]}  # fmt: skip
-    assert list(sisec.song_medians(content, "A", "test", "song")) == [("A", "test", "song", "vocals", 3, 2.0, 3.0, 4.0, 5.0)]
+    content = {
+        "targets": [
+            {
+                "name": "vocals",
+                "frames": [
+                    {
+                        "metrics": {
+                            metric: value + offset for offset, metric in enumerate(sisec.METRICS)
+                        }
+                    }
+                    for value in (1.0, 5.0, 2.0, float("nan"))
+                ],
+            }
+        ]
+    }
+    assert list(sisec.song_medians(content, "A", "test", "song")) == [
+        ("A", "test", "song", "vocals", 3, 2.0, 3.0, 4.0, 5.0)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +130,38 @@ def archive(tmp_path_factory):
     """What GitHub would send, rebuilt from the medians: every song has three frames, one of them silent."""
     songs = pd.read_csv(FACTS)
     path = tmp_path_factory.mktemp("sisec") / "archive.tar.gz"
-    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": sisec.COMMIT + "0" * 33}, compresslevel=1) as tar:
+    with tarfile.open(
+        path,
+        "w:gz",
+        format=tarfile.PAX_FORMAT,
+        pax_headers={"comment": sisec.COMMIT + "0" * 33},
+        compresslevel=1,
+    ) as tar:
         for (method, split, track), rows in songs.groupby(["method", "split", "track"]):
-            targets = [{"name": row.target, "frames": [
-                {"metrics": {metric: getattr(row, metric) + shift for metric in sisec.METRICS}} for shift in (-1.0, 1.0, float("nan"))
-            ]} for row in rows.itertuples()]  # fmt: skip
-            _add(tar, f"sigsep-mus-2018-{sisec.COMMIT}/submissions/{method}/{split}/{track}.json", {"targets": targets})
-        _add(tar, f"sigsep-mus-2018-{sisec.COMMIT}/submissions/HEL2/test/a.json", {"not": "among the 31"})
+            targets = [
+                {
+                    "name": row.target,
+                    "frames": [
+                        {
+                            "metrics": {
+                                metric: getattr(row, metric) + shift for metric in sisec.METRICS
+                            }
+                        }
+                        for shift in (-1.0, 1.0, float("nan"))
+                    ],
+                }
+                for row in rows.itertuples()
+            ]
+            _add(
+                tar,
+                f"sigsep-mus-2018-{sisec.COMMIT}/submissions/{method}/{split}/{track}.json",
+                {"targets": targets},
+            )
+        _add(
+            tar,
+            f"sigsep-mus-2018-{sisec.COMMIT}/submissions/HEL2/test/a.json",
+            {"not": "among the 31"},
+        )
     return path
 
 
@@ -118,8 +178,17 @@ def test_an_archive_becomes_the_table_of_songs(archive, tmp_path, monkeypatch):
     path = sisec.download(archive.as_uri())
     assert path == sisec.find() == tmp_path / "sisec18" / "track_medians.csv"
     keys = ["method", "track", "target"]
-    ours, facts = (table.sort_values(keys).reset_index(drop=True) for table in (sisec.load_sisec(), pd.read_csv(FACTS)))
-    pd.testing.assert_frame_equal(ours.drop(columns="n_frames"), facts.drop(columns="n_frames"), check_exact=False, atol=1e-9, check_like=True)
+    ours, facts = (
+        table.sort_values(keys).reset_index(drop=True)
+        for table in (sisec.load_sisec(), pd.read_csv(FACTS))
+    )
+    pd.testing.assert_frame_equal(
+        ours.drop(columns="n_frames"),
+        facts.drop(columns="n_frames"),
+        check_exact=False,
+        atol=1e-9,
+        check_like=True,
+    )
 
 
 @needs_songs
@@ -142,13 +211,24 @@ def test_a_broken_download_leaves_nothing(tmp_path):
 def test_only_whole_songs_of_musdb18_stand_beside_the_campaign():
     def made(**change):
         given = {"dataset": "musdb18", "metric": "csdr", "value": 6.0, **change}
-        origin = {**dict.fromkeys(("sepkit", "commit", "command", "device", "seed", "profile"), "x"), **given.pop("said", {})}
+        origin = {
+            **dict.fromkeys(("sepkit", "commit", "command", "device", "seed", "profile"), "x"),
+            **given.pop("said", {}),
+        }
         card = card_for("csdr", given.pop("targets", sisec.TARGETS))
-        return Score("song", "vocals", given["metric"], given["value"], "net", given["dataset"], card, origin)
+        return Score(
+            "song", "vocals", given["metric"], given["value"], "net", given["dataset"], card, origin
+        )
 
     assert sisec.comparable([made()]) == {"net": {"vocals": {"song": 6.0}}}
-    for change in ({"dataset": "band"}, {"dataset": "musdb18hq"}, {"metric": "usdr"}, {"said": {"excerpt": "8 s"}}, {"value": float("nan")},
-                   {"targets": ("vocals", "accompaniment")}):  # fmt: skip
+    for change in (
+        {"dataset": "band"},
+        {"dataset": "musdb18hq"},
+        {"metric": "usdr"},
+        {"said": {"excerpt": "8 s"}},
+        {"value": float("nan")},
+        {"targets": ("vocals", "accompaniment")},
+    ):
         assert sisec.comparable([made(**change)]) == {}, change
     with pytest.raises(SepkitError, match="labelled musdb18, but measured on band"):
         sisec.comparable([made(said={"data": "band"})])
@@ -157,8 +237,16 @@ def test_only_whole_songs_of_musdb18_stand_beside_the_campaign():
 def test_ranks_of_open_unmix_depend_on_who_is_compared():
     """Counted by hand in the medians above 6.32, 5.73, 5.23 and 4.02 dB."""
     ranks = sisec_statements.umx_ranks().set_index("competitors")
-    assert ranks[list(sisec.TARGETS)].to_numpy().tolist() == [[2, 3, 1, 4], [2, 2, 1, 3], [6, 7, 4, 8]]
-    assert list(ranks["second in"]) == [1, 2, 0] and list(ranks["two of four"]) == ["fails", "holds", "fails"]
+    assert ranks[list(sisec.TARGETS)].to_numpy().tolist() == [
+        [2, 3, 1, 4],
+        [2, 2, 1, 3],
+        [6, 7, 4, 8],
+    ]
+    assert list(ranks["second in"]) == [1, 2, 0] and list(ranks["two of four"]) == [
+        "fails",
+        "holds",
+        "fails",
+    ]
 
 
 @needs_songs
@@ -167,19 +255,37 @@ def test_spreads_and_their_intervals():
     table = sisec_statements.scatter(songs).set_index(["against", "target", "measure"])
     pair = songs[songs.target == "bass"].pivot(index="track", columns="method", values="SDR")
     row = table.loc["RGT1", "bass", "standard deviation"]
-    assert row.spread == pytest.approx(statistics.stdev(pair.TAK1) - statistics.stdev(pair.RGT1)) and row["larger spread"] == "holds"
-    assert row.low < row.spread < row.high and row["median"] == pytest.approx(statistics.median(pair.TAK1) - statistics.median(pair.RGT1))
+    assert (
+        row.spread == pytest.approx(statistics.stdev(pair.TAK1) - statistics.stdev(pair.RGT1))
+        and row["larger spread"] == "holds"
+    )
+    assert row.low < row.spread < row.high and row["median"] == pytest.approx(
+        statistics.median(pair.TAK1) - statistics.median(pair.RGT1)
+    )
     vocals = table.loc["RGT1", "vocals", "standard deviation"]
-    assert vocals.spread < 0 and vocals["larger spread"] == "undecided", "songs without singing decide about this one"
+    assert vocals.spread < 0 and vocals["larger spread"] == "undecided", (
+        "songs without singing decide about this one"
+    )
     offline = sisec_statements.scatter().set_index(["against", "target", "measure"])
     ranges = table.xs("interquartile range", level="measure")
-    assert np.allclose(offline.droplevel("measure").spread, ranges.spread, atol=3e-4) and offline.low.isna().all()
+    assert (
+        np.allclose(offline.droplevel("measure").spread, ranges.spread, atol=3e-4)
+        and offline.low.isna().all()
+    )
     assert set(offline["larger spread"]) == {"undecided: no scores by song"}
 
 
 def test_equal_methods_have_no_larger_spread():
-    songs = pd.DataFrame({"target": "x", "track": range(50), "SDR": np.random.default_rng(0).normal(size=50)})
-    twice = pd.concat([songs.assign(method=name, target=target) for name in ("TAK1", "RGT1", "HEL1") for target in sisec.TARGETS])
+    songs = pd.DataFrame(
+        {"target": "x", "track": range(50), "SDR": np.random.default_rng(0).normal(size=50)}
+    )
+    twice = pd.concat(
+        [
+            songs.assign(method=name, target=target)
+            for name in ("TAK1", "RGT1", "HEL1")
+            for target in sisec.TARGETS
+        ]
+    )
     table = sisec_statements.scatter(twice)
     assert (table.spread == 0).all() and set(table["larger spread"]) == {"undecided"}
 
@@ -190,5 +296,9 @@ def test_friedman_sees_the_methods_differ():
     assert sisec_statements.friedman(songs, "vocals").p < 1e-200
     shuffled = songs[songs.target == "vocals"].copy()
     rng = np.random.default_rng(0)
-    shuffled["SDR"] = shuffled.groupby("track").SDR.transform(lambda values: rng.permutation(values.to_numpy()))
-    assert sisec_statements.friedman(shuffled, "vocals").p > 0.01, "no method is better once the names are shuffled within songs"
+    shuffled["SDR"] = shuffled.groupby("track").SDR.transform(
+        lambda values: rng.permutation(values.to_numpy())
+    )
+    assert sisec_statements.friedman(shuffled, "vocals").p > 0.01, (
+        "no method is better once the names are shuffled within songs"
+    )

@@ -33,10 +33,18 @@ def real_multitrack(horns=True):
     length = voice.shape[-1]
 
     def band(*names):
-        return BAND_GAIN * sum(audio.read(SAMPLES / "stems" / f"{name}.mp3", frames=length, channels=2)[0] for name in names)
+        return BAND_GAIN * sum(
+            audio.read(SAMPLES / "stems" / f"{name}.mp3", frames=length, channels=2)[0]
+            for name in names
+        )
 
     other = ("leadguitar", "clav", "horns") if horns else ("leadguitar", "clav")
-    stems = {"vocals": voice, "drums": band("drums"), "bass": band("bassguitar"), "other": band(*other)}
+    stems = {
+        "vocals": voice,
+        "drums": band("drums"),
+        "bass": band("bassguitar"),
+        "other": band(*other),
+    }
     return MemoryTrack("real-multitrack" + ("" if horns else "-no-horns"), stems, RATE)
 
 

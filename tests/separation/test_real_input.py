@@ -9,14 +9,19 @@ import torch
 from sepkit import audio, evaluation, separation
 from sepkit.files import shipped
 
-spec = importlib.util.spec_from_file_location("real_multitrack", Path(__file__).with_name("real_multitrack.py"))
+spec = importlib.util.spec_from_file_location(
+    "real_multitrack", Path(__file__).with_name("real_multitrack.py")
+)
 real = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(real)
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not real.available(), reason="SEPKIT_SAMPLES has no recordings"),
-    pytest.mark.skipif(not shipped("checkpoints", "open-unmix-student").is_dir(), reason="no checkpoints are shipped"),
+    pytest.mark.skipif(
+        not shipped("checkpoints", "open-unmix-student").is_dir(),
+        reason="no checkpoints are shipped",
+    ),
 ]
 
 
@@ -28,10 +33,14 @@ def test_four_stems_of_a_real_song_have_its_length_and_sum_to_it(tmp_path, resid
     mixture, rate = audio.read(song)
     stems = {target: audio.read(path) for target, path in written.items()}
     assert set(stems) == {"vocals", "drums", "bass", "other"}
-    assert all(stem_rate == rate and stem.shape == mixture.shape for stem, stem_rate in stems.values())
+    assert all(
+        stem_rate == rate and stem.shape == mixture.shape for stem, stem_rate in stems.values()
+    )
     rest = mixture - sum(stem for stem, _ in stems.values())
     match = 10 * torch.log10(mixture.square().sum() / rest.square().sum())
-    assert match >= (60 if residual else 10)  # without it, the filter's regularisation leaves a little over
+    assert match >= (
+        60 if residual else 10
+    )  # without it, the filter's regularisation leaves a little over
 
 
 def test_the_networks_lie_between_the_mixture_and_the_oracle():

@@ -10,11 +10,18 @@ import soundfile
 import torch
 
 from sepkit import audio, models, separation
-from sepkit.separation import files
-from sepkit.errors import SepkitError
+from sepkit.errors import Notice, SepkitError
 from sepkit.metrics.sdr import sdr
-from sepkit.separation import MixtureSeparator, ModelSeparator, OracleSeparator, Separator, get, separate_file, separate_files
-from sepkit.errors import Notice
+from sepkit.separation import (
+    MixtureSeparator,
+    ModelSeparator,
+    OracleSeparator,
+    Separator,
+    files,
+    get,
+    separate_file,
+    separate_files,
+)
 from sepkit.stft import STFT
 
 RATE = 8000
@@ -32,7 +39,11 @@ def song(samples=3 * RATE):
     for k, name in enumerate(STEMS):
         tone = torch.sin(2 * math.pi * (200 + 310 * k) * t * (1 + 0.02 * k * t))
         place = torch.tensor([[1.0], [0.3 + 0.4 * k]])
-        stems[name] = place * (0.2 * tone + noise(1, samples, seed=k) * 0.2) * (1 + torch.sin(2 * math.pi * (k + 1) * t))
+        stems[name] = (
+            place
+            * (0.2 * tone + noise(1, samples, seed=k) * 0.2)
+            * (1 + torch.sin(2 * math.pi * (k + 1) * t))
+        )
     return stems
 
 
@@ -72,7 +83,9 @@ def scales(**gains):
 
 def test_the_mixture_stands_for_every_stem():
     x = noise()
-    assert {t: torch.equal(y, x) for t, y in MixtureSeparator().separate(x).items()} == dict.fromkeys(STEMS, True)
+    assert {
+        t: torch.equal(y, x) for t, y in MixtureSeparator().separate(x).items()
+    } == dict.fromkeys(STEMS, True)
     assert list(MixtureSeparator().separate(x, {"speech": x, "noise": x})) == ["speech", "noise"]
 
 
@@ -113,7 +126,12 @@ def test_without_the_filter_the_estimate_has_the_phase_of_the_mixture():
 
 def test_small_open_unmix_equals_its_own_forward_pass():
     torch.manual_seed(0)
-    nets = {t: models.build("open-unmix", target=t, hidden=8, n_fft=256, hop=64, sample_rate=RATE, bandwidth=4000).eval() for t in STEMS}
+    nets = {
+        t: models.build(
+            "open-unmix", target=t, hidden=8, n_fft=256, hop=64, sample_rate=RATE, bandwidth=4000
+        ).eval()
+        for t in STEMS
+    }
     x = noise(samples=5000)
     estimates = ModelSeparator(nets, device="cpu", niter=0).separate(x)
     for target, net in nets.items():
@@ -137,11 +155,15 @@ def test_one_target_alone_does_not_get_the_whole_mixture_from_the_filter():
     separator = ModelSeparator(Scale("vocals", 0.5), device="cpu")
     assert separator.niter == 0
     filtered = ModelSeparator(Scale("vocals", 0.5), device="cpu", niter=1).separate(x)
-    assert list(filtered) == ["vocals"] and sdr(0.5 * x, filtered["vocals"]) > 40  # the rest has the other half
+    assert (
+        list(filtered) == ["vocals"] and sdr(0.5 * x, filtered["vocals"]) > 40
+    )  # the rest has the other half
 
 
 @pytest.mark.parametrize("niter", [0, 1])
-@pytest.mark.parametrize("residual, names", [("spread", STEMS), (True, STEMS), ("residual", (*STEMS, "residual"))])
+@pytest.mark.parametrize(
+    "residual, names", [("spread", STEMS), (True, STEMS), ("residual", (*STEMS, "residual"))]
+)
 def test_with_a_residual_option_the_estimates_sum_to_the_mixture(niter, residual, names):
     x = noise()
     net = scales(vocals=0.5, drums=0.1, bass=0.1, other=0.1)
@@ -169,7 +191,11 @@ def test_separating_changes_neither_mixture_nor_references():
     stems = song(4000)
     mixture = sum(stems.values())
     before = {"mixture": mixture.clone(), **{t: x.clone() for t, x in stems.items()}}
-    for separator in (get("irm1"), get("mwf"), ModelSeparator(scales(vocals=0.5), device="cpu", niter=1, residual=True)):
+    for separator in (
+        get("irm1"),
+        get("mwf"),
+        ModelSeparator(scales(vocals=0.5), device="cpu", niter=1, residual=True),
+    ):
         separator.separate(mixture, stems)
     assert all(torch.equal(before[t], x) for t, x in {"mixture": mixture, **stems}.items())
 
@@ -177,12 +203,20 @@ def test_separating_changes_neither_mixture_nor_references():
 @pytest.mark.parametrize(
     "nets, options, expected",
     [
-        ({"a": Scale("a", 1.0), "b": Scale("b", 1.0, sample_rate=16000)}, {}, "different sample rate.*a: 8000, b: 16000"),
+        (
+            {"a": Scale("a", 1.0), "b": Scale("b", 1.0, sample_rate=16000)},
+            {},
+            "different sample rate.*a: 8000, b: 16000",
+        ),
         ({"a": Scale("a", 1.0), "b": Scale("a", 1.0)}, {}, "two models for one target"),
         ({}, {}, "no models"),
         (scales(vocals=1.0), {"softmask": True}, "softmask"),
         (scales(vocals=1.0), {"niter": -1}, "niter=-1"),
-        (scales(vocals=1.0), {"residual": "rest"}, "unknown residual option 'rest'.*spread, residual"),
+        (
+            scales(vocals=1.0),
+            {"residual": "rest"},
+            "unknown residual option 'rest'.*spread, residual",
+        ),
         (scales(vocals=1.0), {"device": "tpu"}, "unknown device"),
     ],
 )
@@ -199,7 +233,13 @@ def test_other_channels_point_to_separate_at():
 def test_a_description_changes_with_whatever_changes_the_estimates():
     described = [
         ModelSeparator(scales(vocals=gain), device="cpu", **options).describe()
-        for gain, options in ((0.5, {}), (0.6, {}), (0.5, {"niter": 1}), (0.5, {"residual": True}), (0.5, {"name": "x"}))
+        for gain, options in (
+            (0.5, {}),
+            (0.6, {}),
+            (0.5, {"niter": 1}),
+            (0.5, {"residual": True}),
+            (0.5, {"name": "x"}),
+        )
     ]
     assert all(one != other for k, one in enumerate(described) for other in described[:k])
     assert described[0] == ModelSeparator(scales(vocals=0.5), device="cpu").describe()
@@ -227,10 +267,17 @@ def test_get_loads_a_checkpoint_or_a_folder_of_them_and_names_them(tmp_path):
     settings = dict(hidden=8, n_fft=256, hop=64, sample_rate=RATE, bandwidth=4000)
     folder = tmp_path / "my run"
     for target in ("vocals", "bass"):
-        models.save(folder / f"{target}.safetensors", models.build("open-unmix", target=target, **settings))
+        models.save(
+            folder / f"{target}.safetensors", models.build("open-unmix", target=target, **settings)
+        )
     both, one = get(folder, "cpu"), get(folder / "bass.safetensors", "cpu", niter=2, residual=True)
     assert (both.name, both.targets, both.sample_rate) == ("my run", ("vocals", "bass"), RATE)
-    assert (one.name, one.targets, one.niter, one.residual) == ("my run/bass", ("bass",), 2, "spread")
+    assert (one.name, one.targets, one.niter, one.residual) == (
+        "my run/bass",
+        ("bass",),
+        2,
+        "spread",
+    )
 
 
 def test_options_of_the_filter_are_no_hindrance_to_separators_without_one():
@@ -241,8 +288,16 @@ def test_options_of_the_filter_are_no_hindrance_to_separators_without_one():
 @pytest.mark.parametrize(
     "name, options, expected",
     [
-        ("no-such", {}, "unknown separator 'no-such': choose from mixture, ibm, .*open-unmix.*umxhq.*checkpoint"),
-        ("irm1", {"bins": 3}, "unknown option of irm1 'bins': choose from n_fft, hop, name, residual"),
+        (
+            "no-such",
+            {},
+            "unknown separator 'no-such': choose from mixture, ibm, .*open-unmix.*umxhq.*checkpoint",
+        ),
+        (
+            "irm1",
+            {"bins": 3},
+            "unknown option of irm1 'bins': choose from n_fft, hop, name, residual",
+        ),
         ("mixture", {"residual": "no"}, "unknown residual option"),
     ],
 )
@@ -296,13 +351,17 @@ def write_broken(kind, path):
 @pytest.mark.parametrize("suffix, tolerance", [(".wav", 1e-7), (".flac", 2**-22), ("wav", 1e-7)])
 def test_stems_have_the_values_length_and_rate_of_the_file(tmp_path, channels, suffix, tolerance):
     x = write_song(tmp_path / "ein Lied – ü.wav", channels=channels)
-    written = separate_file(tmp_path / "ein Lied – ü.wav", Gains(), tmp_path / "out put", suffix=suffix, **SHORT)
+    written = separate_file(
+        tmp_path / "ein Lied – ü.wav", Gains(), tmp_path / "out put", suffix=suffix, **SHORT
+    )
     folder = tmp_path / "out put" / "ein Lied – ü"
     assert written == {t: folder / f"{t}.{suffix.lstrip('.')}" for t in ("vocals", "rest")}
     for target, gain in (("vocals", 0.75), ("rest", 0.25)):
         y, rate = audio.read(written[target])
         assert rate == RATE and y.shape == x.shape and (y - gain * x).abs().max() < tolerance
-    assert sorted(p.name for p in folder.iterdir()) == sorted([*(p.name for p in written.values()), "separation.json"])
+    assert sorted(p.name for p in folder.iterdir()) == sorted(
+        [*(p.name for p in written.values()), "separation.json"]
+    )
     assert [p.name for p in (tmp_path / "out put").iterdir()] == [folder.name]
 
 
@@ -311,7 +370,9 @@ def test_lossy_stems_have_the_length_and_nearly_the_sound(tmp_path, suffix):
     t = torch.arange(44100) / 44100
     x = 0.4 * torch.stack([torch.sin(2 * math.pi * 440 * t), torch.sin(2 * math.pi * 660 * t)])
     audio.write(tmp_path / f"song{suffix}", x, 44100)
-    written = separate_file(tmp_path / f"song{suffix}", Gains(), tmp_path / "out", suffix=suffix, **SHORT)
+    written = separate_file(
+        tmp_path / f"song{suffix}", Gains(), tmp_path / "out", suffix=suffix, **SHORT
+    )
     y = audio.read(written["vocals"])[0]
     assert y.shape == x.shape and sdr(0.75 * x[:, 4000:-4000], y[:, 4000:-4000]) > 20
 
@@ -320,8 +381,12 @@ def test_lossy_stems_have_the_length_and_nearly_the_sound(tmp_path, suffix):
 @pytest.mark.parametrize("file_channels", [1, 2])
 def test_stems_sum_to_the_file_whatever_the_model_takes(tmp_path, rate, channels, file_channels):
     x = write_song(tmp_path / "song.wav", channels=file_channels)
-    separator = Gains({"vocals": 0.5, "bass": 0.2}, sample_rate=rate, channels=channels, residual="spread")
-    written = separate_file(tmp_path / "song.wav", separator, tmp_path / "out", notice=None, **SHORT)
+    separator = Gains(
+        {"vocals": 0.5, "bass": 0.2}, sample_rate=rate, channels=channels, residual="spread"
+    )
+    written = separate_file(
+        tmp_path / "song.wav", separator, tmp_path / "out", notice=None, **SHORT
+    )
     total = sum(audio.read(path)[0] for path in written.values())
     assert total.shape == x.shape and (total - x).abs().max() < 1e-6
 
@@ -329,7 +394,9 @@ def test_stems_sum_to_the_file_whatever_the_model_takes(tmp_path, rate, channels
 def test_two_stems_are_the_target_and_the_rest(tmp_path):
     x = write_song(tmp_path / "song.wav")
     separator = Gains({"vocals": 0.3, "bass": 0.2}, sample_rate=11025)
-    written = separate_file(tmp_path / "song.wav", separator, tmp_path / "out", two_stems="vocals", notice=None, **SHORT)
+    written = separate_file(
+        tmp_path / "song.wav", separator, tmp_path / "out", two_stems="vocals", notice=None, **SHORT
+    )
     assert list(written) == ["vocals", "no_vocals"]
     vocals, rest = (audio.read(path)[0] for path in written.values())
     assert (vocals + rest - x).abs().max() < 1e-7 and sdr(0.3 * x, vocals) > 10
@@ -346,7 +413,9 @@ def test_a_part_of_the_file_and_some_of_the_targets(tmp_path):
 def test_chunked_and_whole_agree_where_the_separator_is_local(tmp_path):
     write_song(tmp_path / "song.wav", seconds=4)
     separator = ModelSeparator(scales(vocals=0.5), device="cpu")
-    chunked = separate_file(tmp_path / "song.wav", separator, tmp_path / "a", chunk=1.0, overlap=0.5)["vocals"]
+    chunked = separate_file(
+        tmp_path / "song.wav", separator, tmp_path / "a", chunk=1.0, overlap=0.5
+    )["vocals"]
     whole = separate_file(tmp_path / "song.wav", separator, tmp_path / "b", chunk=None)["vocals"]
     assert (audio.read(chunked)[0] - audio.read(whole)[0]).abs().max() < 1e-6
 
@@ -359,12 +428,16 @@ def test_chunks_start_where_the_windows_of_the_filter_do():
 
 def test_the_notice_names_the_file_and_comes_once(tmp_path):
     write_song(tmp_path / "song.wav")
-    with pytest.warns(Notice, match="song.wav: for gains, 8000 Hz is resampled to 11025 Hz and back") as told:
+    with pytest.warns(
+        Notice, match="song.wav: for gains, 8000 Hz is resampled to 11025 Hz and back"
+    ) as told:
         separate_file(tmp_path / "song.wav", Gains(sample_rate=11025), tmp_path / "out", **SHORT)
     assert len(told) == 1
 
 
-@pytest.mark.parametrize("failure", [SepkitError("no more"), KeyboardInterrupt(), RuntimeError("bug")])
+@pytest.mark.parametrize(
+    "failure", [SepkitError("no more"), KeyboardInterrupt(), RuntimeError("bug")]
+)
 @pytest.mark.parametrize("again", [False, True])
 def test_a_failure_half_way_leaves_what_was_there_and_nothing_else(tmp_path, failure, again):
     write_song(tmp_path / "song.wav")
@@ -373,7 +446,12 @@ def test_a_failure_half_way_leaves_what_was_there_and_nothing_else(tmp_path, fai
         separate_file(tmp_path / "song.wav", Gains(), out, **SHORT)
     before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
     with pytest.raises(type(failure)):
-        separate_file(tmp_path / "song.wav", Gains({"vocals": 0.1, "rest": 0.9}, fail_at=(3, failure)), out, **SHORT)
+        separate_file(
+            tmp_path / "song.wav",
+            Gains({"vocals": 0.1, "rest": 0.9}, fail_at=(3, failure)),
+            out,
+            **SHORT,
+        )
     assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
     assert [p.name for p in out.iterdir()] == (["song"] if again else [])
 
@@ -382,15 +460,28 @@ def test_a_second_run_replaces_the_stems_and_leaves_other_files_alone(tmp_path):
     x = write_song(tmp_path / "song.wav")
     written = separate_file(tmp_path / "song.wav", Gains(), tmp_path / "out", **SHORT)
     (tmp_path / "out" / "song" / "notes.txt").write_text("mine")
-    separate_file(tmp_path / "song.wav", Gains({"vocals": 0.5, "rest": 0.5}), tmp_path / "out", **SHORT)
+    separate_file(
+        tmp_path / "song.wav", Gains({"vocals": 0.5, "rest": 0.5}), tmp_path / "out", **SHORT
+    )
     assert torch.allclose(audio.read(written["vocals"])[0], 0.5 * x)
-    assert sorted(p.name for p in (tmp_path / "out" / "song").iterdir()) == ["notes.txt", "rest.wav", "separation.json", "vocals.wav"]
+    assert sorted(p.name for p in (tmp_path / "out" / "song").iterdir()) == [
+        "notes.txt",
+        "rest.wav",
+        "separation.json",
+        "vocals.wav",
+    ]
 
 
 def test_progress_counts_up_to_the_seconds_of_the_file(tmp_path):
     write_song(tmp_path / "song.wav")
     told = []
-    separate_file(tmp_path / "song.wav", Gains(), tmp_path / "out", progress=lambda *p: told.append(p), **SHORT)
+    separate_file(
+        tmp_path / "song.wav",
+        Gains(),
+        tmp_path / "out",
+        progress=lambda *p: told.append(p),
+        **SHORT,
+    )
     assert len(told) == 5 and told == sorted(told) and told[-1] == (2.0, 2.0)
 
 
@@ -398,8 +489,13 @@ def test_files_of_one_name_are_refused_before_any_work(tmp_path):
     for folder in ("a", "b"):
         write_song(tmp_path / folder / "song.wav")
     separator = Gains()
-    with pytest.raises(SepkitError, match="b/song.wav: its stems would be written to .*out/song, like those of .*a/song.wav"):
-        separate_files([tmp_path / "a" / "song.wav", tmp_path / "b" / "song.wav"], separator, tmp_path / "out")
+    with pytest.raises(
+        SepkitError,
+        match="b/song.wav: its stems would be written to .*out/song, like those of .*a/song.wav",
+    ):
+        separate_files(
+            [tmp_path / "a" / "song.wav", tmp_path / "b" / "song.wav"], separator, tmp_path / "out"
+        )
     assert separator.calls == 0 and not (tmp_path / "out").exists()
 
 
@@ -410,8 +506,18 @@ def test_several_files_go_on_after_a_bad_one(tmp_path):
     write_broken("text", tmp_path / "bad.wav")
     failed = []
     paths = [good[0], tmp_path / "bad.wav", good[1], good[0]]
-    written = separate_files(paths, Gains(), tmp_path / "out", on_error=lambda p, e: failed.append((p.name, str(e))), **SHORT)
-    assert list(written) == good and failed[0][0] == "bad.wav" and "not readable as audio" in failed[0][1]
+    written = separate_files(
+        paths,
+        Gains(),
+        tmp_path / "out",
+        on_error=lambda p, e: failed.append((p.name, str(e))),
+        **SHORT,
+    )
+    assert (
+        list(written) == good
+        and failed[0][0] == "bad.wav"
+        and "not readable as audio" in failed[0][1]
+    )
     with pytest.raises(SepkitError, match="bad.wav"):
         separate_files(paths, Gains(), tmp_path / "out", **SHORT)
 
@@ -441,7 +547,9 @@ def test_bad_arguments_are_refused_before_any_work(tmp_path, options, expected):
     assert separator.calls == 0 and not list((tmp_path / "out").glob("**/*"))
 
 
-@pytest.mark.parametrize("kind", ["empty", "text", "folder", "zero length", "six channels", "nan", "inf", "truncated"])
+@pytest.mark.parametrize(
+    "kind", ["empty", "text", "folder", "zero length", "six channels", "nan", "inf", "truncated"]
+)
 def test_bad_files_are_refused_by_name_and_nothing_is_left(tmp_path, kind):
     path = tmp_path / ("song.flac" if kind == "truncated" else "song.wav")
     write_broken(kind, path)
@@ -458,10 +566,14 @@ def test_samples_beyond_full_scale_are_kept_or_clipped_but_never_spoilt(tmp_path
     kept = separate_file(tmp_path / "song.wav", separator, tmp_path / "out", **SHORT)["vocals"]
     assert torch.equal(audio.read(kept)[0], x) and x.abs().max() > 1
     flac = dict(suffix=".flac", overwrite=True, **SHORT)
-    with pytest.raises(SepkitError, match=r"out/song/vocals.flac: samples beyond full scale.*--clip"):
+    with pytest.raises(
+        SepkitError, match=r"out/song/vocals.flac: samples beyond full scale.*--clip"
+    ):
         separate_file(tmp_path / "song.wav", separator, tmp_path / "out", **flac)
     assert kept.exists()
-    clipped = separate_file(tmp_path / "song.wav", separator, tmp_path / "out", clip=True, **flac)["vocals"]
+    clipped = separate_file(tmp_path / "song.wav", separator, tmp_path / "out", clip=True, **flac)[
+        "vocals"
+    ]
     assert not kept.exists()
     assert (audio.read(clipped)[0] - x.clamp(-1, 1)).abs().max() < 2**-22
 
@@ -515,7 +627,14 @@ def test_an_hour_of_stereo_needs_little_memory(tmp_path):
         minute = 0.1 * np.random.default_rng(0).standard_normal((60 * 44100, 2)).astype("float32")
         for _ in range(60):
             file.write(minute)
-    command = [sys.executable, "-c", HOUR, str(tmp_path / "hour.flac"), str(tmp_path / "out"), str(__file__).rsplit("/", 1)[0]]
+    command = [
+        sys.executable,
+        "-c",
+        HOUR,
+        str(tmp_path / "hour.flac"),
+        str(tmp_path / "out"),
+        str(__file__).rsplit("/", 1)[0],
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 1.5e6  # kB

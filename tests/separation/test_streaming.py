@@ -11,8 +11,8 @@ from sepkit.datasets import MemoryTrack
 from sepkit.errors import Notice, SepkitError
 from sepkit.metrics.sdr import sdr
 from sepkit.separation import MixtureSeparator, Separator
-from sepkit.stft import STFT
 from sepkit.separation.streaming import join, plan, separate_at, share_remainder, stream
+from sepkit.stft import STFT
 
 RATE = 8000
 
@@ -26,7 +26,9 @@ class Gains(Separator):
 
     def separate(self, mixture, references=None):
         self._check(mixture)
-        return share_remainder(mixture, {target: gain * mixture for target, gain in self.gains.items()}, self.residual)
+        return share_remainder(
+            mixture, {target: gain * mixture for target, gain in self.gains.items()}, self.residual
+        )
 
 
 def noise(channels=2, samples=RATE, seed=0):
@@ -36,7 +38,9 @@ def noise(channels=2, samples=RATE, seed=0):
 def smooth(samples, rate):
     """Sines that every rate in these tests can hold."""
     t = torch.arange(samples, dtype=torch.float64) / rate
-    return torch.stack([0.3 * torch.sin(2 * torch.pi * 440 * t), 0.2 * torch.sin(2 * torch.pi * 1000 * t + 1)]).float()
+    return torch.stack(
+        [0.3 * torch.sin(2 * torch.pi * 440 * t), 0.2 * torch.sin(2 * torch.pi * 1000 * t + 1)]
+    ).float()
 
 
 def joined(blocks):
@@ -47,7 +51,11 @@ def joined(blocks):
 def test_any_cut_of_an_identity_is_the_identity():
     draw = random.Random(0)
     for _ in range(300):
-        total, chunk, grid = draw.randint(1, 4000), draw.randint(1, 900), draw.choice((1, 1, 7, 160))
+        total, chunk, grid = (
+            draw.randint(1, 4000),
+            draw.randint(1, 900),
+            draw.choice((1, 1, 7, 160)),
+        )
         overlap = draw.randint(0, chunk // 2)
         x = torch.randn(2, total)
         chunks = plan(total, chunk, overlap, grid)
@@ -58,7 +66,9 @@ def test_any_cut_of_an_identity_is_the_identity():
 
 def test_fades_are_linear_and_in_the_middle_of_the_overlap():
     chunks = plan(1000, 520, 40)
-    heard = joined(join(chunks, lambda start, stop: {"a": torch.full((1, stop - start), float(start > 0))}))["a"][0]
+    heard = joined(
+        join(chunks, lambda start, stop: {"a": torch.full((1, stop - start), float(start > 0))})
+    )["a"][0]
     assert [(c.start, c.stop) for c in chunks] == [(0, 520), (480, 1000)]
     assert (heard[:490] == 0).all() and (heard[510:] == 1).all()
     assert torch.allclose(heard[490:510], (torch.arange(20) + 0.5) / 20)
@@ -136,8 +146,19 @@ def test_starts_fall_on_steps_at_both_rates_unless_that_makes_chunks_too_long():
                 return torch.zeros(1, frames)
 
         separator = MixtureSeparator(("a",))
-        separator.sample_rate, separator.steps, separator.separate = own, steps, lambda x, references=None: {"a": x}
-        list(stream(separator, Spy("song", {"a": torch.zeros(1, 1).expand(1, 60 * rate)}, rate), chunk, 2.0))
+        separator.sample_rate, separator.steps, separator.separate = (
+            own,
+            steps,
+            lambda x, references=None: {"a": x},
+        )
+        list(
+            stream(
+                separator,
+                Spy("song", {"a": torch.zeros(1, 1).expand(1, 60 * rate)}, rate),
+                chunk,
+                2.0,
+            )
+        )
         assert math.gcd(*starts) % expected == 0 and len(starts) > 2
 
 
@@ -150,7 +171,10 @@ def test_memory_of_a_stream_does_not_depend_on_the_length_and_progress_ends_at_i
             return torch.zeros(1, frames)
 
     track = Long("song", {"a": torch.zeros(1, 1).expand(1, 3600 * RATE)}, RATE)
-    sizes = [block["a"].shape[-1] for block in stream(MixtureSeparator(("a",)), track, 30, 3, lambda *p: told.append(p))]
+    sizes = [
+        block["a"].shape[-1]
+        for block in stream(MixtureSeparator(("a",)), track, 30, 3, lambda *p: told.append(p))
+    ]
     assert sum(sizes) == 3600 * RATE and max(asked) <= 30 * RATE
     assert told == sorted(told) and told[-1] == (3600, 3600)
 
@@ -188,14 +212,24 @@ def test_references_take_the_same_way_as_the_mixture():
             return dict(references)
 
     stems = {"a": smooth(9000, RATE)[:1], "b": 0.5 * smooth(9000, RATE)[1:]}
-    y = separate_at(Oracle("oracle", sample_rate=44100, channels=2), sum(stems.values()), RATE, stems, notice=None)
+    y = separate_at(
+        Oracle("oracle", sample_rate=44100, channels=2),
+        sum(stems.values()),
+        RATE,
+        stems,
+        notice=None,
+    )
     for name in stems:
         assert sdr(stems[name][:, 200:-200], y[name][:, 200:-200]) > 60
 
 
-@pytest.mark.parametrize("residual, targets", [("spread", ["a", "b"]), ("residual", ["a", "b", "residual"])])
+@pytest.mark.parametrize(
+    "residual, targets", [("spread", ["a", "b"]), ("residual", ["a", "b", "residual"])]
+)
 @pytest.mark.parametrize("rate, channels", [(None, None), (11025, 2), (5000, 1)])
-def test_with_the_remainder_the_estimates_sum_to_the_mixture_at_its_own_rate(residual, targets, rate, channels):
+def test_with_the_remainder_the_estimates_sum_to_the_mixture_at_its_own_rate(
+    residual, targets, rate, channels
+):
     x = noise(2)
     separator = Gains({"a": 0.25, "b": 0.5}, sample_rate=rate, channels=channels, residual=residual)
     y = separate_at(separator, x, RATE, notice=None)
@@ -208,7 +242,9 @@ def test_with_the_remainder_the_estimates_sum_to_the_mixture_at_its_own_rate(res
 def test_the_notice_says_all_in_one_line_and_only_when_something_changes(recwarn):
     told = []
     separate_at(Gains(sample_rate=16000, channels=2), noise(1), RATE, notice=told.append)
-    assert told == ["for gains, 8000 Hz is resampled to 16000 Hz and back and mono is duplicated to stereo, and averaged back"]
+    assert told == [
+        "for gains, 8000 Hz is resampled to 16000 Hz and back and mono is duplicated to stereo, and averaged back"
+    ]
     separate_at(Gains(sample_rate=RATE, channels=2), noise(2), RATE)
     assert not recwarn
 
@@ -231,5 +267,7 @@ def test_what_is_no_mixture_is_refused(mixture, expected):
 def test_resampling_there_and_back_keeps_the_length():
     for samples in (1, 2, 3, 799, 801):
         for rate in (7999, 22050, 44100):
-            assert separate_at(Gains(sample_rate=rate), noise(2, samples), RATE, notice=None)["a"].shape == (2, samples)
+            assert separate_at(Gains(sample_rate=rate), noise(2, samples), RATE, notice=None)[
+                "a"
+            ].shape == (2, samples)
     assert audio.resampled_length(1, RATE, 44100) == 6

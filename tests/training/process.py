@@ -1,6 +1,6 @@
 """Run by torchrun in tests: a training with small networks; what happens in which process is said by arguments.
 
-    process.py OUT CHANGES [ACTION RANK BATCH]
+process.py OUT CHANGES [ACTION RANK BATCH]
 """
 
 import json
@@ -40,7 +40,9 @@ def main(out, changes, action=None, rank="0", batch="0"):
     if kind == "tiny" and me:  # the first process's weights must reach all
         torch.nn.init.zeros_(model.fc1.weight)
     if action == "nan" and me == int(rank):
-        model.fc1.register_forward_hook(lambda module, inputs, output: output * float("nan") if module.training else output)
+        model.fc1.register_forward_hook(
+            lambda module, inputs, output: output * float("nan") if module.training else output
+        )
     elif action and me == int(rank):
         model = tools.stop_after(int(batch), {"die": die, "fail": fail}[action], model)
     gradients, step = [], torch.optim.Adam.step

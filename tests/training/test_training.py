@@ -11,10 +11,22 @@ from sepkit.errors import SepkitError
 from sepkit.models import build, load, read_header
 from sepkit.training import Recipe, train
 
-from .tools import command, folder_of_songs
 from .tools import (
-    FULL, QUICK, RATE, Known, assert_same_run, bands, gradient, rows, run, songs, tiny, watch_steps,
-)  # fmt: skip
+    FULL,
+    QUICK,
+    RATE,
+    Known,
+    assert_same_run,
+    bands,
+    command,
+    folder_of_songs,
+    gradient,
+    rows,
+    run,
+    songs,
+    tiny,
+    watch_steps,
+)
 
 # --- what a run does --------------------------------------------------------------------------------------
 
@@ -34,10 +46,30 @@ def test_training_separates(tmp_path):
 
 def test_default_recipe_is_the_authors():
     recipe, student = Recipe(), training.STUDENT
-    assert (recipe.lr, recipe.weight_decay, recipe.batch, recipe.chunk_seconds, recipe.seed) == (1e-3, 1e-5, 16, 6.0, 42)
-    assert (recipe.lr_factor, recipe.lr_patience, recipe.lr_cooldown, recipe.patience, recipe.epochs) == (0.3, 80, 10, 140, 1000)
-    assert (recipe.samples_per_track, recipe.gains, recipe.swap, recipe.mix_prob) == (64, (0.25, 1.25), 0.5, 1.0)
-    assert sum(p.numel() for p in build("open-unmix", **training.STUDENT_MODEL).parameters()) * 2 <= 3e6
+    assert (recipe.lr, recipe.weight_decay, recipe.batch, recipe.chunk_seconds, recipe.seed) == (
+        1e-3,
+        1e-5,
+        16,
+        6.0,
+        42,
+    )
+    assert (
+        recipe.lr_factor,
+        recipe.lr_patience,
+        recipe.lr_cooldown,
+        recipe.patience,
+        recipe.epochs,
+    ) == (0.3, 80, 10, 140, 1000)
+    assert (recipe.samples_per_track, recipe.gains, recipe.swap, recipe.mix_prob) == (
+        64,
+        (0.25, 1.25),
+        0.5,
+        1.0,
+    )
+    assert (
+        sum(p.numel() for p in build("open-unmix", **training.STUDENT_MODEL).parameters()) * 2
+        <= 3e6
+    )
     assert student.max_steps and student.schedule == "cosine"
 
 
@@ -47,17 +79,29 @@ def test_log_checkpoint_and_folder_say_what_happened(tmp_path):
     log = rows(tmp_path, ("epoch", "step", "valid_loss", "train_loss", "lr", "seconds"))
     assert [row[:2] for row in log] == [("1", "3"), ("2", "6"), ("3", "9")]
     assert [float(row[2]) for row in log] == [row["valid_loss"] for row in seen]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.pt", "log.csv", "run.json", "vocals.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "last.pt",
+        "log.csv",
+        "run.json",
+        "vocals.safetensors",
+    ]
     about = read_header(best)["extra"]
-    assert about["valid_loss"] == min(row["valid_loss"] for row in seen) and about["recipe"]["lr"] == 1e-2
-    assert about["train tracks"] == [track.name for track in songs(3)] and about["provenance"]["torch"]
+    assert (
+        about["valid_loss"] == min(row["valid_loss"] for row in seen)
+        and about["recipe"]["lr"] == 1e-2
+    )
+    assert (
+        about["train tracks"] == [track.name for track in songs(3)] and about["provenance"]["torch"]
+    )
 
 
 def test_validation_is_the_mean_over_whole_songs_of_the_best_weights(tmp_path):
     best = run(tmp_path)
     model = load(best)
     with torch.no_grad():
-        losses = [model.loss(t.mixture()[None], t.stem("vocals")[None]).item() for t in songs(2, seed=1)]
+        losses = [
+            model.loss(t.mixture()[None], t.stem("vocals")[None]).item() for t in songs(2, seed=1)
+        ]
     assert read_header(best)["extra"]["valid_loss"] == pytest.approx(sum(losses) / 2, rel=1e-5)
 
 
@@ -72,14 +116,20 @@ def test_plateau_lowers_the_step_size_and_patience_ends_the_run(tmp_path):
     model = Known(lambda target: torch.ones(len(target)))
     run(tmp_path, QUICK.but(lr=1e-3, lr_patience=1, lr_cooldown=0, patience=6, epochs=50), model)
     # Epoch 1 is the best; after two epochs that are no better, the step size falls.
-    assert [float(row[4]) for row in rows(tmp_path)] == pytest.approx([1e-3, 1e-3, 3e-4, 3e-4, 9e-5, 9e-5, 2.7e-5])
+    assert [float(row[4]) for row in rows(tmp_path)] == pytest.approx(
+        [1e-3, 1e-3, 3e-4, 3e-4, 9e-5, 9e-5, 2.7e-5]
+    )
 
 
 @pytest.mark.parametrize("limit", [dict(max_steps=4), dict(max_seconds=1e-6)])
 def test_limits_end_the_run_with_a_validated_checkpoint(tmp_path, limit):
     best = run(tmp_path, QUICK.but(**limit))
     last = rows(tmp_path, ("step", "valid_loss"))[-1]
-    assert int(last[0]) == limit.get("max_steps", 1) and math.isfinite(float(last[1])) and best.exists()
+    assert (
+        int(last[0]) == limit.get("max_steps", 1)
+        and math.isfinite(float(last[1]))
+        and best.exists()
+    )
 
 
 def test_clipping_bounds_the_gradient(tmp_path, monkeypatch):
@@ -97,12 +147,17 @@ def test_batches_accumulate_to_the_gradient_of_one_batch_as_large(tmp_path, monk
     assert len(seen) == 6 and rows(tmp_path / "parts", ("step",)) == [("3",)]
     for parts, whole in zip(seen[:3], seen[3:]):
         assert (parts - whole).norm() <= 1e-5 * whole.norm() and whole.norm() > 0
-    assert float(rows(tmp_path / "parts")[0][2]) == pytest.approx(float(rows(tmp_path / "whole")[0][2]), rel=1e-5)
+    assert float(rows(tmp_path / "parts")[0][2]) == pytest.approx(
+        float(rows(tmp_path / "whole")[0][2]), rel=1e-5
+    )
 
 
 def test_averaged_weights_follow_their_formula_and_are_validated_and_kept(tmp_path, monkeypatch):
     model, history = bands(), []
-    watch_steps(monkeypatch, lambda optimiser: history.append([p.detach().double().clone() for p in model.parameters()]))
+    watch_steps(
+        monkeypatch,
+        lambda optimiser: history.append([p.detach().double().clone() for p in model.parameters()]),
+    )
     best = run(tmp_path, QUICK.but(ema=0.8, epochs=2), model)
     history = history[1:] + [[p.detach().double() for p in model.parameters()]]  # after each step
     average = history[0]
@@ -113,9 +168,13 @@ def test_averaged_weights_follow_their_formula_and_are_validated_and_kept(tmp_pa
         torch.testing.assert_close(state[f"module.{name}"].double(), wanted, rtol=1e-5, atol=1e-7)
     assert read_header(best)["extra"]["epoch"] == 2
     kept = load(best)
-    assert all(torch.equal(value, state[f"module.{name}"]) for name, value in kept.state_dict().items())
+    assert all(
+        torch.equal(value, state[f"module.{name}"]) for name, value in kept.state_dict().items()
+    )
     with torch.no_grad():
-        losses = [kept.loss(t.mixture()[None], t.stem("vocals")[None]).item() for t in songs(2, seed=1)]
+        losses = [
+            kept.loss(t.mixture()[None], t.stem("vocals")[None]).item() for t in songs(2, seed=1)
+        ]
     assert float(rows(tmp_path)[-1][3]) == pytest.approx(sum(losses) / 2, rel=1e-5)
     assert any(not torch.equal(p, q) for p, q in zip(model.parameters(), kept.parameters()))
 
@@ -126,7 +185,11 @@ def test_mixed_precision_computes_in_16_bits_and_leaves_the_audio_alone(tmp_path
     def look(mode):
         class Looking(Known):
             def loss(self, mixture, target):
-                seen[mode, self.training] = mixture.clone(), torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+                seen[mode, self.training] = (
+                    mixture.clone(),
+                    torch.is_autocast_enabled("cpu"),
+                    torch.get_autocast_dtype("cpu"),
+                )
                 return super().loss(mixture, target)
 
         return Looking(lambda target: target.abs().mean((1, 2)))
@@ -149,7 +212,15 @@ def test_the_recipe_reaches_chunks_and_remixing(tmp_path):
                 seen.append((mixture.clone(), target.clone()))
             return super().loss(mixture, target)
 
-    recipe = QUICK.but(epochs=1, mix_prob=0.5, cut_seconds=0.25, normalise=True, gains=None, gain_db=(-10, 10), silence=0.5)
+    recipe = QUICK.but(
+        epochs=1,
+        mix_prob=0.5,
+        cut_seconds=0.25,
+        normalise=True,
+        gains=None,
+        gain_db=(-10, 10),
+        silence=0.5,
+    )
     run(tmp_path, recipe, Listening(lambda target: target.abs().mean((1, 2))))
     mixtures, targets = (torch.cat(side) for side in zip(*seen))
     assert mixtures.shape == targets.shape == (12, 2, RATE // 4)
@@ -178,17 +249,27 @@ def test_sepkit_train_with_speech_in_place_of_vocals(tmp_path):
     data, voices = folder_of_songs(tmp_path / "songs"), tmp_path / "speech" / "train"
     for speaker in "ab":
         (voices / speaker).mkdir(parents=True)
-        audio.write(voices / speaker / "1.wav", 0.1 * torch.randn(1, RATE, generator=torch.Generator().manual_seed(0)), RATE)
+        audio.write(
+            voices / speaker / "1.wav",
+            0.1 * torch.randn(1, RATE, generator=torch.Generator().manual_seed(0)),
+            RATE,
+        )
     quick = ("--max-steps", 2, "--batch", 2, "--speech", tmp_path / "speech")
     arguments = [str(part) for part in command(data, tmp_path / "run", *quick)]
     said = CliRunner().invoke(cli.app, arguments)
     assert said.exit_code == 0, said.stderr
     about = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["about"]
-    assert about["speech"] == "Speech(2 utterances of 2 speakers, 8000 Hz)" and about["recipe"]["speech_prob"] == 0.2
+    assert (
+        about["speech"] == "Speech(2 utterances of 2 speakers, 8000 Hz)"
+        and about["recipe"]["speech_prob"] == 0.2
+    )
     (voices / "b" / "1.wav").unlink()
     said = CliRunner().invoke(cli.app, arguments)
     assert said.exit_code == 1 and said.stderr.count("\n") == 1
-    assert "holds a run with speech Speech(2 utterances of 2 speakers, 8000 Hz), not Speech(1 utterances of 1 speakers" in said.stderr
+    assert (
+        "holds a run with speech Speech(2 utterances of 2 speakers, 8000 Hz), not Speech(1 utterances of 1 speakers"
+        in said.stderr
+    )
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------
@@ -199,22 +280,43 @@ def test_sepkit_train_with_speech_in_place_of_vocals(tmp_path):
     [
         (lambda out: train(tiny(), [], songs(1), out, QUICK), "no training tracks"),
         (lambda out: train(tiny(), songs(1), [], out, QUICK), "no validation tracks"),
-        (lambda out: run(out, target="drums"), "unknown target of this model 'drums': choose from vocals"),
-        (lambda out: run(out, model=tiny(target="drums")), "unknown target 'drums': choose from vocals, other"),
-        (lambda out: run(out, model=tiny(sample_rate=16000)), "sample rate is 8000, the model's 16000; open them with sample_rate=16000"),
+        (
+            lambda out: run(out, target="drums"),
+            "unknown target of this model 'drums': choose from vocals",
+        ),
+        (
+            lambda out: run(out, model=tiny(target="drums")),
+            "unknown target 'drums': choose from vocals, other",
+        ),
+        (
+            lambda out: run(out, model=tiny(sample_rate=16000)),
+            "sample rate is 8000, the model's 16000; open them with sample_rate=16000",
+        ),
         (lambda out: run(out, model=tiny(channels=1)), "channels is 2, the model's 1"),
         (lambda out: run(out, device="tpu"), "unknown device 'tpu'"),
-        (lambda out: QUICK.but(learning_rate=1), "unknown part of the recipe 'learning_rate': choose from loss, batch"),
+        (
+            lambda out: QUICK.but(learning_rate=1),
+            "unknown part of the recipe 'learning_rate': choose from loss, batch",
+        ),
         (lambda out: Recipe(schedule="linear"), "unknown schedule 'linear'"),
         (lambda out: Recipe(batch=0), "batch=0: a whole number from 1 to 1000000 was expected"),
         (lambda out: Recipe(accumulate=0), "accumulate=0: a whole number from 1 to"),
         (lambda out: Recipe(lr="fast"), "lr='fast': a number from 1e-15 to 1000 was expected"),
         (lambda out: Recipe(mix_prob=1.5), "mix_prob=1.5: a number from 0 to 1 was expected"),
         (lambda out: Recipe(ema=1), "ema=1: a number from 1e-06 to 0.999999 or null was expected"),
-        (lambda out: Recipe(gain_db=(-10, 10)), "gains=.* and gain_db=.*: choose one; set the other to None"),
-        (lambda out: Recipe(gains=(2, 1)), "gains=.2, 1.: a pair .low, high., each a number from -1000 to 1000 or null was expected"),
+        (
+            lambda out: Recipe(gain_db=(-10, 10)),
+            "gains=.* and gain_db=.*: choose one; set the other to None",
+        ),
+        (
+            lambda out: Recipe(gains=(2, 1)),
+            "gains=.2, 1.: a pair .low, high., each a number from -1000 to 1000 or null was expected",
+        ),
         (lambda out: Recipe(cut_seconds=7), "cut_seconds=7: must not exceed chunk_seconds"),
-        (lambda out: Recipe(precision="half"), "unknown precision 'half': choose from 32-true, bf16-mixed"),
+        (
+            lambda out: Recipe(precision="half"),
+            "unknown precision 'half': choose from 32-true, bf16-mixed",
+        ),
         (lambda out: Recipe(log="paper"), "unknown log 'paper': choose from csv, tensorboard"),
         (lambda out: run(out, QUICK.but(speech_prob=0.5)), "speech_prob: no speech was given"),
         (lambda out: run(out, QUICK.but(loss="l3")), "unknown loss 'l3'"),

@@ -12,13 +12,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sepkit.training import distributed
 from sepkit.errors import SepkitError
+from sepkit.training import distributed
 from sepkit.training.batches import Batches
 from sepkit.training.distributed import place
 
-from .tools import command, folder_of_songs
-from .tools import QUICK, assert_same_run, rows, run
+from .tools import QUICK, assert_same_run, command, folder_of_songs, rows, run
 
 SCRIPT = Path(__file__).parent / "process.py"
 LIMIT = 240  # seconds: nothing here may hang
@@ -27,9 +26,21 @@ ONCE = dict(batch=2, samples_per_track=4, epochs=2, lr=1e-12, weight_decay=0.0, 
 
 def torchrun(*arguments, processes=2):
     """Start processes, at a port that the system chooses."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={processes}",
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([*launcher, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        [*launcher, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
 
 
 def finish(process):
@@ -52,7 +63,10 @@ def seen(out, rank=0):
 # --- without starting any ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("world, examples, batch, accumulate", [(1, 15, 2, 3), (2, 15, 2, 3), (2, 16, 4, 1), (3, 40, 2, 4), (1, 7, 8, 1)])
+@pytest.mark.parametrize(
+    "world, examples, batch, accumulate",
+    [(1, 15, 2, 3), (2, 15, 2, 3), (2, 16, 4, 1), (3, 40, 2, 4), (1, 7, 8, 1)],
+)
 def test_every_example_of_a_step_counts_alike(world, examples, batch, accumulate):
     """Shares, as means over processes, add up to one in each step; the last batch of a step says so."""
     recipe, steps, share = QUICK.but(batch=batch, accumulate=accumulate), [], 0.0
@@ -60,14 +74,19 @@ def test_every_example_of_a_step_counts_alike(world, examples, batch, accumulate
     for number, first in enumerate(range(0, used, batch * world)):
         size = min(batch * world, used - first) // world
         fake = SimpleNamespace(
-            run=SimpleNamespace(recipe=recipe, state={"batch": number}, team=SimpleNamespace(size=world)), chunks=range(examples)
+            run=SimpleNamespace(
+                recipe=recipe, state={"batch": number}, team=SimpleNamespace(size=world)
+            ),
+            chunks=range(examples),
         )
         part, last = Batches._part_of_step(fake, size)
         share += part
         steps.append((size * world, part / size, last))
         if last:
             assert share == pytest.approx(1)
-            assert len({weight for _, weight, _ in steps}) == 1  # the mean of a batch, by its examples
+            assert (
+                len({weight for _, weight, _ in steps}) == 1
+            )  # the mean of a batch, by its examples
             steps, share = [], 0.0
     assert not steps
 
@@ -77,7 +96,10 @@ def test_slurm_tasks_that_know_nothing_of_each_other_are_refused(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     assert place() == (0, 1)
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
-    with pytest.raises(SepkitError, match="srun has started 4 tasks that know nothing of each other; start one torchrun a node"):
+    with pytest.raises(
+        SepkitError,
+        match="srun has started 4 tasks that know nothing of each other; start one torchrun a node",
+    ):
         place()
     monkeypatch.setenv("SLURM_JOB_NAME", "bash")
     assert place() == (0, 1)
@@ -96,7 +118,9 @@ def test_slurm_tasks_that_know_nothing_of_each_other_are_refused(monkeypatch):
     ],
 )
 def test_devices_that_do_not_suffice_are_refused(monkeypatch, device, gpus, message):
-    for name, value in dict(TORCHELASTIC_RUN_ID="x", RANK="0", WORLD_SIZE="2", LOCAL_WORLD_SIZE="2").items():
+    for name, value in dict(
+        TORCHELASTIC_RUN_ID="x", RANK="0", WORLD_SIZE="2", LOCAL_WORLD_SIZE="2"
+    ).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     with pytest.raises(SepkitError, match=message):
@@ -111,14 +135,31 @@ def test_two_processes_take_the_steps_of_one_with_batches_twice_as_large(tmp_pat
     """Gradients of every step, losses, and the loss over whole songs, of which there are two for two processes."""
     done = together(tmp_path / "two", accumulate=2, **ONCE)
     assert done.code == 0, done.errors
-    finish(subprocess.Popen([sys.executable, SCRIPT, tmp_path / "one", json.dumps({**ONCE, "batch": 4, "accumulate": 2})]))
+    finish(
+        subprocess.Popen(
+            [
+                sys.executable,
+                SCRIPT,
+                tmp_path / "one",
+                json.dumps({**ONCE, "batch": 4, "accumulate": 2}),
+            ]
+        )
+    )
     two, other, one = seen(tmp_path / "two"), seen(tmp_path / "two", 1), seen(tmp_path / "one")
-    assert len(two["gradients"]) == len(one["gradients"]) == 4  # 12 examples an epoch: steps of 8 and 4
+    assert (
+        len(two["gradients"]) == len(one["gradients"]) == 4
+    )  # 12 examples an epoch: steps of 8 and 4
     for ours, theirs, wanted in zip(two["gradients"], other["gradients"], one["gradients"]):
-        assert torch.equal(ours, theirs) and (ours - wanted).norm() <= 1e-5 * wanted.norm() and wanted.norm() > 0
+        assert (
+            torch.equal(ours, theirs)
+            and (ours - wanted).norm() <= 1e-5 * wanted.norm()
+            and wanted.norm() > 0
+        )
     assert all(torch.equal(value, other["weights"][name]) for name, value in two["weights"].items())
     for ours, wanted in zip(rows(tmp_path / "two"), rows(tmp_path / "one")):
-        assert ours[:2] == wanted[:2] and [float(x) for x in ours[2:]] == pytest.approx([float(x) for x in wanted[2:]], rel=1e-5)
+        assert ours[:2] == wanted[:2] and [float(x) for x in ours[2:]] == pytest.approx(
+            [float(x) for x in wanted[2:]], rel=1e-5
+        )
 
 
 @pytest.mark.slow
@@ -127,7 +168,9 @@ def test_the_first_process_decides_where_all_start_and_about_running_statistics(
     done = together(tmp_path / "two", model="tiny", epochs=1, ema=0.5)
     assert done.code == 0, done.errors
     first, second = seen(tmp_path / "two"), seen(tmp_path / "two", 1)
-    assert all(torch.equal(value, second["weights"][name]) for name, value in first["weights"].items())
+    assert all(
+        torch.equal(value, second["weights"][name]) for name, value in first["weights"].items()
+    )
     assert first["weights"]["fc1.weight"].abs().sum() > 0
 
 
@@ -137,13 +180,19 @@ def test_a_song_unreadable_for_one_process_is_left_out_by_all(tmp_path):
     assert done.code == 0, done.errors
     assert done.errors.count("this song is left out") == 1 and "song-0-1" in done.errors
     first, second = seen(tmp_path / "two"), seen(tmp_path / "two", 1)
-    assert all(torch.equal(value, second["weights"][name]) for name, value in first["weights"].items())
-    assert torch.load(tmp_path / "two" / "last.pt", weights_only=True)["state"]["left_out"]["train"] == [1]
+    assert all(
+        torch.equal(value, second["weights"][name]) for name, value in first["weights"].items()
+    )
+    assert torch.load(tmp_path / "two" / "last.pt", weights_only=True)["state"]["left_out"][
+        "train"
+    ] == [1]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("action", ["die", "fail", "nan"])
-def test_a_process_that_ends_takes_the_others_with_it_and_the_run_goes_on_from_its_state(tmp_path, action):
+def test_a_process_that_ends_takes_the_others_with_it_and_the_run_goes_on_from_its_state(
+    tmp_path, action
+):
     changes = dict(model="tiny", batch=2, save_minutes=0, ema=0.9)
     begun = time.monotonic()
     broken = together(tmp_path / "broken", (action, 1, 5), **changes)
@@ -153,7 +202,10 @@ def test_a_process_that_ends_takes_the_others_with_it_and_the_run_goes_on_from_i
         assert len([line for line in said if "loss or weights are NaN" in line]) == 1, broken.errors
         return
     if action == "fail":
-        assert any("process 1 of 2: unexpected ValueError: this process has had enough" in line for line in said), broken.errors
+        assert any(
+            "process 1 of 2: unexpected ValueError: this process has had enough" in line
+            for line in said
+        ), broken.errors
     assert all(together(tmp_path / name, **changes).code == 0 for name in ("broken", "whole"))
     assert_same_run(tmp_path / "broken", tmp_path / "whole")
 
@@ -163,7 +215,10 @@ def test_another_number_of_processes_is_refused(tmp_path):
     run(tmp_path / "one", QUICK.but(epochs=1, batch=2))
     before = (tmp_path / "one" / "last.pt").read_bytes()
     refused = together(tmp_path / "one", model="tiny", epochs=1, batch=2)
-    assert refused.code != 0 and refused.errors.count("holds a run with processes 1, not 2; choose another folder") == 1, refused.errors
+    assert (
+        refused.code != 0
+        and refused.errors.count("holds a run with processes 1, not 2; choose another folder") == 1
+    ), refused.errors
     assert (tmp_path / "one" / "last.pt").read_bytes() == before
 
 
@@ -172,13 +227,19 @@ def test_sepkit_train_under_torchrun_stops_with_ctrl_c_and_goes_on(tmp_path):
     data, out = folder_of_songs(tmp_path / "songs"), tmp_path / "run"
     process = torchrun("-m", "sepkit", *command(data, out, "--workers", 1, "--max-steps", 100_000))
     begun = time.monotonic()
-    while process.poll() is None and not (out / "log.csv").exists() and time.monotonic() - begun < LIMIT:
+    while (
+        process.poll() is None
+        and not (out / "log.csv").exists()
+        and time.monotonic() - begun < LIMIT
+    ):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     stopped = finish(process)
     assert stopped.code != 0 and stopped.output == "", stopped.errors
     assert stopped.errors.count("the same call resumes from") == 1, stopped.errors
     step = torch.load(out / "last.pt", weights_only=True)["state"]["step"]
-    done = finish(torchrun("-m", "sepkit", *command(data, out, "--workers", 1, "--max-steps", step + 4)))
+    done = finish(
+        torchrun("-m", "sepkit", *command(data, out, "--workers", 1, "--max-steps", step + 4))
+    )
     assert done.code == 0 and done.output == f"{out / 'vocals.safetensors'}\n", done.errors
     assert int(rows(out)[-1][1]) == step + 4

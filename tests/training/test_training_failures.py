@@ -14,14 +14,28 @@ from sepkit.datasets import MemoryTrack, Track
 from sepkit.errors import SepkitError
 from sepkit.models import load, save
 from sepkit.models.open_unmix import OpenUnmix
-from sepkit.training.checks import has_risen, judge
 from sepkit.training.checkpoint import Notice
+from sepkit.training.checks import has_risen, judge
 from sepkit.training.songs import WatchedTrack
 
-from .tools import command, folder_of_songs
 from .tools import (
-    QUICK, RATE, Broken, Known, Stopped, assert_same_run, bands, crash, rows, run, songs, stop_after, tiny, weights,
-)  # fmt: skip
+    QUICK,
+    RATE,
+    Broken,
+    Known,
+    Stopped,
+    assert_same_run,
+    bands,
+    command,
+    crash,
+    folder_of_songs,
+    rows,
+    run,
+    songs,
+    stop_after,
+    tiny,
+    weights,
+)
 
 
 @pytest.mark.parametrize("where", ["loss", "weights"])
@@ -35,14 +49,22 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path, 
 
     spoiler = stop_after(2, spoil) if where == "loss" else stop_after(2, lambda: None)
     if where == "loss":
-        spoiler.fc1.register_forward_hook(lambda module, inputs, output: output * float("nan") if spoiler.training else output)
+        spoiler.fc1.register_forward_hook(
+            lambda module, inputs, output: output * float("nan") if spoiler.training else output
+        )
     else:
         spoiler.fc2.weight.register_hook(lambda gradient: gradient * float("nan"))
-    with pytest.raises(SepkitError, match="training failed in epoch 2, step .*: loss or weights are NaN.*smaller lr than 0.01") as error:
+    with pytest.raises(
+        SepkitError,
+        match="training failed in epoch 2, step .*: loss or weights are NaN.*smaller lr than 0.01",
+    ) as error:
         run(tmp_path, QUICK.but(save_minutes=0), spoiler)
     assert "\n" not in str(error.value)
     assert (tmp_path / "last.pt").read_bytes() == before
-    assert all(torch.equal(value, good[key]) for key, value in weights(tmp_path / "vocals.safetensors").items())
+    assert all(
+        torch.equal(value, good[key])
+        for key, value in weights(tmp_path / "vocals.safetensors").items()
+    )
 
 
 def test_a_full_disk_keeps_the_state_before(tmp_path, monkeypatch):
@@ -77,10 +99,14 @@ def train_noting(out, recipe, **options):
 
 
 @pytest.mark.parametrize("cache", [None, "memory"])
-def test_a_song_that_cannot_be_read_is_named_once_and_the_run_is_that_of_the_others(tmp_path, cache):
+def test_a_song_that_cannot_be_read_is_named_once_and_the_run_is_that_of_the_others(
+    tmp_path, cache
+):
     recipe, first, third = QUICK.but(cache=cache), *songs(3)[::2]
     notes = train_noting(tmp_path / "with", recipe, tracks=with_broken())
-    assert len(notes) == 1 and notes[0].startswith("song-0-1: ") and "Input/output error" in notes[0]
+    assert (
+        len(notes) == 1 and notes[0].startswith("song-0-1: ") and "Input/output error" in notes[0]
+    )
     assert notes[0].endswith("this song is left out from now on")
     run(tmp_path / "without", recipe, tracks=[first, third])
     assert rows(tmp_path / "with") == rows(tmp_path / "without")
@@ -96,10 +122,23 @@ def test_a_song_that_turns_out_broken_amid_an_epoch_leaves_the_run_repeatable(tm
     assert 8 <= first_epoch <= 12  # of 12 batches with the song and 8 without it
     for step in (2, 11):
         with pytest.raises(Stopped):
-            train_noting(tmp_path / f"{step}", recipe, tracks=with_broken(good=9000), model=stop_after(step, crash, bands()))
-        train_noting(tmp_path / f"{step}", recipe.but(workers=workers), tracks=with_broken(good=9000), model=bands())
+            train_noting(
+                tmp_path / f"{step}",
+                recipe,
+                tracks=with_broken(good=9000),
+                model=stop_after(step, crash, bands()),
+            )
+        train_noting(
+            tmp_path / f"{step}",
+            recipe.but(workers=workers),
+            tracks=with_broken(good=9000),
+            model=bands(),
+        )
         assert_same_run(tmp_path / f"{step}", tmp_path / "whole")
-    assert torch.load(tmp_path / "11" / "last.pt", weights_only=True)["state"]["left_out"] == {"train": [1], "valid": []}
+    assert torch.load(tmp_path / "11" / "last.pt", weights_only=True)["state"]["left_out"] == {
+        "train": [1],
+        "valid": [],
+    }
 
 
 def test_a_broken_validation_song_is_left_out_too(tmp_path):
@@ -113,14 +152,25 @@ def test_a_broken_validation_song_is_left_out_too(tmp_path):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_strict_stops_at_a_broken_song(tmp_path, workers):
     with pytest.raises(SepkitError, match="song-0-1: .*Input/output error") as error:
-        run(tmp_path, QUICK.but(strict=True, workers=workers), tracks=with_broken(good=9000), model=bands())
+        run(
+            tmp_path,
+            QUICK.but(strict=True, workers=workers),
+            tracks=with_broken(good=9000),
+            model=bands(),
+        )
     assert "\n" not in str(error.value) and not (tmp_path / "last.pt").exists()
 
 
 def test_a_watched_song_may_learn_its_length_later():
     class Late(Track):
         def __init__(self):
-            self.name, self.stems, self.file_rate, self.sample_rate, self.channels = "late", ("vocals",), 8000, 8000, 1
+            self.name, self.stems, self.file_rate, self.sample_rate, self.channels = (
+                "late",
+                ("vocals",),
+                8000,
+                8000,
+                1,
+            )
 
         samples = functools.cached_property(lambda self: 1234)
 
@@ -128,12 +178,19 @@ def test_a_watched_song_may_learn_its_length_later():
 
 
 def test_when_no_song_is_left_the_last_one_is_named(tmp_path):
-    with pytest.raises(SepkitError, match="no train song is left that can be read; the last: song-0-2"), pytest.warns(Notice):
+    with (
+        pytest.raises(
+            SepkitError, match="no train song is left that can be read; the last: song-0-2"
+        ),
+        pytest.warns(Notice),
+    ):
         run(tmp_path, QUICK, tracks=[Broken(track) for track in songs(3)])
 
 
 def sepkit(*arguments):
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+    return CliRunner().invoke(
+        cli.app, [str(argument) for argument in arguments], env={"COLUMNS": "200"}
+    )
 
 
 def test_sepkit_train_leaves_out_a_broken_file_or_stops_with_strict(tmp_path, spoil):
@@ -172,10 +229,22 @@ def hungry(limit, error=torch.OutOfMemoryError, validation=False):
 @pytest.mark.parametrize(
     "recipe, limit, message",
     [
-        (QUICK.but(batch=12), 6, "12 examples of 0.5 s at once do not fit on cpu, 6 do; use batch=6 and accumulate=2 for the same steps"),
-        (QUICK.but(batch=12), 5, r"4 do; use batch=4 and accumulate=3 for the same steps \(--batch 4 --accumulate 3\)"),
+        (
+            QUICK.but(batch=12),
+            6,
+            "12 examples of 0.5 s at once do not fit on cpu, 6 do; use batch=6 and accumulate=2 for the same steps",
+        ),
+        (
+            QUICK.but(batch=12),
+            5,
+            r"4 do; use batch=4 and accumulate=3 for the same steps \(--batch 4 --accumulate 3\)",
+        ),
         (QUICK.but(batch=4, accumulate=3), 1, "4 examples .* 1 do; use batch=1 and accumulate=12"),
-        (QUICK.but(batch=4), 0, "nor does a smaller batch; use shorter examples .chunk_seconds., a smaller network"),
+        (
+            QUICK.but(batch=4),
+            0,
+            "nor does a smaller batch; use shorter examples .chunk_seconds., a smaller network",
+        ),
     ],
 )
 def test_too_little_memory_says_which_batch_fits(tmp_path, recipe, limit, message, error):
@@ -208,14 +277,20 @@ def test_sepkit_train_says_which_batch_fits(tmp_path, monkeypatch):
     monkeypatch.setattr(OpenUnmix, "loss", loss)
     said = sepkit(*command(folder_of_songs(tmp_path / "songs"), tmp_path / "run"))
     assert said.exit_code == 1 and said.stdout == "" and said.stderr.count("\n") == 1
-    assert "1 do; use batch=1 and accumulate=4 for the same steps (--batch 1 --accumulate 4)" in said.stderr
+    assert (
+        "1 do; use batch=1 and accumulate=4 for the same steps (--batch 1 --accumulate 4)"
+        in said.stderr
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_sepkit_train_without_the_gpu_that_was_asked_for(tmp_path):
     said = sepkit("train", "--data", tmp_path, "--device", "cuda")
     assert said.exit_code == 1 and said.stderr.count("\n") == 1
-    assert "device 'cuda': this machine has none that torch can use; use --device cpu or auto" in said.stderr
+    assert (
+        "device 'cuda': this machine has none that torch can use; use --device cpu or auto"
+        in said.stderr
+    )
 
 
 class Board:
@@ -235,7 +310,9 @@ class Board:
         self.closed = True
 
 
-def test_tensorboard_gets_every_epoch_and_a_resumed_run_goes_on_after_its_step(tmp_path, monkeypatch):
+def test_tensorboard_gets_every_epoch_and_a_resumed_run_goes_on_after_its_step(
+    tmp_path, monkeypatch
+):
     module = types.ModuleType("torch.utils.tensorboard")
     module.SummaryWriter = Board
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
@@ -244,13 +321,19 @@ def test_tensorboard_gets_every_epoch_and_a_resumed_run_goes_on_after_its_step(t
     assert Board.last.purge_step == 1 and str(Board.last.folder) == str(tmp_path / "tensorboard")
     run(tmp_path, QUICK.but(epochs=2, log=("csv", "tensorboard")))
     epoch, step, train_loss, valid_loss, lr = rows(tmp_path)[1]
-    wanted = [("train_loss", float(train_loss), 6), ("valid_loss", float(valid_loss), 6), ("lr", float(lr), 6)]
+    wanted = [
+        ("train_loss", float(train_loss), 6),
+        ("valid_loss", float(valid_loss), 6),
+        ("lr", float(lr), 6),
+    ]
     assert Board.last.purge_step == 4 and Board.last.flushed == wanted and Board.last.closed
 
 
 def test_tensorboard_that_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setattr("sepkit.training.log.find_spec", lambda name: None)
-    with pytest.raises(SepkitError, match="TensorBoard is not installed; run: pip install tensorboard"):
+    with pytest.raises(
+        SepkitError, match="TensorBoard is not installed; run: pip install tensorboard"
+    ):
         run(tmp_path / "run", QUICK.but(log="tensorboard"))
     assert not (tmp_path / "run").exists()
 
@@ -259,17 +342,23 @@ def test_tensorboard_that_is_not_installed(tmp_path, monkeypatch):
 
 
 def silent(track, *stems):
-    return MemoryTrack(track.name, {s: track.stem(s) * (0 if s in stems else 1) for s in track.stems}, RATE)
+    return MemoryTrack(
+        track.name, {s: track.stem(s) * (0 if s in stems else 1) for s in track.stems}, RATE
+    )
 
 
 def test_a_target_that_is_silent_in_all_songs_is_told_before_anything_is_written(tmp_path):
     quiet = [silent(track, "vocals") for track in songs(3)]
-    with pytest.raises(SepkitError, match=r"vocals is silent in all of the 3 training songs \(song-0-0, ...\)"):
+    with pytest.raises(
+        SepkitError, match=r"vocals is silent in all of the 3 training songs \(song-0-0, ...\)"
+    ):
         run(tmp_path / "run", tracks=quiet)
     with pytest.raises(SepkitError, match="vocals is silent in all of the 2 validation songs"):
         run(tmp_path / "run", valid=[silent(track, "vocals") for track in songs(2, seed=1)])
     assert not (tmp_path / "run").exists()
-    run(tmp_path / "run", QUICK.but(epochs=1), tracks=[*quiet[:2], songs(3)[2]])  # one that sounds is enough
+    run(
+        tmp_path / "run", QUICK.but(epochs=1), tracks=[*quiet[:2], songs(3)[2]]
+    )  # one that sounds is enough
 
 
 def test_a_loss_that_rises_a_hundredfold_stops_and_keeps_the_best(tmp_path):
@@ -278,28 +367,47 @@ def test_a_loss_that_rises_a_hundredfold_stops_and_keeps_the_best(tmp_path):
 
     def number(target):
         steps.append(len(target))
-        return torch.full((len(target),), 1000.0 if len(steps) == 5 + 23 or len(steps) > 3 * 23 else 1.0)
+        return torch.full(
+            (len(target),), 1000.0 if len(steps) == 5 + 23 or len(steps) > 3 * 23 else 1.0
+        )
 
     recipe = QUICK.but(samples_per_track=7, batch=1, lr=1e-3, epochs=6)
-    with pytest.raises(SepkitError, match=r"failed in epoch 4, step 79: the loss has risen from 1 to 850; .*keeps the best of epoch 1"):
+    with pytest.raises(
+        SepkitError,
+        match=r"failed in epoch 4, step 79: the loss has risen from 1 to 850; .*keeps the best of epoch 1",
+    ):
         run(tmp_path, recipe, Known(number))
 
 
 def test_a_validation_loss_that_rises_a_hundredfold_stops(tmp_path):
     class Worse(Known):
         def loss(self, mixture, target):
-            return super().loss(mixture, target) if self.training else torch.tensor(float(1000 ** len(rows_of)))
+            return (
+                super().loss(mixture, target)
+                if self.training
+                else torch.tensor(float(1000 ** len(rows_of)))
+            )
 
     rows_of = []
-    with pytest.raises(SepkitError, match=r"training failed in epoch 2.*: the loss has risen from 1 to 1e\+03"):
+    with pytest.raises(
+        SepkitError, match=r"training failed in epoch 2.*: the loss has risen from 1 to 1e\+03"
+    ):
         run(tmp_path, QUICK, Worse(lambda target: torch.ones(len(target))), progress=rows_of.append)
     assert len(rows(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("start, now, decibels, risen", [
-    (1, 99, False, False), (1, 101, False, True), (1e-9, 1e-6, False, True), (-5, 14, True, False), (-5, 16, True, True),
-    (5, 24, True, False), (-5, 16, False, True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "start, now, decibels, risen",
+    [
+        (1, 99, False, False),
+        (1, 101, False, True),
+        (1e-9, 1e-6, False, True),
+        (-5, 14, True, False),
+        (-5, 16, True, True),
+        (5, 24, True, False),
+        (-5, 16, False, True),
+    ],
+)
 def test_what_counts_as_a_rise(start, now, decibels, risen):
     assert has_risen(now, start, decibels) is risen
 
@@ -320,9 +428,19 @@ def test_a_checkpoint_is_judged_by_the_validation_songs(tmp_path):
     ratios = []
     for song in valid:
         wanted, estimate = song.stem("vocals"), model(song.mixture()[None])[0].detach()
-        ratios.append(10 * torch.log10(wanted.square().sum() / (wanted - estimate).square().sum()).item())
+        ratios.append(
+            10 * torch.log10(wanted.square().sum() / (wanted - estimate).square().sum()).item()
+        )
     assert good == pytest.approx(sum(ratios) / 2, abs=1e-3) and good > 0
-    assert judge(tmp_path / "run" / "vocals.safetensors", [silent(track, "vocals") for track in valid], "vocals", "cpu") is None
+    assert (
+        judge(
+            tmp_path / "run" / "vocals.safetensors",
+            [silent(track, "vocals") for track in valid],
+            "vocals",
+            "cpu",
+        )
+        is None
+    )
 
 
 @torch.no_grad()
@@ -331,10 +449,19 @@ def _shut(model):
     model.output_scale.zero_()
 
 
-@pytest.mark.parametrize("spoil, message", [
-    (_shut, "spoilt.safetensors: of no use, its estimates of the validation songs are silent; train again in another folder"),
-    (lambda model: model.output_mean.fill_(1e3), "of no use, its estimates are .* dB further from vocals than silence"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (
+            _shut,
+            "spoilt.safetensors: of no use, its estimates of the validation songs are silent; train again in another folder",
+        ),
+        (
+            lambda model: model.output_mean.fill_(1e3),
+            "of no use, its estimates are .* dB further from vocals than silence",
+        ),
+    ],
+)
 def test_a_checkpoint_of_no_use_is_named(tmp_path, spoil, message):
     with pytest.raises(SepkitError, match=message):
         judge(trained(tmp_path, spoil), songs(2, seed=1), "vocals", "cpu")
@@ -343,7 +470,11 @@ def test_a_checkpoint_of_no_use_is_named(tmp_path, spoil, message):
 def test_sepkit_train_ends_with_0_only_with_a_useful_checkpoint(tmp_path, monkeypatch):
     data, out = folder_of_songs(tmp_path / "songs"), tmp_path / "run"
     early = sepkit(*command(data, out, "--max-steps", 2))
-    assert early.exit_code == 0 and early.stderr.count("\n") == 1 and "no better than silence yet" in early.stderr
+    assert (
+        early.exit_code == 0
+        and early.stderr.count("\n") == 1
+        and "no better than silence yet" in early.stderr
+    )
     dead = tiny()
     _shut(dead)
     monkeypatch.setattr("sepkit.training.checks.load", lambda path: dead)
@@ -353,13 +484,18 @@ def test_sepkit_train_ends_with_0_only_with_a_useful_checkpoint(tmp_path, monkey
 
 
 def test_a_mixture_that_is_not_the_sum_is_told_once_before_training(tmp_path):
-    half = [MemoryTrack(t.name, {s: t.stem(s) for s in t.stems}, RATE, 0.5 * t.mixture()) for t in songs(3)]
+    half = [
+        MemoryTrack(t.name, {s: t.stem(s) for s in t.stems}, RATE, 0.5 * t.mixture())
+        for t in songs(3)
+    ]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         run(tmp_path, QUICK.but(epochs=1), tracks=half)
         run(tmp_path, QUICK.but(epochs=2), tracks=half)
     told = [str(warning.message) for warning in caught if "not the sum" in str(warning.message)]
-    assert len(told) == 1 and told[0].startswith("song-0-0: ") and " 0.0 dB of the mixture" in told[0]
+    assert (
+        len(told) == 1 and told[0].startswith("song-0-0: ") and " 0.0 dB of the mixture" in told[0]
+    )
     assert "(and 2 more like this)" in told[0] and "training adds up the stems" in told[0]
 
 
@@ -369,7 +505,11 @@ def test_sepkit_train_with_songs_that_lack_a_stem(tmp_path, way, count):
     (data / "train" / "song-0-1" / "vocals.wav").unlink()
     refused = sepkit(*command(data, out, "--max-steps", 2))
     assert refused.exit_code == 1 and refused.stderr.count("\n") == 1 and not out.exists()
-    assert "song-0-1 lacks vocals" in refused.stderr and "--missing silent" in refused.stderr and "--missing skip" in refused.stderr
+    assert (
+        "song-0-1 lacks vocals" in refused.stderr
+        and "--missing silent" in refused.stderr
+        and "--missing skip" in refused.stderr
+    )
     done = sepkit(*command(data, out, "--max-steps", 2, "--missing", way))
     assert done.exit_code == 0, done.stderr
     about = torch.load(out / "last.pt", weights_only=True)["about"]

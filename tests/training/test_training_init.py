@@ -12,14 +12,15 @@ from sepkit.errors import SepkitError
 from sepkit.models import load, read_header, save
 from sepkit.training import train
 
-from .tools import command, folder_of_songs
 from .tools import (
     FULL,
     QUICK,
     Stopped,
     assert_same_run,
     bands,
+    command,
     crash,
+    folder_of_songs,
     rows,
     run,
     songs,

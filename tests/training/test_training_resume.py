@@ -11,12 +11,23 @@ import time
 import pytest
 import torch
 
-from sepkit import audio, training
-from sepkit.training import checkpoint
 from sepkit.errors import Notice, SepkitError
+from sepkit.training import checkpoint
 
-from .tools import command, folder_of_songs
-from .tools import FULL, QUICK, RATE, TINY, Known, Stopped, assert_same_run, crash, rows, run, songs, stop_after, tiny
+from .tools import (
+    FULL,
+    QUICK,
+    Known,
+    Stopped,
+    assert_same_run,
+    command,
+    crash,
+    folder_of_songs,
+    rows,
+    run,
+    stop_after,
+    tiny,
+)
 
 
 @pytest.mark.parametrize("step", [2, 4, 5, 8])
@@ -32,7 +43,10 @@ def test_a_crash_anywhere_changes_nothing(tmp_path, step):
 @pytest.mark.parametrize("step", [2, 3])
 def test_ctrl_c_saves_says_how_to_resume_and_changes_nothing(tmp_path, step):
     run(tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt, match=f"stopped in epoch 1 after step {step}; the same call resumes from .*last.pt"):
+    with pytest.raises(
+        KeyboardInterrupt,
+        match=f"stopped in epoch 1 after step {step}; the same call resumes from .*last.pt",
+    ):
         run(tmp_path / "broken", model=stop_after(step, lambda: signal.raise_signal(signal.SIGINT)))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     run(tmp_path / "broken")
@@ -61,12 +75,19 @@ def test_a_folder_that_is_removed_meanwhile_is_made_again_with_the_best_from_the
         def loss(self, mixture, target):
             return super().loss(mixture, target) if self.training else torch.tensor(next(losses))
 
-    with pytest.warns(Notice, match="vocals.safetensors: has been removed; the best from now on is kept"):
+    with pytest.warns(
+        Notice, match="vocals.safetensors: has been removed; the best from now on is kept"
+    ):
         best = run(out, QUICK, Listed(lambda target: target.abs().mean((1, 2))), progress=remove)
-    assert best.exists() and torch.load(out / "last.pt", weights_only=True)["state"]["best_epoch"] == 2
+    assert (
+        best.exists() and torch.load(out / "last.pt", weights_only=True)["state"]["best_epoch"] == 2
+    )
     assert [row[0] for row in rows(out)] == ["1", "2", "3"]
     best.unlink()
-    with pytest.raises(SepkitError, match=r"has been removed, and with it the best weights \(of epoch 2\); train on"):
+    with pytest.raises(
+        SepkitError,
+        match=r"has been removed, and with it the best weights \(of epoch 2\); train on",
+    ):
         run(out, QUICK, Listed(lambda target: target.abs().mean((1, 2))))
 
 
@@ -102,7 +123,9 @@ def test_a_crash_between_state_and_checkpoint_loses_neither(tmp_path, monkeypatc
     with monkeypatch.context() as patch, pytest.raises(Stopped):
         patch.setattr(checkpoint, where, lambda *arguments, **options: crash())
         run(tmp_path / "broken", QUICK.but(epochs=1))
-    assert (tmp_path / "broken" / "last.pt").exists() and not (tmp_path / "broken" / "log.csv").exists()
+    assert (tmp_path / "broken" / "last.pt").exists() and not (
+        tmp_path / "broken" / "log.csv"
+    ).exists()
     run(tmp_path / "broken", QUICK.but(epochs=1))
     assert_same_run(tmp_path / "broken", tmp_path / "whole")
 
@@ -120,8 +143,12 @@ class Clock:
 def test_the_state_is_saved_every_few_minutes_and_never_amid_a_step(tmp_path, monkeypatch):
     saved, plain = [], checkpoint.Run.save_last
     monkeypatch.setattr("sepkit.training.loop.time", Clock())
-    monkeypatch.setattr(checkpoint.Run, "save_last", lambda self: (saved.append(self.state["batch"]), plain(self)))
-    run(tmp_path, QUICK.but(samples_per_track=16, epochs=1, accumulate=2, save_minutes=2.5))  # 12 batches of a minute each
+    monkeypatch.setattr(
+        checkpoint.Run, "save_last", lambda self: (saved.append(self.state["batch"]), plain(self))
+    )
+    run(
+        tmp_path, QUICK.but(samples_per_track=16, epochs=1, accumulate=2, save_minutes=2.5)
+    )  # 12 batches of a minute each
     assert saved == [4, 8, 12, 0]  # three minutes would be amid a step; the last one ends the epoch
 
 
@@ -133,12 +160,16 @@ def test_sepkit_train_killed_and_repeated_equals_uninterrupted_bit_for_bit(tmp_p
     def start(out):
         arguments = [sys.executable, "-m", "sepkit", *command(data, tmp_path / out, "--workers", 2)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+        return subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
 
     whole, last = start("whole"), tmp_path / "broken" / "last.pt"
     for kill in range(4):
         broken, writes, seen = start("broken"), chance.randrange(1, 14) if kill else 0, None
-        while writes and broken.poll() is None:  # so many times the state is written, then a little longer
+        while (
+            writes and broken.poll() is None
+        ):  # so many times the state is written, then a little longer
             now = last.stat().st_mtime_ns if last.exists() else None
             writes, seen = writes - (now != seen), now
             time.sleep(0.001)
@@ -149,7 +180,9 @@ def test_sepkit_train_killed_and_repeated_equals_uninterrupted_bit_for_bit(tmp_p
     final = start("broken")
     for process, out in ((final, "broken"), (whole, "whole")):
         output = process.communicate(timeout=300)[0]
-        assert process.returncode == 0 and output.splitlines()[-1] == str(tmp_path / out / "vocals.safetensors"), output
+        assert process.returncode == 0 and output.splitlines()[-1] == str(
+            tmp_path / out / "vocals.safetensors"
+        ), output
     assert rows(tmp_path / "whole", ("step",))[-1] == ("60",)
     assert_same_run(tmp_path / "broken", tmp_path / "whole")
     assert torch.load(last, weights_only=True)["state"]["step"] == 60
@@ -161,7 +194,12 @@ def test_sepkit_train_killed_and_repeated_equals_uninterrupted_bit_for_bit(tmp_p
 def test_sepkit_train_stopped_says_how_to_go_on_and_has_saved(tmp_path, number):
     data = folder_of_songs(tmp_path / "songs")
     out = tmp_path / "run"
-    arguments = [sys.executable, "-m", "sepkit", *command(data, out, "--max-steps", 100_000, "--workers", 1)]
+    arguments = [
+        sys.executable,
+        "-m",
+        "sepkit",
+        *command(data, out, "--max-steps", 100_000, "--workers", 1),
+    ]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not (out / "log.csv").exists():
         time.sleep(0.01)

@@ -14,8 +14,7 @@ from sepkit.errors import SepkitError
 from sepkit.training.checkpoint import Notice
 from sepkit.training.state import read_state, write_state
 
-from .tools import command, folder_of_songs
-from .tools import QUICK, RATE, Broken, assert_same_run, rows, run, songs
+from .tools import QUICK, RATE, Broken, assert_same_run, command, folder_of_songs, rows, run, songs
 
 
 def other(track, place=0):

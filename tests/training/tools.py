@@ -13,10 +13,22 @@ from sepkit.training import Recipe, train
 
 RATE = 8000
 TINY = dict(hidden=8, layers=2, n_fft=256, hop=128, sample_rate=RATE, bandwidth=4000)
-BANDS = dict(features=8, hidden=8, layers=1, mlp=8, split=[[4000, 500]], n_fft=256, hop=128, sample_rate=RATE)
+BANDS = dict(
+    features=8, hidden=8, layers=1, mlp=8, split=[[4000, 500]], n_fft=256, hop=128, sample_rate=RATE
+)
 QUICK = Recipe(batch=4, chunk_seconds=0.5, samples_per_track=4, lr=1e-2, epochs=3)
 #: All that has a state, at once.
-FULL = QUICK.but(ema=0.9, accumulate=2, schedule="steps", warm_up=2, decay=0.9, decay_every=3, clip=1.0, mix_prob=0.5, silence=0.2)
+FULL = QUICK.but(
+    ema=0.9,
+    accumulate=2,
+    schedule="steps",
+    warm_up=2,
+    decay=0.9,
+    decay_every=3,
+    clip=1.0,
+    mix_prob=0.5,
+    silence=0.2,
+)
 CURVE = ("epoch", "step", "train_loss", "valid_loss", "lr")
 
 
@@ -26,10 +38,19 @@ def songs(count, seed=0, seconds=1.5):
     time = torch.arange(int(seconds * RATE)) / RATE
     made = []
     for number in range(count):
-        pitch, rate = 200 + 300 * torch.rand(1, generator=generator), 1 + 3 * torch.rand(1, generator=generator)
-        tone = torch.sin(2 * math.pi * pitch * time) * (torch.sin(2 * math.pi * rate * time) > 0) * 0.3
+        pitch, rate = (
+            200 + 300 * torch.rand(1, generator=generator),
+            1 + 3 * torch.rand(1, generator=generator),
+        )
+        tone = (
+            torch.sin(2 * math.pi * pitch * time) * (torch.sin(2 * math.pi * rate * time) > 0) * 0.3
+        )
         noise = torch.randn(2, len(time), generator=generator) * 0.2
-        made.append(MemoryTrack(f"song-{seed}-{number}", {"vocals": tone.expand(2, -1), "other": noise}, RATE))
+        made.append(
+            MemoryTrack(
+                f"song-{seed}-{number}", {"vocals": tone.expand(2, -1), "other": noise}, RATE
+            )
+        )
     return made
 
 
@@ -47,7 +68,9 @@ def bands(**changes):
 
 def run(out, recipe=QUICK, model=None, tracks=None, valid=None, **options):
     options = {"device": "cpu", "progress": False, **options}
-    return train(model or tiny(), tracks or songs(3), valid or songs(2, seed=1), out, recipe, **options)
+    return train(
+        model or tiny(), tracks or songs(3), valid or songs(2, seed=1), out, recipe, **options
+    )
 
 
 def rows(out, columns=CURVE):
@@ -68,7 +91,9 @@ def assert_same_run(a, b):
     for part in ("model", "ema"):
         assert (part in ours) == (part in theirs)
         assert all(torch.equal(ours[part][key], theirs[part][key]) for key in theirs.get(part, ()))
-    assert [each["rng"].tolist() for each in ours["processes"]] == [each["rng"].tolist() for each in theirs["processes"]]
+    assert [each["rng"].tolist() for each in ours["processes"]] == [
+        each["rng"].tolist() for each in theirs["processes"]
+    ]
 
 
 def watch_steps(monkeypatch, look):
@@ -85,7 +110,14 @@ def watch_steps(monkeypatch, look):
 
 def gradient(optimiser):
     """All gradients of an optimiser as one vector."""
-    return torch.cat([p.grad.flatten() for group in optimiser.param_groups for p in group["params"] if p.grad is not None]).clone()
+    return torch.cat(
+        [
+            p.grad.flatten()
+            for group in optimiser.param_groups
+            for p in group["params"]
+            if p.grad is not None
+        ]
+    ).clone()
 
 
 class Stopped(Exception):
@@ -142,11 +174,46 @@ class Broken(MemoryTrack):
 
 def command(data, out, *more):
     """The arguments of a training with all that has a state: 60 steps in 10 epochs."""
-    recipe = dict(samples_per_track=8, save_minutes=0, schedule="steps", warm_up=5, decay=0.9, decay_every=7, silence=0.1)
+    recipe = dict(
+        samples_per_track=8,
+        save_minutes=0,
+        schedule="steps",
+        warm_up=5,
+        decay=0.9,
+        decay_every=7,
+        silence=0.1,
+    )
     pairs = [part for name, value in recipe.items() for part in ("--recipe", f"{name}={value}")]
     pairs += [part for name, value in TINY.items() for part in ("--setting", f"{name}={value}")]
-    options = ("--max-steps", 60, "--batch", 2, "--accumulate", 2, "--ema", 0.9, "--chunk-seconds", 0.5, "--mix-prob", 0.5)
-    return [str(part) for part in ("train", "--data", data, "--out", out, "--device", "cpu", *options, *pairs, *more)]
+    options = (
+        "--max-steps",
+        60,
+        "--batch",
+        2,
+        "--accumulate",
+        2,
+        "--ema",
+        0.9,
+        "--chunk-seconds",
+        0.5,
+        "--mix-prob",
+        0.5,
+    )
+    return [
+        str(part)
+        for part in (
+            "train",
+            "--data",
+            data,
+            "--out",
+            out,
+            "--device",
+            "cpu",
+            *options,
+            *pairs,
+            *more,
+        )
+    ]
 
 
 def folder_of_songs(folder):

@@ -18,16 +18,24 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
+from ...band.rendering import only_one, render_all
 from ...errors import SepkitError
 from ...files import commit, free_bytes, read_json, read_object, write_json
 from ...names import plain_path
 from ...runtime.threads import in_threads
 from .. import SPLITS, _choose, _locate, _open, _songs
-from ...band.rendering import only_one, render_all
 from ..musdb18 import SUFFIX
 from .versions import (
-    FACTS, PART, Change, bring, can_link, files_of, is_complete, make_version, plan_changes,
-)  # fmt: skip
+    FACTS,
+    PART,
+    Change,
+    bring,
+    can_link,
+    files_of,
+    is_complete,
+    make_version,
+    plan_changes,
+)
 
 MANIFEST = "augmented.json"
 #: Digits of what once stood in the manifest for a song's identity: a hash of three blocks a file.
@@ -37,8 +45,20 @@ VERSION = 1  # of the samples that the same settings give; goes up whenever they
 SAME_MIXTURE = 60.0
 
 
-def augment(data, out, pitch=(-2, 2), speed=(0.9, 1.1), shift=(-1, 1), speed_by="stretch", with_valid=False,
-            preset=None, root=None, workers=None, progress=lambda done, total: None, say=None):
+def augment(
+    data,
+    out,
+    pitch=(-2, 2),
+    speed=(0.9, 1.1),
+    shift=(-1, 1),
+    speed_by="stretch",
+    with_valid=False,
+    preset=None,
+    root=None,
+    workers=None,
+    progress=lambda done, total: None,
+    say=None,
+):
     """Write a data set with further versions of every training song.
 
     ``out/train/<song>`` is the song itself and ``out/train/<song> [pitch +2]``
@@ -104,10 +124,16 @@ def augment(data, out, pitch=(-2, 2), speed=(0.9, 1.1), shift=(-1, 1), speed_by=
     """
     changes, out, say = plan_changes(pitch, speed, shift, speed_by), Path(out), say or _print
     splits = _splits(_locate(data, root, preset), out, with_valid)
-    jobs = [(_target(song, out, change), song, change) for song in splits["train"] for change in changes]
+    jobs = [
+        (_target(song, out, change), song, change) for song in splits["train"] for change in changes
+    ]
     _no_namesakes(jobs, splits["train"], out)
     _no_longer_than_the_song(jobs)
-    settings = {"version": VERSION, "changes": [asdict(change) for change in changes], "with_valid": with_valid}
+    settings = {
+        "version": VERSION,
+        "changes": [asdict(change) for change in changes],
+        "with_valid": with_valid,
+    }
     songs = _identities(splits)
     _same(out, settings, songs)
     with only_one(out, ".augment.lock"):
@@ -118,11 +144,18 @@ def augment(data, out, pitch=(-2, 2), speed=(0.9, 1.1), shift=(-1, 1), speed_by=
         _check_space(out, missing, splits, say)
         _write_manifest(out, settings, songs, {}, complete=False)
         for split in SPLITS:
-            (out / split).mkdir(exist_ok=True)  # an empty valid/ keeps open_tracks from taking songs out of train
+            (out / split).mkdir(
+                exist_ok=True
+            )  # an empty valid/ keeps open_tracks from taking songs out of train
             for song in splits[split]:
                 bring(song, out / split / song.name)
         done = iter(range(1, len(missing) + 1))
-        render_all(missing, workers or os.cpu_count() or 1, lambda: progress(next(done), len(missing)), make_version)
+        render_all(
+            missing,
+            workers or os.cpu_count() or 1,
+            lambda: progress(next(done), len(missing)),
+            make_version,
+        )
         versions = {f"train/{folder.name}": read_json(folder / FACTS) for folder, _, _ in jobs}
         _write_manifest(out, settings, songs, versions, complete=True)
     _tell(versions, splits, with_valid, say)
@@ -138,11 +171,19 @@ def _splits(folder, out, with_valid):
     if (folder / MANIFEST).is_file():
         raise SepkitError(f"{folder}: is augmented already; give the songs that it was made from")
     if out.resolve().is_relative_to(folder.resolve()):
-        raise SepkitError(f"{out}: lies in {folder}, the songs to augment; choose a folder elsewhere")
+        raise SepkitError(
+            f"{out}: lies in {folder}, the songs to augment; choose a folder elsewhere"
+        )
     songs = _songs(folder)
-    splits = {"train": _choose(songs, "train"), "valid": _choose(songs, "valid"), "test": songs.get("test", [])}
+    splits = {
+        "train": _choose(songs, "train"),
+        "valid": _choose(songs, "valid"),
+        "test": songs.get("test", []),
+    }
     if not splits["train"]:
-        raise SepkitError(f"{folder}: no songs for train found; expected train/SONG/vocals.wav ... or SONG/vocals.wav ...")
+        raise SepkitError(
+            f"{folder}: no songs for train found; expected train/SONG/vocals.wav ... or SONG/vocals.wav ..."
+        )
     if with_valid:
         splits["train"] = splits["train"] + splits["valid"]
     for song in {song for split in splits for song in splits[split]}:
@@ -165,7 +206,9 @@ def _no_namesakes(jobs, songs, out):
     names = Counter([song.name for song in songs] + [target.name for target, _, _ in jobs])
     name, count = names.most_common(1)[0]
     if count > 1:
-        raise SepkitError(f"{out / 'train' / name}: {count} songs or versions would have this name; rename one of the songs")
+        raise SepkitError(
+            f"{out / 'train' / name}: {count} songs or versions would have this name; rename one of the songs"
+        )
 
 
 def _no_longer_than_the_song(jobs):
@@ -175,7 +218,9 @@ def _no_longer_than_the_song(jobs):
             track = _open(song, None, None)
             if abs(change.amount) * track.sample_rate >= track.samples:
                 seconds = track.samples / track.sample_rate
-                raise SepkitError(f"{song}: lasts {seconds:.1f} s, shift is {change.amount:g} s; give a shorter one")
+                raise SepkitError(
+                    f"{song}: lasts {seconds:.1f} s, shift is {change.amount:g} s; give a shorter one"
+                )
 
 
 def _check_space(out, missing, splits, say):
@@ -185,11 +230,16 @@ def _check_space(out, missing, splits, say):
     for _, song, change in missing:
         track = tracks[song]
         need += change.samples(track.samples) * track.channels * 2 * (len(track.stems) + 1)
-    absent = [song for split in splits for song in splits[split] if not (out / split / song.name).exists()]
+    absent = [
+        song for split in splits for song in splits[split] if not (out / split / song.name).exists()
+    ]
     linked = not absent or can_link(files_of(absent[0])[0], out)
     if not linked:
         need += sum(file.stat().st_size for song in absent for file in files_of(song))
-    free, how = free_bytes(out), "linked, which takes no space" if linked else "copied, which is counted"
+    free, how = (
+        free_bytes(out),
+        "linked, which takes no space" if linked else "copied, which is counted",
+    )
     if not missing and not absent:
         return say(f"augment: {out} is complete")
     say(
@@ -213,19 +263,29 @@ def _same(out, settings, songs):
     if not _any_version(out):
         return  # an earlier call has failed before anything was made
     before = _read_manifest(out)
-    changed = [f"{_show(before['settings'].get(key))}, now {_show(value)}" for key, value in settings.items()
-               if before["settings"].get(key) != value]  # fmt: skip
+    changed = [
+        f"{_show(before['settings'].get(key))}, now {_show(value)}"
+        for key, value in settings.items()
+        if before["settings"].get(key) != value
+    ]
     if changed:
-        raise SepkitError(f"{out}: was made with {'; '.join(changed)}; choose another folder or delete this one")
+        raise SepkitError(
+            f"{out}: was made with {'; '.join(changed)}; choose another folder or delete this one"
+        )
     for name in before["songs"]:
         if name not in songs:
             what = "is not among the songs any more, or in another split"
-            raise SepkitError(f"{out}: {name}, which it was made from, {what}; choose another folder or delete this one")
+            raise SepkitError(
+                f"{out}: {name}, which it was made from, {what}; choose another folder or delete this one"
+            )
 
 
 def _show(value):
     if isinstance(value, list):
-        return ", ".join(Change(**change).label + (" (resampled)" if change["by"] == "resample" else "") for change in value)
+        return ", ".join(
+            Change(**change).label + (" (resampled)" if change["by"] == "resample" else "")
+            for change in value
+        )
     return f"with_valid={value}" if isinstance(value, bool) else f"version {value} of the method"
 
 
@@ -285,24 +345,40 @@ def _read_manifest(out):
 
 
 def _write_manifest(out, settings, songs, versions, complete):
-    packages = {name: metadata.version(name) for name in ("sepkit", "numpy", "scipy", "soundfile", "soxr", "torch")}
-    facts = {"complete": complete, "settings": settings, "made_with": {"commit": commit(), **packages}, "songs": songs}
+    packages = {
+        name: metadata.version(name)
+        for name in ("sepkit", "numpy", "scipy", "soundfile", "soxr", "torch")
+    }
+    facts = {
+        "complete": complete,
+        "settings": settings,
+        "made_with": {"commit": commit(), **packages},
+        "songs": songs,
+    }
     write_json(out / MANIFEST, {**facts, "versions": versions})
 
 
 def _tell(versions, splits, with_valid, say):
     """What one should know about the data set that was made."""
     if with_valid:
-        say("the validation songs are trained on too: the validation loss says nothing about unknown songs")
+        say(
+            "the validation songs are trained on too: the validation loss says nothing about unknown songs"
+        )
     for split in ("valid", "test"):
         if not splits[split]:
             say(f"there are no {split} songs")
     lowered = {name: facts["gain_db"] for name, facts in versions.items() if facts["gain_db"]}
     if lowered:
         name = min(lowered, key=lowered.get)
-        say(f"{len(lowered)} versions would go beyond full scale and are lowered, all stems alike; most: {name}, {lowered[name]:.1f} dB")
+        say(
+            f"{len(lowered)} versions would go beyond full scale and are lowered, all stems alike; most: {name}, {lowered[name]:.1f} dB"
+        )
     other = {facts["song"]: facts["mixture_against_sum_db"] for facts in versions.values()}
-    other = {song: level for song, level in other.items() if level is not None and level < SAME_MIXTURE}
+    other = {
+        song: level for song, level in other.items() if level is not None and level < SAME_MIXTURE
+    }
     if other:
         song = min(other, key=other.get)
-        say(f"the mixture of {len(other)} songs is not the sum of its stems (in their versions it is); most: {song}, {other[song]:.0f} dB")
+        say(
+            f"the mixture of {len(other)} songs is not the sum of its stems (in their versions it is); most: {song}, {other[song]:.0f} dB"
+        )

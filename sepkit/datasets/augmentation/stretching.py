@@ -60,13 +60,19 @@ def time_stretch(audio, speed, sample_rate):
     length = stretched_length(samples.shape[-1], speed)
     n_fft = 2 ** round(math.log2(WINDOW * sample_rate))
     hop = n_fft // OVERLAP
-    count = math.ceil(length / hop) + 2 * OVERLAP  # frames that begin before the audio and end after it
+    count = (
+        math.ceil(length / hop) + 2 * OVERLAP
+    )  # frames that begin before the audio and end after it
     out = np.zeros((len(samples), (count - 1) * hop + n_fft), np.float32)
     turned = None  # the last frame written, which the next one continues
     for first in range(0, count, _BLOCK):
         frames = np.arange(first, min(first + _BLOCK, count)) - OVERLAP
-        places = np.rint(frames * hop * speed).astype(int)  # of the centre of each frame, in the input
-        turned, block = _turn(_spectra(samples, places, n_fft), _spectra(samples, places - hop, n_fft), turned)
+        places = np.rint(frames * hop * speed).astype(
+            int
+        )  # of the centre of each frame, in the input
+        turned, block = _turn(
+            _spectra(samples, places, n_fft), _spectra(samples, places - hop, n_fft), turned
+        )
         for frame, piece in zip(range(first, count), _windowed(block, n_fft)):
             out[:, frame * hop : frame * hop + n_fft] += piece
     start = OVERLAP * hop + n_fft // 2
@@ -90,7 +96,10 @@ def pitch_shift(audio, semitones, sample_rate):
         Hz.
     """
     ratio = 2 ** (_checked("pitch", semitones, -12.0, 12.0) / 12)
-    return _fit(resample_speed(time_stretch(audio, 1 / ratio, sample_rate), ratio, sample_rate), audio.shape[-1])
+    return _fit(
+        resample_speed(time_stretch(audio, 1 / ratio, sample_rate), ratio, sample_rate),
+        audio.shape[-1],
+    )
 
 
 def resample_speed(audio, speed, sample_rate):
@@ -100,7 +109,10 @@ def resample_speed(audio, speed, sample_rate):
     recognition", Interspeech 2015. Returns (channels, round(samples / speed)).
     """
     speed = _checked("speed", speed, 0.5, 2.0)
-    return _fit(audio_files.resample(audio, sample_rate * speed, sample_rate), stretched_length(audio.shape[-1], speed))
+    return _fit(
+        audio_files.resample(audio, sample_rate * speed, sample_rate),
+        stretched_length(audio.shape[-1], speed),
+    )
 
 
 def time_shift(audio, seconds, sample_rate):
@@ -111,7 +123,9 @@ def time_shift(audio, seconds, sample_rate):
     """
     shift, samples = round(seconds * sample_rate), audio.shape[-1]
     if abs(shift) >= samples:
-        raise SepkitError(f"shift {seconds:g} s: the song lasts {samples / sample_rate:.1f} s; give a shorter shift")
+        raise SepkitError(
+            f"shift {seconds:g} s: the song lasts {samples / sample_rate:.1f} s; give a shorter shift"
+        )
     return torch.nn.functional.pad(audio, (shift, -shift))
 
 
@@ -140,7 +154,9 @@ def _spectra(samples, places, n_fft):
     inside = samples[:, max(first, 0) : max(last, 0)]
     before = min(max(-first, 0), last - first)
     padded = np.pad(inside, ((0, 0), (before, last - first - before - inside.shape[-1])))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=-1)[:, places - places[0]]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=-1)[
+        :, places - places[0]
+    ]
     return scipy.fft.rfft(windows.swapaxes(0, 1) * _hann(n_fft))
 
 
@@ -159,10 +175,14 @@ def _turn(spectra, earlier, turned):
     for k in range(len(spectra)):
         if turned is not None:
             at = np.flatnonzero(peaks[k])
-            starts = np.concatenate([[0], (at[1:] + at[:-1] + 1) // 2])  # a region reaches half-way to the next peak
+            starts = np.concatenate(
+                [[0], (at[1:] + at[:-1] + 1) // 2]
+            )  # a region reaches half-way to the next peak
             angle = np.add.reduceat((turned * earlier[k].conj()).sum(0), starts)
             size = np.abs(angle)
-            sets_in = np.add.reduceat(energy[k], starts) > ONSET * np.add.reduceat(energy_before[k], starts)
+            sets_in = np.add.reduceat(energy[k], starts) > ONSET * np.add.reduceat(
+                energy_before[k], starts
+            )
             free = sets_in | (size == 0)
             angle = np.where(free, 1, angle / np.where(free, 1, size)).astype(np.complex64)
             spectra[k] *= np.repeat(angle, np.diff(starts, append=spectra.shape[-1]))
@@ -178,6 +198,8 @@ def _peaks(energy):
     """Bins above their two neighbours on either side; the lowest bin where there are none."""
     peaks = np.zeros(energy.shape, bool)
     middle = energy[:, 2:-2]
-    peaks[:, 2:-2] = np.logical_and.reduce([middle > energy[:, k : k + middle.shape[1]] for k in (0, 1, 3, 4)])
+    peaks[:, 2:-2] = np.logical_and.reduce(
+        [middle > energy[:, k : k + middle.shape[1]] for k in (0, 1, 3, 4)]
+    )
     peaks[~peaks.any(1), 0] = True
     return peaks

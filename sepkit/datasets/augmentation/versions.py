@@ -17,8 +17,8 @@ import soundfile
 from ...errors import SepkitError, unknown
 from ...files import identity, read_object, write_json
 from ...names import plain_name
-from . import stretching
 from .. import _open
+from . import stretching
 
 #: In the folder of a version: what was done to which song, and the files that belong to it.
 FACTS = "version.json"
@@ -52,12 +52,16 @@ class Change:
 
     def samples(self, samples):
         """How long a song of `samples` becomes."""
-        return stretching.stretched_length(samples, self.amount) if self.kind == "speed" else samples
+        return (
+            stretching.stretched_length(samples, self.amount) if self.kind == "speed" else samples
+        )
 
     def __call__(self, audio, sample_rate):
         """The changed audio, (channels, samples) as given; see `stretching`."""
         speed = stretching.time_stretch if self.by == "stretch" else stretching.resample_speed
-        change = {"pitch": stretching.pitch_shift, "speed": speed, "shift": stretching.time_shift}[self.kind]
+        change = {"pitch": stretching.pitch_shift, "speed": speed, "shift": stretching.time_shift}[
+            self.kind
+        ]
         return change(audio, self.amount, sample_rate)
 
 
@@ -66,14 +70,22 @@ def plan_changes(pitch, speed, shift, speed_by):
     if speed_by not in SPEED_BY:
         raise unknown("way to change the speed", speed_by, SPEED_BY)
     changes = []
-    for kind, amounts, low, high, idle in (("pitch", pitch, -12, 12, 0), ("speed", speed, 0.5, 2, 1), ("shift", shift, -60, 60, 0)):
+    for kind, amounts, low, high, idle in (
+        ("pitch", pitch, -12, 12, 0),
+        ("speed", speed, 0.5, 2, 1),
+        ("shift", shift, -60, 60, 0),
+    ):
         for amount in amounts:
             if not low <= amount <= high or amount == idle:  # NaN too
-                raise SepkitError(f"{kind} {amount:g}: give a number from {low} to {high} other than {idle}")
+                raise SepkitError(
+                    f"{kind} {amount:g}: give a number from {low} to {high} other than {idle}"
+                )
             changes.append(Change(kind, float(amount), speed_by if kind == "speed" else "stretch"))
     labels = [change.label for change in changes]
     if not changes or len(set(labels)) < len(labels):
-        raise SepkitError(f"versions {', '.join(labels) or 'none'}: give at least one pitch, speed or shift, and each once")
+        raise SepkitError(
+            f"versions {', '.join(labels) or 'none'}: give at least one pitch, speed or shift, and each once"
+        )
     return changes
 
 
@@ -97,13 +109,23 @@ def make_version(folder, song, change):
     for name in track.stems:
         audio = track.stem(name)
         stems[name], total = change(audio, track.sample_rate).numpy(), total + audio
-    facts = {"song": track.name, **asdict(change), "gain_db": 0.0, "mixture_against_sum_db": _closeness(track.mixture(), total)}
+    facts = {
+        "song": track.name,
+        **asdict(change),
+        "gain_db": 0.0,
+        "mixture_against_sum_db": _closeness(track.mixture(), total),
+    }
     stems, facts["gain_db"] = _to_16_bit(stems)
-    files = {f"{name}.wav": samples for name, samples in [("mixture", sum(stems.values())), *stems.items()]}
+    files = {
+        f"{name}.wav": samples
+        for name, samples in [("mixture", sum(stems.values())), *stems.items()]
+    }
     with whole(folder) as place:
         place.mkdir()
         for name, samples in files.items():
-            soundfile.write(place / name, samples.astype(np.int16).T, track.sample_rate, subtype="PCM_16")
+            soundfile.write(
+                place / name, samples.astype(np.int16).T, track.sample_rate, subtype="PCM_16"
+            )
         write_json(place / FACTS, {**facts, "files": list(files)})
 
 
@@ -131,7 +153,10 @@ def _to_16_bit(stems):
         return steps, 0.0
     room = len(stems) + 1  # rounding moves every stem by half a step, and their sum by as many
     gain = (_FULL_SCALE - 1 - room) / (max(np.abs(x).max() for x in every) + room)
-    steps = {name: np.rint(audio * (gain * _FULL_SCALE)).astype(np.int32) for name, audio in stems.items()}
+    steps = {
+        name: np.rint(audio * (gain * _FULL_SCALE)).astype(np.int32)
+        for name, audio in stems.items()
+    }
     return steps, round(20 * float(np.log10(gain)), 3)
 
 
@@ -174,7 +199,9 @@ def files_of(song):
     """The files of a song: the one, or all visible ones in its folder."""
     if not song.is_dir():
         return [song]
-    return sorted(file for file in song.iterdir() if file.is_file() and not file.name.startswith("."))
+    return sorted(
+        file for file in song.iterdir() if file.is_file() and not file.name.startswith(".")
+    )
 
 
 @contextmanager
@@ -196,7 +223,9 @@ def whole(target):
         os.replace(temporary / target.name, target)
     except (OSError, soundfile.LibsndfileError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise SepkitError(f"{target}: cannot be written ({reason}); is the disk full? Run again, finished versions are kept") from None
+        raise SepkitError(
+            f"{target}: cannot be written ({reason}); is the disk full? Run again, finished versions are kept"
+        ) from None
     finally:
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -13,8 +13,23 @@ from .objects import Augmentation, Compose, Cut, Gain, PlaybackRate, Polarity, S
 from .plan import Plan, mix_down, normalise
 from .with_speech import SpeechRemix
 
-__all__ = ["Augmentation", "Compose", "Cut", "Draws", "Gain", "Pipeline", "Plan", "PlaybackRate", "Polarity", "Silence", "SpeechRemix",
-           "SwapChannels", "mix_down", "normalise", "pipeline"]
+__all__ = [
+    "Augmentation",
+    "Compose",
+    "Cut",
+    "Draws",
+    "Gain",
+    "Pipeline",
+    "Plan",
+    "PlaybackRate",
+    "Polarity",
+    "Silence",
+    "SpeechRemix",
+    "SwapChannels",
+    "mix_down",
+    "normalise",
+    "pipeline",
+]
 
 
 def pipeline(recipe, stems, target, sample_rate, speech=None):
@@ -56,14 +71,25 @@ def pipeline(recipe, stems, target, sample_rate, speech=None):
         if recipe.vocals_gains and "vocals" in stems:
             own = {list(stems).index("vocals"): recipe.vocals_gains}
         objects.append(Gain(recipe.gains, recipe.gain_db, recipe.gain_prob, own))
-    for kind, prob in ((SwapChannels, recipe.swap), (Polarity, recipe.polarity), (Silence, recipe.silence)):
+    for kind, prob in (
+        (SwapChannels, recipe.swap),
+        (Polarity, recipe.polarity),
+        (Silence, recipe.silence),
+    ):
         if prob:
             objects.append(kind(prob))
     remix = None
     if recipe.speech_prob:
         _check_speech(speech, target, sample_rate)
         remix = SpeechRemix(speech, recipe.speech_prob, as_published=recipe.speech_as_published)
-    return Pipeline(Compose(objects), list(stems).index(target), remix, recipe.normalise, recipe.seed, recipe.mix_prob)
+    return Pipeline(
+        Compose(objects),
+        list(stems).index(target),
+        remix,
+        recipe.normalise,
+        recipe.seed,
+        recipe.mix_prob,
+    )
 
 
 class Pipeline:
@@ -80,7 +106,9 @@ class Pipeline:
         Those of the `Chunks` that the batches come from.
     """
 
-    def __init__(self, augmentation, target_index, speech=None, normalise=False, seed=42, mix_prob=1.0):
+    def __init__(
+        self, augmentation, target_index, speech=None, normalise=False, seed=42, mix_prob=1.0
+    ):
         self.augmentation, self.target_index, self.speech = augmentation, target_index, speech
         self.normalise, self.seed, self.mix_prob = normalise, seed, mix_prob
 
@@ -97,8 +125,14 @@ class Pipeline:
 
 def _check_speech(speech, target, sample_rate):
     if target != "vocals":
-        raise SepkitError(f"speech_prob: speech stands in for vocals, but the target is {target}; set speech_prob=0")
+        raise SepkitError(
+            f"speech_prob: speech stands in for vocals, but the target is {target}; set speech_prob=0"
+        )
     if speech is None or not len(speech):
-        raise SepkitError("speech_prob: no speech was given; open some with sepkit.datasets.speech.open_speech, or set speech_prob=0")
+        raise SepkitError(
+            "speech_prob: no speech was given; open some with sepkit.datasets.speech.open_speech, or set speech_prob=0"
+        )
     if speech.sample_rate != sample_rate:
-        raise SepkitError(f"speech at {speech.sample_rate} Hz for songs at {sample_rate} Hz; open it with sample_rate={sample_rate}")
+        raise SepkitError(
+            f"speech at {speech.sample_rate} Hz for songs at {sample_rate} Hz; open it with sample_rate={sample_rate}"
+        )

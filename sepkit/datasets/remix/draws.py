@@ -38,9 +38,13 @@ class Draws:
 
     def generators(self, name):
         """For each example in turn the generator of that name, at its beginning: (B) numpy Generators."""
-        key = np.random.SeedSequence([self.seed, self.epoch, *name.encode()]).generate_state(2, np.uint64)
+        key = np.random.SeedSequence([self.seed, self.epoch, *name.encode()]).generate_state(
+            2, np.uint64
+        )
         for index in self.indices:
-            yield np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, 0, index], dtype=np.uint64)))
+            yield np.random.Generator(
+                np.random.Philox(key=key, counter=np.array([0, 0, 0, index], dtype=np.uint64))
+            )
 
     def uniform(self, name, *shape):
         """Numbers in [0, 1): float64 on the CPU, (B, *shape)."""

@@ -59,7 +59,9 @@ class Gain(Augmentation):
 
     def __init__(self, linear=None, db=None, prob=1.0, own=None):
         if (linear is None) == (db is None):
-            raise SepkitError(f"Gain: linear={linear}, db={db}: give one of them, as a pair (low, high)")
+            raise SepkitError(
+                f"Gain: linear={linear}, db={db}: give one of them, as a pair (low, high)"
+            )
         (self.low, self.high), self.own = linear or db, dict(own or {})
         for low, high in ((self.low, self.high), *self.own.values()):
             if not low <= high:
@@ -67,10 +69,10 @@ class Gain(Augmentation):
         self.in_db, self.prob = linear is None, _probability("Gain", prob)
 
     def decide(self, plan, draws):
-        chance, where = draws.uniform("gain", plan.gains.shape[1], 2).unbind(-1)   # (B, S) each
+        chance, where = draws.uniform("gain", plan.gains.shape[1], 2).unbind(-1)  # (B, S) each
         usual = (self.low, self.high)
         ranges = [self.own.get(stem, usual) for stem in range(plan.gains.shape[1])]
-        low, high = torch.tensor(ranges, dtype=torch.float64).unbind(-1)           # (S,) each
+        low, high = torch.tensor(ranges, dtype=torch.float64).unbind(-1)  # (S,) each
         gain = low + (high - low) * where
         if self.in_db:
             gain = 10 ** (gain / 20)
@@ -106,11 +108,13 @@ class PlaybackRate(Augmentation):
 
     def __init__(self, stem, semitones=4.0, prob=0.75):
         if not 0 <= semitones <= 12:
-            raise SepkitError(f"PlaybackRate: semitones={semitones!r}: a number from 0 to 12 was expected")
+            raise SepkitError(
+                f"PlaybackRate: semitones={semitones!r}: a number from 0 to 12 was expected"
+            )
         self.stem, self.semitones, self.prob = stem, semitones, _probability("PlaybackRate", prob)
 
     def decide(self, plan, draws):
-        chance, where = draws.uniform("playback rate", 2).unbind(-1)          # (B,) each
+        chance, where = draws.uniform("playback rate", 2).unbind(-1)  # (B,) each
         rate = 2 ** (self.semitones * (2 * where - 1) / 12)
         plan.rates = plan.rates.clone()
         plan.rates[:, self.stem] *= rate.where(chance < self.prob, 1.0)
@@ -197,12 +201,16 @@ class Cut(Augmentation):
             raise SepkitError(f"Cut: frames={frames}: at least one sample must be left")
 
     def decide(self, plan, draws):
-        needed = plan.consumed(self.frames)                                # (B, S)
+        needed = plan.consumed(self.frames)  # (B, S)
         room = plan.frames - needed
         if (room < 0).any():
-            raise SepkitError(f"Cut: {int(needed.max())} of {plan.frames} samples cannot be kept; use longer chunks")
-        common, own = draws.uniform("cut", 1 + plan.gains.shape[1]).split([1, plan.gains.shape[1]], 1)
-        place = own.where(draws.remixed[:, None], common)                 # (B, S), in [0, 1)
+            raise SepkitError(
+                f"Cut: {int(needed.max())} of {plan.frames} samples cannot be kept; use longer chunks"
+            )
+        common, own = draws.uniform("cut", 1 + plan.gains.shape[1]).split(
+            [1, plan.gains.shape[1]], 1
+        )
+        place = own.where(draws.remixed[:, None], common)  # (B, S), in [0, 1)
         plan.starts = plan.starts + (place * (room + 1)).long()
         plan.frames = self.frames
 
@@ -221,7 +229,9 @@ class Compose(Augmentation):
         kinds = [type(item).__name__ for item in self.objects]
         for kind in kinds:
             if kinds.count(kind) > 1:
-                raise SepkitError(f"Compose: {kind} occurs {kinds.count(kind)} times and would draw the same numbers; keep one")
+                raise SepkitError(
+                    f"Compose: {kind} occurs {kinds.count(kind)} times and would draw the same numbers; keep one"
+                )
 
     def decide(self, plan, draws):
         for item in self.objects:

@@ -77,16 +77,23 @@ class Plan:
             for stem, gain in enumerate(gains[example]):
                 if gain:
                     rate, count = rates[example][stem], consumed[example][stem]
-                    part = stems[example, stem].narrow(-1, starts[example][stem], count)   # (C, count)
+                    part = stems[example, stem].narrow(
+                        -1, starts[example][stem], count
+                    )  # (C, count)
                     part = (part if rate == 1 else _played(part, rate, self.frames)).unbind()
-                    yield example, stem, gain, list(enumerate(reversed(part) if swapped[example][stem] else part))
+                    yield (
+                        example,
+                        stem,
+                        gain,
+                        list(enumerate(reversed(part) if swapped[example][stem] else part)),
+                    )
 
 
 def _played(audio, rate, frames):
     """(C, frames) of audio (C, T) played at another rate, by linear interpolation."""
     places = torch.arange(frames, dtype=torch.float64, device=audio.device) * rate
     before = places.long()
-    share = (places - before).to(audio)                                  # (frames,)
+    share = (places - before).to(audio)  # (frames,)
     return torch.lerp(audio[:, before], audio[:, before + 1], share)
 
 
@@ -142,4 +149,6 @@ def peaks(audio):
 
 
 def _largest(audio):
-    return torch.maximum(audio.amax((-2, -1), keepdim=True), -audio.amin((-2, -1), keepdim=True))  # abs() would write a copy
+    return torch.maximum(
+        audio.amax((-2, -1), keepdim=True), -audio.amin((-2, -1), keepdim=True)
+    )  # abs() would write a copy

@@ -50,7 +50,11 @@ class SpeechRemix:
     """
 
     def __init__(self, speech, prob, snr=(-5, 15), as_published=False):
-        self.speech, self.prob, self.as_published = speech, _probability("SpeechRemix", prob), as_published
+        self.speech, self.prob, self.as_published = (
+            speech,
+            _probability("SpeechRemix", prob),
+            as_published,
+        )
         self.low, self.high = snr
         if not self.low <= self.high:
             raise SepkitError(f"SpeechRemix: snr={snr}: a pair (low, high) in dB was expected")
@@ -68,7 +72,7 @@ class SpeechRemix:
         in_place : bool
             Overwrite the tensors that were given.
         """
-        chance, where = draws.uniform("speech", 2).unbind(-1)             # (B,) each
+        chance, where = draws.uniform("speech", 2).unbind(-1)  # (B,) each
         chosen = (chance < self.prob).tolist()
         if not any(chosen):
             return mixture, target
@@ -83,8 +87,11 @@ class SpeechRemix:
     def _replace(self, mixture, target, snr, rng):
         """One example, (C, T), in place."""
         accompaniment = mixture.sub_(target)
-        speech = self.utterances(mixture.shape[-1], rng).to(mixture)      # (1, T)
-        levels = torch.linalg.vector_norm(speech) * len(mixture) ** 0.5, torch.linalg.vector_norm(accompaniment)
+        speech = self.utterances(mixture.shape[-1], rng).to(mixture)  # (1, T)
+        levels = (
+            torch.linalg.vector_norm(speech) * len(mixture) ** 0.5,
+            torch.linalg.vector_norm(accompaniment),
+        )
         scale = levels[0] / levels[1] * 10 ** (-snr / 20)
         scale = torch.where((levels[0] > 0) & (levels[1] > 0), scale, 1.0)
         mixture = accompaniment.mul_(scale).add_(speech)

@@ -7,7 +7,15 @@ from ..exercises import Exercises, attempt, need
 exercises = Exercises("01")
 check, hint = exercises.check, exercises.hint
 
-_FOLDS = ((1000, 8000), (5000, 8000), (8000, 8000), (9000, 8000), (13000, 8000), (30000, 44100), (100.5, 7350))
+_FOLDS = (
+    (1000, 8000),
+    (5000, 8000),
+    (8000, 8000),
+    (9000, 8000),
+    (13000, 8000),
+    (30000, 44100),
+    (100.5, 7350),
+)
 
 
 @exercises.add(
@@ -19,15 +27,24 @@ def ex_01_1(answer):
     """Every frequency folds into the range from 0 to half the sample rate."""
     for frequency, rate in _FOLDS:
         got = float(attempt(answer, frequency, rate))
-        need(got >= 0, f"{frequency} Hz at {rate} samples a second gives {got:g} Hz; a tone that is heard has a positive frequency")
-        need(got <= rate / 2, f"{frequency} Hz at {rate} samples a second gives {got:g} Hz, above half the sample rate: it folds further")
+        need(
+            got >= 0,
+            f"{frequency} Hz at {rate} samples a second gives {got:g} Hz; a tone that is heard has a positive frequency",
+        )
+        need(
+            got <= rate / 2,
+            f"{frequency} Hz at {rate} samples a second gives {got:g} Hz, above half the sample rate: it folds further",
+        )
         rest = frequency % rate
         right = min(rest, rate - rest)
         need(
             not (got != right and math.isclose(got, min(frequency, rate / 2))),
             f"{frequency} Hz at {rate} samples a second does not stop at the limit, it turns back",
         )
-        need(math.isclose(got, right, abs_tol=1e-6), f"{frequency} Hz at {rate} samples a second is heard at {right:g} Hz, not at {got:g}")
+        need(
+            math.isclose(got, right, abs_tol=1e-6),
+            f"{frequency} Hz at {rate} samples a second is heard at {right:g} Hz, not at {got:g}",
+        )
 
 
 @exercises.add(
@@ -41,16 +58,37 @@ def ex_01_2(answer):
     need(len(shape) == 3, "the shape has three numbers: channels, bins, frames")
     channels, bins, frames = shape
     need(channels == 2, f"the recording is stereo, so there are 2 channels, not {channels}")
-    need(bins != 2048, "2048 counts the negative frequencies too; for real audio they mirror the positive ones")
+    need(
+        bins != 2048,
+        "2048 counts the negative frequencies too; for real audio they mirror the positive ones",
+    )
     need(bins != 1024, "1024 leaves one end out: both 0 Hz and half the sample rate have a bin")
     need(bins == 1025, f"the bins are n_fft // 2 + 1, not {bins}")
     need(frames != 258, "258 hops fit, but the frame at sample 0 counts too")
-    need(frames == 259, f"{frames} frames: with frames centred on every 512th sample there are 1 + 132300 // 512")
-    need(not math.isclose(bin_hz, 44100 / 1025, rel_tol=0.01), "bin spacing: the bins share 22050 Hz, not 44100 Hz")
-    need(math.isclose(bin_hz, 44100 / 2048, rel_tol=0.01), f"neighbouring bins are not {bin_hz:g} Hz apart; it is rate / n_fft")
-    need(not math.isclose(frame_ms, 512 / 44100, rel_tol=0.01), "frame spacing: that is in seconds; milliseconds were asked for")
-    need(not math.isclose(frame_ms, 2048 / 44.1, rel_tol=0.01), "frame spacing: that is the length of a window; windows overlap")
-    need(math.isclose(frame_ms, 512 / 44.1, rel_tol=0.01), f"neighbouring frames are not {frame_ms:g} ms apart; it is hop / rate")
+    need(
+        frames == 259,
+        f"{frames} frames: with frames centred on every 512th sample there are 1 + 132300 // 512",
+    )
+    need(
+        not math.isclose(bin_hz, 44100 / 1025, rel_tol=0.01),
+        "bin spacing: the bins share 22050 Hz, not 44100 Hz",
+    )
+    need(
+        math.isclose(bin_hz, 44100 / 2048, rel_tol=0.01),
+        f"neighbouring bins are not {bin_hz:g} Hz apart; it is rate / n_fft",
+    )
+    need(
+        not math.isclose(frame_ms, 512 / 44100, rel_tol=0.01),
+        "frame spacing: that is in seconds; milliseconds were asked for",
+    )
+    need(
+        not math.isclose(frame_ms, 2048 / 44.1, rel_tol=0.01),
+        "frame spacing: that is the length of a window; windows overlap",
+    )
+    need(
+        math.isclose(frame_ms, 512 / 44.1, rel_tol=0.01),
+        f"neighbouring frames are not {frame_ms:g} ms apart; it is hop / rate",
+    )
 
 
 @exercises.add(
@@ -62,12 +100,24 @@ def ex_01_3(answer):
     """16384 for the notes, 1024 for the strokes: no single window serves both."""
     notes, strokes = answer
     for part, value in (("a", notes), ("b", strokes)):
-        need(value > 0 and math.log2(value) == int(math.log2(value)), f"({part}) {value} is not a power of two")
-    need(not (notes == 1024 and strokes == 16384), "the two are exchanged: fine frequency needs a long window")
-    need(notes != 4096, "(a) one bin fits between the notes with 4096, but the Hann window's peak is four bins wide")
+        need(
+            value > 0 and math.log2(value) == int(math.log2(value)),
+            f"({part}) {value} is not a power of two",
+        )
+    need(
+        not (notes == 1024 and strokes == 16384),
+        "the two are exchanged: fine frequency needs a long window",
+    )
+    need(
+        notes != 4096,
+        "(a) one bin fits between the notes with 4096, but the Hann window's peak is four bins wide",
+    )
     need(notes >= 16384, f"(a) with {notes} the peaks of the two notes still run into each other")
     need(notes == 16384, f"(a) {notes} tells them apart, but a shorter window does so too")
-    need(strokes <= 1024, f"(b) a window of {strokes} samples lasts {strokes / 44.1:.0f} ms: both strokes fall into it")
+    need(
+        strokes <= 1024,
+        f"(b) a window of {strokes} samples lasts {strokes / 44.1:.0f} ms: both strokes fall into it",
+    )
     need(strokes == 1024, f"(b) {strokes} is short enough, but a longer window still is")
 
 
@@ -78,9 +128,29 @@ def ex_01_3(answer):
 def ex_01_4(answer):
     """12 dB: amplitude almost exactly 4 times, power 16 times smaller."""
     amplitude, power = (float(part) for part in answer)
-    need(not (math.isclose(amplitude, 15.85, rel_tol=0.02) and math.isclose(power, 3.98, rel_tol=0.02)), "the two are exchanged: power is the square of amplitude")
-    need(amplitude > 1 and power > 1, "the question is how many times smaller, so both numbers are above 1")
-    need(not math.isclose(amplitude, 15.85, rel_tol=0.02), "amplitude: 10 ** (12 / 10) is the ratio of powers")
-    need(not math.isclose(amplitude, 12, rel_tol=0.02), "decibels are logarithms, not ratios: 12 dB is not 12 times")
-    need(math.isclose(amplitude, 3.98, rel_tol=0.02), f"amplitude: 20 log10({amplitude:g}) is {20 * math.log10(amplitude):.1f} dB, not 12")
-    need(math.isclose(power, 15.85, rel_tol=0.02), f"power: 10 log10({power:g}) is {10 * math.log10(power):.1f} dB, not 12")
+    need(
+        not (
+            math.isclose(amplitude, 15.85, rel_tol=0.02) and math.isclose(power, 3.98, rel_tol=0.02)
+        ),
+        "the two are exchanged: power is the square of amplitude",
+    )
+    need(
+        amplitude > 1 and power > 1,
+        "the question is how many times smaller, so both numbers are above 1",
+    )
+    need(
+        not math.isclose(amplitude, 15.85, rel_tol=0.02),
+        "amplitude: 10 ** (12 / 10) is the ratio of powers",
+    )
+    need(
+        not math.isclose(amplitude, 12, rel_tol=0.02),
+        "decibels are logarithms, not ratios: 12 dB is not 12 times",
+    )
+    need(
+        math.isclose(amplitude, 3.98, rel_tol=0.02),
+        f"amplitude: 20 log10({amplitude:g}) is {20 * math.log10(amplitude):.1f} dB, not 12",
+    )
+    need(
+        math.isclose(power, 15.85, rel_tol=0.02),
+        f"power: 10 log10({power:g}) is {10 * math.log10(power):.1f} dB, not 12",
+    )

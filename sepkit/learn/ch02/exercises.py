@@ -17,7 +17,10 @@ def _spectra(seed, *shape):
 
 
 def _tensor(result):
-    need(torch.is_tensor(result) or isinstance(result, (np.ndarray, float, int)), f"a tensor was expected, not {type(result).__name__}")
+    need(
+        torch.is_tensor(result) or isinstance(result, (np.ndarray, float, int)),
+        f"a tensor was expected, not {type(result).__name__}",
+    )
     return torch.as_tensor(result)
 
 
@@ -31,20 +34,41 @@ def ex_02_1(answer):
     target, *others = _spectra(1, 3, 1, 5, 7)
     for power in (1, 2):
         got = _tensor(attempt(answer, target, others, power))
-        need(got.shape == target.shape, f"the mask has shape {tuple(got.shape)}, the target {tuple(target.shape)}")
+        need(
+            got.shape == target.shape,
+            f"the mask has shape {tuple(got.shape)}, the target {tuple(target.shape)}",
+        )
         need(not got.is_complex(), "the mask is complex; it is made of magnitudes, `target.abs()`")
         rest = sum(other.abs() ** power for other in others)
         right = target.abs() ** power / (target.abs() ** power + rest)
-        need(not torch.allclose(got, target.abs() ** power / rest), "the denominator leaves out the target itself")
+        need(
+            not torch.allclose(got, target.abs() ** power / rest),
+            "the denominator leaves out the target itself",
+        )
         joint = target.abs() ** power / (target.abs() ** power + sum(others).abs() ** power)
-        need(not torch.allclose(got, joint), "each of the others counts by itself: add their magnitudes, not the spectrograms")
+        need(
+            not torch.allclose(got, joint),
+            "each of the others counts by itself: add their magnitudes, not the spectrograms",
+        )
         mixed = target.abs() ** power / (target + sum(others)).abs() ** power
-        need(not torch.allclose(got, mixed), "the denominator is the sum of the sources' magnitudes, not the magnitude of the mixture")
+        need(
+            not torch.allclose(got, mixed),
+            "the denominator is the sum of the sources' magnitudes, not the magnitude of the mixture",
+        )
         other_power = target.abs() / (target.abs() + sum(o.abs() for o in others))
-        need(power == 1 or not torch.allclose(got, other_power), "with power 2 the result is the same as with power 1")
-        need(torch.allclose(got, right, atol=1e-5), f"with power {power} the values are not |S|^p / sum |S_k|^p")
+        need(
+            power == 1 or not torch.allclose(got, other_power),
+            "with power 2 the result is the same as with power 1",
+        )
+        need(
+            torch.allclose(got, right, atol=1e-5),
+            f"with power {power} the values are not |S|^p / sum |S_k|^p",
+        )
     silent = _tensor(attempt(answer, target * 0, [other * 0 for other in others], 1))
-    need(bool(torch.isfinite(silent).all()), "where all sources are silent it gives NaN; 0 is wanted there")
+    need(
+        bool(torch.isfinite(silent).all()),
+        "where all sources are silent it gives NaN; 0 is wanted there",
+    )
 
 
 @exercises.add(
@@ -58,10 +82,22 @@ def ex_02_2(answer):
     got = _tensor(attempt(answer, S, X))
     need(not got.is_complex(), "the mask is complex; only the real part of S / X is wanted")
     free = (S / X).real
-    need(not torch.allclose(got, free, atol=1e-4), "the values leave the range from 0 to 1; limit them")
-    need(not torch.allclose(got, (S.abs() / X.abs()).clamp(0, 1), atol=1e-4), "that leaves the angle between S and X out")
-    need(not torch.allclose(got, free.abs().clamp(0, 1), atol=1e-4), "a negative value becomes 0, not positive: there the target points away from the mixture")
-    need(torch.allclose(got, free.clamp(0, 1), atol=1e-4), "the values are not Re(S / X), limited to 0 ... 1")
+    need(
+        not torch.allclose(got, free, atol=1e-4),
+        "the values leave the range from 0 to 1; limit them",
+    )
+    need(
+        not torch.allclose(got, (S.abs() / X.abs()).clamp(0, 1), atol=1e-4),
+        "that leaves the angle between S and X out",
+    )
+    need(
+        not torch.allclose(got, free.abs().clamp(0, 1), atol=1e-4),
+        "a negative value becomes 0, not positive: there the target points away from the mixture",
+    )
+    need(
+        torch.allclose(got, free.clamp(0, 1), atol=1e-4),
+        "the values are not Re(S / X), limited to 0 ... 1",
+    )
 
 
 @exercises.add(
@@ -75,13 +111,28 @@ def ex_02_3(answer):
     got = float(attempt(answer, reference, estimate))
     error = reference - estimate
     right = float(10 * torch.log10(reference.square().sum() / error.square().sum()))
-    need(not math.isclose(got, 2 * right, abs_tol=0.01), "the sums of squares are powers: 10 log10, not 20 log10")
-    need(not math.isclose(got, -right, abs_tol=0.01), "numerator and denominator are exchanged: a small error must give a large SDR")
+    need(
+        not math.isclose(got, 2 * right, abs_tol=0.01),
+        "the sums of squares are powers: 10 log10, not 20 log10",
+    )
+    need(
+        not math.isclose(got, -right, abs_tol=0.01),
+        "numerator and denominator are exchanged: a small error must give a large SDR",
+    )
     swapped = float(10 * torch.log10(estimate.square().sum() / error.square().sum()))
-    need(not math.isclose(got, swapped, abs_tol=0.001), "the numerator is the energy of the reference, not of the estimate")
-    need(math.isclose(got, right, abs_tol=0.01), f"for an estimate of {right:.2f} dB it gives {got:.2f}")
+    need(
+        not math.isclose(got, swapped, abs_tol=0.001),
+        "the numerator is the energy of the reference, not of the estimate",
+    )
+    need(
+        math.isclose(got, right, abs_tol=0.01),
+        f"for an estimate of {right:.2f} dB it gives {got:.2f}",
+    )
     half = float(attempt(answer, reference, 0.5 * reference))
-    need(math.isclose(half, 6.02, abs_tol=0.01), f"half the amplitude should give 6.02 dB, not {half:.2f}")
+    need(
+        math.isclose(half, 6.02, abs_tol=0.01),
+        f"half the amplitude should give 6.02 dB, not {half:.2f}",
+    )
 
 
 #: the toy masks of the notebook's exercise
@@ -96,7 +147,19 @@ IDEAL = np.array([[1, 1, 0], [0, 1, 0], [1, 0, 0]])
 def ex_02_4(answer):
     """Of five taken bins three are the target's, and of its four bins three were taken."""
     precision, recall = (float(part) for part in answer)
-    need(not (math.isclose(precision, 0.75) and math.isclose(recall, 0.6)), "the two are exchanged: precision asks how much of what was taken is right")
-    need(not math.isclose(precision, 0.75), "precision: a value of exactly 0.5 reaches the threshold, so five bins are taken, not four")
-    need(math.isclose(precision, 0.6, abs_tol=0.005), f"precision: of the bins that were taken, the share of the target's is not {precision:.2f}")
-    need(math.isclose(recall, 0.75, abs_tol=0.005), f"recall: of the target's four bins, the share that was taken is not {recall:.2f}")
+    need(
+        not (math.isclose(precision, 0.75) and math.isclose(recall, 0.6)),
+        "the two are exchanged: precision asks how much of what was taken is right",
+    )
+    need(
+        not math.isclose(precision, 0.75),
+        "precision: a value of exactly 0.5 reaches the threshold, so five bins are taken, not four",
+    )
+    need(
+        math.isclose(precision, 0.6, abs_tol=0.005),
+        f"precision: of the bins that were taken, the share of the target's is not {precision:.2f}",
+    )
+    need(
+        math.isclose(recall, 0.75, abs_tol=0.005),
+        f"recall: of the target's four bins, the share that was taken is not {recall:.2f}",
+    )

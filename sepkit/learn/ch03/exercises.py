@@ -18,11 +18,16 @@ def _signals(seed=0, samples=4000):
     """Two mixtures of uniform and of spiky noise, neither centred nor of variance 1, (2, samples) float64."""
     rng = np.random.default_rng(seed)
     sources = np.stack([rng.uniform(-1, 1, samples), rng.laplace(size=samples)])
-    return torch.from_numpy(np.array([[1.0, 0.7], [0.4, 1.5]]) @ sources + np.array([[0.5], [-0.3]]))
+    return torch.from_numpy(
+        np.array([[1.0, 0.7], [0.4, 1.5]]) @ sources + np.array([[0.5], [-0.3]])
+    )
 
 
 def _tensor(result):
-    need(torch.is_tensor(result) or isinstance(result, (np.ndarray, float, int)), f"a tensor was expected, not {type(result).__name__}")
+    need(
+        torch.is_tensor(result) or isinstance(result, (np.ndarray, float, int)),
+        f"a tensor was expected, not {type(result).__name__}",
+    )
     return torch.as_tensor(result)
 
 
@@ -35,15 +40,31 @@ def ex_03_1(answer):
     """Two microphones can silence any one direction; here with a minus sign, since the cosine is negative beyond 90 degrees."""
     angle = float(answer)
     (a11, a12), (a21, a22) = MIXING
-    right, other = (math.degrees(math.atan2(top, -bottom)) for top, bottom in ((a11, a21), (a12, a22)))
-    need(not math.isclose(angle, math.radians(right), abs_tol=0.01), "that is in radians; degrees are wanted")
-    need(not math.isclose(angle % 180, other, abs_tol=0.5), "that silences speaker 2: you took the second column of A")
-    need(not math.isclose(angle % 180, 180 - right, abs_tol=0.5), "the sign is missing: at that angle both microphones add, and speaker 1 is at its loudest")
-    need(math.isclose(angle % 180, right, abs_tol=0.5), f"at {angle:.1f} degrees speaker 1 still has the factor {_left(angle):+.2f}")
+    right, other = (
+        math.degrees(math.atan2(top, -bottom)) for top, bottom in ((a11, a21), (a12, a22))
+    )
+    need(
+        not math.isclose(angle, math.radians(right), abs_tol=0.01),
+        "that is in radians; degrees are wanted",
+    )
+    need(
+        not math.isclose(angle % 180, other, abs_tol=0.5),
+        "that silences speaker 2: you took the second column of A",
+    )
+    need(
+        not math.isclose(angle % 180, 180 - right, abs_tol=0.5),
+        "the sign is missing: at that angle both microphones add, and speaker 1 is at its loudest",
+    )
+    need(
+        math.isclose(angle % 180, right, abs_tol=0.5),
+        f"at {angle:.1f} degrees speaker 1 still has the factor {_left(angle):+.2f}",
+    )
 
 
 def _left(angle):
-    return MIXING[0][0] * math.cos(math.radians(angle)) + MIXING[1][0] * math.sin(math.radians(angle))
+    return MIXING[0][0] * math.cos(math.radians(angle)) + MIXING[1][0] * math.sin(
+        math.radians(angle)
+    )
 
 
 @exercises.add(
@@ -66,7 +87,10 @@ def ex_03_2(answer):
     }
     for because, value in slips.items():
         need(not math.isclose(got, value, rel_tol=5e-3), because)
-    need(math.isclose(got, right, abs_tol=0.02), f"for a test signal of kurtosis {right:.2f} it gives {got:.2f}")  # variances over T or T - 1
+    need(
+        math.isclose(got, right, abs_tol=0.02),
+        f"for a test signal of kurtosis {right:.2f} it gives {got:.2f}",
+    )  # variances over T or T - 1
 
 
 @exercises.add(
@@ -78,21 +102,39 @@ def ex_03_3(answer):
     """The covariance is the identity. So it would be after any further rotation: that is why whitening alone does not separate."""
     x = _signals()
     z = _tensor(attempt(answer, x.clone()))
-    need(tuple(z.shape) == tuple(x.shape), f"two channels of {x.shape[1]} samples were expected, not shape {tuple(z.shape)}")
+    need(
+        tuple(z.shape) == tuple(x.shape),
+        f"two channels of {x.shape[1]} samples were expected, not shape {tuple(z.shape)}",
+    )
     need(bool((z.mean(1).abs() < 1e-6).all()), "the channels still have a mean; take it out first")
     C = (z @ z.T / z.shape[1]).double()
-    need(abs(float(C[0, 1])) < 1e-3 * float(C.diagonal().max()), "the channels are still correlated: scaling each channel is not enough, turn the axes first")
-    need(bool((C.diagonal() - 1).abs().max() < 0.01), "the channels are uncorrelated, but their variances are not 1; divide by the square roots of the eigenvalues")
+    need(
+        abs(float(C[0, 1])) < 1e-3 * float(C.diagonal().max()),
+        "the channels are still correlated: scaling each channel is not enough, turn the axes first",
+    )
+    need(
+        bool((C.diagonal() - 1).abs().max() < 0.01),
+        "the channels are uncorrelated, but their variances are not 1; divide by the square roots of the eigenvalues",
+    )
 
 
 #: the situations of exercise 4, and why
 _CASES = (
     (True, "two sources, two different mixtures without delay: the very case of the theory"),
-    (False, "two linear equations with three unknowns have no unique solution, whatever the algorithm"),
+    (
+        False,
+        "two linear equations with three unknowns have no unique solution, whatever the algorithm",
+    ),
     (False, "whitened Gaussians look the same from all sides, so there is no angle to find"),
-    (True, "one Gaussian source is allowed: the other one's direction can be found, and what is at right angles to it is the noise"),
+    (
+        True,
+        "one Gaussian source is allowed: the other one's direction can be found, and what is at right angles to it is the noise",
+    ),
     (False, "an echo is a delayed copy; one number for each microphone and speaker cannot undo it"),
-    (False, "both columns of A are multiples of each other: the right channel says nothing that the left one did not say"),
+    (
+        False,
+        "both columns of A are multiples of each other: the right channel says nothing that the left one did not say",
+    ),
 )
 
 
@@ -119,10 +161,25 @@ def ex_03_5(answer):
     rng = np.random.default_rng(0)
     W, H, chosen = rng.uniform(0.1, 1, (6, 4)), rng.uniform(0.1, 1, (4, 5)), [0, 2]
     got = np.asarray(attempt(answer, W, H, chosen), dtype=float)
-    need(got.shape == (6, 5), f"the mask has shape {got.shape}; it should be as large as the spectrogram, here (6, 5)")
+    need(
+        got.shape == (6, 5),
+        f"the mask has shape {got.shape}; it should be as large as the spectrogram, here (6, 5)",
+    )
     part, whole = W[:, chosen] @ H[chosen], W @ H
-    need(not np.allclose(got, part), "that is the magnitude that the chosen components explain; a mask is its share of all components")
-    need(not np.allclose(got, part / (whole - part)), "the denominator leaves out the chosen components")
-    need(not np.allclose(got, 1 - part / whole), "that is the mask of the components that were not chosen")
-    need(not np.allclose(got, part**2 / (part**2 + (whole - part) ** 2)), "share the magnitudes themselves here, not their squares")
+    need(
+        not np.allclose(got, part),
+        "that is the magnitude that the chosen components explain; a mask is its share of all components",
+    )
+    need(
+        not np.allclose(got, part / (whole - part)),
+        "the denominator leaves out the chosen components",
+    )
+    need(
+        not np.allclose(got, 1 - part / whole),
+        "that is the mask of the components that were not chosen",
+    )
+    need(
+        not np.allclose(got, part**2 / (part**2 + (whole - part) ** 2)),
+        "share the magnitudes themselves here, not their squares",
+    )
     need(np.allclose(got, part / whole), "the values are not W_k H_k / (W H)")

@@ -31,7 +31,14 @@ def cloud(x, ax, arrows=(), title="", labels=("channel 1", "channel 2"), span=No
     for vector, colour in arrows:
         v = np.asarray(vector, float) / np.hypot(*np.asarray(vector, float)) * 0.85 * span
         ax.annotate("", v, -v, arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.8})
-    ax.set(xlim=(-span, span), ylim=(-span, span), xlabel=labels[0], ylabel=labels[1], title=title, aspect="equal")
+    ax.set(
+        xlim=(-span, span),
+        ylim=(-span, span),
+        xlabel=labels[0],
+        ylabel=labels[1],
+        title=title,
+        aspect="equal",
+    )
     return ax
 
 
@@ -45,12 +52,30 @@ def density(signals, ax, title=""):
     """
     edges = np.linspace(-6, 6, 61)
     middle = (edges[1:] + edges[:-1]) / 2
-    ax.fill_between(middle, np.exp(-(middle**2) / 2) / math.sqrt(2 * math.pi), 1e-6, color="#e4e7ec", label="Gaussian")
+    ax.fill_between(
+        middle,
+        np.exp(-(middle**2) / 2) / math.sqrt(2 * math.pi),
+        1e-6,
+        color="#e4e7ec",
+        label="Gaussian",
+    )
     for index, (label, y) in enumerate(signals.items()):
         y = np.asarray(y, float)
         height, _ = np.histogram((y - y.mean()) / y.std(), edges, density=True)
-        ax.plot(middle, np.maximum(height, 1e-6), label=label, color=plots.CYCLE[index % len(plots.CYCLE)])
-    ax.set(yscale="log", ylim=(3e-4, 3), xlim=(-6, 6), xlabel="value (standard deviations)", ylabel="density", title=title)
+        ax.plot(
+            middle,
+            np.maximum(height, 1e-6),
+            label=label,
+            color=plots.CYCLE[index % len(plots.CYCLE)],
+        )
+    ax.set(
+        yscale="log",
+        ylim=(3e-4, 3),
+        xlim=(-6, 6),
+        xlabel="value (standard deviations)",
+        ylabel="density",
+        title=title,
+    )
     ax.grid(True)
     ax.legend(loc="upper right")
     return ax
@@ -75,7 +100,11 @@ def turned(x, angle, kurtosis):
     y = torch.from_numpy(u).to(x) @ x
     fig, (left, right) = plots.figure(1, 2, height=2.7, width_ratios=[2, 3])
     cloud(x, left, [(u, "#D55E00")], "the two microphones", ("microphone 1", "microphone 2"))
-    density({f"output at {angle:.0f}°": y}, right, f"angle {angle:.0f}°: kurtosis {float(kurtosis(y)):.2f}")
+    density(
+        {f"output at {angle:.0f}°": y},
+        right,
+        f"angle {angle:.0f}°: kurtosis {float(kurtosis(y)):.2f}",
+    )
     return fig
 
 
@@ -98,8 +127,16 @@ def curve_of_angles(x, A, kurtosis):
     for speaker, tint in zip(range(2), ("#D55E00", "#0072B2")):
         bottom.plot(degrees, left[:, speaker], color=tint, label=f"speaker {speaker + 1}")
         for ax in (top, bottom):
-            ax.axvline(degrees[left[:, speaker].argmin()], color=tint, linewidth=0.9, linestyle="--")
-    bottom.set(xlabel="angle (degrees)", ylabel="level (dB)", title="what is left of each speaker (known to us alone)", xlim=(0, 180), ylim=(-40, 5))
+            ax.axvline(
+                degrees[left[:, speaker].argmin()], color=tint, linewidth=0.9, linestyle="--"
+            )
+    bottom.set(
+        xlabel="angle (degrees)",
+        ylabel="level (dB)",
+        title="what is left of each speaker (known to us alone)",
+        xlim=(0, 180),
+        ylim=(-40, 5),
+    )
     bottom.legend(loc="lower left")
     for ax in (top, bottom):
         ax.grid(True)
@@ -130,7 +167,13 @@ def leading_speaker(levels, frequencies, title, ax):
     for chosen, tint in ((levels >= 0, "#D55E00"), (levels < 0, "#0072B2")):
         ax.plot(np.asarray(frequencies)[chosen], levels[chosen], ".", color=tint, markersize=2.5)
     ax.axhline(0, color="#667085", linewidth=0.8)
-    ax.set(xlabel="frequency (kHz)", ylabel="speaker 1 over speaker 2 (dB)", title=title, ylim=(-32, 32), xlim=(0, 8))
+    ax.set(
+        xlabel="frequency (kHz)",
+        ylabel="speaker 1 over speaker 2 (dB)",
+        title=title,
+        ylim=(-32, 32),
+        xlim=(0, 8),
+    )
     return ax
 
 
@@ -159,7 +202,14 @@ def interval(values, seed=0, statistic="mean"):
     """(middle, low, high) over songs; without an interval (NaN) where there are fewer than two."""
     values = np.asarray([v for v in values if math.isfinite(v)])
     middle = float(getattr(np, statistic)(values)) if len(values) else math.nan
-    return (middle, *(bootstrap_interval(values, seed=seed, statistic=statistic) if len(values) > 1 else (math.nan, math.nan)))
+    return (
+        middle,
+        *(
+            bootstrap_interval(values, seed=seed, statistic=statistic)
+            if len(values) > 1
+            else (math.nan, math.nan)
+        ),
+    )
 
 
 def methods(frame, order, targets, xlabel, statistic="mean", seed=0):
@@ -174,7 +224,9 @@ def methods(frame, order, targets, xlabel, statistic="mean", seed=0):
     targets : sequence of str
     statistic : {"mean", "median"}
     """
-    fig, axes = plots.figure(1, len(targets), height=0.6 + 0.24 * len(order), sharey=True, sharex=True, squeeze=False)
+    fig, axes = plots.figure(
+        1, len(targets), height=0.6 + 0.24 * len(order), sharey=True, sharex=True, squeeze=False
+    )
     for ax, target in zip(axes[0], targets):
         for y, name in enumerate(order):
             values = frame[(frame.separator == name) & (frame.target == target)].value.to_numpy()

@@ -31,11 +31,26 @@ def ex_05_1(answer):
         return -10 * math.log10(2 - 2 * math.cos(a))
 
     in_degrees = all(_close(got[a], right(a), 0.01) for a in angles)
-    need(not in_degrees, "the angle is given in degrees; `math.radians` turns it into what `math.cos` takes")
-    need(not is_(lambda a: -right(a)), "signal divided by error, not error by signal: a small angle should score high")
-    need(not is_(lambda a: -20 * math.log10(2 - 2 * math.cos(a))), "2 - 2 cos is already a square, an energy: 10 log10")
-    need(not is_(lambda a: -20 * math.log10(math.sin(a))), "that is the error of the best real mask; here the magnitude stays the true one")
-    need(not is_(lambda a: -10 * math.log10(a * a)), "that is the arc; the error is the straight line between the tips")
+    need(
+        not in_degrees,
+        "the angle is given in degrees; `math.radians` turns it into what `math.cos` takes",
+    )
+    need(
+        not is_(lambda a: -right(a)),
+        "signal divided by error, not error by signal: a small angle should score high",
+    )
+    need(
+        not is_(lambda a: -20 * math.log10(2 - 2 * math.cos(a))),
+        "2 - 2 cos is already a square, an energy: 10 log10",
+    )
+    need(
+        not is_(lambda a: -20 * math.log10(math.sin(a))),
+        "that is the error of the best real mask; here the magnitude stays the true one",
+    )
+    need(
+        not is_(lambda a: -10 * math.log10(a * a)),
+        "that is the arc; the error is the straight line between the tips",
+    )
     need(is_(right), f"at 30 degrees it gives {got[30.0]:.2f} dB")
 
 
@@ -52,11 +67,26 @@ def ex_05_2(answer):
     def is_(function):
         return all(_close(got[r], function(r)) for r in levels)
 
-    need(not is_(lambda r: 1 - math.acos(r / 2) / math.pi), "that is the share at or below one: the mixture is small where the waves point apart, where the cosine is negative")
-    need(not is_(lambda r: math.acos(r / 2)), "that is an angle in radians; divide by pi for the share of all angles")
-    need(not is_(lambda r: 2 * math.acos(r / 2) / math.pi), "angles run to both sides; the share of those from 0 to pi is already the share of all")
-    need(not is_(lambda r: math.degrees(math.acos(r / 2)) / 360), "the angles that count lie on both sides: divide by 180 degrees, not by 360")
-    need(is_(lambda r: math.acos(r / 2) / math.pi), f"for r = 1 it gives {got[1.0]:.3f}; the mixture is smaller than the voice if the angle exceeds 120 of 180 degrees")
+    need(
+        not is_(lambda r: 1 - math.acos(r / 2) / math.pi),
+        "that is the share at or below one: the mixture is small where the waves point apart, where the cosine is negative",
+    )
+    need(
+        not is_(lambda r: math.acos(r / 2)),
+        "that is an angle in radians; divide by pi for the share of all angles",
+    )
+    need(
+        not is_(lambda r: 2 * math.acos(r / 2) / math.pi),
+        "angles run to both sides; the share of those from 0 to pi is already the share of all",
+    )
+    need(
+        not is_(lambda r: math.degrees(math.acos(r / 2)) / 360),
+        "the angles that count lie on both sides: divide by 180 degrees, not by 360",
+    )
+    need(
+        is_(lambda r: math.acos(r / 2) / math.pi),
+        f"for r = 1 it gives {got[1.0]:.3f}; the mixture is smaller than the voice if the angle exceeds 120 of 180 degrees",
+    )
 
 
 def _bins(count=60):
@@ -75,25 +105,52 @@ def ex_05_3(answer):
     """The same as `decoupled`, without a single complex number or angle."""
     from ...models.resunet import decoupled
 
-    X, given = torch.view_as_complex(_bins()), torch.rand(60, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    X, given = (
+        torch.view_as_complex(_bins()),
+        torch.rand(60, generator=torch.Generator().manual_seed(6), dtype=torch.float64),
+    )
     shift = torch.polar(torch.ones(60, dtype=torch.float64), 6 * given.flip(0))
     addition = _bins()[:, 0].flip(0)
     got = attempt(answer, X.real, X.imag, given, shift.real, shift.imag, addition)
-    need(isinstance(got, (tuple, list)) and len(got) == 2, "two tensors were expected: the real and the imaginary part of Y")
+    need(
+        isinstance(got, (tuple, list)) and len(got) == 2,
+        "two tensors were expected: the real and the imaginary part of Y",
+    )
     Y = torch.complex(*(torch.as_tensor(part).double() for part in got))
-    need(Y.shape == X.shape, f"Y has shape {tuple(Y.shape)}, X {tuple(X.shape)}: every bin gets a number of its own")
+    need(
+        Y.shape == X.shape,
+        f"Y has shape {tuple(Y.shape)}, X {tuple(X.shape)}: every bin gets a number of its own",
+    )
 
     def is_(other):
         return torch.allclose(Y, other, atol=1e-6)
 
     length = X.abs() * given + addition
-    need(not is_(decoupled(X, given, shift.conj(), addition)), "it turns the wrong way: check the signs of the sine terms")
-    need(not is_(length / X.abs() * X * shift), "where the length would be negative it must be 0 (ReLU), or the arrow flips over")
-    need(not is_(length.clamp(min=0) * X * shift), "the length counts |X| twice: divide X by |X| before you stretch it")
+    need(
+        not is_(decoupled(X, given, shift.conj(), addition)),
+        "it turns the wrong way: check the signs of the sine terms",
+    )
+    need(
+        not is_(length / X.abs() * X * shift),
+        "where the length would be negative it must be 0 (ReLU), or the arrow flips over",
+    )
+    need(
+        not is_(length.clamp(min=0) * X * shift),
+        "the length counts |X| twice: divide X by |X| before you stretch it",
+    )
     need(not is_(decoupled(X, given, shift, 0 * addition)), "the addition is missing")
-    need(not is_(decoupled(X, given, torch.ones_like(shift), addition)), "the phase is still that of the mixture")
-    need(not is_(X * given * shift + addition), "the addition lengthens the arrow; added to the real part it bends it as well")
-    need(is_(decoupled(X, given, shift, addition)), "it is not what `decoupled` gives for the same maps")
+    need(
+        not is_(decoupled(X, given, torch.ones_like(shift), addition)),
+        "the phase is still that of the mixture",
+    )
+    need(
+        not is_(X * given * shift + addition),
+        "the addition lengthens the arrow; added to the real part it bends it as well",
+    )
+    need(
+        is_(decoupled(X, given, shift, addition)),
+        "it is not what `decoupled` gives for the same maps",
+    )
 
 
 @exercises.add(
@@ -105,23 +162,57 @@ def ex_05_4(answer):
     """With these three maps any voice comes out exactly; a network only has to guess them."""
     X, S = torch.view_as_complex(_bins()), torch.view_as_complex(_bins().roll(7, 0))
     got = attempt(answer, S, X)
-    need(isinstance(got, (tuple, list)) and len(got) == 3, "three tensors were expected: mask, shift and addition")
+    need(
+        isinstance(got, (tuple, list)) and len(got) == 3,
+        "three tensors were expected: mask, shift and addition",
+    )
     if is_stub(got):
         raise NotAttempted
     mask, shift, addition = (torch.as_tensor(part) for part in got)
     ratio = S / X
-    need(not torch.is_complex(mask), "the mask is a real number for every bin; the turning is the shift's part")
-    need(float(mask.max()) <= 1 + 1e-9, f"the mask reaches {float(mask.max()):.1f}; it comes out of a sigmoid, so hold it at 1 or below")
-    need(float(mask.min()) >= 0, "the mask is negative somewhere; turning by 180 degrees is the shift's part")
-    need(torch.is_complex(shift), "the shift is a complex number of magnitude 1, not an angle: `torch.polar(ones, angle)` makes one of the other")
-    need(torch.allclose(shift.abs(), torch.ones_like(shift.abs()), atol=1e-6), "the shift must have magnitude 1; the length is the business of mask and addition")
-    need(not torch.allclose(shift, (ratio / ratio.abs()).conj(), atol=1e-6), "the shift leads from S to X; it should lead from X to S")
-    need(torch.allclose(shift, ratio / ratio.abs(), atol=1e-6), "the shift does not turn X into the direction of S")
-    need(not torch.allclose(addition, mask * X.abs() - S.abs(), atol=1e-6) or torch.allclose(addition, 0 * addition), "the addition has the wrong sign")
+    need(
+        not torch.is_complex(mask),
+        "the mask is a real number for every bin; the turning is the shift's part",
+    )
+    need(
+        float(mask.max()) <= 1 + 1e-9,
+        f"the mask reaches {float(mask.max()):.1f}; it comes out of a sigmoid, so hold it at 1 or below",
+    )
+    need(
+        float(mask.min()) >= 0,
+        "the mask is negative somewhere; turning by 180 degrees is the shift's part",
+    )
+    need(
+        torch.is_complex(shift),
+        "the shift is a complex number of magnitude 1, not an angle: `torch.polar(ones, angle)` makes one of the other",
+    )
+    need(
+        torch.allclose(shift.abs(), torch.ones_like(shift.abs()), atol=1e-6),
+        "the shift must have magnitude 1; the length is the business of mask and addition",
+    )
+    need(
+        not torch.allclose(shift, (ratio / ratio.abs()).conj(), atol=1e-6),
+        "the shift leads from S to X; it should lead from X to S",
+    )
+    need(
+        torch.allclose(shift, ratio / ratio.abs(), atol=1e-6),
+        "the shift does not turn X into the direction of S",
+    )
+    need(
+        not torch.allclose(addition, mask * X.abs() - S.abs(), atol=1e-6)
+        or torch.allclose(addition, 0 * addition),
+        "the addition has the wrong sign",
+    )
     made = X.abs() * mask + addition
-    need(torch.allclose(made, S.abs(), atol=1e-6), "mask and addition together do not reach |S|: the addition is what the mask leaves open")
+    need(
+        torch.allclose(made, S.abs(), atol=1e-6),
+        "mask and addition together do not reach |S|: the addition is what the mask leaves open",
+    )
     best = torch.allclose(mask, ratio.abs().clamp(max=1), atol=1e-6)
-    need(best, "the estimate is right, but the mask leaves more to the addition than it has to: let it come as near to |S| / |X| as 1 allows")
+    need(
+        best,
+        "the estimate is right, but the mask leaves more to the addition than it has to: let it come as near to |S| / |X| as 1 allows",
+    )
 
 
 @exercises.add(
@@ -138,15 +229,27 @@ def ex_05_5(answer):
     need(layers != 142, "layers: the head is missing")
     need(layers != 137, "layers: each stage of the decoder begins with a transposed convolution")
     need(layers != 75, "layers: a residual block has two convolutions")
-    need(layers == 143, f"layers: encoder, bottleneck, decoder and the last stage together do not have {layers:g}")
+    need(
+        layers == 143,
+        f"layers: encoder, bottleneck, decoder and the last stage together do not have {layers:g}",
+    )
     need(frames != 1020, "frames: a residual block has two convolutions")
     need(frames != 510, "frames: a stage has four blocks of two convolutions")
-    need(frames != 136, "frames: that is one for every 3x3 convolution; deep in the network a step is worth up to 32 frames")
+    need(
+        frames != 136,
+        "frames: that is one for every 3x3 convolution; deep in the network a step is worth up to 32 frames",
+    )
     need(frames != 1016, "frames: the bottleneck is missing, 4 stages on a grid of 32 frames")
-    need(frames != 3064, "frames: the bottleneck's grid is 32 frames, not 64: the last stage of the encoder halves the bins only")
+    need(
+        frames != 3064,
+        "frames: the bottleneck's grid is 32 frames, not 64: the last stage of the encoder halves the bins only",
+    )
     need(frames != 2032, "frames: the last stage, after the decoder, has eight convolutions too")
     need(frames != 1536, "frames: the decoder looks to the sides as far as the encoder does")
-    need(frames == 2040, f"frames: {frames:g} is not the reach to one side; sum 3x3 convolutions times the frames that a step of their grid is worth")
+    need(
+        frames == 2040,
+        f"frames: {frames:g} is not the reach to one side; sum 3x3 convolutions times the frames that a step of their grid is worth",
+    )
 
 
 @exercises.add(
@@ -163,11 +266,25 @@ def ex_05_6(answer):
     def is_(function):
         return all(_close(value, function(*pair), 0.5) for value, pair in zip(got, asked))
 
-    need(not is_(lambda k, b: k * width + b * offset), "odd bands run backwards: their bin 0 lies at the upper end")
-    need(not is_(lambda k, b: b * offset), "that is the frequency within the band; band k begins at k * 5512.5 Hz")
-    need(not is_(lambda k, b: k * width + b * offset if k % 2 else (k + 1) * width - b * offset), "bands are counted from 0: it is 1 and 3 that run backwards")
-    doubled = [2 * ((k + 1) * width - b * offset if k % 2 else k * width + b * offset) for k, b in asked]
-    need(not all(_close(value, other, 0.5) for value, other in zip(got, doubled)), "a quarter of the rate, 11025 Hz, carries frequencies up to 5512.5 Hz")
+    need(
+        not is_(lambda k, b: k * width + b * offset),
+        "odd bands run backwards: their bin 0 lies at the upper end",
+    )
+    need(
+        not is_(lambda k, b: b * offset),
+        "that is the frequency within the band; band k begins at k * 5512.5 Hz",
+    )
+    need(
+        not is_(lambda k, b: k * width + b * offset if k % 2 else (k + 1) * width - b * offset),
+        "bands are counted from 0: it is 1 and 3 that run backwards",
+    )
+    doubled = [
+        2 * ((k + 1) * width - b * offset if k % 2 else k * width + b * offset) for k, b in asked
+    ]
+    need(
+        not all(_close(value, other, 0.5) for value, other in zip(got, doubled)),
+        "a quarter of the rate, 11025 Hz, carries frequencies up to 5512.5 Hz",
+    )
     for value, (k, b) in zip(got, asked):
         right = (k + 1) * width - b * offset if k % 2 else k * width + b * offset
         need(_close(value, right, 0.5), f"band {k}, bin {b}: not {value:.1f} Hz")

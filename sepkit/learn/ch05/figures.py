@@ -19,25 +19,54 @@ def phasor(level=-6.0, angle=150.0):
     mixture = voice + rest
     ratio = voice / mixture
     made = {
-        "best mask, 0 to 1": np.clip(ratio.real, 0, 1) * mixture, "best real mask": ratio.real * mixture,
+        "best mask, 0 to 1": np.clip(ratio.real, 0, 1) * mixture,
+        "best real mask": ratio.real * mixture,
         "true magnitude": abs(voice) * mixture / abs(mixture),
-    }  # fmt: skip
+    }
     fig, (left, right) = plots.figure(1, 2, height=2.9, width_ratios=[3, 2])
     reach = 3 * mixture / abs(mixture)
-    left.plot([-reach.real, reach.real], [-reach.imag, reach.imag], color="#98a2b3", linewidth=0.8, linestyle=":")
+    left.plot(
+        [-reach.real, reach.real],
+        [-reach.imag, reach.imag],
+        color="#98a2b3",
+        linewidth=0.8,
+        linestyle=":",
+    )
     _arrow(left, 0, voice, plots.colour("vocals"), "voice S", (0, -11), "center")
     _arrow(left, voice, rest, plots.colour("accompaniment"), "rest N", (5, 4), "left")
     _arrow(left, 0, mixture, plots.colour("mixture"), "mixture X", (-4, 4), "right")
     for index, (name, value) in enumerate(made.items()):
-        left.plot(value.real, value.imag, "osD"[index], color=plots.CYCLE[index if index == 0 else index + 1], label=name, zorder=4)
-    left.set(xlim=(-1.6, 2.6), ylim=(-1.3, 1.5), aspect="equal", xlabel="real part", ylabel="imaginary part")
-    left.set_title(f"|S| / |X| = {abs(ratio):.2f}, the phase is {abs(np.degrees(np.angle(ratio))):.0f}° off")
+        left.plot(
+            value.real,
+            value.imag,
+            "osD"[index],
+            color=plots.CYCLE[index if index == 0 else index + 1],
+            label=name,
+            zorder=4,
+        )
+    left.set(
+        xlim=(-1.6, 2.6),
+        ylim=(-1.3, 1.5),
+        aspect="equal",
+        xlabel="real part",
+        ylabel="imaginary part",
+    )
+    left.set_title(
+        f"|S| / |X| = {abs(ratio):.2f}, the phase is {abs(np.degrees(np.angle(ratio))):.0f}° off"
+    )
     left.grid(True)
     left.legend(loc="lower left", fontsize=7)
     errors = [100 * abs(value - voice) ** 2 for value in made.values()]
     for index, error in enumerate(errors):
         right.barh(index, min(error, 400), color=plots.CYCLE[index if index == 0 else index + 1])
-        right.annotate(f"{error:.0f} %", (min(error, 200), index), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8)
+        right.annotate(
+            f"{error:.0f} %",
+            (min(error, 200), index),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
     right.set_yticks(range(len(made)), made)
     right.set(xlim=(0, 240), xlabel="error, % of the voice's energy", title="what is still wrong")
     right.invert_yaxis()
@@ -68,8 +97,18 @@ def three_maps(mask, phase, addition, loudness, seconds, top, axes, span=50.0, m
     shared = dict(origin="lower", aspect="auto", extent=extent, interpolation="nearest")
     pictures = (
         ("mask |M|", np.asarray(mask), dict(cmap="cividis", vmin=0, vmax=1), "mask"),
-        ("phase shift ∠M", np.where(heard, np.degrees(np.asarray(phase)), np.nan), dict(cmap="twilight", vmin=-180, vmax=180), "degrees"),
-        ("addition Q", np.where(heard, addition, np.nan), dict(cmap="RdBu_r", vmin=-most, vmax=most), "magnitude"),
+        (
+            "phase shift ∠M",
+            np.where(heard, np.degrees(np.asarray(phase)), np.nan),
+            dict(cmap="twilight", vmin=-180, vmax=180),
+            "degrees",
+        ),
+        (
+            "addition Q",
+            np.where(heard, addition, np.nan),
+            dict(cmap="RdBu_r", vmin=-most, vmax=most),
+            "magnitude",
+        ),
     )
     for ax, (title, values, colours, unit) in zip(axes, pictures):
         image = ax.imshow(values, **shared, **colours)
@@ -106,13 +145,37 @@ def u_shape(stages, ax):
     for place, (name, maps, frames, bins) in enumerate(stages):
         width, height = 0.86 * (frames / most[0]) ** 0.5, 1.5 * (bins / most[1]) ** 0.5
         level = -1.0 * min(place, 2 * deep - place if place > deep else place)
-        tint = plots.CYCLE[0] if place < deep else plots.CYCLE[1] if place > deep else plots.CYCLE[2]
-        ax.add_patch(Rectangle((place - width / 2, level - height / 2), width, height, facecolor=tint, alpha=0.35, edgecolor=tint))
-        ax.annotate(f"{name}\n{maps} maps\n{frames} × {bins}", (place, level - height / 2), xytext=(0, -2), textcoords="offset points",
-                    ha="center", va="top", fontsize=6.5)  # fmt: skip
+        tint = (
+            plots.CYCLE[0] if place < deep else plots.CYCLE[1] if place > deep else plots.CYCLE[2]
+        )
+        ax.add_patch(
+            Rectangle(
+                (place - width / 2, level - height / 2),
+                width,
+                height,
+                facecolor=tint,
+                alpha=0.35,
+                edgecolor=tint,
+            )
+        )
+        ax.annotate(
+            f"{name}\n{maps} maps\n{frames} × {bins}",
+            (place, level - height / 2),
+            xytext=(0, -2),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=6.5,
+        )
         mirror = 2 * deep - place
         if place < deep and mirror < len(stages):
-            ax.plot([place + width / 2, mirror - width / 2], [level, level], color="#98a2b3", linewidth=0.8, linestyle=":")
+            ax.plot(
+                [place + width / 2, mirror - width / 2],
+                [level, level],
+                color="#98a2b3",
+                linewidth=0.8,
+                linestyle=":",
+            )
     ax.set(xlim=(-0.7, len(stages) - 0.3), ylim=(-deep - 1.6, 1.1))
     ax.set_axis_off()
     return ax
@@ -120,6 +183,19 @@ def u_shape(stages, ax):
 
 def _arrow(ax, start, vector, tint, label, offset, align):
     start, end = complex(start), complex(start) + vector
-    ax.annotate("", (end.real, end.imag), (start.real, start.imag), arrowprops={"arrowstyle": "-|>", "color": tint, "linewidth": 2})
+    ax.annotate(
+        "",
+        (end.real, end.imag),
+        (start.real, start.imag),
+        arrowprops={"arrowstyle": "-|>", "color": tint, "linewidth": 2},
+    )
     middle = start + 0.55 * vector
-    ax.annotate(label, (middle.real, middle.imag), xytext=offset, textcoords="offset points", ha=align, color=tint, fontsize=8)
+    ax.annotate(
+        label,
+        (middle.real, middle.imag),
+        xytext=offset,
+        textcoords="offset points",
+        ha=align,
+        color=tint,
+        fontsize=8,
+    )

@@ -8,7 +8,17 @@ from .. import plots
 
 SHADES = ("#0072B2", "#9ecae8")
 LOWEST = 21.5  # Hz: on a logarithmic axis, the first band begins with bin 1 instead of bin 0
-TICKS = {50: "50", 100: "100", 200: "200", 500: "500", 1000: "1k", 2000: "2k", 4000: "4k", 8000: "8k", 16000: "16k"}
+TICKS = {
+    50: "50",
+    100: "100",
+    200: "200",
+    500: "500",
+    1000: "1k",
+    2000: "2k",
+    4000: "4k",
+    8000: "8k",
+    16000: "16k",
+}
 
 
 def bar_codes(splits, ax, n_fft=2048, sample_rate=44100):
@@ -20,7 +30,9 @@ def bar_codes(splits, ax, n_fft=2048, sample_rate=44100):
         Keys of `sepkit.models.bands.SPLITS`, drawn from top to bottom.
     """
     for row, name in enumerate(splits):
-        limits = np.maximum(np.array(band_edges(name, n_fft, sample_rate)) * sample_rate / n_fft, LOWEST)
+        limits = np.maximum(
+            np.array(band_edges(name, n_fft, sample_rate)) * sample_rate / n_fft, LOWEST
+        )
         shades = [SHADES[k % 2] for k in range(len(limits) - 1)]
         ax.barh(row, np.diff(limits), left=limits[:-1], color=shades, height=0.78, linewidth=0)
     ax.set_yticks(range(len(splits)), splits)
@@ -37,13 +49,21 @@ def spectra_with_bands(levels, split, ax, n_fft=2048, sample_rate=44100):
         Mean power of each stem.
     split : str
     """
-    limits = np.maximum(np.array(band_edges(split, n_fft, sample_rate)) * sample_rate / n_fft, LOWEST)
+    limits = np.maximum(
+        np.array(band_edges(split, n_fft, sample_rate)) * sample_rate / n_fft, LOWEST
+    )
     for low, high in zip(limits[::2], limits[1::2]):
         ax.axvspan(low, high, color="#e4e7ec", linewidth=0)
     top = max(float(np.max(power)) for power in levels.values())
     for label, power in levels.items():
         frequency = np.arange(len(power)) * sample_rate / n_fft
-        ax.plot(frequency[1:], 10 * np.log10(np.maximum(np.asarray(power)[1:] / top, 1e-9)), color=plots.colour(label), label=label, linewidth=1.1)
+        ax.plot(
+            frequency[1:],
+            10 * np.log10(np.maximum(np.asarray(power)[1:] / top, 1e-9)),
+            color=plots.colour(label),
+            label=label,
+            linewidth=1.1,
+        )
     ax.set(ylabel="level (dB)", title=f"{split}: {len(limits) - 1} bands", ylim=(-75, 3))
     return _log_frequency(ax, sample_rate)
 
@@ -57,7 +77,15 @@ def reach(change, ax, title=""):
     """
     change = np.asarray(change)
     values = np.log10(np.maximum(change / max(float(change.max()), 1e-30), 1e-9))
-    image = ax.imshow(values, origin="lower", aspect="auto", cmap="magma", vmin=-8, vmax=0, interpolation="nearest")
+    image = ax.imshow(
+        values,
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        vmin=-8,
+        vmax=0,
+        interpolation="nearest",
+    )
     ax.set(xlabel="frame", title=title)
     return image
 
@@ -73,9 +101,16 @@ def mask_plane(mask, weight, ax, title="", span=1.6):
     """
     mask, weight = np.asarray(mask).ravel(), np.asarray(weight).ravel()
     edges = np.linspace(-span, span, 97)
-    share, _, _ = np.histogram2d(mask.imag, mask.real, bins=(edges, edges), weights=weight / weight.sum())
+    share, _, _ = np.histogram2d(
+        mask.imag, mask.real, bins=(edges, edges), weights=weight / weight.sum()
+    )
     image = ax.imshow(
-        np.log10(np.maximum(100 * share, 1e-6)), origin="lower", extent=(-span, span, -span, span), cmap="magma", vmin=-3, vmax=0.5
+        np.log10(np.maximum(100 * share, 1e-6)),
+        origin="lower",
+        extent=(-span, span, -span, span),
+        cmap="magma",
+        vmin=-3,
+        vmax=0.5,
     )
     angle = np.linspace(0, 2 * np.pi, 200)
     ax.plot(np.cos(angle), np.sin(angle), color="white", linewidth=0.7)
@@ -88,9 +123,23 @@ def mask_plane(mask, weight, ax, title="", span=1.6):
 def arrows(vectors, ax, title="", span=2.4):
     """Complex numbers as arrows from the origin: {label: (value, colour)}."""
     for label, (value, tint) in vectors.items():
-        ax.annotate("", (value.real, value.imag), (0, 0), arrowprops={"arrowstyle": "-|>", "color": tint, "linewidth": 2})
-        ax.annotate(label, (value.real, value.imag), xytext=(5, 3), textcoords="offset points", color=tint)
-    ax.set(xlim=(-0.6, span), ylim=(-0.4, span), xlabel="real part", ylabel="imaginary part", title=title, aspect="equal")
+        ax.annotate(
+            "",
+            (value.real, value.imag),
+            (0, 0),
+            arrowprops={"arrowstyle": "-|>", "color": tint, "linewidth": 2},
+        )
+        ax.annotate(
+            label, (value.real, value.imag), xytext=(5, 3), textcoords="offset points", color=tint
+        )
+    ax.set(
+        xlim=(-0.6, span),
+        ylim=(-0.4, span),
+        xlabel="real part",
+        ylabel="imaginary part",
+        title=title,
+        aspect="equal",
+    )
     ax.grid(True)
     return ax
 

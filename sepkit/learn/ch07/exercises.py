@@ -26,14 +26,28 @@ def ex_07_1(answer):
     """331 776 out of 24, and one remix in 13 824 is a real combination: there is hardly any real music in a remixed epoch."""
     mixtures, same = (float(part) for part in answer)
     need(mixtures != 24 * 4, "mixtures: choices for several stems multiply, they do not add up")
-    need(mixtures != 24 * 23 * 22 * 21, "mixtures: a song may give several stems, so every stem has 24 choices")
-    need(mixtures != 4**24, "mixtures: 24 choices, made four times; not four choices, made 24 times")
+    need(
+        mixtures != 24 * 23 * 22 * 21,
+        "mixtures: a song may give several stems, so every stem has 24 choices",
+    )
+    need(
+        mixtures != 4**24, "mixtures: 24 choices, made four times; not four choices, made 24 times"
+    )
     need(mixtures == 24**4, f"mixtures: 24 choices for each of four stems are not {mixtures:g}")
-    need(not math.isclose(same, 1 / 24**4, rel_tol=1e-3), "probability: that is one certain song; any of the 24 will do")
-    need(not math.isclose(same, 1 / 24, rel_tol=1e-3), "probability: the vocals choose freely, but *three* other stems must follow them")
+    need(
+        not math.isclose(same, 1 / 24**4, rel_tol=1e-3),
+        "probability: that is one certain song; any of the 24 will do",
+    )
+    need(
+        not math.isclose(same, 1 / 24, rel_tol=1e-3),
+        "probability: the vocals choose freely, but *three* other stems must follow them",
+    )
     need(0 <= same <= 1, f"probability: {same:g} does not lie between 0 and 1")
     right = math.isclose(same, 1 / 24**3, rel_tol=1e-2)
-    need(right, f"probability: three stems must come from the song of the vocals; that is not {same:g}")
+    need(
+        right,
+        f"probability: three stems must come from the song of the vocals; that is not {same:g}",
+    )
 
 
 @exercises.add(
@@ -45,19 +59,38 @@ def ex_07_2(answer):
     """No stem is lost, none occurs twice, each stays in its place: only who plays with whom has changed. It costs no reading at all."""
     batch, count = 5, 4
     stems = torch.arange(batch * count).view(batch, count, 1, 1) + torch.zeros(batch, count, 2, 3)
-    orders = torch.stack([torch.arange(batch).roll(s) for s in range(count)])  # (S, B): stem s by s places
+    orders = torch.stack(
+        [torch.arange(batch).roll(s) for s in range(count)]
+    )  # (S, B): stem s by s places
     got = attempt(answer, stems.clone(), orders)
     need(torch.is_tensor(got), f"a tensor was expected, not {type(got).__name__}")
-    need(got.shape == stems.shape, f"the shape must stay {tuple(stems.shape)}; it is {tuple(got.shape)}")
-    need(not torch.equal(got, stems), "nothing has changed: stem s of example b should come from example orders[s][b]")
+    need(
+        got.shape == stems.shape,
+        f"the shape must stay {tuple(stems.shape)}; it is {tuple(got.shape)}",
+    )
+    need(
+        not torch.equal(got, stems),
+        "nothing has changed: stem s of example b should come from example orders[s][b]",
+    )
     together = any(torch.equal(got, stems[order]) for order in orders)
-    need(not together, "all stems follow one order: the songs have changed places, and none is mixed")
+    need(
+        not together, "all stems follow one order: the songs have changed places, and none is mixed"
+    )
     kinds = (got[..., 0, 0] % count).long()  # which kind of stem lies where
-    need(bool((kinds == torch.arange(count)).all()), "stems have changed places within an example: the vocals must stay in place 0")
+    need(
+        bool((kinds == torch.arange(count)).all()),
+        "stems have changed places within an example: the vocals must stay in place 0",
+    )
     right = torch.stack([stems[orders[s], s] for s in range(count)], dim=1)
     inverse = torch.stack([stems[orders[s].argsort(), s] for s in range(count)], dim=1)
-    need(not torch.equal(got, inverse), "the orders are used backwards: what is in example b should come from example orders[s][b]")
-    need(torch.equal(got, right), "stem s of example b should be stem s of example orders[s][b]; that is not so for all of them")
+    need(
+        not torch.equal(got, inverse),
+        "the orders are used backwards: what is in example b should come from example orders[s][b]",
+    )
+    need(
+        torch.equal(got, right),
+        "stem s of example b should be stem s of example orders[s][b]; that is not so for all of them",
+    )
 
 
 @exercises.add(
@@ -69,20 +102,43 @@ def ex_07_3(answer):
     """`SpeechRemix` scales the music instead; after the mixture is normalised, nobody can tell the difference."""
     generator = torch.Generator().manual_seed(7)
     for snr, level in ((5.0, 0.3), (-5.0, 2.0)):
-        speech, music = level * torch.randn(1, 8000, generator=generator), torch.randn(1, 8000, generator=generator)
+        speech, music = (
+            level * torch.randn(1, 8000, generator=generator),
+            torch.randn(1, 8000, generator=generator),
+        )
         gain = float(attempt(answer, speech, music, snr))
         energies = float(speech.square().sum()), float(music.square().sum())
         right = math.sqrt(energies[1] / energies[0]) * 10 ** (snr / 20)
         need(gain > 0, f"a gain above 0 was expected, not {gain:g}")
-        need(not math.isclose(gain, 10 ** (snr / 20), rel_tol=1e-3), "that brings two *equally loud* sounds to the SNR; these two are not")
-        need(not math.isclose(gain, math.sqrt(energies[1] / energies[0]) * 10 ** (snr / 10), rel_tol=1e-3),
-             "10 ** (snr / 10) is a ratio of energies; a gain multiplies amplitudes, so it takes snr / 20")  # fmt: skip
-        need(not math.isclose(gain, right**2, rel_tol=1e-3), "that is the gain of the energy; take its square root")
-        need(not math.isclose(gain, math.sqrt(energies[1] / energies[0]) * 10 ** (-snr / 20), rel_tol=1e-3),
-             "the sign is turned: this is the right distance, with the music that much above the speech")  # fmt: skip
-        need(not math.isclose(gain, 1 / right, rel_tol=1e-3), "that gain belongs to the music; the speech was asked for")
+        need(
+            not math.isclose(gain, 10 ** (snr / 20), rel_tol=1e-3),
+            "that brings two *equally loud* sounds to the SNR; these two are not",
+        )
+        need(
+            not math.isclose(
+                gain, math.sqrt(energies[1] / energies[0]) * 10 ** (snr / 10), rel_tol=1e-3
+            ),
+            "10 ** (snr / 10) is a ratio of energies; a gain multiplies amplitudes, so it takes snr / 20",
+        )
+        need(
+            not math.isclose(gain, right**2, rel_tol=1e-3),
+            "that is the gain of the energy; take its square root",
+        )
+        need(
+            not math.isclose(
+                gain, math.sqrt(energies[1] / energies[0]) * 10 ** (-snr / 20), rel_tol=1e-3
+            ),
+            "the sign is turned: this is the right distance, with the music that much above the speech",
+        )
+        need(
+            not math.isclose(gain, 1 / right, rel_tol=1e-3),
+            "that gain belongs to the music; the speech was asked for",
+        )
         reached = 10 * math.log10(gain**2 * energies[0] / energies[1])
-        need(math.isclose(gain, right, rel_tol=1e-3), f"with this gain the SNR is {reached:.1f} dB instead of {snr:g} dB")
+        need(
+            math.isclose(gain, right, rel_tol=1e-3),
+            f"with this gain the SNR is {reached:.1f} dB instead of {snr:g} dB",
+        )
 
 
 @exercises.add(
@@ -93,14 +149,28 @@ def ex_07_3(answer):
 def ex_07_4(answer):
     """A gain of a tenth too little is enough to hold a perfect network down at 20 dB, and the mixture does not tell it."""
     score, gain = (float(part) for part in answer)
-    need(not math.isclose(score, 3.0103, abs_tol=0.02), "score: energies are squares of amplitudes: 20 log10")
-    need(not math.isclose(score, -6.0206, abs_tol=0.02), "score: the sign is turned; the target is stronger than the error")
+    need(
+        not math.isclose(score, 3.0103, abs_tol=0.02),
+        "score: energies are squares of amplitudes: 20 log10",
+    )
+    need(
+        not math.isclose(score, -6.0206, abs_tol=0.02),
+        "score: the sign is turned; the target is stronger than the error",
+    )
     need(math.isfinite(score), "score: infinite it is only with one gain for both")
-    need(math.isclose(score, 6.0206, abs_tol=0.05), f"score: half of the amplitude is missing from every sample; that is not {score:g} dB")
+    need(
+        math.isclose(score, 6.0206, abs_tol=0.05),
+        f"score: half of the amplitude is missing from every sample; that is not {score:g} dB",
+    )
     need(not math.isclose(gain, 0.1, abs_tol=1e-3), "gain: 0.1 is what is *missing*, 1 - g")
-    need(not math.isclose(gain, 0.99, abs_tol=1e-3), "gain: 20 dB are a factor of 100 in energy, but only of 10 in amplitude")
-    need(math.isclose(gain, 0.9, abs_tol=1e-3) or math.isclose(gain, 1.1, abs_tol=1e-3),
-         f"gain: with {gain:g} the score is {_score(gain)} dB")  # fmt: skip
+    need(
+        not math.isclose(gain, 0.99, abs_tol=1e-3),
+        "gain: 20 dB are a factor of 100 in energy, but only of 10 in amplitude",
+    )
+    need(
+        math.isclose(gain, 0.9, abs_tol=1e-3) or math.isclose(gain, 1.1, abs_tol=1e-3),
+        f"gain: with {gain:g} the score is {_score(gain)} dB",
+    )
 
 
 def _score(gain):
@@ -119,10 +189,25 @@ def ex_07_5(answer):
     given = answer if isinstance(answer, dict) else dict(zip(CASES, answer, strict=True))
     said = {name: str(given[name]).strip().lower() for name in CASES}
     for name, word in said.items():
-        need(word in ("holds", "fails", "undecided"), f"{name}: choose from 'holds', 'fails' and 'undecided'; {word!r} is none of them")
+        need(
+            word in ("holds", "fails", "undecided"),
+            f"{name}: choose from 'holds', 'fails' and 'undecided'; {word!r} is none of them",
+        )
     p = {name: sign_flip(values).p for name, values in CASES.items()}
-    need(said["A"] == "holds", f"A: small, but every song points the same way (p = {p['A']:.3f}): chance does that once in 128 times")
-    need(said["B"] != "holds", f"B: the mean of +0.9 dB is one single song; the other seven go up and down (p = {p['B']:.2f})")
-    need(said["B"] == "undecided", "B: the mean is positive, so this is no evidence that remixing does harm either")
-    need(said["C"] != "holds", f"C: five songs have 32 sign patterns, p cannot fall below 2/32 (here {p['C']:.4f}): more songs are needed")
+    need(
+        said["A"] == "holds",
+        f"A: small, but every song points the same way (p = {p['A']:.3f}): chance does that once in 128 times",
+    )
+    need(
+        said["B"] != "holds",
+        f"B: the mean of +0.9 dB is one single song; the other seven go up and down (p = {p['B']:.2f})",
+    )
+    need(
+        said["B"] == "undecided",
+        "B: the mean is positive, so this is no evidence that remixing does harm either",
+    )
+    need(
+        said["C"] != "holds",
+        f"C: five songs have 32 sign patterns, p cannot fall below 2/32 (here {p['C']:.4f}): more songs are needed",
+    )
     need(said["C"] == "undecided", "C: all five songs gain; that cannot speak against it")

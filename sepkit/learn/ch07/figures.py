@@ -36,10 +36,21 @@ def lanes(stems, sample_rate, ax, title="", notes=None, peak=None):
         wave = wave[: len(wave) // step * step].reshape(-1, step)
         half = 2.2 * (peak or float(np.abs(wave).max()) or 1.0)
         time = np.arange(len(wave)) * step / sample_rate
-        ax.fill_between(time, wave.min(1) / half - row, wave.max(1) / half - row, color=colour(name), linewidth=0.4)
+        ax.fill_between(
+            time,
+            wave.min(1) / half - row,
+            wave.max(1) / half - row,
+            color=colour(name),
+            linewidth=0.4,
+        )
     names = [f"{name}\n{notes[name]}" if notes and name in notes else name for name in stems]
     ax.set_yticks([-row for row in range(len(stems))], names)
-    ax.set(title=title, xlabel="time (s)", xlim=(0, samples / sample_rate), ylim=(0.55 - len(stems), 0.55))
+    ax.set(
+        title=title,
+        xlabel="time (s)",
+        xlim=(0, samples / sample_rate),
+        ylim=(0.55 - len(stems), 0.55),
+    )
     return ax
 
 
@@ -76,7 +87,13 @@ def activity(energies, threshold, kept, seconds, ax, title="", silent=1e-5):
         Of a chunk.
     """
     level = 10 * np.log10(np.where(np.asarray(energies) > 0, energies, silent))
-    ax.stairs(level, np.arange(len(level) + 1) * seconds, baseline=None, color=colour("vocals"), linewidth=1.5)
+    ax.stairs(
+        level,
+        np.arange(len(level) + 1) * seconds,
+        baseline=None,
+        color=colour("vocals"),
+        linewidth=1.5,
+    )
     ax.axhline(10 * np.log10(threshold), color=GREY, linestyle="--", linewidth=1)
     bottom, top = min(level.min(), 10 * np.log10(threshold)) - 4, level.max() + 4
     height = 0.055 * (top - bottom)
@@ -84,7 +101,13 @@ def activity(energies, threshold, kept, seconds, ax, title="", silent=1e-5):
         where = bottom - (1 + segment % 2) * height  # neighbours overlap by half: two rows
         chunks, tint = min(10, len(level) - first), "#009E73" if segment in set(kept) else "#d0d5dd"
         ax.broken_barh([(first * seconds, chunks * seconds)], (where, 0.8 * height), facecolor=tint)
-    ax.set(xlabel="time (s)", ylabel="energy of 0.6 s (dB)", title=title, xlim=(0, len(level) * seconds), ylim=(bottom - 2.2 * height, top))
+    ax.set(
+        xlabel="time (s)",
+        ylabel="energy of 0.6 s (dB)",
+        title=title,
+        xlim=(0, len(level) * seconds),
+        ylim=(bottom - 2.2 * height, top),
+    )
     ax.grid(True, axis="y")
     return ax
 
@@ -109,10 +132,14 @@ def by_seed(scores, metric="usdr"):
     chosen = [score for score in scores if score.metric == metric]
     if len({score.dataset for score in chosen}) != 1:
         told = sorted({score.dataset for score in chosen}) or "none"
-        raise SepkitError(f"by_seed: {metric} of one data set was expected, found {told}; choose a metric that the experiment scores")
+        raise SepkitError(
+            f"by_seed: {metric} of one data set was expected, found {told}; choose a metric that the experiment scores"
+        )
     table = {}
     for score in chosen:
-        table.setdefault(score.separator, {}).setdefault(score.provenance["seed"], {})[score.track] = score.value
+        table.setdefault(score.separator, {}).setdefault(score.provenance["seed"], {})[
+            score.track
+        ] = score.value
     return table
 
 
@@ -140,8 +167,17 @@ def curves(table, lines, ax, title="", xlabel="", ylabel="SDR of the vocals (dB)
         Label -> {x: name of the arm}.
     """
     for (label, arms), tint in zip(lines.items(), CYCLE, strict=False):
-        means = {x: [np.nanmean([*songs.values()]) for songs in table[arm].values()] for x, arm in arms.items()}
-        ax.plot(list(means), [statistics.fmean(values) for values in means.values()], color=tint, label=label, linewidth=1.8)
+        means = {
+            x: [np.nanmean([*songs.values()]) for songs in table[arm].values()]
+            for x, arm in arms.items()
+        }
+        ax.plot(
+            list(means),
+            [statistics.fmean(values) for values in means.values()],
+            color=tint,
+            label=label,
+            linewidth=1.8,
+        )
         for x, values in means.items():
             ax.plot([x] * len(values), values, "o", color=tint, markersize=4, alpha=0.6)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
@@ -160,10 +196,25 @@ def gains(comparisons, ax, title="", xlabel="", ylabel="difference in SDR (dB)",
         As `sepkit.metrics.statistics.compare` returns them.
     """
     ax.axhline(0, color="#344054", linewidth=0.9)
-    ax.plot(list(comparisons), [one.effect for one in comparisons.values()], color=tint, linewidth=1, alpha=0.6)
+    ax.plot(
+        list(comparisons),
+        [one.effect for one in comparisons.values()],
+        color=tint,
+        linewidth=1,
+        alpha=0.6,
+    )
     for x, one in comparisons.items():
-        ax.plot([x, x], [one.low, one.high], color=tint, linewidth=3, solid_capstyle="round", alpha=0.6)
-        ax.plot(x, one.effect, "o", color=tint, markerfacecolor="white" if one.low <= 0 <= one.high else tint, markersize=7)
+        ax.plot(
+            [x, x], [one.low, one.high], color=tint, linewidth=3, solid_capstyle="round", alpha=0.6
+        )
+        ax.plot(
+            x,
+            one.effect,
+            "o",
+            color=tint,
+            markerfacecolor="white" if one.low <= 0 <= one.high else tint,
+            markersize=7,
+        )
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     ax.grid(True)
     return ax
@@ -181,7 +232,14 @@ def by_song_and_seed(found, ax, title="", ylabel="difference in SDR (dB)"):
     found = found[np.argsort(found.mean(1))]  # a song that is NaN, being silent, goes last
     for seed in range(found.shape[1]):
         own, tint = found[:, seed], CYCLE[seed % len(CYCLE)]
-        ax.plot(range(len(own)), own, ".", color=tint, markersize=5, label=f"seed {seed}: mean {np.nanmean(own):+.2f} dB")
+        ax.plot(
+            range(len(own)),
+            own,
+            ".",
+            color=tint,
+            markersize=5,
+            label=f"seed {seed}: mean {np.nanmean(own):+.2f} dB",
+        )
     for song, mean in enumerate(found.mean(1)):
         ax.plot([song - 0.35, song + 0.35], [mean, mean], color=GREY, linewidth=1.6)
     ax.axhline(0, color="#344054", linewidth=0.9)

@@ -47,8 +47,15 @@ class BlindTest:
     def __init__(self, name, reference, questions, sample_rate, out_dir, seed=0):
         for number, sounds in questions.items():
             if len(sounds) != 2:
-                raise SepkitError(f"blind test {name}, question {number}: expected two sounds, not {len(sounds)}")
-        self.name, self.reference, self.questions, self.sample_rate = name, dict(reference), dict(questions), sample_rate
+                raise SepkitError(
+                    f"blind test {name}, question {number}: expected two sounds, not {len(sounds)}"
+                )
+        self.name, self.reference, self.questions, self.sample_rate = (
+            name,
+            dict(reference),
+            dict(questions),
+            sample_rate,
+        )
         self.path = Path(out_dir) / "listening" / f"{name}.json"
         self._order = {}
         for number, sounds in questions.items():
@@ -65,11 +72,18 @@ class BlindTest:
         sepkit.learn.players.Row
         """
         order = self._of(number)
-        sounds = {**self.reference, **{letter: self.questions[number][label] for letter, label in order.items()}}
-        gains = matching_gains(sounds, self.sample_rate)  # applied here: the gains that a player shows would give the answer away
+        sounds = {
+            **self.reference,
+            **{letter: self.questions[number][label] for letter, label in order.items()},
+        }
+        gains = matching_gains(
+            sounds, self.sample_rate
+        )  # applied here: the gains that a player shows would give the answer away
         sounds = {label: sound * 10 ** (gains[label] / 20) for label, sound in sounds.items()}
         title = f"Question {number}: which is nearer to {', '.join(self.reference)}?"
-        return players(sounds, self.sample_rate, title=title, colours={"A": "#0072B2", "B": "#E69F00"})
+        return players(
+            sounds, self.sample_rate, title=title, colours={"A": "#0072B2", "B": "#E69F00"}
+        )
 
     def answer(self, number, choice=...):
         """Keep an answer, and tell what A and B were.
@@ -91,12 +105,22 @@ class BlindTest:
         """
         order = self._of(number)
         if is_stub(choice):
-            return f"Question {number}: not answered yet. Replace the ... by \"A\", \"B\" or \"same\"."
+            return f'Question {number}: not answered yet. Replace the ... by "A", "B" or "same".'
         if choice not in ANSWERS:
-            raise SepkitError(f"question {number}: answer {choice!r}; choose from {', '.join(ANSWERS)}")
+            raise SepkitError(
+                f"question {number}: answer {choice!r}; choose from {', '.join(ANSWERS)}"
+            )
         pair = sorted(order.values())
         self._answers[number] = {"pair": pair, "nearer": order.get(choice)}
-        write_json(self.path, {"format": _FORMAT, "answers": [{"question": key, **kept} for key, kept in sorted(self._answers.items())]})
+        write_json(
+            self.path,
+            {
+                "format": _FORMAT,
+                "answers": [
+                    {"question": key, **kept} for key, kept in sorted(self._answers.items())
+                ],
+            },
+        )
         told = f"you chose {order[choice]}" if choice in order else "you heard no difference"
         return f"Question {number}: kept. A was {order['A']}, B was {order['B']}; {told}."
 
@@ -123,13 +147,19 @@ class BlindTest:
             if values is not None:
                 difference = values[one] - values[two]
                 prefers = "neither" if abs(difference) < 0.1 else one if difference > 0 else two
-                row |= {"metric of one": values[one], "metric of other": values[two], "metric prefers": prefers}
+                row |= {
+                    "metric of one": values[one],
+                    "metric of other": values[two],
+                    "metric prefers": prefers,
+                }
             rows[number] = row
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("question")
 
     def _of(self, number):
         if number not in self._order:
-            raise SepkitError(f"question {number!r}: this test has the questions {', '.join(map(str, self._order))}")
+            raise SepkitError(
+                f"question {number!r}: this test has the questions {', '.join(map(str, self._order))}"
+            )
         return self._order[number]
 
     def _load(self):
@@ -140,7 +170,10 @@ class BlindTest:
         try:
             if content["format"] != _FORMAT:
                 raise KeyError("format")
-            found = {row["question"]: {"pair": list(row["pair"]), "nearer": row["nearer"]} for row in content["answers"]}
+            found = {
+                row["question"]: {"pair": list(row["pair"]), "nearer": row["nearer"]}
+                for row in content["answers"]
+            }
             if strange := [
                 kept["nearer"]
                 for kept in found.values()
@@ -148,6 +181,8 @@ class BlindTest:
             ]:
                 raise ValueError(f"{str(strange[0])[:40]!r} was not to choose from")
         except (KeyError, TypeError, ValueError) as error:
-            raise SepkitError(f"{self.path}: not a file of listening answers ({error}); remove it to begin again") from None
+            raise SepkitError(
+                f"{self.path}: not a file of listening answers ({error}); remove it to begin again"
+            ) from None
         asked = {number: sorted(order.values()) for number, order in self._order.items()}
         return {number: kept for number, kept in found.items() if kept["pair"] == asked.get(number)}

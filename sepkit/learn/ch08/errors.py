@@ -14,7 +14,16 @@ KINDS = ("interference", "artefact", "level", "echo")
 ECHO_SECONDS = 0.08  # late enough to be heard as an echo, and far beyond BSSEval's 512 taps
 
 
-def distort(reference, others, interference_db=None, artefact_db=None, gain_db=0.0, delay=0, swap=False, seed=0):
+def distort(
+    reference,
+    others,
+    interference_db=None,
+    artefact_db=None,
+    gain_db=0.0,
+    delay=0,
+    swap=False,
+    seed=0,
+):
     """The reference with errors of known sizes.
 
     First the channels are exchanged, then the delay and the gain applied; interference
@@ -52,7 +61,9 @@ def distort(reference, others, interference_db=None, artefact_db=None, gain_db=0
     if not 0 <= delay < samples:
         raise SepkitError(f"distort: delay={delay}; expected 0 to {samples - 1} samples")
     if swap and channels != 2:
-        raise SepkitError(f"distort: swap exchanges left and right, and the reference has {channels} channel(s)")
+        raise SepkitError(
+            f"distort: swap exchanges left and right, and the reference has {channels} channel(s)"
+        )
     estimate = reference.flip(0) if swap else reference.clone()
     estimate = late(estimate, delay) * 10 ** (gain_db / 20)
     if interference_db is not None:
@@ -90,7 +101,9 @@ def spoil(kind, reference, others, sample_rate, sdr_db, seed=0):
         raise unknown("kind of error", kind, KINDS)
     _check(reference, others)
     if kind == "level" and sdr_db <= 0:
-        raise SepkitError(f"spoil: sdr_db={sdr_db}; a stem that is only too quiet has an SDR above 0 dB")
+        raise SepkitError(
+            f"spoil: sdr_db={sdr_db}; a stem that is only too quiet has an SDR above 0 dB"
+        )
     error = {
         "interference": lambda: others,
         "artefact": lambda: flicker(reference, seed),
@@ -124,7 +137,9 @@ def flicker(reference, seed=0, n_fft=2048):
     signs = 2.0 * torch.randint(0, 2, spectrum.shape, generator=generator) - 1
     noise = stft.inverse(signs.to(spectrum.device) * spectrum, reference.shape[-1])
     energy = reference.square().sum(-1, keepdim=True)
-    share = (noise * reference).sum(-1, keepdim=True) / torch.where(energy > 0, energy, torch.ones_like(energy))
+    share = (noise * reference).sum(-1, keepdim=True) / torch.where(
+        energy > 0, energy, torch.ones_like(energy)
+    )
     return noise - share * reference  # a tone has few bins, whose signs need not cancel out
 
 
@@ -137,7 +152,9 @@ def at_level(x, reference, level_db):
     """`x` scaled so that its energy lies `level_db` dB above that of the reference."""
     energy, wanted = x.double().square().sum(), reference.double().square().sum()
     if energy == 0 or wanted == 0:
-        raise SepkitError("an error of known size needs sound, but the reference or what is to be added is silent; choose another excerpt")
+        raise SepkitError(
+            "an error of known size needs sound, but the reference or what is to be added is silent; choose another excerpt"
+        )
     return x * float((wanted / energy).sqrt() * 10 ** (level_db / 20))
 
 
@@ -158,10 +175,17 @@ def error_energies(sdr, isr, sir, sar):
     dict of str to float
         ``reference`` (1), ``spatial``, ``interference`` and ``artefacts``.
     """
-    whole, spatial, interference, artefacts = (10 ** (-value / 10) for value in (sdr, isr, sir, sar))
+    whole, spatial, interference, artefacts = (
+        10 ** (-value / 10) for value in (sdr, isr, sir, sar)
+    )
     per_x = interference + (1 + interference) * artefacts
     x = max(0.0, whole - spatial) / per_x if per_x else 0.0
-    return {"reference": 1.0, "spatial": spatial, "interference": x * interference, "artefacts": x * (1 + interference) * artefacts}
+    return {
+        "reference": 1.0,
+        "spatial": spatial,
+        "interference": x * interference,
+        "artefacts": x * (1 + interference) * artefacts,
+    }
 
 
 def _check(reference, others):

@@ -21,14 +21,28 @@ def _signals():
 
 def _joint(reference, estimate):
     a = (estimate * reference).sum() / reference.square().sum()
-    return float(10 * torch.log10((a * reference).square().sum() / (a * reference - estimate).square().sum()))
+    return float(
+        10 * torch.log10((a * reference).square().sum() / (a * reference - estimate).square().sum())
+    )
 
 
 _FALLS = {
-    "level": ("ISR", "a wrong level is a filter of one tap: no other stem is heard, nothing is new, the stem itself is altered"),
-    "swap": ("ISR", "the exchanged channels are the stem's own channels, so the fit to the stem explains them"),
-    "delay of 5 ms": ("ISR", "5 ms are 221 samples at 44 100 Hz, within the 512 taps: the stem's own fit explains the delay"),
-    "delay of 50 ms": ("SAR", "50 ms are 2205 samples, beyond the 512 taps: no fit explains it, and what nothing explains is an artefact"),
+    "level": (
+        "ISR",
+        "a wrong level is a filter of one tap: no other stem is heard, nothing is new, the stem itself is altered",
+    ),
+    "swap": (
+        "ISR",
+        "the exchanged channels are the stem's own channels, so the fit to the stem explains them",
+    ),
+    "delay of 5 ms": (
+        "ISR",
+        "5 ms are 221 samples at 44 100 Hz, within the 512 taps: the stem's own fit explains the delay",
+    ),
+    "delay of 50 ms": (
+        "SAR",
+        "50 ms are 2205 samples, beyond the 512 taps: no fit explains it, and what nothing explains is an artefact",
+    ),
     "leaking drums": ("SIR", "what leaks is another stem, and the fit to all stems explains it"),
     "musical noise": ("SAR", "the noise is no stem's delayed copy, so no fit explains it"),
 }
@@ -40,13 +54,18 @@ _FALLS = {
 )
 def ex_08_1(answer):
     """Each error has the measure that names it; SDR falls in all six cases and tells them not apart."""
-    need(isinstance(answer, dict), f"a dict of six answers was expected, not {type(answer).__name__}")
+    need(
+        isinstance(answer, dict), f"a dict of six answers was expected, not {type(answer).__name__}"
+    )
     if any(is_stub(given) for given in answer.values()):
         raise NotAttempted
     for error, (right, because) in _FALLS.items():
         need(error in answer, f"{error!r} is missing")
         given = str(answer[error]).upper()
-        need(given != "SDR", f"{error}: SDR falls for every error; choose the one among ISR, SIR and SAR that names it")
+        need(
+            given != "SDR",
+            f"{error}: SDR falls for every error; choose the one among ISR, SIR and SAR that names it",
+        )
         need(given == right, f"{error}: {because}")
 
 
@@ -60,19 +79,32 @@ def ex_08_2(answer):
     """And whatever gain the estimate gets, the value stays: that is what the name promises."""
     reference, estimate = _signals()
     got, right = float(attempt(answer, reference, estimate)), _joint(reference, estimate)
-    plain = float(10 * torch.log10(reference.square().sum() / (reference - estimate).square().sum()))
-    need(not isclose(got, plain, abs_tol=1e-6), "that is the plain SDR: the reference is compared without its best gain")
+    plain = float(
+        10 * torch.log10(reference.square().sum() / (reference - estimate).square().sum())
+    )
+    need(
+        not isclose(got, plain, abs_tol=1e-6),
+        "that is the plain SDR: the reference is compared without its best gain",
+    )
     need(not isclose(got, 2 * right, abs_tol=1e-6), "energies take 10 log10, not 20")
     wrong_way = (estimate * reference).sum() / estimate.square().sum()
-    scaled = 10 * torch.log10(reference.square().sum() / (reference - wrong_way * estimate).square().sum())
+    scaled = 10 * torch.log10(
+        reference.square().sum() / (reference - wrong_way * estimate).square().sum()
+    )
     turned = "you scaled the estimate to the reference; the gain belongs to the reference, and is divided by its energy"
     need(not isclose(got, float(scaled), abs_tol=1e-6), turned)
     target = reference * (estimate * reference).sum() / reference.square().sum()
     top = 10 * torch.log10(reference.square().sum() / (target - estimate).square().sum())
-    need(not isclose(got, float(top), abs_tol=1e-6), "the numerator is the energy of a * reference, not of the reference")
+    need(
+        not isclose(got, float(top), abs_tol=1e-6),
+        "the numerator is the energy of a * reference, not of the reference",
+    )
     need(isclose(got, right, abs_tol=1e-4), f"for an estimate of {right:.2f} dB it gives {got:.2f}")
     louder = float(attempt(answer, reference, 3 * estimate))
-    need(isclose(louder, right, abs_tol=1e-4), f"the estimate three times as loud should still have {right:.2f} dB, not {louder:.2f}")
+    need(
+        isclose(louder, right, abs_tol=1e-4),
+        f"the estimate three times as loud should still have {right:.2f} dB, not {louder:.2f}",
+    )
 
 
 #: Frames of two songs in the notebook's exercise, in dB.
@@ -87,13 +119,34 @@ def ex_08_3(answer):
     """The same frames, 2.6 dB apart: one ruined second moves the mean, and hardly the median."""
     medians, means = (float(part) for part in answer)
     need(medians == medians and means == means, "NaN is left out before anything is computed")
-    need(not (isclose(medians, 2.625, abs_tol=0.01) and isclose(means, 5.25, abs_tol=0.01)), "the two are exchanged")
-    need(not isclose(medians, 4.75, abs_tol=0.01), "median of medians: the NaN is no frame at all, it does not count as 0")
-    need(not isclose(medians, 6.0, abs_tol=0.01), "median of medians: 6 is the median of all frames together; take the songs' first")
-    need(isclose(medians, 5.25, abs_tol=0.01), f"median of medians: the songs have 4 and 6.5, so it is not {medians:g}")
-    need(not isclose(means, 16 / 7, abs_tol=0.01), "mean of means: 2.29 is the mean of all frames together; take the songs' first")
-    need(not isclose(means, 2.0, abs_tol=0.01), "mean of means: the NaN is no frame at all, it does not count as 0")
-    need(isclose(means, 2.625, abs_tol=0.01), f"mean of means: the songs have 5 and 0.25, so it is not {means:g}")
+    need(
+        not (isclose(medians, 2.625, abs_tol=0.01) and isclose(means, 5.25, abs_tol=0.01)),
+        "the two are exchanged",
+    )
+    need(
+        not isclose(medians, 4.75, abs_tol=0.01),
+        "median of medians: the NaN is no frame at all, it does not count as 0",
+    )
+    need(
+        not isclose(medians, 6.0, abs_tol=0.01),
+        "median of medians: 6 is the median of all frames together; take the songs' first",
+    )
+    need(
+        isclose(medians, 5.25, abs_tol=0.01),
+        f"median of medians: the songs have 4 and 6.5, so it is not {medians:g}",
+    )
+    need(
+        not isclose(means, 16 / 7, abs_tol=0.01),
+        "mean of means: 2.29 is the mean of all frames together; take the songs' first",
+    )
+    need(
+        not isclose(means, 2.0, abs_tol=0.01),
+        "mean of means: the NaN is no frame at all, it does not count as 0",
+    )
+    need(
+        isclose(means, 2.625, abs_tol=0.01),
+        f"mean of means: the songs have 5 and 0.25, so it is not {means:g}",
+    )
 
 
 #: Differences of five songs in the notebook's exercise, in dB.
@@ -112,13 +165,22 @@ def ex_08_4(answer):
     sums = np.array([np.dot(signs, d) for signs in itertools.product((1, -1), repeat=len(d))])
     right = float(np.mean(np.abs(sums) >= abs(d.sum()) - 1e-9))
     one_sided = float(np.mean(sums >= d.sum() - 1e-9))
-    need(not isclose(got, one_sided, abs_tol=1e-6), "that is one-sided: count means far from 0 on either side")
+    need(
+        not isclose(got, one_sided, abs_tol=1e-6),
+        "that is one-sided: count means far from 0 on either side",
+    )
     farther = float(np.mean(np.abs(sums) > abs(d.sum()) + 1e-9))
-    need(not isclose(got, farther, abs_tol=1e-6), "the observed pattern itself counts too: at least as far, not farther")
+    need(
+        not isclose(got, farther, abs_tol=1e-6),
+        "the observed pattern itself counts too: at least as far, not farther",
+    )
     need(0 <= got <= 1, f"a p value lies between 0 and 1; it gives {got:g}")
     need(isclose(got, right, abs_tol=1e-6), f"for these five songs it gives p = {got:.4f}")
     all_won = float(attempt(answer, np.array([1.0, 2.0, 3.0])))
-    need(isclose(all_won, 0.25, abs_tol=1e-6), f"three songs, all won, should give 2/8, not {all_won:.4f}")
+    need(
+        isclose(all_won, 0.25, abs_tol=1e-6),
+        f"three songs, all won, should give 2/8, not {all_won:.4f}",
+    )
 
 
 @exercises.add(
@@ -130,10 +192,19 @@ def ex_08_5(answer):
     t, se = (float(part) for part in answer)
     right = 4.35 / sqrt(2772)
     need(not isclose(se, 4.35 / 2772, abs_tol=1e-4), "se: divide by the square root of n, not by n")
-    need(not isclose(se, 0.218, abs_tol=1e-3), "se: 0.218 is the printed one; recompute it from the sd of this row, 4.35")
+    need(
+        not isclose(se, 0.218, abs_tol=1e-3),
+        "se: 0.218 is the printed one; recompute it from the sd of this row, 4.35",
+    )
     need(isclose(se, right, abs_tol=6e-4), f"se: 4.35 / sqrt(2772) is not {se:g}")
-    need(not isclose(t, -(5.84 - 6.9897) / right, abs_tol=0.05), "t: the sign is that of mean - threshold")
-    need(isclose(t, (5.84 - 6.9897) / right, abs_tol=0.1), f"t: (5.84 - 6.9897) / {right:.4f} is not {t:g}")
+    need(
+        not isclose(t, -(5.84 - 6.9897) / right, abs_tol=0.05),
+        "t: the sign is that of mean - threshold",
+    )
+    need(
+        isclose(t, (5.84 - 6.9897) / right, abs_tol=0.1),
+        f"t: (5.84 - 6.9897) / {right:.4f} is not {t:g}",
+    )
 
 
 @exercises.add(
@@ -149,7 +220,13 @@ def ex_08_6(answer):
         return all(isclose(values[k], function(k), abs_tol=0.001) for k in values)
 
     need(not is_(lambda k: 10 * log10(k / (k - 1))), "k is a ratio of amplitudes: 20 log10, not 10")
-    need(not is_(lambda k: 20 * log10(1 / (k - 1))), "the numerator is the reference, k times the estimate")
-    need(not is_(lambda k: 20 * log10(k)), "the error is not the estimate, it is what separates estimate and reference: k - 1")
+    need(
+        not is_(lambda k: 20 * log10(1 / (k - 1))),
+        "the numerator is the reference, k times the estimate",
+    )
+    need(
+        not is_(lambda k: 20 * log10(k)),
+        "the error is not the estimate, it is what separates estimate and reference: k - 1",
+    )
     need(not is_(lambda k: -right[k]), "numerator and denominator are exchanged")
     need(is_(lambda k: right[k]), f"for k = 3 it gives {values[3.0]:.3f} dB")

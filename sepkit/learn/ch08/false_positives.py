@@ -70,13 +70,17 @@ def spread(table):
     residual = table - song - table.mean(0) + table.mean()
     interaction = (residual**2).sum() / ((songs - 1) * (methods - 1))
     between = methods * song.var(ddof=1)
-    return Spread(float(np.sqrt(max(0.0, between - interaction) / methods)), float(np.sqrt(interaction)))
+    return Spread(
+        float(np.sqrt(max(0.0, between - interaction) / methods)), float(np.sqrt(interaction))
+    )
 
 
 def songs_like(parts, songs=50, methods=7, seed=0):
     """Draw a normal table (songs, methods) of equally good methods with a `Spread`, for use without the published scores."""
     rng = np.random.default_rng(seed)
-    return parts.song * rng.standard_normal((songs, 1)) + parts.interaction * rng.standard_normal((songs, methods))
+    return parts.song * rng.standard_normal((songs, 1)) + parts.interaction * rng.standard_normal(
+        (songs, methods)
+    )
 
 
 def false_positives(table, chunks=55, within=2.0, shared=None, trials=2000, alpha=0.05, seed=0):
@@ -129,7 +133,9 @@ def false_positives(table, chunks=55, within=2.0, shared=None, trials=2000, alph
     equal = table - np.median(table, axis=0)  # (songs, methods)
     flips = 1.0 - 2 * rng.integers(0, 2, (_FLIPS, len(table)))  # (flips, songs)
     p_values = [
-        _trial_p_values(*_draw(rng, equal, min(_TRIALS_AT_ONCE, trials - start), chunks, within, shared), flips)
+        _trial_p_values(
+            *_draw(rng, equal, min(_TRIALS_AT_ONCE, trials - start), chunks, within, shared), flips
+        )
         for start in range(0, trials, _TRIALS_AT_ONCE)
     ]
     rows = []
@@ -152,7 +158,9 @@ def _draw(rng, equal, trials, chunks, within, shared):
     both = []
     for method in (0, 1):
         noise = within * (common + np.sqrt(1 - shared) * rng.standard_normal(halves))
-        noise = (noise[..., 1:] + noise[..., :-1]) / np.sqrt(2)  # (trials, songs, chunks), of deviation `within`
+        noise = (noise[..., 1:] + noise[..., :-1]) / np.sqrt(
+            2
+        )  # (trials, songs, chunks), of deviation `within`
         both.append(scores[:, method, :, None] + noise)
     return both
 
@@ -161,12 +169,16 @@ def _trial_p_values(a, b, flips):
     """{(test, unit, overlap, n): p (trials,)} of chunk scores (trials, songs, chunks)."""
     found = {}
     for overlap, step in ((0.5, 1), (0.0, 2)):
-        x, y = (np.reshape(scores[..., ::step], (len(scores), -1)) for scores in (a, b))  # (trials, songs * chunks)
+        x, y = (
+            np.reshape(scores[..., ::step], (len(scores), -1)) for scores in (a, b)
+        )  # (trials, songs * chunks)
         n = x.shape[1]
         d = x - y
         unpaired = d.mean(1) / np.sqrt((x.var(1, ddof=1) + y.var(1, ddof=1)) / n)
         found["unpaired z", "chunk", overlap, n] = 2 * stats.norm.sf(np.abs(unpaired))
-        found["paired z", "chunk", overlap, n] = 2 * stats.norm.sf(np.abs(d.mean(1) / (d.std(1, ddof=1) / np.sqrt(n))))
+        found["paired z", "chunk", overlap, n] = 2 * stats.norm.sf(
+            np.abs(d.mean(1) / (d.std(1, ddof=1) / np.sqrt(n)))
+        )
     d = (a - b).mean(2)  # (trials, songs): one difference a song
     slack = 1e-12 * np.abs(d).sum(1, keepdims=True)  # the same sum in another order is as extreme
     as_extreme = np.abs(d @ flips.T) >= np.abs(d.sum(1, keepdims=True)) - slack  # (trials, flips)
@@ -180,5 +192,7 @@ def _complete(table):
     if table.ndim == 2:
         table = table[~np.isnan(table).any(1)]
     if table.ndim != 2 or min(table.shape) < 2:
-        raise SepkitError(f"expected a table (songs, methods) with at least 2 methods and 2 complete songs, got {table.shape}")
+        raise SepkitError(
+            f"expected a table (songs, methods) with at least 2 methods and 2 complete songs, got {table.shape}"
+        )
     return table

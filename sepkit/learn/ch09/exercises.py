@@ -23,11 +23,22 @@ def ex_09_1(answer):
     """About 4 and 25.6. Numbers alone tell nothing about information, but they say what a network has to carry."""
     stft, encoder = (float(part) for part in answer)
     need(not _near(stft, 2049 / 1024), "STFT: a bin is a complex number, that is two real ones")
-    need(not _near(stft, 2 * 2049 / 4096), "STFT: windows overlap, a frame begins every 1024 samples")
-    need(_near(stft, 2 * 2049 / 1024), f"STFT: {stft:g} is not it; 2049 complex numbers come out for every 1024 samples")
-    need(not _near(encoder, 256 / 20), "encoder: the filters overlap by half, a frame begins every 10 samples")
+    need(
+        not _near(stft, 2 * 2049 / 4096), "STFT: windows overlap, a frame begins every 1024 samples"
+    )
+    need(
+        _near(stft, 2 * 2049 / 1024),
+        f"STFT: {stft:g} is not it; 2049 complex numbers come out for every 1024 samples",
+    )
+    need(
+        not _near(encoder, 256 / 20),
+        "encoder: the filters overlap by half, a frame begins every 10 samples",
+    )
     need(not _near(encoder, 512 / 10), "encoder: its outputs are real numbers, one for each filter")
-    need(_near(encoder, 25.6), f"encoder: {encoder:g} is not it; 256 real numbers come out for every 10 samples")
+    need(
+        _near(encoder, 25.6),
+        f"encoder: {encoder:g} is not it; 256 real numbers come out for every 10 samples",
+    )
 
 
 @exercises.add(
@@ -42,20 +53,37 @@ def ex_09_2(answer):
     given = [float(attempt(answer, *case)) for case in cases]
 
     def says(formula):
-        return all(math.isclose(value, formula(*case), abs_tol=0.05) for value, case in zip(given, cases))
+        return all(
+            math.isclose(value, formula(*case), abs_tol=0.05) for value, case in zip(given, cases)
+        )
 
     def level(frequency, rate, factor=20.0):
         return factor * math.log10(math.tan(math.pi * frequency / rate) ** 2)
 
-    need(not says(lambda f, rate: level(f, rate, 10.0)), "that is half of it: responses are amplitudes, so dB are 20 log10")
-    need(not says(lambda f, rate: -level(f, rate)), "that is the tone against the image; the image against the tone is asked for")
-    need(not says(lambda f, rate: level(f, 2 * rate)), "the angle is 2 pi f / new_rate: one turn is the whole new rate, not twice of it")
-    need(not says(lambda f, rate: level(f, 0.5 * rate)), "that is the angle at the old rate; the kernel is applied at the new one")
+    need(
+        not says(lambda f, rate: level(f, rate, 10.0)),
+        "that is half of it: responses are amplitudes, so dB are 20 log10",
+    )
+    need(
+        not says(lambda f, rate: -level(f, rate)),
+        "that is the tone against the image; the image against the tone is asked for",
+    )
+    need(
+        not says(lambda f, rate: level(f, 2 * rate)),
+        "the angle is 2 pi f / new_rate: one turn is the whole new rate, not twice of it",
+    )
+    need(
+        not says(lambda f, rate: level(f, 0.5 * rate)),
+        "that is the angle at the old rate; the kernel is applied at the new one",
+    )
     need(
         not says(lambda f, rate: 20 * math.log10((1 - math.cos(2 * math.pi * f / rate)) / 2)),
         "that is the image alone; the tone is changed by the kernel too, by 1 + cos(w)",
     )
-    need(says(level), f"a tone of 440 Hz at a new rate of 11025 Hz leaves an image of -36.0 dB; you give {given[0]:.1f}")
+    need(
+        says(level),
+        f"a tone of 440 Hz at a new rate of 11025 Hz leaves an image of -36.0 dB; you give {given[0]:.1f}",
+    )
 
 
 @exercises.add(
@@ -70,10 +98,19 @@ def ex_09_3(answer):
     need(not _near(context, lost / _M6_RATE), "context: that is both sides together")
     need(not _near(context, lost / 2 / 44100), "context: the paper's network works at 22 050 Hz")
     need(not _near(context, lost / 2), "context: that is samples; seconds were asked for")
-    need(_near(context, lost / 2 / _M6_RATE), f"context: {context:g} s is not it; 147 443 - 16 389 samples are lost, at two ends")
-    need(not _near(work, _M6_OUT / _M6_IN), "work: that is samples out per sample in; the inverse is asked for")
+    need(
+        _near(context, lost / 2 / _M6_RATE),
+        f"context: {context:g} s is not it; 147 443 - 16 389 samples are lost, at two ends",
+    )
+    need(
+        not _near(work, _M6_OUT / _M6_IN),
+        "work: that is samples out per sample in; the inverse is asked for",
+    )
     need(not _near(work, lost / _M6_OUT), "work: the samples that come out had to go in as well")
-    need(_near(work, _M6_IN / _M6_OUT), f"work: {work:g} is not it; 147 443 samples go in for 16 389 that come out")
+    need(
+        _near(work, _M6_IN / _M6_OUT),
+        f"work: {work:g} is not it; 147 443 samples go in for 16 389 that come out",
+    )
 
 
 @exercises.add(
@@ -85,13 +122,34 @@ def ex_09_4(answer):
     """8185 frames, 1.86 s, from 40 convolutions with 3 taps each; without dilations it would be 81 frames."""
     seconds, frame = float(answer), 10 / 44100
     frames = 1 + 4 * 2 * 1023
-    need(not _near(seconds, frames), "that is frames; a frame begins every 10 samples, and seconds were asked for")
-    need(not _near(seconds, frames * 2 * frame), "a frame begins every half filter: 10 samples, not 20")
-    need(not _near(seconds, (1 + 2 * 1023) * frame), "that is one stack; there are four, one after the other")
-    need(not _near(seconds, (1 + 4 * 1023) * frame), "that is one side only: with 3 taps, each convolution looks back and ahead")
-    need(not _near(seconds, (1 + 4 * 10 * 2) * frame), "that is without dilations: in block i the taps are 2**i frames apart")
-    need(not _near(seconds, (1 + 2 * 1023) ** 4 * frame), "reaches of convolutions that follow one another add up, they do not multiply")
-    need(_near(seconds, frames * frame), f"{seconds:g} s is not it; each block adds twice its dilation to the frames that are reached")
+    need(
+        not _near(seconds, frames),
+        "that is frames; a frame begins every 10 samples, and seconds were asked for",
+    )
+    need(
+        not _near(seconds, frames * 2 * frame),
+        "a frame begins every half filter: 10 samples, not 20",
+    )
+    need(
+        not _near(seconds, (1 + 2 * 1023) * frame),
+        "that is one stack; there are four, one after the other",
+    )
+    need(
+        not _near(seconds, (1 + 4 * 1023) * frame),
+        "that is one side only: with 3 taps, each convolution looks back and ahead",
+    )
+    need(
+        not _near(seconds, (1 + 4 * 10 * 2) * frame),
+        "that is without dilations: in block i the taps are 2**i frames apart",
+    )
+    need(
+        not _near(seconds, (1 + 2 * 1023) ** 4 * frame),
+        "reaches of convolutions that follow one another add up, they do not multiply",
+    )
+    need(
+        _near(seconds, frames * frame),
+        f"{seconds:g} s is not it; each block adds twice its dilation to the frames that are reached",
+    )
 
 
 @exercises.add(
@@ -115,10 +173,15 @@ def ex_09_5(answer):
     )
     rise = torch.arange(1.0, 11.0)
     weight = torch.minimum(rise, rise.flip(0))
-    fade = torch.as_tensor(attempt(answer, [torch.zeros(10), torch.ones(10)], [0, 7], 17), dtype=torch.float32)
+    fade = torch.as_tensor(
+        attempt(answer, [torch.zeros(10), torch.ones(10)], [0, 7], 17), dtype=torch.float32
+    )
     expected = weight[:3] / (weight[:3] + weight[7:])
     mean = torch.allclose(fade[7:10], torch.full((3,), 0.5))
-    need(not mean, "that is the plain mean of pieces: a jump at both ends of the overlap; weight by triangles")
+    need(
+        not mean,
+        "that is the plain mean of pieces: a jump at both ends of the overlap; weight by triangles",
+    )
     need(
         torch.allclose(fade[7:10], expected, atol=0.02),
         f"where a piece of 0 ends and a piece of 1 begins, your estimate is {', '.join(f'{v:.2f}' for v in fade[7:10])}; "
@@ -134,12 +197,23 @@ def ex_09_5(answer):
 def ex_09_6(answer):
     """1536, 3/8 of the window: the same error, three zeros more."""
     factor = float(answer)
-    need(not _near(factor, 4096), "that would be a window of ones; the Hann window lets less through")
+    need(
+        not _near(factor, 4096), "that would be a window of ones; the Hann window lets less through"
+    )
     need(not _near(factor, 2048), "that is the sum of w; energies need the sum of w²")
-    need(not _near(factor, math.sqrt(_HANN_ENERGY)), "that is the ratio of amplitudes; squared errors have its square")
+    need(
+        not _near(factor, math.sqrt(_HANN_ENERGY)),
+        "that is the ratio of amplitudes; squared errors have its square",
+    )
     need(not _near(factor, 0.375), "that is the mean of w² over the window; the sum is asked for")
-    need(not _near(factor, 1.5), "that is the sum of w² over overlapping windows; here each frame counts by itself")
-    need(_near(factor, _HANN_ENERGY), f"{factor:g} is not it; sum the squares of the window's 4096 values")
+    need(
+        not _near(factor, 1.5),
+        "that is the sum of w² over overlapping windows; here each frame counts by itself",
+    )
+    need(
+        _near(factor, _HANN_ENERGY),
+        f"{factor:g} is not it; sum the squares of the window's 4096 values",
+    )
 
 
 def _near(value, wanted):

@@ -34,11 +34,19 @@ def filter_bank(filters, sample_rate, ax, title="", order=None):
     filters = filters.detach().cpu()
     order = by_frequency(filters) if order is None else order
     magnitude = torch.fft.rfft(filters[order], _POINTS).abs()
-    level = plots.decibels(magnitude / magnitude.amax(-1, keepdim=True).clamp_min(1e-12), 1.0, -30.0)
+    level = plots.decibels(
+        magnitude / magnitude.amax(-1, keepdim=True).clamp_min(1e-12), 1.0, -30.0
+    )
     image = ax.imshow(
-        level.T, origin="lower", aspect="auto", cmap="magma", vmin=-30, vmax=0, interpolation="nearest",
+        level.T,
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        vmin=-30,
+        vmax=0,
+        interpolation="nearest",
         extent=(-0.5, len(filters) - 0.5, 0, sample_rate / 2000),
-    )  # fmt: skip
+    )
     ax.set(xlabel="filter, sorted", ylabel="frequency (kHz)", title=title)
     return image
 
@@ -48,7 +56,9 @@ def waves(filters, sample_rate, ax, title="", tint=plots.CYCLE[0]):
     filters = filters.detach().cpu()
     time = np.arange(filters.shape[-1]) / sample_rate * 1000
     for row, taps in enumerate(filters):
-        ax.plot(time, 0.42 * taps / taps.abs().max().clamp_min(1e-12) - row, color=tint, linewidth=1.0)
+        ax.plot(
+            time, 0.42 * taps / taps.abs().max().clamp_min(1e-12) - row, color=tint, linewidth=1.0
+        )
     ax.set(xlabel="time (ms)", title=title, yticks=[], xlim=(0, time[-1]))
     ax.spines["left"].set_visible(False)
     return ax
@@ -66,8 +76,19 @@ def line_spectra(signals, sample_rate, ax, top=None, floor=-100.0):
     found = {label: line_spectrum(x, sample_rate) for label, x in signals.items()}
     reference = max(float(magnitude.max()) for _, magnitude in found.values())
     for index, (label, (frequency, magnitude)) in enumerate(found.items()):
-        ax.plot(frequency / 1000, plots.decibels(magnitude, reference, floor), label=label, linewidth=1.0, color=plots.CYCLE[index])
-    ax.set(xlabel="frequency (kHz)", ylabel="level (dB)", xlim=(0, (top or sample_rate / 2) / 1000), ylim=(floor, 5))
+        ax.plot(
+            frequency / 1000,
+            plots.decibels(magnitude, reference, floor),
+            label=label,
+            linewidth=1.0,
+            color=plots.CYCLE[index],
+        )
+    ax.set(
+        xlabel="frequency (kHz)",
+        ylabel="level (dB)",
+        xlim=(0, (top or sample_rate / 2) / 1000),
+        ylim=(floor, 5),
+    )
     ax.grid(True)
     return ax
 
@@ -82,7 +103,14 @@ def triangles(starts, size, samples, ax):
     share = each / each.sum(0)
     for row, start in enumerate(starts):
         inside = np.arange(start, start + size)
-        ax.fill_between(inside, share[row, inside], alpha=0.25, color=plots.CYCLE[row % len(plots.CYCLE)])
-        ax.plot(inside, share[row, inside], color=plots.CYCLE[row % len(plots.CYCLE)], label=f"piece {row + 1}")
+        ax.fill_between(
+            inside, share[row, inside], alpha=0.25, color=plots.CYCLE[row % len(plots.CYCLE)]
+        )
+        ax.plot(
+            inside,
+            share[row, inside],
+            color=plots.CYCLE[row % len(plots.CYCLE)],
+            label=f"piece {row + 1}",
+        )
     ax.set(xlabel="sample", ylabel="share", xlim=(0, samples - 1), ylim=(0, 1.05))
     return ax

@@ -11,7 +11,10 @@ _COLUMNS = (
     (True, "same data set, same metric"),
     (False, "MUSDB18 and MUSDB18-HQ are two data sets: one is cut at 16 kHz by its codec"),
     (False, "cSDR (medians) and uSDR (means) are two metrics, however close the figures"),
-    (True, "both were scored on the same songs with the same metric; what they were trained with belongs into the row"),
+    (
+        True,
+        "both were scored on the same songs with the same metric; what they were trained with belongs into the row",
+    ),
     (False, "the band is another data set than MUSDB18"),
 )
 
@@ -34,12 +37,27 @@ def ex_11_1(answer):
 def ex_11_2(answer):
     """The ruined song moves the mean by almost 2 dB and the median hardly at all."""
     middle, average = (float(part) for part in answer)
-    need(not (isclose(middle, 4.24, abs_tol=0.01) and isclose(average, 5.9, abs_tol=0.01)), "the two are exchanged")
-    need(not isclose(middle, 6.4, abs_tol=0.01), "median: 6.4 stands in the middle of the list as it is written; sort it first")
-    need(isclose(middle, 5.9, abs_tol=0.01), f"median: {middle:g} is not the middle one of the sorted values")
-    need(not isclose(average, 6.05, abs_tol=0.01), "mean: 6.05 leaves the ruined song out; a mean takes all five")
+    need(
+        not (isclose(middle, 4.24, abs_tol=0.01) and isclose(average, 5.9, abs_tol=0.01)),
+        "the two are exchanged",
+    )
+    need(
+        not isclose(middle, 6.4, abs_tol=0.01),
+        "median: 6.4 stands in the middle of the list as it is written; sort it first",
+    )
+    need(
+        isclose(middle, 5.9, abs_tol=0.01),
+        f"median: {middle:g} is not the middle one of the sorted values",
+    )
+    need(
+        not isclose(average, 6.05, abs_tol=0.01),
+        "mean: 6.05 leaves the ruined song out; a mean takes all five",
+    )
     need(not isclose(average, 5.44, abs_tol=0.01), "mean: the last value is negative")
-    need(isclose(average, 4.24, abs_tol=0.01), f"mean: {average:g} is not the sum, 21.2, divided by five")
+    need(
+        isclose(average, 4.24, abs_tol=0.01),
+        f"mean: {average:g} is not the sum, 21.2, divided by five",
+    )
 
 
 @exercises.add(
@@ -55,13 +73,28 @@ def ex_11_3(answer):
         return isclose(answer, value, abs_tol=0.02)
 
     need(not is_(-10 * log10(3)), "that is the mixture unchanged; here it is divided by four first")
-    need(not is_(10 * log10(3)), "the energy of the three others is not the whole error, and the stem is weaker than it")
-    need(not is_(10 * log10(4)), "a quarter of the others is left, but three quarters of the stem itself are missing as well: both are error")
-    need(not is_(-10 * log10(0.75**2)), "what is missing of the stem is only part of the error; a quarter of each other stem is in it too")
-    need(not is_(-10 * log10(3 / 16)), "what is left of the others is only part of the error; three quarters of the stem itself are missing")
+    need(
+        not is_(10 * log10(3)),
+        "the energy of the three others is not the whole error, and the stem is weaker than it",
+    )
+    need(
+        not is_(10 * log10(4)),
+        "a quarter of the others is left, but three quarters of the stem itself are missing as well: both are error",
+    )
+    need(
+        not is_(-10 * log10(0.75**2)),
+        "what is missing of the stem is only part of the error; a quarter of each other stem is in it too",
+    )
+    need(
+        not is_(-10 * log10(3 / 16)),
+        "what is left of the others is only part of the error; three quarters of the stem itself are missing",
+    )
     need(not is_(-1.25), "turn the ratio round: energy of the stem over energy of the error")
     need(not is_(0.75), "that is the energy of the error; the SDR is 10 log10 of its inverse")
-    need(is_(-10 * log10(0.75)), f"{answer:g} dB is not it; write down the error s1 - x/4, stem by stem")
+    need(
+        is_(-10 * log10(0.75)),
+        f"{answer:g} dB is not it; write down the error s1 - x/4, stem by stem",
+    )
 
 
 #: (verdict, why) of the four comparisons of exercise 4.
@@ -69,7 +102,10 @@ _VERDICTS = (
     ("holds", "the whole interval lies above 0 and p is below 5 %"),
     ("undecided", "the interval contains 0: the data allow a loss as well as a gain"),
     ("fails", "the whole interval lies below 0: A is worse, which is more than not better"),
-    ("undecided", "five songs that all agree have p = 2/2^5 = 0.06, above 5 %: too few songs, whatever they say"),
+    (
+        "undecided",
+        "five songs that all agree have p = 2/2^5 = 0.06, above 5 %: too few songs, whatever they say",
+    ),
 )
 
 
@@ -83,5 +119,8 @@ def ex_11_4(answer):
     need(len(answer) == len(_VERDICTS), f"four verdicts were expected, not {len(answer)}")
     known = {verdict for verdict, _ in _VERDICTS}
     for number, (given, (right, because)) in enumerate(zip(answer, _VERDICTS), start=1):
-        need(given in known, f"comparison {number}: {given!r} is no verdict; choose from {', '.join(sorted(known))}")
+        need(
+            given in known,
+            f"comparison {number}: {given!r} is no verdict; choose from {', '.join(sorted(known))}",
+        )
         need(given == right, f"comparison {number}: {because}")

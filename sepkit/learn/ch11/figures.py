@@ -4,12 +4,18 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from . import sisec_statements
 from ...reproduce import sisec
 from ..plots import colour, figure
+from . import sisec_statements
 
 #: What a method is -> its colour, so that the four panels share one legend.
-KINDS = {"supervised": "#0072B2", "blind": "#E69F00", "oracle": "#98a1b3", "reference": "#4d4d4d", "ours": "#009E73"}
+KINDS = {
+    "supervised": "#0072B2",
+    "blind": "#E69F00",
+    "oracle": "#98a1b3",
+    "reference": "#4d4d4d",
+    "ours": "#009E73",
+}
 UMX_COLOUR = "#D55E00"
 SPAN = (-6.0, 16.0)  # dB; single songs lie outside, down to -67
 
@@ -34,14 +40,26 @@ def sisec_figure(frame=None, ours=None, targets=sisec.TARGETS):
         the extremes, cut at `SPAN`. A star marks Open-Unmix's published medians,
         a + a method with further training data.
     """
-    own = {name: {target: list(songs.values()) for target, songs in parts.items()} for name, parts in (ours or {}).items()}
+    own = {
+        name: {target: list(songs.values()) for target, songs in parts.items()}
+        for name, parts in (ours or {}).items()
+    }
     kinds = {**sisec.methods().kind.to_dict(), **dict.fromkeys(own, "ours")}
     order = _order(own, targets[0])
-    fig, axes = figure(len(targets), 1, height=0.9 + 1.75 * len(targets), sharex=True, sharey=True, squeeze=False)
+    fig, axes = figure(
+        len(targets), 1, height=0.9 + 1.75 * len(targets), sharex=True, sharey=True, squeeze=False
+    )
     for ax, target in zip(axes[:, 0], targets):
         for x, name in enumerate(order):
             if name == sisec.UMX:
-                ax.plot(x, sisec_statements.umx_medians()[target], "*", color=UMX_COLOUR, markersize=11, zorder=4)
+                ax.plot(
+                    x,
+                    sisec_statements.umx_medians()[target],
+                    "*",
+                    color=UMX_COLOUR,
+                    markersize=11,
+                    zorder=4,
+                )
                 continue
             five, values = _scores(name, target, own, frame)
             if values is not None:
@@ -53,12 +71,25 @@ def sisec_figure(frame=None, ours=None, targets=sisec.TARGETS):
         ax.set_title(target, color=colour(target))
         ax.grid(True, axis="y")
     extra = sisec.methods().extra_training_data
-    labels = ["UMX" if name == sisec.UMX else f"{name} +" if extra.get(name) == "yes" else name for name in order]
+    labels = [
+        "UMX" if name == sisec.UMX else f"{name} +" if extra.get(name) == "yes" else name
+        for name in order
+    ]
     axes[-1, 0].set_xticks(range(len(order)), labels, rotation=90, fontsize=7)
     axes[0, 0].set_xlim(-0.8, len(order) - 0.2)
     shown = [kind for kind in KINDS if kind in kinds.values()]
     handles = [Patch(color=KINDS[kind], label=kind, alpha=0.6) for kind in shown]
-    handles.append(Line2D([], [], marker="*", color=UMX_COLOUR, linestyle="", markersize=9, label="Open-Unmix, published medians"))
+    handles.append(
+        Line2D(
+            [],
+            [],
+            marker="*",
+            color=UMX_COLOUR,
+            linestyle="",
+            markersize=9,
+            label="Open-Unmix, published medians",
+        )
+    )
     fig.legend(handles=handles, ncols=len(handles), loc="outside upper center")
     return fig
 
@@ -74,12 +105,16 @@ def _scores(name, target, own, frame):
     """The five numbers and the values of a method, None where it has none."""
     if name in own:
         values = np.array(own[name].get(target, ()))
-        return (np.percentile(values, [0, 25, 50, 75, 100]), len(values)) if len(values) else None, values if len(values) > 1 else None
+        return (np.percentile(values, [0, 25, 50, 75, 100]), len(values)) if len(
+            values
+        ) else None, values if len(values) > 1 else None
     row = sisec.summary(target).query("method == @name")
     if row.empty:
         return None, None
     five = row[list(sisec.FIVE[1:])].to_numpy()[0], int(row.n.iloc[0])
-    return five, None if frame is None else frame[(frame.method == name) & (frame.target == target)].SDR.to_numpy()
+    return five, None if frame is None else frame[
+        (frame.method == name) & (frame.target == target)
+    ].SDR.to_numpy()
 
 
 def _violin(ax, x, values, tint):
@@ -94,10 +129,26 @@ def _violin(ax, x, values, tint):
 def _box(ax, x, five, tint):
     (low, q1, median, q3, high), n = five
     notch = 1.57 * (q3 - q1) / np.sqrt(n)
-    stats = {"whislo": low, "q1": q1, "med": median, "q3": q3, "whishi": high, "cilo": median - notch, "cihi": median + notch}
+    stats = {
+        "whislo": low,
+        "q1": q1,
+        "med": median,
+        "q3": q3,
+        "whishi": high,
+        "cilo": median - notch,
+        "cihi": median + notch,
+    }
     line = {"color": tint, "linewidth": 0.7}
     ax.bxp(
-        [stats], [x], widths=0.55, shownotches=True, showfliers=False, patch_artist=True, manage_ticks=False, showcaps=False,
-        boxprops={"facecolor": tint, "alpha": 0.45, "edgecolor": tint, "linewidth": 0.6}, whiskerprops=line,
+        [stats],
+        [x],
+        widths=0.55,
+        shownotches=True,
+        showfliers=False,
+        patch_artist=True,
+        manage_ticks=False,
+        showcaps=False,
+        boxprops={"facecolor": tint, "alpha": 0.45, "edgecolor": tint, "linewidth": 0.6},
+        whiskerprops=line,
         medianprops={"color": "black", "linewidth": 1.4},
-    )  # fmt: skip
+    )

@@ -22,7 +22,11 @@ SPREADS = {
 
 def umx_medians():
     """Open-Unmix's published medians, {target: dB}: the row UMX of scores.csv."""
-    found = {row.target: row.value for row in load_reported() if (row.system, row.metric) == (sisec.UMX, "cSDR")}
+    found = {
+        row.target: row.value
+        for row in load_reported()
+        if (row.system, row.metric) == (sisec.UMX, "cSDR")
+    }
     return {target: found[target] for target in sisec.TARGETS}
 
 
@@ -48,9 +52,19 @@ def umx_ranks():
     }
     rows = []
     for told, names in choices.items():
-        ranks = {target: int(1 + (medians.loc[names, target] > ours[target]).sum()) for target in sisec.TARGETS}
+        ranks = {
+            target: int(1 + (medians.loc[names, target] > ours[target]).sum())
+            for target in sisec.TARGETS
+        }
         second = sum(rank == 2 for rank in ranks.values())
-        rows.append({"competitors": told, **ranks, "second in": second, "two of four": "holds" if second == 2 else "fails"})
+        rows.append(
+            {
+                "competitors": told,
+                **ranks,
+                "second in": second,
+                "two of four": "holds" if second == 2 else "fails",
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -79,14 +93,40 @@ def scatter(frame=None, seed=0, resamples=2000):
                 table = sisec.summary(target).set_index("method").loc[[HIGH, other]]
                 spread = (table.q3 - table.q1).iloc[0] - (table.q3 - table.q1).iloc[1]
                 median = table["median"].iloc[0] - table["median"].iloc[1]
-                told = {"low": np.nan, "high": np.nan, "larger spread": "undecided: no scores by song"}
-                rows.append({"against": other, "target": target, "median": median, "measure": "interquartile range", "spread": spread, **told})
+                told = {
+                    "low": np.nan,
+                    "high": np.nan,
+                    "larger spread": "undecided: no scores by song",
+                }
+                rows.append(
+                    {
+                        "against": other,
+                        "target": target,
+                        "median": median,
+                        "measure": "interquartile range",
+                        "spread": spread,
+                        **told,
+                    }
+                )
                 continue
-            songs = frame[frame.target == target].pivot(index="track", columns="method", values="SDR")[[HIGH, other]].dropna().to_numpy()
+            songs = (
+                frame[frame.target == target]
+                .pivot(index="track", columns="method", values="SDR")[[HIGH, other]]
+                .dropna()
+                .to_numpy()
+            )
             median = np.subtract(*np.median(songs, axis=0))
             for measure, function in SPREADS.items():
                 told = _interval(songs, function, seed, resamples)
-                rows.append({"against": other, "target": target, "median": median, "measure": measure, **told})
+                rows.append(
+                    {
+                        "against": other,
+                        "target": target,
+                        "median": median,
+                        "measure": measure,
+                        **told,
+                    }
+                )
     return pd.DataFrame(rows)
 
 
@@ -104,12 +144,21 @@ def friedman(frame, target):
     Test
         `statistic` is chi-squared, with one degree of freedom less than methods.
     """
-    return songwise.friedman(frame[frame.target == target].pivot(index="track", columns="method", values="SDR"))
+    return songwise.friedman(
+        frame[frame.target == target].pivot(index="track", columns="method", values="SDR")
+    )
 
 
 def _interval(songs, function, seed, resamples):
     rng = np.random.default_rng(seed)
-    drawn = songs[rng.integers(len(songs), size=(resamples, len(songs)))]  # (draws, songs, 2): one set of songs for both
+    drawn = songs[
+        rng.integers(len(songs), size=(resamples, len(songs)))
+    ]  # (draws, songs, 2): one set of songs for both
     low, high = np.percentile(function(drawn[..., 0]) - function(drawn[..., 1]), [2.5, 97.5])
     verdict = "holds" if low > 0 else "fails" if high < 0 else "undecided"
-    return {"spread": function(songs[:, 0]) - function(songs[:, 1]), "low": low, "high": high, "larger spread": verdict}
+    return {
+        "spread": function(songs[:, 0]) - function(songs[:, 1]),
+        "low": low,
+        "high": high,
+        "larger spread": verdict,
+    }

@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 
 from ... import metrics, models, separation, training
-from ...datasets import MemoryTrack, data_set_name, open_tracks
 from ...band.rendering import only_one
+from ...datasets import MemoryTrack, data_set_name, open_tracks
 from ...datasets.loader import decoded
 from ...device import resolve_device
 from ...errors import SepkitError
@@ -87,8 +87,20 @@ class Plan:
     preset: str = "experiments"
 
 
-def run(name, plan, data="band", preset=None, seeds=3, out="runs/experiments", profile="student", device="auto", root=None,
-        augmented=None, speech=None, notice=print):  # fmt: skip
+def run(
+    name,
+    plan,
+    data="band",
+    preset=None,
+    seeds=3,
+    out="runs/experiments",
+    profile="student",
+    device="auto",
+    root=None,
+    augmented=None,
+    speech=None,
+    notice=print,
+):
     """Train and score all arms of an experiment; again, to go on where it stopped.
 
     Parameters
@@ -124,11 +136,27 @@ def run(name, plan, data="band", preset=None, seeds=3, out="runs/experiments", p
     SepkitError
         As training and evaluation raise; and if an arm needs an augmented data set or speech that was not given.
     """
-    laboratory = _Laboratory(name, plan, data, preset or plan.preset, seeds, Path(out) / name, profile, device, root, augmented, speech)
+    laboratory = _Laboratory(
+        name,
+        plan,
+        data,
+        preset or plan.preset,
+        seeds,
+        Path(out) / name,
+        profile,
+        device,
+        root,
+        augmented,
+        speech,
+    )
     scores, left = [], len(plan.arms) * seeds
-    for seed in range(seeds):  # all arms of a seed first: a stopped experiment is short of seeds, not of arms
+    for seed in range(
+        seeds
+    ):  # all arms of a seed first: a stopped experiment is short of seeds, not of arms
         for arm in plan.arms:
-            with only_one(out, f".{name}-{_slug(arm.name)}-{seed}.lock"):  # another call waits, and finds it done
+            with only_one(
+                out, f".{name}-{_slug(arm.name)}-{seed}.lock"
+            ):  # another call waits, and finds it done
                 found, told = laboratory.scores(arm, seed)
             scores, left = scores + found, left - 1
             notice(f"{arm.name}, seed {seed}: {told}; {left} to go")
@@ -141,9 +169,24 @@ def run(name, plan, data="band", preset=None, seeds=3, out="runs/experiments", p
 class _Laboratory:
     """What the trainings of an experiment share."""
 
-    def __init__(self, name, plan, data, preset, seeds, out, profile, device, root, augmented, speech):
-        self.name, self.plan, self.data, self.preset, self.seeds, self.out = name, plan, data, preset, seeds, out
-        self.profile, self.device, self.root, self.augmented, self.speech = profile, resolve_device(device), root, augmented, speech
+    def __init__(
+        self, name, plan, data, preset, seeds, out, profile, device, root, augmented, speech
+    ):
+        self.name, self.plan, self.data, self.preset, self.seeds, self.out = (
+            name,
+            plan,
+            data,
+            preset,
+            seeds,
+            out,
+        )
+        self.profile, self.device, self.root, self.augmented, self.speech = (
+            profile,
+            resolve_device(device),
+            root,
+            augmented,
+            speech,
+        )
         self._opened, self._decoded = {}, {}
 
     def tracks(self, split, model, data=None):
@@ -152,7 +195,12 @@ class _Laboratory:
         if key not in self._opened:
             preset = self.preset if data is None and self.data == "band" else None
             self._opened[key] = open_tracks(
-                data or self.data, split, self.root, sample_rate=model.sample_rate, channels=model.channels, preset=preset
+                data or self.data,
+                split,
+                self.root,
+                sample_rate=model.sample_rate,
+                channels=model.channels,
+                preset=preset,
             )
         return self._opened[key]
 
@@ -168,12 +216,16 @@ class _Laboratory:
         """The training speech at the network's sample rate, opened once."""
         source = self.speech or ("band" if self.data == "band" else None)
         if source is None:
-            raise SepkitError(f"{self.name}: the arm {arm.name!r} needs speech; give --speech band, or a folder of speech")
+            raise SepkitError(
+                f"{self.name}: the arm {arm.name!r} needs speech; give --speech band, or a folder of speech"
+            )
         key = ("speech", model.sample_rate)
         if key not in self._opened:
             from ...datasets.speech import open_speech
 
-            self._opened[key] = open_speech(source, "train", model.sample_rate, self.root, self.preset)
+            self._opened[key] = open_speech(
+                source, "train", model.sample_rate, self.root, self.preset
+            )
         return self._opened[key]
 
     def scores(self, arm, seed):
@@ -194,26 +246,45 @@ class _Laboratory:
         best = self._trained(arm, train, valid, folder, recipe, voices)
         folder, trained = best.parent, models.read_header(best)["extra"]
         clock = time.perf_counter()
-        scores = self._score(arm, models.load(best), test, seed, {
-            "steps": _steps(folder), "best_step": trained["step"],
-            "hours": round(_seconds(folder) / 3600, 4), "train_songs": len(set(_names(train))),
-            "parameters": sum(p.numel() for p in network.parameters()),
-            "valid_loss": trained["valid_loss"], "audio": digest(about["audio"]),
-        })  # fmt: skip
+        scores = self._score(
+            arm,
+            models.load(best),
+            test,
+            seed,
+            {
+                "steps": _steps(folder),
+                "best_step": trained["step"],
+                "hours": round(_seconds(folder) / 3600, 4),
+                "train_songs": len(set(_names(train))),
+                "parameters": sum(p.numel() for p in network.parameters()),
+                "valid_loss": trained["valid_loss"],
+                "audio": digest(about["audio"]),
+            },
+        )
         save_scores(file, scores, extra={"about": about})
-        heard = [s.value for s in scores if s.metric == "usdr" and s.value == s.value]  # NaN: a silent reference
+        heard = [
+            s.value for s in scores if s.metric == "usdr" and s.value == s.value
+        ]  # NaN: a silent reference
         mean = statistics.fmean(heard) if heard else float("nan")
-        return scores, f"usdr {mean:.2f} dB, {_seconds(folder):.0f} s of training, {time.perf_counter() - clock:.0f} s of scoring"
+        return (
+            scores,
+            f"usdr {mean:.2f} dB, {_seconds(folder):.0f} s of training, {time.perf_counter() - clock:.0f} s of scoring",
+        )
 
     def _about(self, arm, network, recipe, songs, voices):
         """All that decides an arm's scores."""
         audio = {part: identities(tracks) for part, tracks in songs.items()}
         return {
-            "model": network.name, "settings": network.settings, "recipe": _decisive(recipe),
-            "metrics": list(self.plan.metrics), "test": _names(songs["test"]),
-            "score rate": arm.score_rate, "excerpt": arm.excerpt, "data": data_set_name(self.data),
+            "model": network.name,
+            "settings": network.settings,
+            "recipe": _decisive(recipe),
+            "metrics": list(self.plan.metrics),
+            "test": _names(songs["test"]),
+            "score rate": arm.score_rate,
+            "excerpt": arm.excerpt,
+            "data": data_set_name(self.data),
             "audio": {**audio, "speech": voices and voices.identity()},
-        }  # fmt: skip
+        }
 
     def _network(self, arm, seed):
         plan, other = self.plan, arm.model not in (None, self.plan.model)
@@ -241,12 +312,16 @@ class _Laboratory:
         if arm.excerpt:
             return {"train": [], "valid": [], "test": [test[arm.excerpt[0]]]}
         if arm.augmented and self.augmented is None:
-            raise SepkitError(f"{self.name}: the arm {arm.name!r} needs --augmented FOLDER; write it with: sepkit data augment")
+            raise SepkitError(
+                f"{self.name}: the arm {arm.name!r} needs --augmented FOLDER; write it with: sepkit data augment"
+            )
         train = list(self.tracks("train", network, self.augmented if arm.augmented else None))
         valid = self.tracks("valid", network)
         if arm.songs is not None:
             if arm.songs > len(train):
-                raise SepkitError(f"{self.name}: the arm {arm.name!r} needs {arm.songs} training songs; {self.data} has {len(train)}")
+                raise SepkitError(
+                    f"{self.name}: the arm {arm.name!r} needs {arm.songs} training songs; {self.data} has {len(train)}"
+                )
             train = train[: arm.songs]
         train = train + list(valid) * arm.with_valid
         return {"train": train, "valid": list(valid), "test": test}
@@ -262,16 +337,32 @@ class _Laboratory:
         separator = separation.ModelSeparator(network, device=self.device)
         rate = arm.score_rate or network.sample_rate
         if rate != network.sample_rate:
-            test = open_tracks(self.data, "test", self.root, sample_rate=rate, channels=network.channels,
-                               preset=self.preset if self.data == "band" else None)  # fmt: skip
+            test = open_tracks(
+                self.data,
+                "test",
+                self.root,
+                sample_rate=rate,
+                channels=network.channels,
+                preset=self.preset if self.data == "band" else None,
+            )
         dataset = data_set_name(self.data)
-        if (rate, network.channels) != (44100, 2):  # such scores never share a column with those of the full audio
+        if (rate, network.channels) != (
+            44100,
+            2,
+        ):  # such scores never share a column with those of the full audio
             dataset += f", {rate / 1000:g} kHz {'mono' if network.channels == 1 else 'stereo'}"
         facts = {**facts, "preset": self.preset} if self.data == "band" else facts
         if arm.excerpt:
             facts["excerpt"] = f"{arm.excerpt[1]:g} s"
         command = f"sepkit experiment {self.name} --profile {self.profile} --data {dataset.partition(',')[0]} --seeds {self.seeds}"
-        own = provenance(command, device=str(self.device), seed=seed, profile=self.profile, experiment=self.name, **facts)
+        own = provenance(
+            command,
+            device=str(self.device),
+            seed=seed,
+            profile=self.profile,
+            experiment=self.name,
+            **facts,
+        )
         found = {}
         for track in test:  # the examples of an excerpt have one name, and count together
             for target, metric, value, card in _of_song(separator, track, rate, self.plan.metrics):
@@ -286,9 +377,13 @@ class _Laboratory:
 def _of_song(separator, track, rate, wanted):
     mixture, voice = track.mixture(), track.stem(TARGET)
     same = rate == separator.sample_rate
-    estimate = (separator.separate(mixture) if same else separation.separate_at(separator, mixture, rate))[TARGET]
+    estimate = (
+        separator.separate(mixture) if same else separation.separate_at(separator, mixture, rate)
+    )[TARGET]
     truth = {TARGET: voice, "accompaniment": mixture - voice}
-    return metrics.score_track(truth, {TARGET: estimate, "accompaniment": mixture - estimate}, rate, wanted)
+    return metrics.score_track(
+        truth, {TARGET: estimate, "accompaniment": mixture - estimate}, rate, wanted
+    )
 
 
 def _derived(plan, scores):
@@ -301,7 +396,14 @@ def _derived(plan, scores):
             example[score.track, score.metric] = score
         for name, function in plan.derived.items():
             for key, value in function(table).items():
-                made.append(replace(example[key], separator=name, value=value, provenance={**example[key].provenance, "derived": name}))
+                made.append(
+                    replace(
+                        example[key],
+                        separator=name,
+                        value=value,
+                        provenance={**example[key].provenance, "derived": name},
+                    )
+                )
     return made
 
 
@@ -312,14 +414,23 @@ def _loudest(track, seconds):
     power = torch.cat([power.new_zeros(1), power])
     energies = (power[frames:] - power[:-frames])[:: track.sample_rate // 4]
     start = int(energies.argmax()) * (track.sample_rate // 4)
-    return MemoryTrack(track.name, {stem: track.stem(stem, start, frames) for stem in track.stems}, track.sample_rate)
+    return MemoryTrack(
+        track.name,
+        {stem: track.stem(stem, start, frames) for stem in track.stems},
+        track.sample_rate,
+    )
 
 
 def _thirds(track):
     """Three examples of half the length, each overlapping the next by half, as tracks."""
     half, quarter = track.samples // 2, track.samples // 4
     return [
-        MemoryTrack(track.name, {stem: track.stem(stem, k * quarter, half) for stem in track.stems}, track.sample_rate) for k in range(3)
+        MemoryTrack(
+            track.name,
+            {stem: track.stem(stem, k * quarter, half) for stem in track.stems},
+            track.sample_rate,
+        )
+        for k in range(3)
     ]
 
 

@@ -10,12 +10,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...errors import unknown
-from ...training.presets import recipe_for
 from ...training import STUDENT
+from ...training.presets import recipe_for
 from . import Arm, Plan
 
 #: A network for sweeps: half a minute of one CPU core a training.
-SMALL = dict(hidden=64, layers=2, dropout=0.1, n_fft=1024, hop=512, sample_rate=16000, channels=1, bandwidth=8000)
+SMALL = dict(
+    hidden=64,
+    layers=2,
+    dropout=0.1,
+    n_fft=1024,
+    hop=512,
+    sample_rate=16000,
+    channels=1,
+    bandwidth=8000,
+)
 SMOKE = {**SMALL, "hidden": 8}
 _SMALL = STUDENT.but(chunk_seconds=2.0, samples_per_track=100, max_steps=1000)
 
@@ -37,7 +46,11 @@ def small(profile, arms, paper="bsrnn", recipe=None, **more):
         return Plan(paper, settings, full, tuple(arms), preset="paper", **more)
     plan = dict(settings=SMALL, recipe=_SMALL.but(**changes), preset="experiments")
     if profile == "smoke":
-        plan = dict(settings=SMOKE, recipe=_SMALL.but(**{**changes, "max_steps": 2, "samples_per_track": 8}), preset="smoke")
+        plan = dict(
+            settings=SMOKE,
+            recipe=_SMALL.but(**{**changes, "max_steps": 2, "samples_per_track": 8}),
+            preset="smoke",
+        )
     return Plan("open-unmix", arms=tuple(arms), **plan, **more)
 
 
@@ -46,24 +59,39 @@ def small(profile, arms, paper="bsrnn", recipe=None, **more):
 
 def variants(profile):
     """Table 1 of the third report, filled: five variants, and what they cost one by one."""
-    wave = {"smoke": dict(filters=2, hidden=8, levels=4), "student": dict(filters=4, hidden=64, dropout=0.1), "paper": {}}[profile]
+    wave = {
+        "smoke": dict(filters=2, hidden=8, levels=4),
+        "student": dict(filters=4, hidden=64, dropout=0.1),
+        "paper": {},
+    }[profile]
     former = {"smoke": dict(SMOKE, heads=2), "student": dict(SMALL, heads=4), "paper": {}}[profile]
     at = {} if profile == "paper" else dict(sample_rate=16000, channels=1)
     low = 8000 if profile != "paper" else 22050
-    lower = Arm(f"Time domain, trained at {low / 1000:g} kHz", "open-unmix-waveform", {**wave, **at, "sample_rate": low},
-                dict(loss="mse", lr=1e-3), score_rate=at.get("sample_rate", 44100))  # fmt: skip
+    lower = Arm(
+        f"Time domain, trained at {low / 1000:g} kHz",
+        "open-unmix-waveform",
+        {**wave, **at, "sample_rate": low},
+        dict(loss="mse", lr=1e-3),
+        score_rate=at.get("sample_rate", 44100),
+    )
     arms = [
         Arm("Open-Unmix, loss mse", recipe=dict(loss="mse")),
         Arm("Open-Unmix, loss l1", recipe=dict(loss="l1")),
         Arm("Open-Unmix, loss dual", recipe=dict(loss="dual")),
         Arm("Transformer", "open-unmix-transformer", former, dict(loss="mse", lr=2e-3)),
         Arm("Time domain", "open-unmix-waveform", {**wave, **at}, dict(loss="mse", lr=1e-3)),
-        Arm("Open-Unmix, unidirectional", settings=dict(unidirectional=True), recipe=dict(loss="mse")),
+        Arm(
+            "Open-Unmix, unidirectional",
+            settings=dict(unidirectional=True),
+            recipe=dict(loss="mse"),
+        ),
         lower,
     ]
     # Half the steps of the other experiments: the time-domain network takes ten times as long for one.
     recipe = dict(lr=2e-3) | (dict(max_steps=500) if profile == "student" else {})
-    return small(profile, arms, "open-unmix", recipe, metrics=("usdr", "si_sdr", "csdr", "sir", "sar"))
+    return small(
+        profile, arms, "open-unmix", recipe, metrics=("usdr", "si_sdr", "csdr", "sir", "sar")
+    )
 
 
 # --- the thesis: remixing, speech, augmentation ------------------------------------------------------------
@@ -72,26 +100,40 @@ def variants(profile):
 def songs(profile):
     """What remixing brings, against the number of training songs."""
     counts = {"smoke": (2, 3), "student": (4, 8, 16, 24), "paper": (4, 8, 16, 24, 86)}[profile]
-    arms = [Arm(f"{n} songs, remixing {word}", recipe=dict(mix_prob=p, samples_per_track=max(1, 2400 // n)), songs=n)
-            for n in counts for word, p in (("off", 0.0), ("on", 1.0))]  # fmt: skip
+    arms = [
+        Arm(
+            f"{n} songs, remixing {word}",
+            recipe=dict(mix_prob=p, samples_per_track=max(1, 2400 // n)),
+            songs=n,
+        )
+        for n in counts
+        for word, p in (("off", 0.0), ("on", 1.0))
+    ]
 
     def gain(few, many):
         name = "{} songs, remixing {}"
 
         def difference(table):
             parts = [table[name.format(n, word)] for n in (few, many) for word in ("on", "off")]
-            return {key: parts[0][key] - parts[1][key] - parts[2][key] + parts[3][key] for key in parts[0]}
+            return {
+                key: parts[0][key] - parts[1][key] - parts[2][key] + parts[3][key]
+                for key in parts[0]
+            }
 
         return difference
 
     few, many = counts[0], counts[3] if len(counts) > 2 else counts[-1]
-    return small(profile, arms, derived={f"gain by remixing, {few} songs against {many}": gain(few, many)})
+    return small(
+        profile, arms, derived={f"gain by remixing, {few} songs against {many}": gain(few, many)}
+    )
 
 
 def mixing(profile):
     """SDR against the probability of a remix."""
     chosen = (0.0, 1.0) if profile == "smoke" else (0.0, 0.25, 0.5, 0.8, 1.0)
-    return small(profile, [Arm(f"remix probability {p:g}", recipe=dict(mix_prob=p)) for p in chosen])
+    return small(
+        profile, [Arm(f"remix probability {p:g}", recipe=dict(mix_prob=p)) for p in chosen]
+    )
 
 
 def speech(profile):
@@ -100,20 +142,37 @@ def speech(profile):
     arms = [Arm("speech probability 0")]
     for p in chosen[1:]:
         arms.append(Arm(f"speech probability {p:g}", recipe=dict(speech_prob=p)))
-        arms.append(Arm(f"speech probability {p:g}, as published", recipe=dict(speech_prob=p, speech_as_published=True)))
-    spread = {f"spread over songs, {arm}": _spread(arm) for arm in ("speech probability 0", "speech probability 1")}
+        arms.append(
+            Arm(
+                f"speech probability {p:g}, as published",
+                recipe=dict(speech_prob=p, speech_as_published=True),
+            )
+        )
+    spread = {
+        f"spread over songs, {arm}": _spread(arm)
+        for arm in ("speech probability 0", "speech probability 1")
+    }
     return small(profile, arms, recipe=dict(mix_prob=0.25), derived=spread)
 
 
 def augmentation(profile):
     """Static augmentation x7, and the validation songs as training songs."""
     # Seven times the songs, a seventh of the chunks from each: epochs stay as long, and the best one is chosen as often.
-    seventh = {"smoke": dict(samples_per_track=1), "student": dict(samples_per_track=14), "paper": {}}[profile]
+    seventh = {
+        "smoke": dict(samples_per_track=1),
+        "student": dict(samples_per_track=14),
+        "paper": {},
+    }[profile]
     arms = [
         Arm("as recorded"),
         Arm("augmented x7", recipe=seventh, augmented=True),
         Arm("with the validation songs", with_valid=True),
-        Arm("augmented x7, with the validation songs", recipe=seventh, augmented=True, with_valid=True),
+        Arm(
+            "augmented x7, with the validation songs",
+            recipe=seventh,
+            augmented=True,
+            with_valid=True,
+        ),
     ]
     spread = {f"spread over songs, {arm}": _spread(arm) for arm in ("as recorded", "augmented x7")}
     return small(profile, arms, recipe=dict(mix_prob=0.8), derived=spread)
@@ -135,14 +194,29 @@ def ablation(profile):
 
 def overfit(profile):
     """Twelve seconds by heart, of six songs, as three examples of six seconds, each overlapping the next by half."""
-    number, seconds, steps = {"smoke": (1, 4.0, 2), "student": (6, 12.0, 252), "paper": (50, 12.0, 2000)}[profile]
+    number, seconds, steps = {
+        "smoke": (1, 4.0, 2),
+        "student": (6, 12.0, 252),
+        "paper": (50, 12.0, 2000),
+    }[profile]
     settings = dict(features=64, hidden=32, layers=1, mlp=128, split="V4", hop=1024)
     recipe = STUDENT.but(
-        loss="sdr", batch=3, chunk_seconds=seconds / 2, samples_per_track=1, mix_prob=0.0, gains=None, swap=0.0, lr=1e-2, clip=5.0,
-        weight_decay=0.0, max_steps=steps,
-    )  # fmt: skip
+        loss="sdr",
+        batch=3,
+        chunk_seconds=seconds / 2,
+        samples_per_track=1,
+        mix_prob=0.0,
+        gains=None,
+        swap=0.0,
+        lr=1e-2,
+        clip=5.0,
+        weight_decay=0.0,
+        max_steps=steps,
+    )
     arms = [Arm("BSRNN, 12 s by heart, minus SDR", excerpt=(k, seconds)) for k in range(number)]
-    return Plan("bsrnn", settings, recipe, tuple(arms), preset="smoke" if profile == "smoke" else "student")
+    return Plan(
+        "bsrnn", settings, recipe, tuple(arms), preset="smoke" if profile == "smoke" else "student"
+    )
 
 
 def _spread(arm):
@@ -160,14 +234,32 @@ def _spread(arm):
 
 #: In the order of their importance.
 EXPERIMENTS = {
-    "overfit": Experiment("Can twelve seconds be learnt by heart, to at least 15 dB?", ("S4.3",), overfit),
-    "variants": Experiment("Which variant of Open-Unmix separates best?", ("S1.2", "S3.2a", "S3.2b", "S3.7"), variants),
-    "cost": Experiment("What does a training step of the variants cost?", ("S3.4", "S3.5b"), lambda profile: None),
-    "songs": Experiment("What does remixing bring, against the number of songs?", ("S4.12",), songs),
+    "overfit": Experiment(
+        "Can twelve seconds be learnt by heart, to at least 15 dB?", ("S4.3",), overfit
+    ),
+    "variants": Experiment(
+        "Which variant of Open-Unmix separates best?", ("S1.2", "S3.2a", "S3.2b", "S3.7"), variants
+    ),
+    "cost": Experiment(
+        "What does a training step of the variants cost?", ("S3.4", "S3.5b"), lambda profile: None
+    ),
+    "songs": Experiment(
+        "What does remixing bring, against the number of songs?", ("S4.12",), songs
+    ),
     "mixing": Experiment("How much remixing is best?", ("S4.5", "S4.11"), mixing),
-    "speech": Experiment("What does speech in the training mixtures do?", ("S4.4a", "S4.4b"), speech),
-    "augmentation": Experiment("What do pitch, speed and time shifts bring, and more songs?", ("S4.6a", "S4.6b", "S4.7"), augmentation),
-    "ablation": Experiment("What does each part of Open-Unmix's recipe bring?", ("S2.4a", "S2.4b", "S2.4c", "S2.4d"), ablation),
+    "speech": Experiment(
+        "What does speech in the training mixtures do?", ("S4.4a", "S4.4b"), speech
+    ),
+    "augmentation": Experiment(
+        "What do pitch, speed and time shifts bring, and more songs?",
+        ("S4.6a", "S4.6b", "S4.7"),
+        augmentation,
+    ),
+    "ablation": Experiment(
+        "What does each part of Open-Unmix's recipe bring?",
+        ("S2.4a", "S2.4b", "S2.4c", "S2.4d"),
+        ablation,
+    ),
 }
 
 

@@ -28,7 +28,11 @@ SIZES = {
     "student": (4, 6.0, dict(hidden=128), 8),
     "paper": (16, 6.0, {}, 12),
 }
-CARD = MetricCard("step_time", "seconds of a training step / the median of the first variant's", aggregation="fastest of two steps in a turn")
+CARD = MetricCard(
+    "step_time",
+    "seconds of a training step / the median of the first variant's",
+    aggregation="fastest of two steps in a turn",
+)
 
 
 @denormals_as_zero()
@@ -54,31 +58,68 @@ def run(out="runs/experiments", profile="student", device="auto", seed=0, notice
     device = resolve_device(device)
     batch, seconds, changes, turns = SIZES[profile]
     torch.manual_seed(seed)
-    steppers = {name: _stepper(*VARIANTS[name], changes, batch, seconds, device) for name in VARIANTS}
+    steppers = {
+        name: _stepper(*VARIANTS[name], changes, batch, seconds, device) for name in VARIANTS
+    }
     for step in steppers.values():
         step()  # buffers are made and kernels chosen
     taken = {name: [] for name in VARIANTS}
     for turn in range(turns):
         for name, step in steppers.items():
             taken[name].append(min(step(), step()))
-        notice(f"turn {turn + 1} of {turns}: " + ", ".join(f"{name} {values[-1]:.3f} s" for name, values in taken.items()))
+        notice(
+            f"turn {turn + 1} of {turns}: "
+            + ", ".join(f"{name} {values[-1]:.3f} s" for name, values in taken.items())
+        )
     unit = sorted(taken[next(iter(VARIANTS))])[turns // 2]
     scores = []
     for name, values in taken.items():
-        facts = {"batch": batch, "chunk_seconds": seconds, "seconds": round(sorted(values)[turns // 2], 4), "steps": 2 * turns, "hours": 0.0}
-        own = provenance(f"sepkit experiment cost --profile {profile}", device=str(device), seed=seed, profile=profile,
-                         experiment="cost", turns=turns, derived="seconds of a step", **facts)  # fmt: skip
-        scores += [Score(f"turn {k}", "vocals", "step_time", v / unit, name, "noise", CARD, own) for k, v in enumerate(values)]
-    save_scores(Path(out) / "cost.json", scores, extra={"experiment": "cost", "seeds": 1, "arms": list(VARIANTS)}, indent=None)
+        facts = {
+            "batch": batch,
+            "chunk_seconds": seconds,
+            "seconds": round(sorted(values)[turns // 2], 4),
+            "steps": 2 * turns,
+            "hours": 0.0,
+        }
+        own = provenance(
+            f"sepkit experiment cost --profile {profile}",
+            device=str(device),
+            seed=seed,
+            profile=profile,
+            experiment="cost",
+            turns=turns,
+            derived="seconds of a step",
+            **facts,
+        )
+        scores += [
+            Score(f"turn {k}", "vocals", "step_time", v / unit, name, "noise", CARD, own)
+            for k, v in enumerate(values)
+        ]
+    save_scores(
+        Path(out) / "cost.json",
+        scores,
+        extra={"experiment": "cost", "seeds": 1, "arms": list(VARIANTS)},
+        indent=None,
+    )
     return scores
 
 
 def _stepper(model, settings, loss, changes, batch, seconds, device):
     """A function that takes one training step and returns its seconds."""
-    network = models.build(model, target="vocals", **{**settings, **changes, **({"heads": 4} if "transformer" in model else {})}).to(device).train()
+    network = (
+        models.build(
+            model,
+            target="vocals",
+            **{**settings, **changes, **({"heads": 4} if "transformer" in model else {})},
+        )
+        .to(device)
+        .train()
+    )
     network.set_loss(loss)
     optimiser = torch.optim.Adam(network.parameters())
-    mixture = 0.1 * torch.randn(batch, network.channels, int(seconds * network.sample_rate), device=device)
+    mixture = 0.1 * torch.randn(
+        batch, network.channels, int(seconds * network.sample_rate), device=device
+    )
     target = 0.5 * mixture
 
     def step():

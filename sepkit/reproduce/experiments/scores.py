@@ -24,16 +24,24 @@ def summary(scores):
     rows = []
     for arm in dict.fromkeys(score.separator for score in scores):
         own = [score for score in scores if score.separator == arm]
-        row = {"arm": arm, "seeds": len({s.provenance["seed"] for s in own}), "songs": len({s.track for s in own}),
-               "steps": max(s.provenance["steps"] for s in own)}  # fmt: skip
+        row = {
+            "arm": arm,
+            "seeds": len({s.provenance["seed"] for s in own}),
+            "songs": len({s.track for s in own}),
+            "steps": max(s.provenance["steps"] for s in own),
+        }
         for metric in dict.fromkeys(score.metric for score in own):
             by_seed = {}
             for score in own:
                 if score.metric == metric and score.value == score.value:
                     by_seed.setdefault(score.provenance["seed"], []).append(score.value)
-            means = [statistics.fmean(values) for _, values in sorted(by_seed.items())] or [float("nan")]
+            means = [statistics.fmean(values) for _, values in sorted(by_seed.items())] or [
+                float("nan")
+            ]
             spread = f" ± {statistics.stdev(means):.2f}" if len(means) > 1 else ""
-            row[f"{metric} ({'dB, ' * (metric in METRICS)}mean)"] = f"{statistics.fmean(means):.2f}{spread}"
+            row[f"{metric} ({'dB, ' * (metric in METRICS)}mean)"] = (
+                f"{statistics.fmean(means):.2f}{spread}"
+            )
         rows.append(row)
     return rows
 
@@ -54,13 +62,26 @@ def overview(stored):
     rows = []
     for name, scores in stored.items():
         own = [score for score in scores if "derived" not in score.provenance] or scores
-        facts = {(score.separator, score.track if "excerpt" in score.provenance else "", score.provenance["seed"]): score.provenance for score in own}
-        rows.append({
-            "experiment": name, "arms": len({arm for arm, _, _ in facts}), "seeds": len({seed for *_, seed in facts}),
-            "steps": max(fact["steps"] for fact in facts.values()), "hours": round(sum(fact["hours"] for fact in facts.values()), 2),
-            "device": own[0].provenance["device"], "commit": ", ".join(sorted({fact["commit"] for fact in facts.values()})),
-            "command": own[0].provenance["command"],
-        })  # fmt: skip
+        facts = {
+            (
+                score.separator,
+                score.track if "excerpt" in score.provenance else "",
+                score.provenance["seed"],
+            ): score.provenance
+            for score in own
+        }
+        rows.append(
+            {
+                "experiment": name,
+                "arms": len({arm for arm, _, _ in facts}),
+                "seeds": len({seed for *_, seed in facts}),
+                "steps": max(fact["steps"] for fact in facts.values()),
+                "hours": round(sum(fact["hours"] for fact in facts.values()), 2),
+                "device": own[0].provenance["device"],
+                "commit": ", ".join(sorted({fact["commit"] for fact in facts.values()})),
+                "command": own[0].provenance["command"],
+            }
+        )
     return rows
 
 
@@ -77,4 +98,7 @@ def stored(folder=None):
     dict
         Experiment name -> list of Score.
     """
-    return {path.stem: load_scores(path) for path in sorted(Path(folder or shipped("experiments")).glob("*.json"))}
+    return {
+        path.stem: load_scores(path)
+        for path in sorted(Path(folder or shipped("experiments")).glob("*.json"))
+    }

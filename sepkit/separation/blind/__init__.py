@@ -9,18 +9,66 @@ building blocks take plain tensors. Chapter 03 goes through them.
 
 from .assignment import ComponentSeparator, assign, project_back
 from .components import ICASeparator, PCASeparator, fast_ica, non_gaussianity, rotate, whiten
-from .factorisation import NMFSeparator, SupervisedNMFSeparator, activations, factorise, learn_dictionaries
+from .factorisation import (
+    NMFSeparator,
+    SupervisedNMFSeparator,
+    activations,
+    factorise,
+    learn_dictionaries,
+)
 from .iva import IVASeparator, iva
-from .masking import CentreSeparator, HPSSSeparator, MaskSeparator, centre_mask, hpss_masks, loudness, wiener_masks
-from .repetition import REPETSeparator, REPETSIMSeparator, beat_spectrum, repeating_period, repet_mask, repet_sim_mask, similar_frames
+from .masking import (
+    CentreSeparator,
+    HPSSSeparator,
+    MaskSeparator,
+    centre_mask,
+    hpss_masks,
+    loudness,
+    wiener_masks,
+)
+from .repetition import (
+    REPETSeparator,
+    REPETSIMSeparator,
+    beat_spectrum,
+    repeating_period,
+    repet_mask,
+    repet_sim_mask,
+    similar_frames,
+)
 
 __all__ = [
-    "METHODS", "CentreSeparator", "ComponentSeparator", "HPSSSeparator", "ICASeparator", "IVASeparator", "MaskSeparator",
-    "NMFSeparator", "PCASeparator", "REPETSIMSeparator", "REPETSeparator", "SupervisedNMFSeparator", "activations", "assign",
-    "beat_spectrum", "centre_mask", "factorise", "fast_ica", "hpss_masks", "iva", "learn_dictionaries", "loudness",
-    "non_gaussianity", "project_back", "repeating_period", "repet_mask", "repet_sim_mask", "rotate", "similar_frames", "whiten",
+    "METHODS",
+    "CentreSeparator",
+    "ComponentSeparator",
+    "HPSSSeparator",
+    "ICASeparator",
+    "IVASeparator",
+    "MaskSeparator",
+    "NMFSeparator",
+    "PCASeparator",
+    "REPETSIMSeparator",
+    "REPETSeparator",
+    "SupervisedNMFSeparator",
+    "activations",
+    "assign",
+    "beat_spectrum",
+    "centre_mask",
+    "factorise",
+    "fast_ica",
+    "hpss_masks",
+    "iva",
+    "learn_dictionaries",
+    "loudness",
+    "non_gaussianity",
+    "project_back",
+    "repeating_period",
+    "repet_mask",
+    "repet_sim_mask",
+    "rotate",
+    "similar_frames",
+    "whiten",
     "wiener_masks",
-]  # fmt: skip
+]
 
 #: name -> class, part of `sepkit.separation.METHODS`
 METHODS = {

@@ -34,7 +34,9 @@ def project_back(unmixing, mixture):
     unmixing = unmixing.double()
     mixing = torch.linalg.pinv(unmixing)  # (C, J)
     sources = unmixing @ mixture.double()  # (J, T), with the mean
-    return torch.stack([(mixing[:, j, None] * sources[j]).to(mixture.dtype) for j in range(len(sources))])
+    return torch.stack(
+        [(mixing[:, j, None] * sources[j]).to(mixture.dtype) for j in range(len(sources))]
+    )
 
 
 def assign(components, references, scale=True):
@@ -66,7 +68,9 @@ def assign(components, references, scale=True):
         If there is nothing to assign, or shapes do not fit.
     """
     if not references or len(components) == 0:
-        raise SepkitError(f"assign: {len(components)} components and {len(references)} references; expected at least one of each")
+        raise SepkitError(
+            f"assign: {len(components)} components and {len(references)} references; expected at least one of each"
+        )
     for name, reference in references.items():
         if reference.shape != components.shape[1:]:
             raise SepkitError(
@@ -76,7 +80,9 @@ def assign(components, references, scale=True):
     truth = torch.stack([r.flatten().double() for r in references.values()])  # (R, CT)
     inner = torch.stack([truth @ c.flatten().double() for c in components])  # (J, R)
     power = torch.stack([c.double().square().sum() for c in components])  # (J,)
-    groups = _groups(_decibels(inner, power[:, None], truth.square().sum(-1)[None], scale), inner, scale)
+    groups = _groups(
+        _decibels(inner, power[:, None], truth.square().sum(-1)[None], scale), inner, scale
+    )
     estimates = {}
     for k, (name, group) in enumerate(zip(references, groups)):
         estimate = sum(components[j] for j in group)
@@ -133,11 +139,19 @@ class ComponentSeparator(Separator):
     def separate(self, mixture, references=None):
         self._check(mixture)
         silent = not mixture.any()
-        components = mixture.new_zeros(self._count(mixture), *mixture.shape) if silent else self.components(mixture)
+        components = (
+            mixture.new_zeros(self._count(mixture), *mixture.shape)
+            if silent
+            else self.components(mixture)
+        )
         if references:
-            estimates = assign(components, {name: r.to(mixture) for name, r in references.items()}, scale=False)
+            estimates = assign(
+                components, {name: r.to(mixture) for name, r in references.items()}, scale=False
+            )
         else:
-            estimates = {f"component {j}": component for j, component in enumerate(components, start=1)}
+            estimates = {
+                f"component {j}": component for j, component in enumerate(components, start=1)
+            }
         return share_remainder(mixture, estimates, self.residual)
 
     def _count(self, mixture):
@@ -145,6 +159,7 @@ class ComponentSeparator(Separator):
 
     def describe(self):
         return {
-            **super().describe(), "scale": "images in the channels, no reference used",
+            **super().describe(),
+            "scale": "images in the channels, no reference used",
             "assignment": "by the true stems, for scoring only: each takes what suits it best",
-        }  # fmt: skip
+        }

@@ -72,7 +72,9 @@ def rotate(z, angle):
         In radians. A quarter turn exchanges the two, but for a sign.
     """
     if z.ndim != 2 or z.shape[0] != 2:
-        raise SepkitError(f"rotate: expected two channels (2, samples), not {tuple(z.shape)}; fast_ica takes more")
+        raise SepkitError(
+            f"rotate: expected two channels (2, samples), not {tuple(z.shape)}; fast_ica takes more"
+        )
     c, s = math.cos(angle), math.sin(angle)
     return torch.tensor([[c, s], [-s, c]], dtype=z.dtype, device=z.device) @ z
 
@@ -203,7 +205,9 @@ class ICASeparator(ComponentSeparator):
         self.seed = seed
 
     def components(self, mixture):
-        _, unmixing = fast_ica(_several(mixture, self.name).double(), seed=self.seed, name=self.name)
+        _, unmixing = fast_ica(
+            _several(mixture, self.name).double(), seed=self.seed, name=self.name
+        )
         return project_back(unmixing, mixture)
 
     def describe(self):
@@ -213,9 +217,13 @@ class ICASeparator(ComponentSeparator):
 def _principal(x, name):
     """Standard deviations (C,), directions (C, C) in columns and means (C, 1) of the channels, float64."""
     if x.ndim != 2 or not x.is_floating_point() or x.shape[-1] == 0:
-        raise SepkitError(f"{name}: expected a float tensor (channels, samples), not {tuple(x.shape)}")
+        raise SepkitError(
+            f"{name}: expected a float tensor (channels, samples), not {tuple(x.shape)}"
+        )
     if not torch.isfinite(x).all():
-        raise SepkitError(f"{name}: the channels hold NaN or infinite samples; mend the audio first")
+        raise SepkitError(
+            f"{name}: the channels hold NaN or infinite samples; mend the audio first"
+        )
     x = x.double()
     mean = x.mean(-1, keepdim=True)  # (C, 1)
     centred = x - mean
@@ -234,16 +242,26 @@ def check_covariance(covariance, x, name):
     if flat:
         what = "silent" if all(not x[c - 1].any() for c in flat) else "constant"
         which = "every channel" if len(flat) == len(level) else f"channel {flat[0]}"
-        raise SepkitError(f"{name}: {which} is {what}; expected sound in each channel, since one channel alone cannot be unmixed")
+        raise SepkitError(
+            f"{name}: {which} is {what}; expected sound in each channel, since one channel alone cannot be unmixed"
+        )
     correlation = covariance / (level[:, None] * level[None, :]).sqrt()
     if torch.linalg.eigvalsh(correlation)[0] < SINGULAR * len(level):
-        why = "there are too few samples" if x.shape[-1] <= x.shape[0] else "they are copies of each other, as in a mono recording"
-        raise SepkitError(f"{name}: the channels' covariance is singular, because {why}; expected as many different channels as sources")
+        why = (
+            "there are too few samples"
+            if x.shape[-1] <= x.shape[0]
+            else "they are copies of each other, as in a mono recording"
+        )
+        raise SepkitError(
+            f"{name}: the channels' covariance is singular, because {why}; expected as many different channels as sources"
+        )
 
 
 def _several(mixture, name):
     if mixture.shape[0] < 2:
-        raise SepkitError(f"{name}: 1 channel cannot be unmixed into 2 or more sources; use a stereo recording, or hpss, repet or nmf")
+        raise SepkitError(
+            f"{name}: 1 channel cannot be unmixed into 2 or more sources; use a stereo recording, or hpss, repet or nmf"
+        )
     return mixture
 
 
@@ -259,5 +277,7 @@ def _rotation(z, seed, iterations, tolerance, name):
         warnings.simplefilter("always")
         model.fit(z.T.numpy())
     if any(issubclass(w.category, ConvergenceWarning) for w in told):
-        warn(f"{name} has not settled after {iterations} rounds: the sources may be Gaussian, or more than the channels")
+        warn(
+            f"{name} has not settled after {iterations} rounds: the sources may be Gaussian, or more than the channels"
+        )
     return torch.from_numpy(model.components_).to(z.dtype)

@@ -47,7 +47,15 @@ def factorise(magnitude, components, iterations=100, seed=0):
     from sklearn.decomposition import NMF
 
     v, scale = _normalised(magnitude, "factorise")
-    model = NMF(components, init="random", solver="mu", beta_loss="kullback-leibler", max_iter=iterations, tol=0, random_state=seed)
+    model = NMF(
+        components,
+        init="random",
+        solver="mu",
+        beta_loss="kullback-leibler",
+        max_iter=iterations,
+        tol=0,
+        random_state=seed,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a fixed number of rounds did not settle
         H = torch.from_numpy(model.fit_transform(v.T)).T  # (K, N)
@@ -82,10 +90,21 @@ def activations(magnitude, spectra, iterations=50):
             "same number of bins: learn them with the same n_fft"
         )
     v, scale = _normalised(magnitude, "activations")
-    options = {"solver": "mu", "beta_loss": "kullback-leibler", "update_H": False, "max_iter": iterations, "tol": 0}
+    options = {
+        "solver": "mu",
+        "beta_loss": "kullback-leibler",
+        "update_H": False,
+        "max_iter": iterations,
+        "tol": 0,
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        H = non_negative_factorization(v.T, H=spectra.T.contiguous().numpy().astype(v.dtype), n_components=spectra.shape[1], **options)[0]
+        H = non_negative_factorization(
+            v.T,
+            H=spectra.T.contiguous().numpy().astype(v.dtype),
+            n_components=spectra.shape[1],
+            **options,
+        )[0]
     return (torch.from_numpy(H).T * scale).to(magnitude)
 
 
@@ -115,7 +134,9 @@ def learn_dictionaries(recordings, components=20, n_fft=2048, hop=1024, iteratio
         audios = [audios] if torch.is_tensor(audios) else audios
         heard = torch.cat([loudness(stft(audio)) for audio in audios], -1)  # (F, all frames)
         if not heard.any():
-            raise SepkitError(f"learn_dictionaries: {target!r} is silent in all its recordings; give others, or leave it out")
+            raise SepkitError(
+                f"learn_dictionaries: {target!r} is silent in all its recordings; give others, or leave it out"
+            )
         dictionaries[target] = factorise(heard, components, iterations, seed)[0]
     return dictionaries
 
@@ -140,19 +161,43 @@ class NMFSeparator(ComponentSeparator):
     residual : None, "spread" or "residual"
     """
 
-    def __init__(self, count=16, n_fft=2048, hop=1024, iterations=100, power=1.0, seed=0, name="nmf", residual=None):
+    def __init__(
+        self,
+        count=16,
+        n_fft=2048,
+        hop=1024,
+        iterations=100,
+        power=1.0,
+        seed=0,
+        name="nmf",
+        residual=None,
+    ):
         super().__init__(name, residual=residual)
         if count < 1:
             raise SepkitError(f"{name}: count={count}; expected at least 1 component")
         self.stft, self.steps = STFT(n_fft, hop), (hop,)
-        self.settings = {"count": count, "n_fft": n_fft, "hop": hop, "iterations": iterations, "power": power, "seed": seed}
+        self.settings = {
+            "count": count,
+            "n_fft": n_fft,
+            "hop": hop,
+            "iterations": iterations,
+            "power": power,
+            "seed": seed,
+        }
 
     @torch.no_grad()
     def components(self, mixture):
         spectrogram = self.stft(mixture)  # (C, F, N)
-        W, H = factorise(loudness(spectrogram), self.settings["count"], self.settings["iterations"], self.settings["seed"])
+        W, H = factorise(
+            loudness(spectrogram),
+            self.settings["count"],
+            self.settings["iterations"],
+            self.settings["seed"],
+        )
         masks = wiener_masks(W.T[:, :, None] * H[:, None, :], self.settings["power"])  # (K, F, N)
-        return torch.stack([self.stft.inverse(mask * spectrogram, mixture.shape[-1]) for mask in masks])
+        return torch.stack(
+            [self.stft.inverse(mask * spectrogram, mixture.shape[-1]) for mask in masks]
+        )
 
     def _count(self, mixture):
         return self.settings["count"]
@@ -193,10 +238,26 @@ class SupervisedNMFSeparator(MaskSeparator):
     """
 
     def __init__(
-        self, dictionaries=None, sample_rate=None, count=20, n_fft=2048, hop=1024, iterations=50, power=1.0, seed=0,
-        name="nmf-supervised", residual=None,
-    ):  # fmt: skip
-        super().__init__(name, tuple(dictionaries) if dictionaries else None, n_fft, hop, sample_rate, residual=residual)
+        self,
+        dictionaries=None,
+        sample_rate=None,
+        count=20,
+        n_fft=2048,
+        hop=1024,
+        iterations=50,
+        power=1.0,
+        seed=0,
+        name="nmf-supervised",
+        residual=None,
+    ):
+        super().__init__(
+            name,
+            tuple(dictionaries) if dictionaries else None,
+            n_fft,
+            hop,
+            sample_rate,
+            residual=residual,
+        )
         for target, spectra in (dictionaries or {}).items():
             if spectra.ndim != 2 or spectra.shape[0] != self.stft.bins:
                 raise SepkitError(
@@ -209,7 +270,9 @@ class SupervisedNMFSeparator(MaskSeparator):
     def separate(self, mixture, references=None):
         self._check(mixture)
         if not self.dictionaries and not references:
-            raise SepkitError(f"{self.name} knows no spectra; give dictionaries=learn_dictionaries(...), or references to learn them from")
+            raise SepkitError(
+                f"{self.name} knows no spectra; give dictionaries=learn_dictionaries(...), or references to learn them from"
+            )
         if not mixture.any():
             silent = {target: torch.zeros_like(mixture) for target in self.targets or references}
             return share_remainder(mixture, silent, self.residual)
@@ -217,14 +280,26 @@ class SupervisedNMFSeparator(MaskSeparator):
 
     def masks(self, spectrogram, references=None):
         dictionaries = self.dictionaries or self._learnt(references, spectrogram)
-        H = activations(loudness(spectrogram), torch.cat(list(dictionaries.values()), 1), self.settings["iterations"])  # (all K, N)
+        H = activations(
+            loudness(spectrogram),
+            torch.cat(list(dictionaries.values()), 1),
+            self.settings["iterations"],
+        )  # (all K, N)
         parts = H.split([spectra.shape[1] for spectra in dictionaries.values()])
-        modelled = torch.stack([spectra @ part for spectra, part in zip(dictionaries.values(), parts)])  # (J, F, N)
+        modelled = torch.stack(
+            [spectra @ part for spectra, part in zip(dictionaries.values(), parts)]
+        )  # (J, F, N)
         masks = wiener_masks(modelled, self.settings["power"])
         return dict(list(zip(dictionaries, masks))[:-1])
 
     def _learnt(self, references, like):
-        options = (self.settings["count"], self.stft.n_fft, self.stft.hop, self.settings["iterations"], self.settings["seed"])
+        options = (
+            self.settings["count"],
+            self.stft.n_fft,
+            self.stft.hop,
+            self.settings["iterations"],
+            self.settings["seed"],
+        )
         sounding = {name: audio for name, audio in references.items() if audio.any()}
         learnt = learn_dictionaries(sounding, *options)
         silent = torch.zeros(self.stft.bins, 1)
@@ -243,8 +318,12 @@ class SupervisedNMFSeparator(MaskSeparator):
 def _normalised(magnitude, name):
     """float32 array with a mean of one, and the scale taken out."""
     if magnitude.is_complex() or magnitude.ndim != 2 or magnitude.numel() == 0:
-        raise SepkitError(f"{name}: expected a real magnitude (bins, frames), not {magnitude.dtype} {tuple(magnitude.shape)}")
+        raise SepkitError(
+            f"{name}: expected a real magnitude (bins, frames), not {magnitude.dtype} {tuple(magnitude.shape)}"
+        )
     if not (torch.isfinite(magnitude).all() and (magnitude >= 0).all() and magnitude.any()):
-        raise SepkitError(f"{name}: the magnitude is silent, negative, NaN or infinite; expected values of 0 or more that are not all 0")
+        raise SepkitError(
+            f"{name}: the magnitude is silent, negative, NaN or infinite; expected values of 0 or more that are not all 0"
+        )
     scale = magnitude.double().mean()
     return (magnitude.double() / scale).float().cpu().numpy(), float(scale)

@@ -91,8 +91,12 @@ class _Products:
         rows, columns = torch.triu_indices(self.channels, self.channels, device=x.device)
         R = x[:, rows] * x[:, columns].conj()  # (F, pairs, N)
         self.rows, self.columns = rows, columns
-        self.real, self.imaginary = (part.reshape(-1, self.frames).contiguous() for part in (R.real, R.imag))  # (F pairs, N)
-        self.twice = torch.where(rows == columns, 1.0, 2.0).to(R.real)  # (pairs,): R_cd stands for R_dc too
+        self.real, self.imaginary = (
+            part.reshape(-1, self.frames).contiguous() for part in (R.real, R.imag)
+        )  # (F pairs, N)
+        self.twice = torch.where(rows == columns, 1.0, 2.0).to(
+            R.real
+        )  # (pairs,): R_cd stands for R_dc too
 
     def power(self, w):
         """``sum_f |w(f)^H x(f, n)|^2``, (N,), for w (F, C)."""
@@ -101,7 +105,10 @@ class _Products:
 
     def covariance(self, weight):
         """``mean_n weight(n) x(f, n) x(f, n)^H``, (F, C, C)."""
-        upper = torch.complex(self.real @ weight, self.imaginary @ weight).reshape(self.bins, -1) / self.frames
+        upper = (
+            torch.complex(self.real @ weight, self.imaginary @ weight).reshape(self.bins, -1)
+            / self.frames
+        )
         V = upper.new_empty(self.bins, self.channels, self.channels)
         V[:, self.columns, self.rows] = upper.conj()
         V[:, self.rows, self.columns] = upper
@@ -111,7 +118,9 @@ class _Products:
 def _images(demixing, x, scale, dtype):
     """``a_j(f) w_j(f)^H x(f, n)`` with the columns a_j of W^-1, (J, C, F, N)."""
     mixing = torch.linalg.inv(demixing)  # (F, C, J)
-    images = torch.empty(demixing.shape[1], x.shape[1], x.shape[0], x.shape[2], dtype=dtype, device=x.device)
+    images = torch.empty(
+        demixing.shape[1], x.shape[1], x.shape[0], x.shape[2], dtype=dtype, device=x.device
+    )
     for j, image in enumerate(images):
         y = demixing[:, j : j + 1] @ x * scale  # (F, 1, N)
         image.copy_((mixing[:, :, j : j + 1] * y).movedim(0, 1))
@@ -140,7 +149,12 @@ class IVASeparator(ComponentSeparator):
         return self.stft.inverse(images, mixture.shape[-1])
 
     def describe(self):
-        return {**super().describe(), "n_fft": self.stft.n_fft, "hop": self.stft.hop, "iterations": self.iterations}
+        return {
+            **super().describe(),
+            "n_fft": self.stft.n_fft,
+            "hop": self.stft.hop,
+            "iterations": self.iterations,
+        }
 
 
 def _checked(spectrogram):
@@ -152,7 +166,9 @@ def _checked(spectrogram):
         )
     channels, _, frames = spectrogram.shape
     if frames <= channels:
-        raise SepkitError(f"iva: {frames} frames of {channels} channels are too few to learn from; use a longer recording or a shorter hop")
+        raise SepkitError(
+            f"iva: {frames} frames of {channels} channels are too few to learn from; use a longer recording or a shorter hop"
+        )
     x = spectrogram.to(torch.complex128).movedim(-2, 0)  # (F, C, N)
     scale = x.abs().square().mean().sqrt()
     if not torch.isfinite(scale) or scale == 0:

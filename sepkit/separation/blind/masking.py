@@ -7,8 +7,8 @@ equal in both channels. Chapter 03 draws these masks.
 import torch
 
 from ...errors import SepkitError
-from ..base import Separator
 from ...stft import STFT
+from ..base import Separator
 from ..streaming import share_remainder
 
 
@@ -86,7 +86,9 @@ def centre_mask(spectrogram, sharpness=8.0):
         0 where both channels are silent.
     """
     if spectrogram.ndim != 3 or spectrogram.shape[0] != 2:
-        raise SepkitError(f"centre_mask: expected a stereo spectrogram (2, bins, frames), not {tuple(spectrogram.shape)}")
+        raise SepkitError(
+            f"centre_mask: expected a stereo spectrogram (2, bins, frames), not {tuple(spectrogram.shape)}"
+        )
     left, right = spectrogram
     power = left.abs().square() + right.abs().square()
     equal = 2 * (left * right.conj()).real / torch.where(power > 0, power, 1.0)
@@ -120,13 +122,21 @@ class MaskSeparator(Separator):
         self._check(mixture)
         spectrogram = self.stft(mixture)
         masks = self.masks(spectrogram, references)
-        estimates = {target: self.stft.inverse(mask * spectrogram, mixture.shape[-1]) for target, mask in masks.items()}
+        estimates = {
+            target: self.stft.inverse(mask * spectrogram, mixture.shape[-1])
+            for target, mask in masks.items()
+        }
         rest = mixture - sum(estimates.values())
         names = self.targets or tuple(references)
         return share_remainder(mixture, {**estimates, names[-1]: rest}, self.residual)
 
     def describe(self):
-        return {**super().describe(), "n_fft": self.stft.n_fft, "hop": self.stft.hop, "sample_rate": self.sample_rate}
+        return {
+            **super().describe(),
+            "n_fft": self.stft.n_fft,
+            "hop": self.stft.hop,
+            "sample_rate": self.sample_rate,
+        }
 
     def _below(self, hertz):
         """The bins (F,) below a frequency, as a bool tensor."""
@@ -182,7 +192,16 @@ class CentreSeparator(MaskSeparator):
         When separating a mixture with two equal channels: all of it is centre.
     """
 
-    def __init__(self, sharpness=8.0, lowest=150.0, n_fft=4096, hop=1024, sample_rate=44100, name="centre", residual=None):
+    def __init__(
+        self,
+        sharpness=8.0,
+        lowest=150.0,
+        n_fft=4096,
+        hop=1024,
+        sample_rate=44100,
+        name="centre",
+        residual=None,
+    ):
         super().__init__(name, ("vocals", "accompaniment"), n_fft, hop, sample_rate, 2, residual)
         self.sharpness, self.lowest = sharpness, lowest
 

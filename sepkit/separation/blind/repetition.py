@@ -114,7 +114,9 @@ def repet_mask(magnitude, period):
     """
     bins, frames = magnitude.shape
     if not 1 <= period <= frames:
-        raise SepkitError(f"repet_mask: a period of {period} in {frames} frames; expected 1 to {frames}")
+        raise SepkitError(
+            f"repet_mask: a period of {period} in {frames} frames; expected 1 to {frames}"
+        )
     repeats = math.ceil(frames / period)
     padded = torch.full((bins, repeats * period), float("nan"), dtype=magnitude.dtype)
     padded[:, :frames] = magnitude.cpu()
@@ -158,14 +160,20 @@ def similar_frames(magnitude, apart=22, neighbours=10):
             f"REPET-SIM: {frames} frames with similar ones {apart} apart, {neighbours} neighbours; expected at least {3 * max(apart, 1)} "
             "frames and 1 neighbour: use a longer recording, or hpss"
         )
-    unit = magnitude.cpu() / magnitude.cpu().norm(dim=0).clamp(min=torch.finfo(magnitude.dtype).tiny)  # (F, N)
+    unit = magnitude.cpu() / magnitude.cpu().norm(dim=0).clamp(
+        min=torch.finfo(magnitude.dtype).tiny
+    )  # (F, N)
     likeness = (unit.T @ unit).fill_diagonal_(2.0)  # (N, N), nothing more like a frame than itself
-    largest = torch.nn.functional.max_pool1d(likeness[None], 2 * apart + 1, stride=1, padding=apart)[0]
+    largest = torch.nn.functional.max_pool1d(
+        likeness[None], 2 * apart + 1, stride=1, padding=apart
+    )[0]
     likeness = torch.where(likeness == largest, likeness, 0.0)
     values, rows = likeness.topk(min(neighbours, frames))  # (N, neighbours)
     kept = values > 0
     ends = torch.nn.functional.pad(kept.sum(1).cumsum(0), (1, 0))
-    return csc_matrix((np.ones(int(ends[-1])), rows[kept].numpy(), ends.numpy()), shape=(frames, frames))
+    return csc_matrix(
+        (np.ones(int(ends[-1])), rows[kept].numpy(), ends.numpy()), shape=(frames, frames)
+    )
 
 
 def repet_sim_mask(magnitude, apart=22, neighbours=10):
@@ -192,7 +200,11 @@ def repet_sim_mask(magnitude, apart=22, neighbours=10):
     """
     from librosa.decompose import nn_filter
 
-    model = nn_filter(magnitude.cpu().numpy(), rec=similar_frames(magnitude, apart, neighbours), aggregate=np.median)
+    model = nn_filter(
+        magnitude.cpu().numpy(),
+        rec=similar_frames(magnitude, apart, neighbours),
+        aggregate=np.median,
+    )
     return _share(torch.from_numpy(model).to(magnitude), magnitude)
 
 
@@ -200,7 +212,9 @@ class _RepetitionSeparator(MaskSeparator):
     """Vocals are what does not repeat, and lies above `lowest` Hz."""
 
     def __init__(self, name, unit, lowest, n_fft, hop, sample_rate, residual):
-        super().__init__(name, ("vocals", "accompaniment"), n_fft, hop, sample_rate, residual=residual)
+        super().__init__(
+            name, ("vocals", "accompaniment"), n_fft, hop, sample_rate, residual=residual
+        )
         self.unit, self.lowest = unit, lowest  # seconds of which a recording must hold three, Hz
 
     def separate(self, mixture, references=None):
@@ -252,14 +266,24 @@ class REPETSeparator(_RepetitionSeparator):
     """
 
     def __init__(
-        self, shortest=0.8, longest=8.0, lowest=100.0, n_fft=2048, hop=1024, sample_rate=44100, name="repet", residual=None
-    ):  # fmt: skip
+        self,
+        shortest=0.8,
+        longest=8.0,
+        lowest=100.0,
+        n_fft=2048,
+        hop=1024,
+        sample_rate=44100,
+        name="repet",
+        residual=None,
+    ):
         super().__init__(name, shortest, lowest, n_fft, hop, sample_rate, residual)
         self.shortest, self.longest = shortest, longest
 
     def background(self, magnitude):
         """The mask of what repeats."""
-        period = repeating_period(beat_spectrum(magnitude), self._frames(self.shortest), self._frames(self.longest))
+        period = repeating_period(
+            beat_spectrum(magnitude), self._frames(self.shortest), self._frames(self.longest)
+        )
         return repet_mask(magnitude, period)
 
     def describe(self):
@@ -289,8 +313,16 @@ class REPETSIMSeparator(_RepetitionSeparator):
     """
 
     def __init__(
-        self, apart=0.5, neighbours=10, lowest=100.0, n_fft=2048, hop=1024, sample_rate=44100, name="repet-sim", residual=None
-    ):  # fmt: skip
+        self,
+        apart=0.5,
+        neighbours=10,
+        lowest=100.0,
+        n_fft=2048,
+        hop=1024,
+        sample_rate=44100,
+        name="repet-sim",
+        residual=None,
+    ):
         super().__init__(name, apart, lowest, n_fft, hop, sample_rate, residual)
         self.apart, self.neighbours = apart, neighbours
 
@@ -305,4 +337,6 @@ class REPETSIMSeparator(_RepetitionSeparator):
 def _share(model, magnitude):
     """The part of a magnitude that its model explains, 1 where there is nothing to explain."""
     heard = magnitude > 0
-    return torch.where(heard, torch.minimum(model, magnitude) / torch.where(heard, magnitude, 1.0), 1.0)
+    return torch.where(
+        heard, torch.minimum(model, magnitude) / torch.where(heard, magnitude, 1.0), 1.0
+    )

@@ -5,13 +5,15 @@ import itertools
 import pytest
 import torch
 
-from sepkit.separation.blind import assign, project_back
 from sepkit.errors import SepkitError
 from sepkit.metrics.sdr import sdr, si_sdr
+from sepkit.separation.blind import assign, project_back
 
 
 def noises(count, channels=2, seed=0):
-    return torch.randn(count, channels, 3000, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(
+        count, channels, 3000, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )
 
 
 def named(signals):
@@ -38,7 +40,11 @@ def test_images_keep_their_sign_and_scale():
 def test_no_other_choice_has_a_better_sum_of_sdr(scale):
     measure = si_sdr if scale else sdr
     truth = noises(3)
-    components = torch.einsum("jk,kct->jct", torch.rand(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(4)), truth)
+    components = torch.einsum(
+        "jk,kct->jct",
+        torch.rand(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(4)),
+        truth,
+    )
     estimates = assign(components, named(truth), scale)
 
     def total(signals):
@@ -59,7 +65,13 @@ def test_with_fewer_components_one_serves_several_stems():
 def test_left_over_images_join_the_stem_they_belong_to():
     truth = noises(2)
     early, late = torch.arange(3000) < 1000, torch.arange(3000) >= 2000
-    parts = [truth[0] * early, truth[1] * early, truth[0] * ~early, truth[1] * late, truth[1] * ~(early | late)]
+    parts = [
+        truth[0] * early,
+        truth[1] * early,
+        truth[0] * ~early,
+        truth[1] * late,
+        truth[1] * ~(early | late),
+    ]
     estimates = assign(torch.stack(parts), named(truth), scale=False)
     for name, reference in named(truth).items():
         torch.testing.assert_close(estimates[name], reference)
@@ -76,20 +88,29 @@ def test_silence_is_assigned_without_nan():
     truth = noises(2)
     estimates = assign(torch.zeros_like(truth), named(truth))
     assert all(not x.any() for x in estimates.values())
-    estimates = assign(truth, {"silent": torch.zeros_like(truth[0]), "sounding": truth[1]}, scale=False)
+    estimates = assign(
+        truth, {"silent": torch.zeros_like(truth[0]), "sounding": truth[1]}, scale=False
+    )
     torch.testing.assert_close(estimates["sounding"], truth[1])
 
 
 def test_wrong_shapes_are_refused():
-    with pytest.raises(SepkitError, match=r"'stem 0' has shape \(2, 3000\), a component \(1, 3000\)"):
+    with pytest.raises(
+        SepkitError, match=r"'stem 0' has shape \(2, 3000\), a component \(1, 3000\)"
+    ):
         assign(noises(2, channels=1), named(noises(2)))
     with pytest.raises(SepkitError, match="at least one of each"):
         assign(noises(2), {})
 
 
 def test_images_are_contributions_and_sum_to_the_mixture():
-    sources, A = noises(1, channels=3)[0], torch.tensor([[1.0, 0.2, 0.1], [0.3, 0.9, 0.2], [0.1, 0.4, 1.0]], dtype=torch.float64)
-    unmixing = torch.diag(torch.tensor([-7.0, 0.01, 3.0], dtype=torch.float64)) @ torch.linalg.inv(A)  # any scale
+    sources, A = (
+        noises(1, channels=3)[0],
+        torch.tensor([[1.0, 0.2, 0.1], [0.3, 0.9, 0.2], [0.1, 0.4, 1.0]], dtype=torch.float64),
+    )
+    unmixing = torch.diag(torch.tensor([-7.0, 0.01, 3.0], dtype=torch.float64)) @ torch.linalg.inv(
+        A
+    )  # any scale
     images = project_back(unmixing, A @ sources)
     for j, image in enumerate(images):
         torch.testing.assert_close(image, A[:, j, None] * sources[j])

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from sepkit.separation.blind import assign, fast_ica, non_gaussianity, rotate, whiten
-from sepkit.errors import SepkitError
+from sepkit.errors import Notice, SepkitError
 from sepkit.metrics.sdr import si_sdr
 from sepkit.separation import get
-from sepkit.errors import Notice
+from sepkit.separation.blind import assign, fast_ica, non_gaussianity, rotate, whiten
 
 IDENTITY = torch.eye(2, dtype=torch.float64)
 
@@ -19,7 +18,10 @@ IDENTITY = torch.eye(2, dtype=torch.float64)
 def mixing(count, seed, condition=10.0):
     """A mixing matrix of a given condition number."""
     g = torch.Generator().manual_seed(seed)
-    u, v = (torch.linalg.qr(torch.randn(count, count, dtype=torch.float64, generator=g))[0] for _ in range(2))
+    u, v = (
+        torch.linalg.qr(torch.randn(count, count, dtype=torch.float64, generator=g))[0]
+        for _ in range(2)
+    )
     return u @ torch.diag(torch.logspace(0, -math.log10(condition), count, dtype=torch.float64)) @ v
 
 
@@ -38,7 +40,9 @@ def recovered(truth, x, **options):
 def test_whitening_gives_the_identity_as_covariance(independent, channels):
     x = mixing(channels, 1, 300.0) @ independent(channels) + 3
     z, V, mean = whiten(x)
-    torch.testing.assert_close(z @ z.T / z.shape[1], torch.eye(channels, dtype=torch.float64), rtol=0, atol=1e-10)
+    torch.testing.assert_close(
+        z @ z.T / z.shape[1], torch.eye(channels, dtype=torch.float64), rtol=0, atol=1e-10
+    )
     torch.testing.assert_close(V @ (x - mean), z, rtol=0, atol=1e-10)
     assert z.mean(1).abs().max() < 1e-10
 
@@ -86,7 +90,13 @@ def test_measures_agree_with_integrals():
     from scipy.integrate import quad
 
     def laplace(f):
-        return quad(lambda y: f(y) * math.exp(-math.sqrt(2) * abs(y)) / math.sqrt(2), -40, 40, limit=200, points=[0])[0]
+        return quad(
+            lambda y: f(y) * math.exp(-math.sqrt(2) * abs(y)) / math.sqrt(2),
+            -40,
+            40,
+            limit=200,
+            points=[0],
+        )[0]
 
     def normal(f):
         return quad(lambda y: f(y) * math.exp(-(y**2) / 2) / math.sqrt(2 * math.pi), -12, 12)[0]
@@ -97,7 +107,9 @@ def test_measures_agree_with_integrals():
     # quantiles of the distribution stand for samples of it
     p = (torch.arange(400000, dtype=torch.float64) + 0.5) / 400000 - 0.5
     y = -p.sign() * torch.log1p(-2 * p.abs()) / math.sqrt(2)
-    assert float(non_gaussianity(y)) == pytest.approx((laplace(log_cosh) - normal(log_cosh)) ** 2, rel=1e-3)
+    assert float(non_gaussianity(y)) == pytest.approx(
+        (laplace(log_cosh) - normal(log_cosh)) ** 2, rel=1e-3
+    )
     assert float(non_gaussianity(y, "kurtosis")) == pytest.approx(3, rel=1e-2)
     gaussian = torch.special.ndtri(p + 0.5)
     assert float(non_gaussianity(gaussian)) < 1e-9
@@ -107,7 +119,9 @@ def test_measures_agree_with_integrals():
 def test_non_gaussianity_knows_no_scale_and_no_offset(independent):
     y = independent(2)
     for measure in ("negentropy", "kurtosis"):
-        torch.testing.assert_close(non_gaussianity(1e3 * y - 50, measure), non_gaussianity(y, measure))
+        torch.testing.assert_close(
+            non_gaussianity(1e3 * y - 50, measure), non_gaussianity(y, measure)
+        )
 
 
 def test_sums_are_more_gaussian_than_their_terms(independent):
@@ -131,7 +145,10 @@ def test_ica_recovers_speakers(speakers):
 
 def test_ica_does_not_depend_on_the_mixing_matrix(independent):
     sources = independent(3)
-    values = [recovered(sources, mixing(3, seed, condition) @ sources) for seed, condition in ((7, 2.0), (8, 30.0), (9, 300.0))]
+    values = [
+        recovered(sources, mixing(3, seed, condition) @ sources)
+        for seed, condition in ((7, 2.0), (8, 30.0), (9, 300.0))
+    ]
     for value in values[1:]:
         torch.testing.assert_close(value, values[0], rtol=0, atol=0.05)  # dB
 
@@ -141,7 +158,9 @@ def test_ica_does_not_depend_on_the_order_of_the_channels(independent):
     y, _ = fast_ica(x)
     turned, _ = fast_ica(x[[2, 0, 1]])
     similarity = (y @ turned.T / x.shape[1]).abs()
-    torch.testing.assert_close(similarity.max(1).values, torch.ones(3, dtype=torch.float64), rtol=0, atol=1e-3)
+    torch.testing.assert_close(
+        similarity.max(1).values, torch.ones(3, dtype=torch.float64), rtol=0, atol=1e-3
+    )
     assert sorted(similarity.argmax(1).tolist()) == [0, 1, 2]
 
 
@@ -149,17 +168,27 @@ def test_ica_is_scikit_learns(independent):
     from sklearn.decomposition import FastICA
 
     x = mixing(3, 11) @ independent(3)
-    theirs = torch.from_numpy(FastICA(whiten="unit-variance", random_state=3, tol=1e-8, max_iter=500).fit_transform(x.T.numpy()).T)
+    theirs = torch.from_numpy(
+        FastICA(whiten="unit-variance", random_state=3, tol=1e-8, max_iter=500)
+        .fit_transform(x.T.numpy())
+        .T
+    )
     ours, unmixing = fast_ica(x, tolerance=1e-8, iterations=500)
     similarity = (ours @ theirs.T / x.shape[1]).abs()
-    torch.testing.assert_close(similarity.max(1).values, torch.ones(3, dtype=torch.float64), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        similarity.max(1).values, torch.ones(3, dtype=torch.float64), rtol=0, atol=1e-6
+    )
     torch.testing.assert_close(unmixing @ (x - x.mean(1, keepdim=True)), ours)
-    torch.testing.assert_close(ours @ ours.T / x.shape[1], torch.eye(3, dtype=torch.float64), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        ours @ ours.T / x.shape[1], torch.eye(3, dtype=torch.float64), rtol=0, atol=1e-6
+    )
 
 
 def test_order_and_sign_follow_the_channels(independent):
     sources = independent(2)
-    A = torch.tensor([[0.2, -1.0], [1.0, 0.3]], dtype=torch.float64)  # the second source is left, and upside down
+    A = torch.tensor(
+        [[0.2, -1.0], [1.0, 0.3]], dtype=torch.float64
+    )  # the second source is left, and upside down
     y, _ = fast_ica(A @ sources)
     assert float((y[0] * -sources[1]).mean()) > 0.99 and float((y[1] * sources[0]).mean()) > 0.99
 
@@ -167,7 +196,9 @@ def test_order_and_sign_follow_the_channels(independent):
 def test_two_sources_in_four_channels(independent):
     sources = independent(2)
     A = torch.tensor([[1.0, 0.2], [0.4, 1.0], [0.7, 0.7], [0.1, 0.9]], dtype=torch.float64)
-    noise = 1e-4 * torch.randn(4, sources.shape[1], dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    noise = 1e-4 * torch.randn(
+        4, sources.shape[1], dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
     assert recovered(sources, A @ sources + noise, sources=2).min() > 30
 
 
@@ -193,24 +224,37 @@ def test_pca_finds_the_direction_of_most_power_and_its_components_sum_to_the_mix
     a, b = torch.tensor([[0.8], [0.6]]), torch.tensor([[-0.6], [0.8]])
     estimates = get("pca").separate(a * loud + b * soft)
     assert list(estimates) == ["component 1", "component 2"]
-    assert si_sdr(a * loud, estimates["component 1"]) > 35 and si_sdr(b * soft, estimates["component 2"]) > 15
+    assert (
+        si_sdr(a * loud, estimates["component 1"]) > 35
+        and si_sdr(b * soft, estimates["component 2"]) > 15
+    )
     torch.testing.assert_close(sum(estimates.values()), a * loud + b * soft, rtol=0, atol=1e-6)
 
 
 def test_ica_gives_images_at_their_true_scale_without_references(independent):
     sources = 0.1 * independent(2).float()
-    left, right = torch.tensor([[0.9], [0.3]]) * sources[:1], torch.tensor([[0.2], [0.7]]) * sources[1:]
+    left, right = (
+        torch.tensor([[0.9], [0.3]]) * sources[:1],
+        torch.tensor([[0.2], [0.7]]) * sources[1:],
+    )
     mixture = left + right + 0.01  # an offset goes into the images, too
     estimates = get("ica").separate(mixture)
     for truth, name in ((left, "component 1"), (right, "component 2")):
-        error = estimates[name] - estimates[name].mean(1, keepdim=True) - (truth - truth.mean(1, keepdim=True))
+        error = (
+            estimates[name]
+            - estimates[name].mean(1, keepdim=True)
+            - (truth - truth.mean(1, keepdim=True))
+        )
         assert 10 * torch.log10(truth.square().sum() / error.square().sum()) > 30
     torch.testing.assert_close(sum(estimates.values()), mixture, rtol=0, atol=1e-5)
 
 
 def test_uncorrelated_is_not_independent(independent):
     sources = 0.1 * independent(2).float()
-    stems = {"one": torch.tensor([[0.9], [0.5]]) * sources[:1], "two": torch.tensor([[0.3], [0.7]]) * sources[1:]}
+    stems = {
+        "one": torch.tensor([[0.9], [0.5]]) * sources[:1],
+        "two": torch.tensor([[0.3], [0.7]]) * sources[1:],
+    }
     mixture = sum(stems.values())
     worst = {}
     for name in ("pca", "ica"):
@@ -223,22 +267,34 @@ def test_uncorrelated_is_not_independent(independent):
 
 
 def test_fewer_channels_than_sources_is_said_plainly(independent):
-    with pytest.raises(SepkitError, match=r"3 sources asked of 2 channel\(s\).*at least as many channels as sources"):
+    with pytest.raises(
+        SepkitError,
+        match=r"3 sources asked of 2 channel\(s\).*at least as many channels as sources",
+    ):
         fast_ica(independent(2), sources=3)
     for name in ("pca", "ica", "iva"):
-        with pytest.raises(SepkitError, match=f"{name}: 1 channel cannot be unmixed into 2 or more sources; use a stereo"):
+        with pytest.raises(
+            SepkitError,
+            match=f"{name}: 1 channel cannot be unmixed into 2 or more sources; use a stereo",
+        ):
             get(name).separate(independent(1))
 
 
 NOISE = 0.1 * torch.randn(1, 20000, generator=torch.Generator().manual_seed(0))
 SINGULAR = {
     "copies": (torch.cat([NOISE, NOISE]), "singular, because they are copies of each other"),
-    "scaled copies": (torch.cat([NOISE, -0.3 * NOISE]), "singular, because they are copies of each other"),
+    "scaled copies": (
+        torch.cat([NOISE, -0.3 * NOISE]),
+        "singular, because they are copies of each other",
+    ),
     "one silent": (torch.cat([NOISE, 0 * NOISE]), "channel 2 is silent"),
     "one constant": (torch.cat([0 * NOISE + 0.25, NOISE]), "channel 1 is constant"),
     "constant": (torch.full((2, 20000), 0.25), "every channel is constant"),
     "one sample": (torch.tensor([[0.1], [0.2]]), "every channel is constant"),
-    "two samples": (torch.tensor([[0.1, 0.2], [0.2, -0.7]]), "singular, because there are too few samples"),
+    "two samples": (
+        torch.tensor([[0.1, 0.2], [0.2, -0.7]]),
+        "singular, because there are too few samples",
+    ),
 }
 
 
@@ -261,7 +317,9 @@ def test_all_of_silence_is_silent():
     silence = torch.zeros(2, 5000)
     for name in ("pca", "ica", "iva"):
         estimates = get(name).separate(silence)
-        assert list(estimates) == ["component 1", "component 2"] and not any(x.any() for x in estimates.values())
+        assert list(estimates) == ["component 1", "component 2"] and not any(
+            x.any() for x in estimates.values()
+        )
     with pytest.raises(SepkitError, match="every channel is silent"):
         whiten(silence)
 

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from sepkit.separation.blind import activations, factorise, learn_dictionaries
 from sepkit.errors import SepkitError
 from sepkit.metrics.sdr import sdr
 from sepkit.separation import get
+from sepkit.separation.blind import activations, factorise, learn_dictionaries
 
 RATE = 8000
 OPTIONS = {"n_fft": 512, "hop": 128}
@@ -19,7 +19,9 @@ def parts(bins=60, frames=300, count=3, seed=0):
     g = torch.Generator().manual_seed(seed)
     W = torch.zeros(bins, count)
     for k in range(count):
-        W[k * bins // count : (k + 1) * bins // count, k] = 0.1 + torch.rand(bins // count, generator=g)
+        W[k * bins // count : (k + 1) * bins // count, k] = 0.1 + torch.rand(
+            bins // count, generator=g
+        )
     H = torch.rand(count, frames, generator=g) * (torch.rand(count, frames, generator=g) > 0.5)
     return W / W.sum(0), H
 
@@ -33,7 +35,10 @@ def chords(seconds=3.0):
     """Two stems whose notes have spectra of their own: {name: (2, samples)}."""
     t = torch.arange(round(seconds * RATE)) / RATE
     stems = {}
-    for name, (f, rate, place) in {"high": (900, 3, (0.1, 0.04)), "low": (230, 2, (0.05, 0.1))}.items():
+    for name, (f, rate, place) in {
+        "high": (900, 3, (0.1, 0.04)),
+        "low": (230, 2, (0.05, 0.1)),
+    }.items():
         tone = sum(torch.sin(2 * math.pi * f * k * t + k) / k for k in (1, 2, 3))
         stems[name] = torch.tensor(place)[:, None] * tone * ((t * rate) % 1 < 0.5)
     return stems
@@ -51,8 +56,14 @@ def test_parts_that_exist_are_found():
 
 def test_more_rounds_never_diverge_more():
     v = torch.rand(40, 90, generator=torch.Generator().manual_seed(1)) + 0.01
-    values = [divergence(v, torch.matmul(*factorise(v, 5, iterations=rounds))) for rounds in (1, 3, 10, 30, 100)]
-    assert all(later <= earlier * (1 + 1e-4) for earlier, later in zip(values, values[1:])) and values[-1] < 0.8 * values[0]
+    values = [
+        divergence(v, torch.matmul(*factorise(v, 5, iterations=rounds)))
+        for rounds in (1, 3, 10, 30, 100)
+    ]
+    assert (
+        all(later <= earlier * (1 + 1e-4) for earlier, later in zip(values, values[1:]))
+        and values[-1] < 0.8 * values[0]
+    )
 
 
 def test_activations_of_known_spectra_are_found_and_are_the_multiplicative_updates():
@@ -81,12 +92,22 @@ def test_supervised_nmf_separates_with_dictionaries_from_other_recordings():
     mixture = sum(stems.values())
     dictionaries = learn_dictionaries(learnt_from, components=4, **OPTIONS)
     separator = get("nmf-supervised", dictionaries=dictionaries, sample_rate=RATE, **OPTIONS)
-    assert not separator.uses_references and separator.targets == ("high", "low") and separator.describe()["dictionaries"] == "given"
+    assert (
+        not separator.uses_references
+        and separator.targets == ("high", "low")
+        and separator.describe()["dictionaries"] == "given"
+    )
     estimates = separator.separate(mixture)
     for name, stem in stems.items():
         assert sdr(stem, estimates[name]) > 15 and sdr(stem, mixture) < 6
-    exchanged = get("nmf-supervised", dictionaries={"high": dictionaries["low"], "low": dictionaries["high"]}, **OPTIONS)
-    torch.testing.assert_close(exchanged.separate(mixture)["low"], estimates["high"], rtol=0, atol=1e-3)
+    exchanged = get(
+        "nmf-supervised",
+        dictionaries={"high": dictionaries["low"], "low": dictionaries["high"]},
+        **OPTIONS,
+    )
+    torch.testing.assert_close(
+        exchanged.separate(mixture)["low"], estimates["high"], rtol=0, atol=1e-3
+    )
     louder = {**dictionaries, "low": dictionaries["low"] * 1.001}  # as little is another separator
     other = get("nmf-supervised", dictionaries=louder, sample_rate=RATE, **OPTIONS)
     assert other.describe() != separator.describe()
@@ -98,7 +119,9 @@ def test_without_dictionaries_supervised_nmf_is_an_oracle_and_says_so():
     assert separator.uses_references and "oracle" in separator.describe()["dictionaries"]
     estimates = separator.separate(sum(stems.values()), stems)
     assert all(sdr(stems[name], estimates[name]) > 15 for name in stems)
-    with pytest.raises(SepkitError, match="nmf-supervised knows no spectra; give dictionaries=learn_dictionaries"):
+    with pytest.raises(
+        SepkitError, match="nmf-supervised knows no spectra; give dictionaries=learn_dictionaries"
+    ):
         separator.separate(sum(stems.values()))
 
 
@@ -121,7 +144,10 @@ def test_unsupervised_nmf_with_as_many_parts_as_notes():
 
 def test_seeds_decide():
     mixture = sum(chords(1.0).values())
-    first, again, other = (get("nmf", count=3, seed=seed, **OPTIONS).separate(mixture)["component 1"] for seed in (4, 4, 5))
+    first, again, other = (
+        get("nmf", count=3, seed=seed, **OPTIONS).separate(mixture)["component 1"]
+        for seed in (4, 4, 5)
+    )
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
@@ -138,7 +164,9 @@ def test_what_nmf_cannot_take():
         factorise(v[0], 2)
     with pytest.raises(SepkitError, match="same number of bins: learn them with the same n_fft"):
         activations(v, torch.rand(21, 2))
-    with pytest.raises(SepkitError, match=r"dictionary of 'drums' has shape \(20, 2\); expected \(257 bins"):
+    with pytest.raises(
+        SepkitError, match=r"dictionary of 'drums' has shape \(20, 2\); expected \(257 bins"
+    ):
         get("nmf-supervised", dictionaries={"drums": torch.rand(20, 2)}, **OPTIONS)
     with pytest.raises(SepkitError, match="'drums' is silent in all its recordings"):
         learn_dictionaries({"drums": [torch.zeros(1, 4000)] * 2})

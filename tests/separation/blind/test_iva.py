@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from sepkit.separation.blind import iva
 from sepkit.errors import SepkitError
 from sepkit.metrics.sdr import si_sdr
 from sepkit.separation import get
+from sepkit.separation.blind import iva
 from sepkit.stft import STFT
 
 
@@ -14,7 +14,9 @@ def gain(name, room, **options):
     """By how many dB of SI-SDR each source's image comes closer than the mixture is."""
     mixture = sum(room.values())
     estimates = get(name, **options).separate(mixture, room)
-    return torch.stack([si_sdr(image, estimates[k]) - si_sdr(image, mixture) for k, image in room.items()])
+    return torch.stack(
+        [si_sdr(image, estimates[k]) - si_sdr(image, mixture) for k, image in room.items()]
+    )
 
 
 def objective(spectrogram, demixing):
@@ -42,22 +44,37 @@ def test_the_objective_never_grows(room):
     x = STFT(1024, 512)(sum(room.values()))
     x = x / x.abs().square().mean().sqrt()
     values = [objective(x, iva(x, rounds)[1]) for rounds in (0, 1, 2, 4, 8, 16)]
-    assert all(later <= earlier + 1e-6 for earlier, later in zip(values, values[1:])) and values[-1] < values[0] - 10
+    assert (
+        all(later <= earlier + 1e-6 for earlier, later in zip(values, values[1:]))
+        and values[-1] < values[0] - 10
+    )
 
 
 def test_one_round_is_that_of_the_equations_written_out(room):
     x = STFT(32, 16)(sum(room.values())[:, 8000:14000])
     x = x / x.abs().square().mean().sqrt()
     bins, frames = x.shape[1:]
-    W = torch.stack([torch.eye(2, dtype=x.dtype) / x[:, f].abs().square().mean().sqrt() for f in range(bins)])
+    W = torch.stack(
+        [torch.eye(2, dtype=x.dtype) / x[:, f].abs().square().mean().sqrt() for f in range(bins)]
+    )
     for j in range(2):
-        r = torch.stack([sum((W[f, j] @ x[:, f, n]).abs() ** 2 for f in range(bins)).sqrt() for n in range(frames)])
+        r = torch.stack(
+            [
+                sum((W[f, j] @ x[:, f, n]).abs() ** 2 for f in range(bins)).sqrt()
+                for n in range(frames)
+            ]
+        )
         for f in range(bins):
-            V = sum(torch.outer(x[:, f, n], x[:, f, n].conj()) / r[n] for n in range(frames)) / frames
+            V = (
+                sum(torch.outer(x[:, f, n], x[:, f, n].conj()) / r[n] for n in range(frames))
+                / frames
+            )
             w = torch.linalg.inv(W[f] @ V)[:, j]
             W[f, j] = (w / (w.conj() @ V @ w).real.sqrt()).conj()
     found = iva(x, 1)[1]
-    torch.testing.assert_close(found.abs().sort(1).values, W.abs().sort(1).values, rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        found.abs().sort(1).values, W.abs().sort(1).values, rtol=1e-4, atol=0
+    )
 
 
 def test_three_sources_in_three_channels(independent):
@@ -67,7 +84,10 @@ def test_three_sources_in_three_channels(independent):
     A = torch.randn(40, 3, 3, dtype=torch.complex128, generator=g)
     truth = torch.einsum("fcj,jfn->jcfn", A, sources)
     images, _ = iva(truth.sum(0), 60)
-    error = [min(float((t - image).abs().square().sum() / t.abs().square().sum()) for image in images) for t in truth]
+    error = [
+        min(float((t - image).abs().square().sum() / t.abs().square().sum()) for image in images)
+        for t in truth
+    ]
     assert max(error) < 10**-1.5  # 15 dB
 
 
@@ -92,9 +112,12 @@ def test_bins_and_frames_of_silence_stay_silent(room):
 def test_what_iva_cannot_take():
     x = torch.randn(2, 33, 50, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
     for wrong, message in (
-        (x[:1], "expected complex"), (x.real, "expected complex"), (x[:, :, :2], "2 frames of 2 channels are too few"),
-        (0 * x, "silent"), (x * float("nan"), "not finite"),
-    ):  # fmt: skip
+        (x[:1], "expected complex"),
+        (x.real, "expected complex"),
+        (x[:, :, :2], "2 frames of 2 channels are too few"),
+        (0 * x, "silent"),
+        (x * float("nan"), "not finite"),
+    ):
         with pytest.raises(SepkitError, match=message):
             iva(wrong)
     with pytest.raises(SepkitError, match="frames of 2 channels are too few"):

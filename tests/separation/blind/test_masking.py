@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from sepkit.separation.blind import centre_mask, hpss_masks, loudness, wiener_masks
 from sepkit.errors import SepkitError
 from sepkit.separation import get
+from sepkit.separation.blind import centre_mask, hpss_masks, loudness, wiener_masks
 from sepkit.stft import STFT
 
 RATE = 44100
@@ -77,7 +77,9 @@ def test_turning_the_picture_exchanges_harmonic_and_percussive():
 @pytest.mark.parametrize("degrees", [0, 20, 45, 70, 90])
 def test_the_centre_mask_of_one_panned_source_is_its_closed_form(degrees):
     angle = math.radians(degrees)
-    x = STFT(512, 128)(torch.tensor([[math.cos(angle)], [math.sin(angle)]], dtype=torch.float64) * noise(1, 5000))
+    x = STFT(512, 128)(
+        torch.tensor([[math.cos(angle)], [math.sin(angle)]], dtype=torch.float64) * noise(1, 5000)
+    )
     expected = torch.full(x.shape[1:], math.sin(2 * angle) ** 3, dtype=torch.float64)
     torch.testing.assert_close(centre_mask(x, 3.0), expected, rtol=0, atol=1e-5)
 
@@ -90,9 +92,13 @@ def test_opposed_and_silent_channels_are_not_centred():
 
 def test_a_voice_in_the_centre_is_taken_out_of_a_wide_band():
     samples, t = 3 * RATE, torch.arange(3 * RATE) / RATE
-    tones = [sum(torch.sin(2 * math.pi * f * k * t) / k for k in range(1, 6)) for f in (310, 437, 553)]
+    tones = [
+        sum(torch.sin(2 * math.pi * f * k * t) / k for k in range(1, 6)) for f in (310, 437, 553)
+    ]
     vocals = 0.1 * tones[0].expand(2, -1)
-    band = 0.1 * torch.stack([tones[1], 0.05 * tones[1]]) + 0.1 * torch.stack([0.05 * tones[2], tones[2]])
+    band = 0.1 * torch.stack([tones[1], 0.05 * tones[1]]) + 0.1 * torch.stack(
+        [0.05 * tones[2], tones[2]]
+    )
     bass = 0.2 * torch.sin(2 * math.pi * 70 * t).expand(2, -1)
     estimates = get("centre").separate(vocals + band + bass)
     assert decibels(vocals, estimates["vocals"] - vocals) > 15
@@ -102,7 +108,9 @@ def test_a_voice_in_the_centre_is_taken_out_of_a_wide_band():
 
 def test_equal_channels_have_no_centre_to_take_out():
     for x in (noise(1, 9000).expand(2, -1), torch.full((2, 9000), 0.3)):
-        with pytest.raises(SepkitError, match="centre: both channels are equal.*use a stereo recording"):
+        with pytest.raises(
+            SepkitError, match="centre: both channels are equal.*use a stereo recording"
+        ):
             get("centre").separate(x)
     with pytest.raises(SepkitError, match="centre takes 2 channel"):
         get("centre").separate(noise(1, 9000))

@@ -6,20 +6,25 @@ import pytest
 import torch
 
 from sepkit import evaluation, separation
-from sepkit.separation.blind import METHODS
 from sepkit.datasets import MemoryTrack
 from sepkit.errors import SepkitError
 from sepkit.metrics.sdr import usdr
+from sepkit.separation.blind import METHODS
 from sepkit.separation.streaming import separate_at, stream
 
 RATE = 8000
 NAMES = tuple(METHODS)
 COMPONENTS = ("pca", "ica", "iva", "nmf")
 SMALL = {  # windows that suit 8 kHz
-    "iva": {"n_fft": 512, "hop": 128, "iterations": 10}, "nmf": {"n_fft": 512, "hop": 256, "iterations": 30, "count": 6},
-    "nmf-supervised": {"n_fft": 512, "hop": 256, "iterations": 30, "count": 4}, "hpss": {"n_fft": 512, "hop": 128},
-    **{name: {"n_fft": 512, "hop": 256, "sample_rate": RATE} for name in ("repet", "repet-sim", "centre")},
-}  # fmt: skip
+    "iva": {"n_fft": 512, "hop": 128, "iterations": 10},
+    "nmf": {"n_fft": 512, "hop": 256, "iterations": 30, "count": 6},
+    "nmf-supervised": {"n_fft": 512, "hop": 256, "iterations": 30, "count": 4},
+    "hpss": {"n_fft": 512, "hop": 128},
+    **{
+        name: {"n_fft": 512, "hop": 256, "sample_rate": RATE}
+        for name in ("repet", "repet-sim", "centre")
+    },
+}
 
 
 def make(name, **options):
@@ -38,11 +43,23 @@ def song(toy_song):
 
 
 def test_names_and_targets():
-    assert NAMES == ("pca", "ica", "iva", "nmf", "nmf-supervised", "hpss", "repet", "repet-sim", "centre")
+    assert NAMES == (
+        "pca",
+        "ica",
+        "iva",
+        "nmf",
+        "nmf-supervised",
+        "hpss",
+        "repet",
+        "repet-sim",
+        "centre",
+    )
     assert set(NAMES) < set(separation.known())
     targets = {name: separation.get(name).targets for name in NAMES}
     assert targets["hpss"] == ("drums", "harmonic")
-    assert all(targets[name] == ("vocals", "accompaniment") for name in ("repet", "repet-sim", "centre"))
+    assert all(
+        targets[name] == ("vocals", "accompaniment") for name in ("repet", "repet-sim", "centre")
+    )
     for name in (*COMPONENTS, "nmf-supervised"):
         assert targets[name] is None and separation.get(name).uses_references
 
@@ -56,7 +73,10 @@ def test_methods_that_need_the_stems_say_so():
 @pytest.mark.parametrize("name", NAMES)
 def test_estimates_sum_to_the_mixture(name, song):
     estimates = separated(name, song)
-    assert all(torch.isfinite(x).all() and x.shape == song.mixture().shape and x.dtype == torch.float32 for x in estimates.values())
+    assert all(
+        torch.isfinite(x).all() and x.shape == song.mixture().shape and x.dtype == torch.float32
+        for x in estimates.values()
+    )
     torch.testing.assert_close(sum(estimates.values()), song.mixture(), rtol=0, atol=1e-5)
 
 
@@ -90,7 +110,12 @@ def test_exchanged_channels_exchange_the_estimates(name, song):
 def test_every_method_is_evaluated_on_a_song(name, song):
     scores = evaluation.evaluate(make(name), [song], metrics=("usdr", "si_sdr"), notice=None)
     two = {"vocals", "accompaniment"}  # the song's accompaniment is the sum of its other stems
-    assert {s.target for s in scores} == {"hpss": {"drums"}, "repet": two, "repet-sim": two, "centre": two}.get(name, set(song.stems))
+    assert {s.target for s in scores} == {
+        "hpss": {"drums"},
+        "repet": two,
+        "repet-sim": two,
+        "centre": two,
+    }.get(name, set(song.stems))
     assert all(math.isfinite(s.value) for s in scores) and {s.separator for s in scores} == {name}
 
 
@@ -108,7 +133,9 @@ def test_chunks_rates_and_residuals(name, toy_song):
     separator = make(name, residual="residual")
     blocks = list(stream(separator, song, chunk=4.0, overlap=1.0))
     estimates = {target: torch.cat([block[target] for block in blocks], -1) for target in blocks[0]}
-    assert "residual" in estimates and all(x.shape == song.mixture().shape for x in estimates.values())
+    assert "residual" in estimates and all(
+        x.shape == song.mixture().shape for x in estimates.values()
+    )
     torch.testing.assert_close(sum(estimates.values()), song.mixture(), rtol=0, atol=1e-5)
 
 
@@ -143,7 +170,9 @@ def test_very_short_clips_are_separated_or_refused_plainly(name, song):
         mixture = song.mixture()[:, 4000 : 4000 + samples]
         references = {stem: song.stem(stem)[:, 4000 : 4000 + samples] for stem in song.stems}
         try:
-            estimates = make(name).separate(mixture, references if name == "nmf-supervised" else None)
+            estimates = make(name).separate(
+                mixture, references if name == "nmf-supervised" else None
+            )
         except SepkitError as error:
             assert name in ("pca", "ica", "iva", "repet", "repet-sim")
             assert any(word in str(error) for word in ("too few", "too short", "constant"))
@@ -176,7 +205,9 @@ def test_mono_is_refused_where_places_are_needed(name, song):
 
 
 def test_the_song_is_named_when_its_audio_cannot_be_unmixed():
-    voice = torch.ones(2, 1) * 0.1 * torch.randn(1, RATE, generator=torch.Generator().manual_seed(0))
+    voice = (
+        torch.ones(2, 1) * 0.1 * torch.randn(1, RATE, generator=torch.Generator().manual_seed(0))
+    )
     track = MemoryTrack("duet", {"vocals": voice, "other": 0.5 * voice}, RATE)
     with pytest.raises(SepkitError, match="duet: ica: the channels' covariance is singular"):
         evaluation.evaluate(make("ica"), [track], metrics=("usdr",), notice=None)

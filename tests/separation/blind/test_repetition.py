@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from sepkit.separation.blind import beat_spectrum, repeating_period, repet_mask, repet_sim_mask, similar_frames
 from sepkit.errors import SepkitError
 from sepkit.separation import get
+from sepkit.separation.blind import (
+    beat_spectrum,
+    repeating_period,
+    repet_mask,
+    repet_sim_mask,
+    similar_frames,
+)
 
 RATE = 8000
 OPTIONS = {"n_fft": 512, "hop": 128, "sample_rate": RATE}
@@ -28,7 +34,10 @@ def band_and_voice(seconds=8.0, period=0.96):
     once = round(period * RATE)
     t = torch.arange(once) / RATE
     notes = [(0.0, 300), (0.24, 410), (0.48, 520), (0.72, 365)]
-    bar = sum(torch.sin(2 * math.pi * f * t) * torch.exp(-9 * (t - start)) * (t >= start) for start, f in notes)
+    bar = sum(
+        torch.sin(2 * math.pi * f * t) * torch.exp(-9 * (t - start)) * (t >= start)
+        for start, f in notes
+    )
     bar = bar + torch.randn(once, generator=generator(1)) * torch.exp(-40 * ((t * 4 / period) % 1))
     samples = round(seconds * RATE)
     band = 0.1 * bar.repeat(-(-samples // once))[:samples]
@@ -75,7 +84,9 @@ def test_the_period_does_not_depend_on_the_level():
 def test_what_repeats_exactly_is_all_background():
     v = pattern(30, 20, 6)
     torch.testing.assert_close(repet_mask(v, 20), torch.ones_like(v))
-    torch.testing.assert_close(repet_mask(v[:, :113], 20), torch.ones(30, 113))  # the last pattern cut off
+    torch.testing.assert_close(
+        repet_mask(v[:, :113], 20), torch.ones(30, 113)
+    )  # the last pattern cut off
 
 
 def test_what_comes_once_is_foreground():
@@ -88,7 +99,9 @@ def test_what_comes_once_is_foreground():
 
 
 def test_repet_sim_needs_no_fixed_period():
-    order = torch.randperm(160, generator=generator(2)) % 8  # eight frames, in any order, twenty times each
+    order = (
+        torch.randperm(160, generator=generator(2)) % 8
+    )  # eight frames, in any order, twenty times each
     v = (torch.rand(40, 8, generator=generator(4)) ** 4)[:, order] + 0.01
     loud = torch.zeros_like(v)
     loud[torch.randint(40, (160,), generator=generator(5)), torch.arange(160)] = 0.5
@@ -115,7 +128,9 @@ def test_neighbours_lie_apart_from_each_other():
 
 
 def test_masks_are_shares():
-    v = torch.rand(25, 200, generator=generator()) * (torch.rand(25, 200, generator=generator(1)) > 0.3)
+    v = torch.rand(25, 200, generator=generator()) * (
+        torch.rand(25, 200, generator=generator(1)) > 0.3
+    )
     for mask in (repet_mask(v, 31), repet_sim_mask(v, 10)):
         assert mask.min() >= 0 and mask.max() <= 1 and (mask[v == 0] == 1).all()
     torch.testing.assert_close(repet_mask(1e-3 * v, 31), repet_mask(v, 31))
@@ -147,17 +162,27 @@ def test_what_lies_below_is_accompaniment(name):
 @pytest.mark.parametrize("name, seconds", [("repet", "2.4"), ("repet-sim", "1.5")])
 def test_too_short_to_repeat(name, seconds):
     x = 0.1 * torch.randn(2, 1 * RATE, generator=generator())
-    with pytest.raises(SepkitError, match=f"{name}: 1.00 s are too short to find what repeats; use a recording of {seconds} s or more"):
+    with pytest.raises(
+        SepkitError,
+        match=f"{name}: 1.00 s are too short to find what repeats; use a recording of {seconds} s or more",
+    ):
         get(name, **OPTIONS).separate(x)
 
 
 def test_functions_refuse_what_does_not_fit():
     v = torch.rand(10, 40)
-    with pytest.raises(SepkitError, match="40 frames are too short for a pattern of 14 frames or more to come three times"):
+    with pytest.raises(
+        SepkitError,
+        match="40 frames are too short for a pattern of 14 frames or more to come three times",
+    ):
         repeating_period(beat_spectrum(v), 14)
     for period in (0, 41):
-        with pytest.raises(SepkitError, match=f"a period of {period} in 40 frames; expected 1 to 40"):
+        with pytest.raises(
+            SepkitError, match=f"a period of {period} in 40 frames; expected 1 to 40"
+        ):
             repet_mask(v, period)
-    with pytest.raises(SepkitError, match="40 frames with similar ones 14 apart.*expected at least 42 frames"):
+    with pytest.raises(
+        SepkitError, match="40 frames with similar ones 14 apart.*expected at least 42 frames"
+    ):
         repet_sim_mask(v, 14)
     assert not beat_spectrum(torch.zeros(10, 40)).any()
