@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from ..console import describe, note, plainly, print_json, print_table
 from ..runtime.interruption import resumes
-from .console import describe, note, plainly, print_json, print_table
 from .options import DATA_SET, PLACE, WORKERS, refuse_preset
 
 

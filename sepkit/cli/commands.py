@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from .console import plainly, print_json, print_table
+from ..console import plainly, print_json, print_table
 from .data import app as data_app
 from .evaluate import EXAMPLES, evaluate
 from .experiment import EXAMPLES as EXPERIMENT_EXAMPLES

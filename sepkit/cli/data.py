@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from ..console import assignments, note, plainly, print_json, print_table, progress
 from ..runtime.interruption import resumes
 from ..validation import Number
 from .activity import activity
-from .console import assignments, note, plainly, print_json, print_table, progress
 from .options import DATA_SET, PLACE, SEED, WORKERS, number, refuse_preset, refuse_unused
 
 app = typer.Typer(help="Render, download and list data sets.", no_args_is_help=True)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from ..console import note, print_json, print_table, progress
 from ..runtime.interruption import resumes
 from ..validation import Number
-from .console import note, print_json, print_table, progress
 from .options import DATA_SET, PLACE, WORKERS, number, refuse_preset, refuse_unused
 
 EXAMPLES = (

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from ..console import print_json, print_table
 from ..runtime.interruption import resumes
 from ..validation import Number
-from .console import print_json, print_table
 from .options import DATA_SET, PLACE, number, refuse_preset, refuse_unused
 
 EXAMPLES = (

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from ..console import assignments, on_terminal, print_table
 from ..runtime.interruption import resumes
 from ..validation import Number
-from .console import assignments, on_terminal, print_table
 from .options import DATA_SET, PLACE, SEED, WORKERS, number
 
 EPILOG = "Examples: sepkit reproduce --profile smoke | sepkit reproduce 01 04_open_unmix --seed 1 --out build/seed1"

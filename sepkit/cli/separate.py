@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from ..console import complain, note, plainly, progress
 from ..formats import READABLE
 from ..runtime.interruption import resumes
 from ..validation import Number
-from .console import complain, note, plainly, progress
 from .options import PLACE, number
 
 EXAMPLES = (

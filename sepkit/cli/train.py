@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ..console import assignments, complain, describe, note, on_terminal
 from ..runtime.interruption import resumes
-from .console import assignments, complain, describe, note, on_terminal
 from .options import DATA_SET, PLACE, refuse_preset
 
 EXAMPLES = (

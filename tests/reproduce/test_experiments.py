@@ -165,7 +165,7 @@ def test_arms_whose_songs_have_changed_are_run_again(
     assert kept(told) == {arm.name: arm.name not in again for arm in arms}
     fresh, _ = go(songs, tmp_path / "fresh", plan, seeds=1)
     assert [s.value for s in after] == [s.value for s in fresh]
-    monkeypatch.setattr(experiments.training, "train", None)  # from here on nothing is trained
+    monkeypatch.setattr(experiments.running.training, "train", None)  # from here on nothing is trained
     assert all(kept(go(songs, tmp_path, plan, seeds=1)[1]).values())
     spoil_sample(songs, song, sample)  # back to what it was: both are kept
     assert [s.value for s in go(songs, tmp_path, plan, seeds=1)[0]] == [s.value for s in before]
@@ -228,7 +228,7 @@ def test_the_excerpt_is_the_one_in_which_the_voice_is_strongest():
     voice = torch.zeros(1, 10 * RATE)
     voice[:, 6 * RATE : 8 * RATE] = 0.5
     track = MemoryTrack("t", {"vocals": voice, "other": torch.randn(1, 10 * RATE)}, RATE)
-    part = experiments._loudest(track, 2.0)
+    part = experiments.running._loudest(track, 2.0)
     assert part.samples == 2 * RATE and part.stem("vocals").eq(0.5).all()
     assert torch.equal(part.stem("other"), track.stem("other", 6 * RATE, 2 * RATE))
 
@@ -237,7 +237,7 @@ def test_an_excerpt_is_learnt_and_scored_as_three_overlapping_examples():
     from sepkit.datasets import MemoryTrack
 
     ramp = torch.arange(400.0)[None]
-    parts = experiments._thirds(MemoryTrack("t", {"vocals": ramp, "other": -ramp}, RATE))
+    parts = experiments.running._thirds(MemoryTrack("t", {"vocals": ramp, "other": -ramp}, RATE))
     assert [part.stem("vocals")[0, [0, -1]].tolist() for part in parts] == [
         [0, 199],
         [100, 299],

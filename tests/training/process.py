@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 import typer
 
-from sepkit.cli.console import plainly
 from sepkit.cli.train import one_voice
+from sepkit.console import plainly
 from sepkit.training.distributed import place
 
 sys.path.insert(0, str(Path(__file__).parents[2]))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ...errors import unknown
 from ...training import STUDENT
 from ...training.presets import recipe_for
-from . import Arm, Plan
+from .running import Arm, Plan
 
 #: A network for sweeps: half a minute of one CPU core a training.
 SMALL = dict(

@@ -5,7 +5,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import pytest
 
-from sepkit.cli import console
+from sepkit import console
 from sepkit.errors import SepkitError
 
 NAMES = ("[red]x[/red]", "[/]", "[link=http://a]b[/link]", "[bold", ":smile:", "a [b] c")

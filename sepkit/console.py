@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import typer
 
-from ..errors import SepkitError
-from ..runtime import interruption
-from ..validation import parsed
+from .errors import SepkitError
+from .runtime import interruption
+from .validation import parsed
 
 
 def plainly(function):
@@ -104,7 +104,7 @@ def describe(error):
 
 def print_json(value):
     """JSON on stdout, NaN as null, for other programs to read."""
-    from ..files import _finite
+    from .files import _finite
 
     typer.echo(json.dumps(_finite(value), indent=1, ensure_ascii=False))
 
