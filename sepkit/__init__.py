@@ -1,18 +1,59 @@
 """sepkit: a course and reproduction kit for music source separation.
 
-Importing the package is cheap: submodules load when they are first used, so
-``import sepkit`` pulls in neither torch nor librosa.
+Eight names stand at the top:
+
+>>> stems = sepkit.separate("song.mp3")            # {"vocals": (C, T), ...}   # doctest: +SKIP
+>>> sepkit.write("vocals.wav", stems["vocals"], 44100)                         # doctest: +SKIP
+
+- `Track` (from `sepkit.datasets`): a song with a mixture and named stems
+- `read`, `write` (from `sepkit.audio`): an audio file as a tensor, and back
+- `separate`: a song into its stems
+- `build`, `load` (from `sepkit.models`): a new network, and trained ones
+- `train` (from `sepkit.training`): a network on Tracks
+- `evaluate` (from `sepkit.evaluation`): a separator on Tracks, into Scores
+
+Everything else is in the packages: `sepkit.metrics`, `sepkit.separation`, ... Names and packages
+load when they are first used, so that ``import sepkit`` pulls in neither torch nor librosa.
+
+Importing sepkit sets the environment variable ``OMP_WAIT_POLICY`` to ``PASSIVE`` unless it has a
+value: OpenMP's threads then sleep while they wait for each other. On a machine that has something
+else to do, spinning made separation five times slower. OpenMP reads the variable once, when torch
+is loaded.
 """
+
+from __future__ import annotations
 
 import os
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-# Threads that wait for each other sleep instead of spinning. On a machine that has something else to do,
-# spinning made separation five times slower; OpenMP reads this once, when torch is loaded.
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from .audio import read, write
+    from .datasets.track import Track
+    from .evaluation import evaluate
+    from .models import build, load
+    from .separation import Separator
+    from .training import train
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
+__all__ = ["Track", "build", "evaluate", "load", "read", "separate", "train", "write"]
 
+#: name -> the module that it comes from
+_FROM = {
+    "Track": "datasets",
+    "build": "models",
+    "evaluate": "evaluation",
+    "load": "models",
+    "read": "audio",
+    "train": "training",
+    "write": "audio",
+}
 _SUBMODULES = (
     "audio",
     "stft",
@@ -34,11 +75,88 @@ _SUBMODULES = (
 )
 
 
-def __getattr__(name):
+def separate(
+    audio: str | Path | Track | Tensor,
+    sample_rate: int | None = None,
+    model: str | Path | Separator = "open-unmix",
+    device: str = "auto",
+) -> dict[str, Tensor]:
+    """Separate a song into its stems, as the command ``sepkit separate`` does.
+
+    Parameters
+    ----------
+    audio : str, Path, Track or Tensor
+        An audio file of any format in `sepkit.audio.READABLE`, a track, or a float tensor
+        (channels, samples) with one or two channels.
+    sample_rate : int, optional
+        Of a tensor, in Hz; files and tracks know theirs.
+    model : str, Path or Separator
+        A name, a checkpoint or a folder of checkpoints, as `sepkit.separation.get` takes them; or
+        a separator. Oracles need a track with stems.
+    device : str
+        See `sepkit.device.resolve_device`.
+
+    Returns
+    -------
+    dict of str to Tensor (channels, samples)
+        One estimate per target, with the song's sample rate, channels and length.
+
+    Raises
+    ------
+    SepkitError
+        If the audio cannot be used, a tensor comes without or a file with a sample rate, or the
+        model is unknown.
+    """
+    import torch
+
+    from . import separation
+    from .errors import warn
+    from .separation.streaming import bridging, stream
+
+    song = _opened(audio, sample_rate)
+    given = isinstance(model, separation.Separator)
+    separator = model if given else separation.get(model, device)
+    if told := bridging(separator, song.sample_rate, song.channels):
+        warn(told)
+    parts = list(stream(separator, song))  # {target: (channels, n)}, one after another
+    return {target: torch.cat([part[target] for part in parts], dim=1) for target in parts[0]}
+
+
+def _opened(audio, sample_rate):
+    """What `stream` reads: a track, a file, or a tensor with a track's attributes."""
+    from types import SimpleNamespace
+
+    from .datasets.track import Track
+    from .errors import SepkitError
+    from .separation.files import Recording
+    from .separation.streaming import check
+
+    if isinstance(audio, (Track, str, os.PathLike)):
+        if sample_rate is not None:
+            raise SepkitError("separate: sample_rate is for tensors, files and tracks know theirs")
+        return audio if isinstance(audio, Track) else Recording(audio)
+    check(audio, "the audio")
+    if sample_rate is None:
+        raise SepkitError("separate: a tensor does not know its sample rate; give sample_rate (Hz)")
+    return SimpleNamespace(
+        name="the audio",
+        stems=(),
+        sample_rate=sample_rate,
+        channels=audio.shape[0],
+        samples=audio.shape[1],
+        mixture=lambda start, frames: audio[:, start : start + frames],
+    )
+
+
+def __getattr__(name: str):
+    if name in _FROM:
+        value = getattr(import_module(f"{__name__}.{_FROM[name]}"), name)
+        globals()[name] = value
+        return value
     if name in _SUBMODULES:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module 'sepkit' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *_SUBMODULES])
+    return sorted([*globals(), *_FROM, *_SUBMODULES])
