@@ -1,4 +1,4 @@
-"""The chapters as files: their fixed order, short code, and exercises whose stubs and solutions are what the checks expect."""
+"""The chapters as files: order, short code, exercises whose stubs and solutions are as checked."""
 
 import ast
 import re
@@ -77,7 +77,7 @@ def test_chapters_begin_and_end_alike(path):
     assert "parameters" in code[1].metadata.get("tags", [])
     names = [node.targets[0].id for node in ast.parse(code[1].source).body]
     assert names == PARAMETERS
-    assert f'chapter.begin("{path.stem}"' in "".join(cell.source for cell in code)
+    assert re.search(rf'chapter\.begin\(\s*"{path.stem}"', "".join(cell.source for cell in code))
     assert any("## Recap" in cell.source for cell in text)
     assert "run.finish()" in code[-1].source
 
@@ -85,10 +85,12 @@ def test_chapters_begin_and_end_alike(path):
 @CHAPTERS
 def test_code_is_short_enough_to_be_read(path):
     for cell in cells(path, "code"):
-        assert len(cell.source.splitlines()) <= 40, cell.source[:60]
+        lines = cell.source.splitlines()
+        assert len(lines) <= 45, cell.source[:60]
+        assert max(map(len, lines)) <= 100, max(lines, key=len)
         for node in ast.walk(ast.parse(python(cell.source))):
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                assert node.end_lineno - node.lineno + 1 <= 16, node.name
+                assert node.end_lineno - node.lineno + 1 <= 20, node.name
 
 
 @CHAPTERS

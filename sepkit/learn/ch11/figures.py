@@ -1,4 +1,4 @@
-"""The figure of SiSEC 2018: how the SDR of every method scatters over the songs (chapter 11)."""
+"""Figures of chapter 11: published numbers, and how SDR scatters over the songs of SiSEC 2018."""
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -18,6 +18,46 @@ KINDS = {
 }
 UMX_COLOUR = "#D55E00"
 SPAN = (-6.0, 16.0)  # dB; single songs lie outside, down to -67
+
+
+def published_dots(ax, published, dataset):
+    """Draw a data set's published cSDR, one row per system in the order of its vocals.
+
+    Parameters
+    ----------
+    ax : Axes
+    published : DataFrame
+        The reported numbers, one row each (`sepkit.reproduce.ledger.load_reported`).
+    dataset : str
+        Such as ``"MUSDB18"``. Hollow marks: more training data than the data set's own.
+    """
+    rows = published[
+        (published.dataset == dataset)
+        & (published.metric == "cSDR")
+        & (published.aggregation == "")
+    ]
+    marked = rows.extra_training_data & ~rows.system.str.contains("+", regex=False)
+    rows = rows.assign(key=rows.system + np.where(marked, " +", ""))
+    order = rows[rows.target == "vocals"].sort_values("value").key.tolist()
+    for target in sisec.TARGETS:
+        for extra, face in ((False, colour(target)), (True, "white")):
+            some = rows[(rows.target == target) & (rows.extra_training_data == extra)]
+            ax.scatter(
+                some.value,
+                [order.index(k) for k in some.key],
+                s=22,
+                color=colour(target),
+                facecolor=face,
+                label=target if not extra else None,
+            )
+    ax.set_yticks(range(len(order)), order, fontsize=6.5)
+    ax.set(
+        xlabel="cSDR (dB)",
+        title=f"{dataset}: {len(order)} entries",
+        xlim=(0, 14),
+        ylim=(-0.7, len(order) - 0.3),
+    )
+    ax.grid(True)
 
 
 def sisec_figure(frame=None, ours=None, targets=sisec.TARGETS):
