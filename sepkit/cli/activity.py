@@ -7,15 +7,13 @@ import typer
 
 from ..console import describe, note, plainly, print_json, print_table
 from ..runtime.interruption import resumes
-from .options import DATA_SET, PLACE, WORKERS, refuse_preset
+from .options import PLACE, WORKERS, Data, refuse_preset
 
 
 @plainly
 def activity(
     context: typer.Context,
-    data: Annotated[
-        str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.", **DATA_SET)
-    ] = "band",
+    data: Data = "band",
     split: Annotated[
         str | None, typer.Option(help="train, valid or test.", show_default="all songs")
     ] = None,

@@ -10,7 +10,7 @@ from ..console import assignments, note, plainly, print_json, print_table, progr
 from ..runtime.interruption import resumes
 from ..validation import Number
 from .activity import activity
-from .options import DATA_SET, PLACE, SEED, WORKERS, number, refuse_preset, refuse_unused
+from .options import PLACE, SEED, WORKERS, Data, number, refuse_preset, refuse_unused
 
 app = typer.Typer(help="Render, download and list data sets.", no_args_is_help=True)
 
@@ -126,9 +126,7 @@ def augment(
     out: Annotated[
         Path, typer.Option(help="New folder, or an unfinished one to go on with.", **PLACE)
     ],
-    data: Annotated[
-        str, typer.Option(help="band, musdb18hq, ..., or a folder of songs.", **DATA_SET)
-    ] = "band",
+    data: Data = "band",
     preset: Annotated[
         str | None, typer.Option(help="Size of the band.", show_default="student")
     ] = None,

@@ -183,17 +183,17 @@ def found_data(root=None):
 
     base = data_root(root)
     rows = []
-    for name, (_, remedy) in DATASETS.items():
+    for name, data_set in DATASETS.items():
         if name == "band":
             presets = sorted(path for path in (base / "band").glob("*") if path.is_dir())
             rows += [
                 (f"band/{path.name}", path, _songs(path), _unfinished(path)) for path in presets
             ]
             if not presets:
-                rows.append(("band", base / "band", {}, remedy))
+                rows.append(("band", base / "band", {}, data_set.remedy))
         else:
             songs = _songs(base / name)
-            rows.append((name, base / name, songs, "" if songs else remedy))
+            rows.append((name, base / name, songs, "" if songs else data_set.remedy))
     return rows
 
 

@@ -9,7 +9,7 @@ import typer
 from ..console import note, print_json, print_table, progress
 from ..runtime.interruption import resumes
 from ..validation import Number
-from .options import DATA_SET, PLACE, WORKERS, number, refuse_preset, refuse_unused
+from .options import DATA_SET, PLACE, WORKERS, Data, number, refuse_preset, refuse_unused
 
 EXAMPLES = (
     "Examples: sepkit evaluate --reference songs --estimate separated --out scores.json | "
@@ -40,9 +40,7 @@ def evaluate(
         str | None,
         typer.Option(help="Or: separate --data with this, and score that.", show_default=False),
     ] = None,
-    data: Annotated[
-        str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.", **DATA_SET)
-    ] = "band",
+    data: Data = "band",
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
     preset: Annotated[str, typer.Option(help="Size of the band.")] = "student",
     scores: Annotated[

@@ -8,7 +8,7 @@ import typer
 from ..console import print_json, print_table
 from ..runtime.interruption import resumes
 from ..validation import Number
-from .options import DATA_SET, PLACE, number, refuse_preset, refuse_unused
+from .options import DATA_SET, PLACE, Data, number, refuse_preset, refuse_unused
 
 EXAMPLES = (
     "Examples: sepkit experiment | sepkit experiment songs --seeds 5 | "
@@ -29,10 +29,7 @@ def experiment(
             envvar="SEPKIT_PROFILE",
         ),
     ] = "student",
-    data: Annotated[
-        str,
-        typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder of songs.", **DATA_SET),
-    ] = "band",
+    data: Data = "band",
     preset: Annotated[
         str | None, typer.Option(help="Size of the band.", show_default="the experiment's")
     ] = None,

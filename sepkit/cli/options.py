@@ -1,8 +1,11 @@
 """What is typed behind an option: a check for each kind of value, and for options that would be ignored."""
 
+from typing import Annotated
+
 import typer
 
 from .. import validation
+from ..datasets import DATA_HELP
 from ..errors import SepkitError
 
 
@@ -26,6 +29,8 @@ def _data_set(text):
 PLACE = {"parser": _place, "metavar": "PATH"}
 #: A data set's name or a folder; whether it exists is seen when it is opened.
 DATA_SET = {"parser": _data_set, "metavar": "NAME|FOLDER"}
+#: The type of ``data: Data = "band"``: the option --data of a command.
+Data = Annotated[str, typer.Option(help=DATA_HELP, **DATA_SET)]
 SEED, WORKERS = number(validation.SEED), number(validation.WORKERS)
 
 

@@ -8,7 +8,7 @@ import typer
 from ..console import assignments, on_terminal, print_table
 from ..runtime.interruption import resumes
 from ..validation import Number
-from .options import DATA_SET, PLACE, SEED, WORKERS, number
+from .options import PLACE, SEED, WORKERS, Data, number
 
 EPILOG = "Examples: sepkit reproduce --profile smoke | sepkit reproduce 01 04_open_unmix --seed 1 --out build/seed1"
 
@@ -30,10 +30,7 @@ def reproduce(
     out: Annotated[
         Path, typer.Option(help="Folder for executed notebooks, results and report.html.", **PLACE)
     ] = Path("build"),
-    data: Annotated[
-        str,
-        typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder of songs.", **DATA_SET),
-    ] = "band",
+    data: Data = "band",
     weights: Annotated[str, typer.Option(help="shipped, published or train.")] = "shipped",
     device: Annotated[
         str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")

@@ -8,7 +8,7 @@ import typer
 
 from ..console import assignments, complain, describe, note, on_terminal
 from ..runtime.interruption import resumes
-from .options import DATA_SET, PLACE, refuse_preset
+from .options import DATA_SET, PLACE, Data, refuse_preset
 
 EXAMPLES = (
     "Example: sepkit train --model open-unmix --target vocals --data band --size student --out runs/vocals. "
@@ -29,9 +29,7 @@ def train(
         ),
     ] = None,
     target: Annotated[str, typer.Option(help="The stem to estimate.")] = "vocals",
-    data: Annotated[
-        str, typer.Option(help="band, musdb7s, musdb18, musdb18hq or a folder.", **DATA_SET)
-    ] = "band",
+    data: Data = "band",
     out: Annotated[
         Path | None,
         typer.Option(

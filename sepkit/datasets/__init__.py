@@ -4,19 +4,21 @@
 """
 
 from importlib import import_module
-from pathlib import Path
 
 from ..errors import SepkitError, unknown, warn
-from ..files import data_root
-from ..validation import place
+from .registry import DATA_HELP, DATASETS, DataSet, data_folder, data_set_name, known_data
 
 __all__ = [
     "DATASETS",
+    "DATA_HELP",
     "SPLITS",
+    "DataSet",
     "FolderTrack",
     "MemoryTrack",
     "Track",
+    "data_folder",
     "data_set_name",
+    "known_data",
     "open_tracks",
 ]
 # Loaded when first used: they import torch, which the processes that render the band do without.
@@ -29,27 +31,9 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-#: name -> (what it is, how to get it)
-DATASETS = {
-    "band": ("the embedded band, rendered on this machine", "run: sepkit data band"),
-    "musdb7s": ("MUSDB18's free 7-second excerpts", "run: sepkit data musdb7s"),
-    "musdb18": (
-        "MUSDB18, .stem.mp4",
-        "ask for it at https://zenodo.org/records/1117372 and unpack it there",
-    ),
-    "musdb18hq": (
-        "MUSDB18-HQ, WAV",
-        "ask for it at https://zenodo.org/records/3338373 and unpack it there",
-    ),
-}
 SPLITS = ("train", "valid", "test")
 #: Without a list of validation songs, every seventh training song validates: 14 %, as in MUSDB18.
 EVERY = 7
-
-
-def data_set_name(data):
-    """The name under which scores on `data` are kept: one of `DATASETS`, or ``folder:NAME``."""
-    return data if data in DATASETS else f"folder:{Path(data).resolve().name}"
 
 
 def open_tracks(
@@ -60,7 +44,7 @@ def open_tracks(
     Parameters
     ----------
     data : str or Path
-        ``"band"``, ``"musdb7s"``, ``"musdb18"``, ``"musdb18hq"``, or a folder:
+        One of `DATASETS`, such as ``"band"`` or ``"musdb18hq"``, or a folder:
         of songs, of ``train/`` and ``test/`` with songs, or one song itself.
     split : {"train", "valid", "test"}, optional
         None opens everything. Validation songs are MUSDB18's own where they
@@ -89,7 +73,7 @@ def open_tracks(
         raise unknown("split", split, SPLITS)
     from .layouts import recognised
 
-    folder = _locate(data, root, preset)
+    folder = data_folder(data, root, preset)
     songs = _songs(folder)
     if told := recognised(folder, [path for paths in songs.values() for path in paths]):
         raise SepkitError(told)
@@ -113,39 +97,6 @@ def _nothing_for(split, folder, songs):
 
 
 _LAYOUT = "SONG/vocals.wav ..., train/SONG/vocals.wav ..., or SONG.stem.mp4"
-
-
-def _locate(data, root, preset):
-    if data == "band":
-        from ..band import ensure
-
-        return ensure("student" if preset is None else preset, root)
-    if data in DATASETS:
-        folder = data_root(root) / data
-        if not folder.is_dir():
-            raise SepkitError(
-                f"{folder}: {DATASETS[data][0]} expected here; {DATASETS[data][1]}, or use another data set"
-            )
-        return folder
-    return Path(known_data(data))
-
-
-def known_data(data):
-    """The name of a data set, or the path of a folder that exists, ``~`` spelled out; as text.
-
-    Raises
-    ------
-    SepkitError
-        For anything else, listing the data sets.
-    """
-    if isinstance(data, str) and data in DATASETS:
-        return data
-    folder = place("data", data)
-    if not folder.is_dir():
-        raise SepkitError(
-            f"{data}: neither a folder nor one of the data sets {', '.join(DATASETS)}"
-        )
-    return str(folder)
 
 
 def _songs(folder):

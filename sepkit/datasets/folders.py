@@ -10,10 +10,9 @@ import torch
 
 from .. import audio
 from ..errors import SepkitError
+from ..stems import in_order
 from .track import Track
 
-#: The order in which the field's tables show stems; others follow by name.
-ORDER = ("vocals", "drums", "bass", "other", "speech", "noise")
 #: Seconds by which the files of one song may differ, as encoders and editors leave them: the
 #: shorter are continued by silence. A larger difference is a mistake.
 PADDING = 0.5
@@ -85,10 +84,7 @@ class FolderTrack(Track):
             tuple(files.values()),
         )
         self._channels = max(header.channels for header in headers.values())
-        stems = sorted(
-            (n for n in files if n != "mixture"),
-            key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n),
-        )
+        stems = in_order(name for name in files if name != "mixture")
         super().__init__(
             self.folder.name,
             stems,

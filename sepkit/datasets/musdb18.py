@@ -19,12 +19,12 @@ from ..files import transfers
 from ..formats import ffmpeg
 from ..formats.decoded import Decoded
 from ..names import plain_name
+from ..stems import STEMS, STEMS_OF_DEMUCS
 from .track import Track
 
 SUFFIX = ".stem.mp4"
 #: The streams of a .stem.mp4 file, in order.
-STREAMS = ("mixture", "drums", "bass", "other", "vocals")
-STEMS = ("vocals", "drums", "bass", "other")
+STREAMS = ("mixture", *STEMS_OF_DEMUCS)
 SAMPLE_RATE = 44100
 #: The excerpts, where the musdb package has them from; and their most bytes, packed or not.
 EXCERPTS = "https://github.com/sigsep/sigsep-mus-db/releases/download/v0.4.0/MUSDB18-7-STEMS.zip"

@@ -42,7 +42,7 @@ def begin(
     profile : {"smoke", "student", "paper"}
     weights : {"shipped", "published", "train"}
     data : str
-        ``"band"``, ``"musdb7s"``, ``"musdb18"``, ``"musdb18hq"`` or a folder of songs.
+        One of `sepkit.datasets.DATASETS`, or a folder of songs.
     device : str
         See `sepkit.device.resolve_device`.
     seed : int

@@ -18,20 +18,11 @@ import torch
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from .. import stems
 from ..errors import SepkitError
 from .escaping import as_drawn, as_html
 
-COLOURS = {
-    "mixture": "#4d4d4d",
-    "vocals": "#D55E00",
-    "drums": "#0072B2",
-    "bass": "#009E73",
-    "other": "#CC79A7",
-    "accompaniment": "#56B4E9",
-    "speech": "#D55E00",
-    "noise": "#56B4E9",
-    "residual": "#E69F00",
-}
+COLOURS = {"mixture": "#4d4d4d", **stems.COLOURS, "accompaniment": "#56B4E9", "residual": "#E69F00"}
 #: For everything that is no stem, in turn.
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4d4d4d")
 STYLE = {

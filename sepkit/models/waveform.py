@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from ..errors import SepkitError, unknown
+from ..stems import STEMS_OF_DEMUCS
 
-#: The order of Demucs and of the published weights that come from it.
-SOURCES = ("drums", "bass", "other", "vocals")
 LOSSES = ("l1", "mse", "nmse", "sdr", "si-sdr")
 FAINT = 1e-8  # added to energies, so that silence has a loss
 
@@ -23,7 +22,7 @@ class WaveformModel(nn.Module):
     target : str or None
         One stem, in short for ``targets=[target]``.
     targets : sequence of str or None
-        The stems that the network estimates, in this order; `SOURCES` by default.
+        The stems that the network estimates, in this order; `STEMS_OF_DEMUCS` by default.
     sample_rate, channels : int
         The audio that the network is for.
     loss : {"l1", "mse", "nmse", "si-sdr"}
@@ -222,7 +221,7 @@ def positive(name, value):
 def _targets(target, targets):
     if target is not None and targets is not None:
         raise SepkitError(f"target={target!r} and targets={targets!r}: give one of them")
-    targets = (target,) if target is not None else SOURCES if targets is None else targets
+    targets = (target,) if target is not None else STEMS_OF_DEMUCS if targets is None else targets
     targets = (targets,) if isinstance(targets, str) else tuple(targets)
     if not targets or len(set(targets)) < len(targets):
         raise SepkitError(f"targets={list(targets)}: expected at least one, each of them once")

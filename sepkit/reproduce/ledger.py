@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..errors import SepkitError
 from ..files import read_object
+from ..stems import STEMS
 from .published import METRICS, Reported, load_reported
 from .tables import Row, Table
 
@@ -30,7 +31,8 @@ __all__ = [
     "tables",
 ]
 
-TARGETS = ("vocals", "drums", "bass", "other")
+#: The targets of the published tables.
+TARGETS = STEMS
 #: Names of data sets in the literature -> names in sepkit.
 DATA_SETS = {"MUSDB18": "musdb18", "MUSDB18-HQ": "musdb18hq"}
 #: Separators here -> the row of the published tables that they repeat.

@@ -23,6 +23,7 @@ from ..files import atomic_path, data_root, parse_json, shipped, transfers
 from ..metrics.museval_files import OURS as NAMES
 from ..metrics.museval_files import values_of
 from ..metrics.scores import median
+from ..stems import STEMS
 from .ledger import check
 
 SOURCE = "SiSEC 2018 published scores"
@@ -31,7 +32,7 @@ ARCHIVE = f"https://codeload.github.com/sigsep/sigsep-mus-2018/tar.gz/{COMMIT}"
 VARIABLE = "SEPKIT_SISEC"
 #: BSSEval v4 in frames of one second, each song its median.
 METRICS = ("SDR", "SIR", "SAR", "ISR")
-TARGETS = ("vocals", "drums", "bass", "other")
+TARGETS = STEMS
 COLUMNS = ("method", "split", "track", "target", "n_frames", *METRICS)
 FIVE = ("n", "min", "q1", "median", "q3", "max")
 SONGS = 50

@@ -8,11 +8,10 @@ import torch
 from ..datasets.track import NOT_THE_SUM, left_over, rest_level
 from ..errors import SepkitError, unknown, warn
 from ..masks import KINDS, oracle_masks
+from ..stems import STEMS
 from ..stft import STFT
 from ..wiener import expectation_maximization
 from .streaming import check, residual_option, share_remainder
-
-STEMS = ("vocals", "drums", "bass", "other")
 
 
 class Separator:

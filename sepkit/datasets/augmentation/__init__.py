@@ -23,7 +23,7 @@ from ...errors import SepkitError
 from ...files import commit, free_bytes, read_json, read_object, write_json
 from ...names import plain_path
 from ...runtime.threads import in_threads
-from .. import SPLITS, _choose, _locate, _open, _songs
+from .. import SPLITS, _choose, _open, _songs, data_folder
 from ..musdb18 import SUFFIX
 from .versions import (
     FACTS,
@@ -123,7 +123,7 @@ def augment(
     ``version.json`` and is said at the end.
     """
     changes, out, say = plan_changes(pitch, speed, shift, speed_by), Path(out), say or _print
-    splits = _splits(_locate(data, root, preset), out, with_valid)
+    splits = _splits(data_folder(data, root, preset), out, with_valid)
     jobs = [
         (_target(song, out, change), song, change) for song in splits["train"] for change in changes
     ]
