@@ -13,7 +13,6 @@ import numpy as np
 from scipy import stats
 
 from ..errors import SepkitError, unknown
-from ..learn.ch08.false_positives import SISEC_2018, Spread, false_positives, songs_like, spread
 from .published_tests import (
     FIVE_TIMES,
     PublishedTest,
@@ -29,24 +28,19 @@ __all__ = [
     "ALTERNATIVES",
     "FEWEST",
     "FIVE_TIMES",
-    "SISEC_2018",
     "Comparison",
     "PublishedTest",
-    "Spread",
     "Test",
     "aggregate",
     "as_printed",
     "bootstrap_interval",
     "compare",
-    "false_positives",
     "friedman",
     "holm",
     "one_sample_z",
     "paired",
     "rounding_range",
     "sign_flip",
-    "songs_like",
-    "spread",
     "two_sample_t",
     "verdict",
     "wilcoxon",
