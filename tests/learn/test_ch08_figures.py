@@ -6,7 +6,8 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from sepkit.errors import SepkitError
-from sepkit.learn import plots, score_figures
+from sepkit.learn import plots
+from sepkit.learn.ch08 import figures
 from sepkit.metrics.statistics import Comparison
 
 ENERGIES = {"reference": 4.0, "spatial": 0.04, "interference": 1.0, "artefacts": 0.25}
@@ -17,13 +18,13 @@ def arrows(ax):
 
 
 def test_sweeps_hold_what_lies_outside_on_the_border():
-    ax = score_figures.sweep([1, 2, 3], {"SDR": [1, 2, 3], "SAR": [np.inf, 150, -90]})
+    ax = figures.sweep([1, 2, 3], {"SDR": [1, 2, 3], "SAR": [np.inf, 150, -90]})
     drawn = {line.get_label(): list(line.get_ydata()) for line in ax.lines}
     assert drawn == {"SDR": [1, 2, 3], "SAR": [60, 60, -30]}
 
 
 def test_the_staircase_is_drawn_to_scale():
-    ax = score_figures.staircase(ENERGIES)
+    ax = figures.staircase(ENERGIES)
     ends = {tuple(np.round(np.subtract(arrow.xy, arrow.xyann), 6)) for arrow in arrows(ax)}
     assert (1.0, 0.0) in ends  # the stem
     assert (
@@ -31,15 +32,11 @@ def test_the_staircase_is_drawn_to_scale():
     )  # square roots of the energies, against the stem's
     assert (1.375, 0.44) in ends  # the estimate is the sum of all steps
     with pytest.raises(SepkitError, match="no energy of artefacts"):
-        score_figures.staircase(
-            {key: value for key, value in ENERGIES.items() if key != "artefacts"}
-        )
+        figures.staircase({key: value for key, value in ENERGIES.items() if key != "artefacts"})
 
 
 def test_frames_without_a_score_are_shaded():
-    ax = score_figures.frames(
-        {"vocals": [1.0, np.nan, 3.0], "drums": [2.0, np.nan, np.nan]}, hop=2.0
-    )
+    ax = figures.frames({"vocals": [1.0, np.nan, 3.0], "drums": [2.0, np.nan, np.nan]}, hop=2.0)
     grey = [patch for patch in ax.patches if patch.get_facecolor() == to_rgba("#e4e7ec")]
     shaded = [patch.get_extents().transformed(ax.transData.inverted()).bounds[0] for patch in grey]
     assert shaded == pytest.approx([2.0])
@@ -48,12 +45,12 @@ def test_frames_without_a_score_are_shaded():
 
 def test_ranks_put_the_best_first():
     table = pd.DataFrame({"uSDR": [5.0, 7.0], "SI-SDR": [6.0, 4.0]}, index=["one", "two"])
-    ax = score_figures.ranks(table)
+    ax = figures.ranks(table)
     assert [list(line.get_ydata()) for line in ax.lines] == [[2, 1], [1, 2]]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"] and list(
         ax.get_yticks()
     ) == [2, 1]
-    tied = score_figures.ranks(pd.DataFrame({"SI-SDR": [1.001, 1.0, 2.0]}, index=list("abc")))
+    tied = figures.ranks(pd.DataFrame({"SI-SDR": [1.001, 1.0, 2.0]}, index=list("abc")))
     assert [line.get_ydata()[0] for line in tied.lines] == [2.5, 2.5, 1]
     assert {"5.0", "7.0", "6.0", "4.0"} <= {text.get_text() for text in ax.texts}
 
@@ -63,7 +60,7 @@ def test_intervals_that_hold_zero_are_grey():
         Comparison(1.0, 0.4, 1.6, 0.01, 8, 8, 0.01),
         Comparison(0.2, -0.3, 0.7, 0.4, 8, 5, 0.4),
     )
-    ax = score_figures.intervals({"sure": sure, "unsure": unsure})
+    ax = figures.intervals({"sure": sure, "unsure": unsure})
     bars = [line for line in ax.lines if line.get_linewidth() == 3]
     assert [list(bar.get_xdata()) for bar in bars] == [[0.4, 1.6], [-0.3, 0.7]]
     assert bars[0].get_color() == plots.CYCLE[0] and bars[1].get_color() == "#667085"
@@ -71,7 +68,7 @@ def test_intervals_that_hold_zero_are_grey():
 
 
 def test_false_alarms_stand_beside_the_promise():
-    ax = score_figures.false_alarms({"chunks": 0.6, "songs": 0.051})
+    ax = figures.false_alarms({"chunks": 0.6, "songs": 0.051})
     assert [patch.get_width() for patch in ax.patches] == pytest.approx([60, 5.1])
     assert ax.lines[0].get_xdata()[0] == pytest.approx(5)
     assert ax.patches[0].get_facecolor() != ax.patches[1].get_facecolor()

@@ -5,8 +5,8 @@ As in `plots`, each function draws into `ax` or makes a figure, and returns the 
 
 import numpy as np
 
-from ..errors import SepkitError
-from .plots import CYCLE, colour, figure
+from ...errors import SepkitError
+from ..plots import CYCLE, colour, figure
 
 #: One colour and line a measure, through the whole chapter.
 MEASURES = {
