@@ -8,8 +8,8 @@ from ..datasets.folders import audio_files, is_song
 from ..errors import SepkitError
 from ..files import digest, identity
 from ..metrics.findings import Finding
-from .audio import FileTrack, Fitted, Part, by_parts
 from .jobs import references_for, signals_of
+from .signals import FileTrack, Fitted, Part, by_parts
 
 
 @dataclass

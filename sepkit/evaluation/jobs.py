@@ -21,7 +21,7 @@ from ..metrics.signals import Signals
 from ..runtime.memory import free_memory
 from ..runtime.processes import run_jobs
 from ..separation.streaming import stream
-from .audio import Kept, Part, by_parts
+from .signals import Kept, Part, by_parts
 from .store import finished, write_song
 
 #: Names for all stems but one, beside ``no_<stem>``, which `sepkit.separation.separate_file` writes.
