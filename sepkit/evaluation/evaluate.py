@@ -8,13 +8,13 @@ museval's tools can read as well. Chapters 02, 04 and 11 use them.
 from pathlib import Path
 
 from .. import __version__
-from ..errors import SepkitError
+from ..errors import SepkitError, warn
 from ..files import provenance, read_json
 from ..metrics.findings import Finding
 from ..metrics.museval_files import load_museval
 from ..metrics.scores import DEFAULT_METRICS, load_scores
 from ..metrics.scoring import check_metrics
-from ..separation.streaming import CHUNK, OVERLAP, warn
+from ..separation.streaming import CHUNK, OVERLAP
 from .folders import paired_songs
 from .jobs import Job, Separated, run_all
 from .store import Places, file_name

@@ -307,15 +307,32 @@ def _header(path, file):
     return header
 
 
+def hash_weights(entries, start=b""):
+    """The SHA-256 of weights: of each a label, and its bytes.
+
+    Parameters
+    ----------
+    entries : iterable of (str, Tensor)
+        The label says what else counts: a name, a type, a shape.
+    start : bytes
+        What is hashed before them.
+    """
+    sha256 = hashlib.sha256(start)
+    for label, value in entries:
+        value = value.detach().cpu().contiguous().reshape(-1)
+        sha256.update(label.encode())
+        sha256.update(memoryview(value.view(torch.uint8).numpy()))
+    return sha256.hexdigest()
+
+
 def _digest(header, state):
     """The SHA-256 of a description without its digest, and of names, types, shapes and bytes."""
-    digest = hashlib.sha256(
-        json.dumps({key: value for key, value in header.items() if key != DIGEST}).encode()
+    described = json.dumps({key: value for key, value in header.items() if key != DIGEST})
+    entries = (
+        (f"\n{key} {value.dtype} {tuple(value.shape)}\n", value)
+        for key, value in sorted(state.items())
     )
-    for key, value in sorted(state.items()):
-        digest.update(f"\n{key} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(memoryview(value.reshape(-1).view(torch.uint8).numpy()))
-    return digest.hexdigest()
+    return hash_weights(entries, described.encode())
 
 
 def _check_finite(state, subject):

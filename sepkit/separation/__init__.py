@@ -8,10 +8,13 @@ the oracles, chapter 04 the networks; `separate_file` takes files of any length.
 >>> separate_file("song.mp3", separator, "separated")    # doctest: +SKIP
 """
 
-from .base import STEMS, MixtureSeparator, OracleSeparator, Separator
+from ..stems import STEMS
+from .base import Separator
 from .files import separate_file, separate_files
 from .inputs import find_recordings, output_folders
-from .networks import COMPLETE, METHODS, ModelSeparator, get, known
+from .networks import COMPLETE, ModelSeparator
+from .oracles import MixtureSeparator, OracleSeparator
+from .registry import METHODS, get, known
 from .streaming import separate_at, stream
 
 __all__ = [

@@ -7,12 +7,12 @@ from pathlib import Path
 from .. import audio
 from ..audio.tags import read_tags
 from ..audio.writer import output_format
-from ..errors import SepkitError, unknown
+from ..errors import SepkitError, unknown, warn
 from ..files import free_bytes
 from ..files.temporary import Temporary, sweep_once
 from .inputs import RECORD, output_folders
 from .record import describe, earlier_stems, finished, write_record
-from .streaming import CHUNK, OVERLAP, bridging, stream, warn
+from .streaming import CHUNK, OVERLAP, conversions, stream
 
 #: Bytes of a sample: at most, or for lossy formats roughly.
 _BYTES = {
@@ -123,8 +123,10 @@ def separate_file(
         stems = _Stems(recording, separator, folder, decisive, overwrite)
         if reuse and (there := finished(folder, stems.made)):
             return there
-        if notice and (told := bridging(separator, recording.sample_rate, recording.channels)):
-            notice(f"{path}: {told}")
+        if notice and (
+            message := conversions(separator, recording.sample_rate, recording.channels)
+        ):
+            notice(f"{path}: {message}")
         with stems:
             for block in stream(separator, recording, chunk, overlap, progress):
                 stems.write(block)

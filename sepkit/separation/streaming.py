@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import torch
 
 from .. import audio
-from ..errors import SepkitError, unknown, warn
+from ..errors import SepkitError, warn
+from .base import check_mixture, share_remainder
 
 #: Seconds separated at once, and by how much neighbours overlap. Open-Unmix needs 14 MB for a second of
 #: stereo; from 0.75 s after an edge on, where fades begin, its estimates differ from those of the whole by
 #: less than -35 dB, from 2 s on by less than -70 dB. See tests/bench/bench_separation.py.
 CHUNK = 30.0
 OVERLAP = 3.0
-RESIDUALS = ("spread", "residual")
 
 
 @dataclass(frozen=True)
@@ -214,8 +214,8 @@ def separate_at(separator, mixture, sample_rate, references=None, notice=warn):
         If the mixture is empty, not finite, or has more than two channels; and as
         the separator raises.
     """
-    check(mixture)
-    if notice and (message := bridging(separator, sample_rate, mixture.shape[0])):
+    check_mixture(mixture)
+    if notice and (message := conversions(separator, sample_rate, mixture.shape[0])):
         notice(message)
     channels, samples = mixture.shape
     if separator.channels == 1 and channels == 2:
@@ -245,7 +245,7 @@ def separate_at(separator, mixture, sample_rate, references=None, notice=warn):
     return share_remainder(mixture, estimates, separator.residual)
 
 
-def bridging(separator, sample_rate, channels):
+def conversions(separator, sample_rate, channels):
     """What `separate_at` will change for this separator, in one line, or None."""
     told = []
     if separator.sample_rate not in (None, sample_rate):
@@ -255,54 +255,6 @@ def bridging(separator, sample_rate, channels):
     if (channels, separator.channels) == (2, 1):
         told.append("each channel is separated by itself")
     return f"for {separator.name}, {' and '.join(told)}" if told else None
-
-
-def share_remainder(mixture, estimates, residual):
-    """What the estimates leave of the mixture, put where the option says.
-
-    Parameters
-    ----------
-    mixture : Tensor
-    estimates : dict of str to Tensor
-    residual : None, "spread" or "residual"
-        None changes nothing. ``"spread"`` adds an equal part of the remainder to
-        every estimate, ``"residual"`` makes it a target of that name: either way
-        the estimates then sum to the mixture.
-    """
-    if residual is None:
-        return estimates
-    estimates = {target: estimate for target, estimate in estimates.items() if target != "residual"}
-    rest = mixture - sum(estimates.values())
-    if residual == "residual":
-        return {**estimates, "residual": rest}
-    return {target: estimate + rest / len(estimates) for target, estimate in estimates.items()}
-
-
-def residual_option(value):
-    """None, "spread" or "residual"; True means "spread"."""
-    value = {True: "spread", False: None}[value] if isinstance(value, bool) else value
-    if value is not None and value not in RESIDUALS:
-        raise unknown("residual option", value, RESIDUALS)
-    return value
-
-
-def check(mixture, name="the mixture"):
-    """Raise a `SepkitError` unless `mixture` is audio (1 or 2 channels, samples) without NaN."""
-    if (
-        not isinstance(mixture, torch.Tensor)
-        or not mixture.is_floating_point()
-        or mixture.ndim != 2
-    ):
-        found = tuple(mixture.shape) if hasattr(mixture, "shape") else type(mixture).__name__
-        raise SepkitError(f"{name}: expected a float tensor (channels, samples), not {found}")
-    if not 1 <= mixture.shape[0] <= audio.MAX_CHANNELS:
-        raise SepkitError(
-            f"{name} has {mixture.shape[0]} channels; expected (channels, samples) with 1 or 2 channels"
-        )
-    if mixture.shape[1] == 0:
-        raise SepkitError(f"{name} holds no samples (zero length)")
-    if not torch.isfinite(mixture).all():
-        raise SepkitError(f"{name} holds NaN or infinite samples; mend the audio first")
 
 
 def _each(audios, change):

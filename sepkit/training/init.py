@@ -5,12 +5,9 @@ same songs with the same settings. Fine-tuning begins another run: other songs o
 a fresh optimiser, epoch 0; only the weights come from elsewhere.
 """
 
-import hashlib
-
-import torch
-
 from .. import models
 from ..errors import SepkitError
+from ..models.checkpoints import hash_weights
 from ..validation import place
 
 #: Settings that say how a network is trained or run, not what its weights mean.
@@ -88,16 +85,11 @@ def take_weights(model, init, target):
             )
     state = network.state_dict()
     models.fill(model, state, init)
-    return {"checkpoint": str(init), "sha256": digest_of(state)}
-
-
-def digest_of(state):
-    """The SHA-256 of a state dict: names, types, shapes and bytes of all weights."""
-    digest = hashlib.sha256()
-    for name, value in sorted(state.items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    entries = (
+        (f"{name} {value.dtype} {tuple(value.shape)}\n", value)
+        for name, value in sorted(state.items())
+    )
+    return {"checkpoint": str(init), "sha256": hash_weights(entries)}
 
 
 def refuse_other_start(out, then, now):

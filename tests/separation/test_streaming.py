@@ -11,7 +11,8 @@ from sepkit.datasets import MemoryTrack
 from sepkit.errors import Notice, SepkitError
 from sepkit.metrics.sdr import sdr
 from sepkit.separation import MixtureSeparator, Separator
-from sepkit.separation.streaming import join, plan, separate_at, share_remainder, stream
+from sepkit.separation.base import share_remainder
+from sepkit.separation.streaming import join, plan, separate_at, stream
 from sepkit.stft import STFT
 
 RATE = 8000

@@ -8,8 +8,7 @@ stems: it is for scoring only, and `describe` says so.
 import torch
 
 from ...errors import SepkitError
-from ..base import Separator
-from ..streaming import share_remainder
+from ..base import Separator, share_remainder
 
 _FAR = 100.0  # dB: nothing is better, or (negative) worse, than this
 

@@ -15,8 +15,7 @@ import warnings
 
 import torch
 
-from ...errors import SepkitError, unknown
-from ..streaming import warn
+from ...errors import SepkitError, unknown, warn
 from .assignment import ComponentSeparator, project_back
 
 #: An eigenvalue of the channels' correlation matrix below this counts as zero. Rounding a copy of a

@@ -14,7 +14,7 @@ import torch
 from ...errors import SepkitError
 from ...files import digest
 from ...stft import STFT
-from ..streaming import share_remainder
+from ..base import share_remainder
 from .assignment import ComponentSeparator
 from .masking import MaskSeparator, loudness, wiener_masks
 

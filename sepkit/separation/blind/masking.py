@@ -8,8 +8,7 @@ import torch
 
 from ...errors import SepkitError
 from ...stft import STFT
-from ..base import Separator
-from ..streaming import share_remainder
+from ..base import Separator, share_remainder
 
 
 def loudness(spectrogram):

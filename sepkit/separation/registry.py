@@ -1,0 +1,84 @@
+"""Separators by name: baselines, oracles, blind methods and trained networks.
+
+>>> get("open-unmix", residual=True)    # doctest: +SKIP
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from .. import models
+from ..errors import SepkitError, unknown
+from ..models.downloads import manifest
+from . import blind
+from .base import Separator
+from .networks import ModelSeparator
+from .oracles import ORACLES, MixtureSeparator, OracleSeparator
+
+#: name -> what makes it
+METHODS: dict[str, Callable[..., Separator]] = {
+    "mixture": MixtureSeparator,
+    **{kind: partial(OracleSeparator, kind) for kind in ORACLES},
+    **blind.METHODS,
+}
+_NETWORK_OPTIONS = ("niter", "softmask", "frames_per_window", "precision", "compile")
+
+
+def known() -> list[str]:
+    """Every name that `get` takes."""
+    return [*METHODS, *models.MODELS, *manifest()]
+
+
+def get(
+    name_or_path: str | Path, device: str = "auto", weights: str = "shipped", **options
+) -> Separator:
+    """A separator by its name, or from its checkpoints.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        ``"mixture"``; an oracle (``"ibm"``, ``"irm1"``, ``"irm2"``, ``"psm"``,
+        ``"crm"``, ``"mwf"``); a method of `sepkit.separation.blind`, such as ``"ica"``; a
+        model's name, such as ``"open-unmix"``, for its checkpoints; a published set of
+        weights, such as ``"umxhq"``; a checkpoint file; or a folder of them, one per target.
+    device : str
+        For networks; ``"auto"`` takes the fastest there is.
+    weights : {"shipped", "published"}
+        Which checkpoints a model's name stands for.
+    **options
+        Of the separator's class: ``name``, ``residual`` (True means ``"spread"``); for
+        networks also ``niter``, ``softmask``, ``frames_per_window``, ``precision`` and
+        ``compile``, which the others ignore; for oracles ``n_fft`` and ``hop``; for blind
+        methods those of their classes.
+
+    Raises
+    ------
+    SepkitError
+        For unknown names and options, listing what exists; for checkpoints that
+        are missing or damaged.
+    """
+    name, path = str(name_or_path), Path(name_or_path)
+    if name in METHODS:
+        make = METHODS[name]
+        options = {key: value for key, value in options.items() if key not in _NETWORK_OPTIONS}
+    elif path.exists() or name in models.MODELS or name in manifest():
+        options = {"name": _checkpoint_name(path) if path.exists() else name, **options}
+        make = partial(ModelSeparator, models.load(name_or_path, weights), device=device)
+    else:
+        raise SepkitError(
+            f"{unknown('separator', name, known())}; or give a checkpoint file or a folder of them"
+        )
+    allowed = [
+        p for p in inspect.signature(make).parameters if p not in ("kind", "models", "device")
+    ]
+    for option in options:
+        if option not in allowed:
+            raise unknown(f"option of {name}", option, allowed)
+    return make(**options)
+
+
+def _checkpoint_name(path):
+    """What tables call a checkpoint: a folder's name, or folder/file without suffix."""
+    path = path.resolve()
+    return path.name if path.is_dir() else f"{path.parent.name}/{path.stem}"
