@@ -1,6 +1,5 @@
 """A training run's folder: its state, from which it goes on where it stopped, and its checkpoints."""
 
-import dataclasses
 import json
 import math
 import warnings
@@ -80,7 +79,7 @@ class Run:
             train_start=None,
             valid_start=None,
         )
-        settings = {k: v for k, v in dataclasses.asdict(recipe).items() if k not in FREE}
+        settings = {k: v for k, v in recipe.flat().items() if k not in FREE}
         about = {
             "model": model.name,
             "target": target,

@@ -7,7 +7,6 @@ what was trained, on what, for how many steps and hours;
 `stored` reads those that come with sepkit. Chapters 07 and 11.
 """
 
-import dataclasses
 import statistics
 import time
 from dataclasses import dataclass, field, replace
@@ -433,7 +432,7 @@ def _thirds(track):
 
 def _decisive(recipe):
     free = ("workers", "cache", "save_minutes")
-    return {key: value for key, value in dataclasses.asdict(recipe).items() if key not in free}
+    return {key: value for key, value in recipe.flat().items() if key not in free}
 
 
 def _names(tracks):
