@@ -1,88 +1,53 @@
-"""How the command line talks: one-line errors, tables, JSON, progress on terminals only."""
+"""What the terminal shows: one-line errors and notes, tables, and progress bars.
+
+Only people see bars and drawn tables: in a pipe, tables are separated by tabs and nothing moves.
+A function of the library that reports progress takes ``progress``, a callable, and calls it as
+``progress(done, total, label)``; what it has to say goes to ``notice``, a callable of one line.
+"""
+
+from __future__ import annotations
 
 import errno
-import functools
-import json
-import os
 import sys
-import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-
-import typer
+from typing import TYPE_CHECKING, Any, TextIO
 
 from .errors import SepkitError
-from .runtime import interruption
-from .validation import parsed
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
-def plainly(function):
-    """Turn what a command raises into one line on stderr and an exit code.
-
-    1 for errors, 130 for Ctrl-C. With ``--debug`` (or ``SEPKIT_DEBUG=1``) the
-    exception goes through, with its traceback.
-    """
-
-    @functools.wraps(function)
-    def wrapped(*args, **kwargs):
-        try:
-            with interruption.work(), warnings.catch_warnings():
-                warnings.showwarning = _as_note
-                return function(*args, **kwargs)
-        except KeyboardInterrupt as stop:
-            interruption.tell(str(stop))
-            raise typer.Exit(130) from None
-        except typer.Exit:
-            raise
-        except BrokenPipeError:  # the reader, such as head, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(1) from None
-        except Exception as error:
-            if os.environ.get("SEPKIT_DEBUG", "0") not in ("", "0") or type(
-                error
-            ).__module__.startswith("typer"):
-                raise
-            complain(error)
-            raise typer.Exit(1) from None
-
-    return wrapped
-
-
-def _as_note(message, category, filename, lineno, file=None, line=None):
-    """A warning of ours in one line; those of others as Python shows them."""
-    if category.__module__.startswith("sepkit"):
-        note(message)
-    else:
-        typer.echo(
-            warnings.formatwarning(message, category, filename, lineno, line), err=True, nl=False
-        )
-
-
-def complain(error):
+def print_error(error: Exception) -> None:
     """One line on stderr about what went wrong."""
-    typer.echo(f"sepkit: error: {describe(error)}", err=True)
+    print_line(f"sepkit: error: {error_text(error)}", sys.stderr)
 
 
-def note(message):
+def print_note(message: object) -> None:
     """One line on stderr about something that the user may want to know."""
-    typer.echo(f"sepkit: note: {_one_line(message)}", err=True)
+    print_line(f"sepkit: note: {_one_line(message)}", sys.stderr)
 
 
-def printable(text):
+def print_line(text: str, stream: TextIO | None = None) -> None:
+    """Print at once, to stdout by default, so that lines of both streams keep their order."""
+    print(text, file=stream, flush=True)
+
+
+def printable(text: object) -> str:
     """Text of one line: what would end it, move the cursor or change colours becomes a code."""
     text = str(text)
-    return (
-        text
-        if text.isprintable()
-        else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    )
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def _one_line(text):
+def _one_line(text: object) -> str:
     return printable(" ".join(str(text).split()))
 
 
-def describe(error):
-    """One line about an exception."""
+def error_text(error: BaseException) -> str:
+    """One line about an exception: what is wrong, and what to do."""
     if isinstance(error, SepkitError):
         return _one_line(error)
     if isinstance(error, OSError) and error.strerror:
@@ -91,30 +56,24 @@ def describe(error):
         return _one_line(f"{where}{error.strerror}{full}")
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "not enough memory; use shorter chunks, a smaller batch or --device cpu"
-    if isinstance(error, ModuleNotFoundError) and not error.name.startswith("sepkit"):
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("sepkit"):
         return f"{error.name} is not installed; run: pip install 'sepkit[all]'"
-    if isinstance(
-        error, UnicodeEncodeError
-    ):  # most often the name of a file, of bytes in no known order
+    if isinstance(error, UnicodeEncodeError):  # most often a file name whose encoding is unknown
         name = ascii(error.object if len(error.object) < 200 else f"{error.object[:200]}...")
-        return f"{name}: {error.encoding} has no such characters; give it another name, or run again with PYTHONUTF8=1"
+        return (
+            f"{name}: {error.encoding} has no such characters; give it another name, or run again "
+            "with PYTHONUTF8=1"
+        )
     text = _one_line(error)[:300]
     return f"unexpected {type(error).__name__}: {text}; run again with --debug to see where"
 
 
-def print_json(value):
-    """JSON on stdout, NaN as null, for other programs to read."""
-    from .files import _finite
-
-    typer.echo(json.dumps(_finite(value), indent=1, ensure_ascii=False))
-
-
-def print_table(title, columns, rows):
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table: drawn on a terminal; in a pipe tab-separated, a comment line for the title."""
     if not sys.stdout.isatty():
-        typer.echo(f"# {printable(title)}")
+        print_line(f"# {printable(title)}")
         for row in (columns, *rows):
-            typer.echo("\t".join(printable(cell) for cell in row))
+            print_line("\t".join(printable(cell) for cell in row))
         return
     from rich.console import Console
     from rich.table import Table
@@ -131,31 +90,64 @@ def print_table(title, columns, rows):
     Console().print(table)
 
 
-def _is_number(cell):
-    return str(cell).lstrip("+-\N{MINUS SIGN}").replace(".", "", 1).isdigit() or str(cell) in (
-        "",
-        "-",
-        "nan",
-    )
+def _is_number(cell: object) -> bool:
+    text = str(cell)
+    digits = text.lstrip("+-\N{MINUS SIGN}").replace(".", "", 1)
+    return digits.isdigit() or text in ("", "-", "nan")
 
 
-def on_terminal():
-    """Whether somebody watches stderr, where progress goes."""
+def on_terminal() -> bool:
+    """Whether stderr, where progress goes, is a terminal."""
     return sys.stderr.isatty()
 
 
 @contextmanager
-def progress(description):
+def progress_bar(
+    description: str, unit: str = "", shown: bool = True, keep: bool = False
+) -> Iterator[Callable[..., None]]:
     """A progress bar on a terminal, nothing in a pipe.
 
-    Yields ``update(done, total, label=None)``; `total` may be None.
+    Parameters
+    ----------
+    description : str
+        What stands before the bar.
+    unit : str
+        What is counted, such as ``"songs"``; without it the bar shows a percentage.
+    shown : bool
+        Whether a bar is wanted at all.
+    keep : bool
+        Whether the finished bar stays on the terminal.
+
+    Yields
+    ------
+    callable
+        ``update(done, total=None, label=None)``: a label takes the place of the description.
     """
-    if not on_terminal():
-        yield lambda done, total=None, label=None: None
+    with progress_bars(unit, shown, keep) as bars:
+        if bars is None:
+            yield lambda done, total=None, label=None: None
+            return
+        task = bars.add_task(printable(description), total=None)
+        yield lambda done, total=None, label=None: bars.update(
+            task, completed=done, total=total, description=printable(label or description)
+        )
+
+
+@contextmanager
+def progress_bars(
+    unit: str = "", shown: bool = True, keep: bool = True
+) -> Iterator[Progress | None]:
+    """Several progress bars, each a task of ``rich.progress.Progress``; None in a pipe.
+
+    The parameters are those of `progress_bar`.
+    """
+    if not (shown and on_terminal()):
+        yield None
         return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
+        MofNCompleteColumn,
         Progress,
         TaskProgressColumn,
         TextColumn,
@@ -163,29 +155,13 @@ def progress(description):
         TimeRemainingColumn,
     )
 
+    counts = (MofNCompleteColumn(), TextColumn(unit, markup=False))
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TaskProgressColumn(),
+        *(counts if unit else (TaskProgressColumn(),)),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(description, total=None)
-        yield lambda done, total=None, label=None: bars.update(
-            task, completed=done, total=total, description=printable(label or description)
-        )
-
-
-def assignments(pairs, option):
-    """``["a=1", "b=x"]`` as ``{"a": 1, "b": "x"}``: values are read as JSON where they are JSON."""
-    result = {}
-    for pair in pairs or ():
-        name, equals, text = pair.partition("=")
-        if not equals or not name:
-            raise SepkitError(f"{option} {pair}: expected NAME=VALUE")
-        name = name.replace("-", "_")
-        if name in result:
-            raise SepkitError(f"{option} {name}: is given twice; give it once")
-        result[name] = parsed(text)
-    return result
+    with Progress(*columns, console=Console(stderr=True), transient=not keep) as bars:
+        yield bars

@@ -39,7 +39,7 @@ def test_tables_and_bars_know_no_markup(name):
     with shown() as seen:
         console.print_table(name, (name, "b"), [(name, 1), ("x", 2)])
     assert seen.getvalue().count(name) == 3
-    with shown() as seen, console.progress(name) as update:
+    with shown() as seen, console.progress_bar(name) as update:
         update(1, 2, f"{name} now")
         update(2, 2, f"{name} now")
     assert f"{name} now" in seen.getvalue()
@@ -64,6 +64,6 @@ def test_errors_and_notes_are_one_line_without_codes(name):
         Warning(name),
     ):
         with shown() as seen:
-            (console.note if isinstance(told, Warning) else console.complain)(told)
+            (console.print_note if isinstance(told, Warning) else console.print_error)(told)
         line = seen.getvalue()
         assert line.endswith("\n") and line[:-1].isprintable()

@@ -1,10 +1,11 @@
 """Rendering a whole data set: settings, presets, the manifest."""
 
 import inspect
+import itertools
 import os
 import sys
-from contextlib import contextmanager
 
+from ..console import progress_bar
 from ..errors import SepkitError, unknown
 from ..files import data_root, free_bytes, read_json, read_object, write_json
 from ..names import plain_path
@@ -153,8 +154,10 @@ def _render_missing(root, settings, plans, workers, progress):
             f"band: {len(jobs)} songs, {need / 1e9:.2f} GB, voice {settings['voice']}, instruments {settings['instruments']} -> {root}"
         )
     _write_manifest(root, settings, plans, complete=False)
-    with _bar(len(jobs), progress) as advance:
-        render_all(jobs, workers or os.cpu_count() or 1, advance)
+    done = itertools.count(1)
+    with progress_bar("rendering songs", "songs", shown=progress, keep=True) as update:
+        update(0, len(jobs))
+        render_all(jobs, workers or os.cpu_count() or 1, lambda: update(next(done), len(jobs)))
 
 
 def _check_space(root, songs, settings):
@@ -327,29 +330,3 @@ def _write_manifest(root, settings, plans, complete):
 
 def _say(text):
     print(text, file=sys.stderr)
-
-
-@contextmanager
-def _bar(total, progress):
-    """Yields a function to call after each song; a bar on a terminal, silence elsewhere."""
-    if not (progress and sys.stderr.isatty()):
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("rendering songs"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("songs", total=total)
-        yield lambda: bar.advance(task)

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from ..console import describe, note, plainly, print_json, print_table
+from ..console import error_text, print_note, print_table
 from ..runtime.interruption import resumes
 from .options import PLACE, WORKERS, Data, refuse_preset
+from .output import errors_in_one_line, print_json
 
 
-@plainly
+@errors_in_one_line
 def activity(
     context: typer.Context,
     data: Data = "band",
@@ -39,7 +40,7 @@ def activity(
     from ..datasets import activity, open_tracks
 
     def left_out(error):
-        note(f"{describe(error)}; this song is left out")
+        print_note(f"{error_text(error)}; this song is left out")
 
     rows = activity.find(
         open_tracks(data, split, preset=preset, damaged=left_out), cache, workers, left_out

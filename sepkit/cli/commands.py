@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..console import plainly, print_json, print_table
+from ..console import print_table
 from .data import app as data_app
 from .evaluate import EXAMPLES, evaluate
 from .experiment import EXAMPLES as EXPERIMENT_EXAMPLES
 from .experiment import experiment
+from .output import errors_in_one_line, print_json
 from .reproduce import EPILOG, reproduce
 from .separate import EXAMPLES as SEPARATE_EXAMPLES
 from .separate import separate
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(data_app, name="data")
-app.command(epilog=EPILOG)(plainly(reproduce))
+app.command(epilog=EPILOG)(errors_in_one_line(reproduce))
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -52,7 +53,7 @@ def options(
 
 
 @app.command(epilog="Example: sepkit doctor")
-@plainly
+@errors_in_one_line
 def doctor(
     root: Annotated[
         Path | None,
@@ -74,7 +75,7 @@ def doctor(
 
 
 @app.command(epilog="Example: sepkit models --json")
-@plainly
+@errors_in_one_line
 def models(as_json: Json = False):
     """The networks that can be trained, the methods that need no training, and trained weights."""
     from .listing import separators, tables
@@ -86,11 +87,11 @@ def models(as_json: Json = False):
 
 
 app.command(epilog=SEPARATE_EXAMPLES)(separate)
-app.command(epilog=EXAMPLES)(plainly(evaluate))
-app.command(epilog=EXPERIMENT_EXAMPLES)(plainly(experiment))
+app.command(epilog=EXAMPLES)(errors_in_one_line(evaluate))
+app.command(epilog=EXPERIMENT_EXAMPLES)(errors_in_one_line(experiment))
 
 
-app.command(epilog=TRAIN_EXAMPLES)(plainly(train))
+app.command(epilog=TRAIN_EXAMPLES)(errors_in_one_line(train))
 
 
 def main(arguments=None):

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from ..console import assignments, note, plainly, print_json, print_table, progress
+from ..console import print_note, print_table, progress_bar
 from ..runtime.interruption import resumes
 from ..validation import Number
 from .activity import activity
-from .options import PLACE, SEED, WORKERS, Data, number, refuse_preset, refuse_unused
+from .options import PLACE, SEED, WORKERS, Data, assignments, number, refuse_preset, refuse_unused
+from .output import errors_in_one_line, print_json
 
 app = typer.Typer(help="Render, download and list data sets.", no_args_is_help=True)
 
@@ -21,7 +22,7 @@ _SONGS = number(Number(0, 100_000))
 
 
 @app.command("list", epilog="Example: sepkit data list --json")
-@plainly
+@errors_in_one_line
 def list_(
     root: Root = None, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ):
@@ -40,7 +41,7 @@ def list_(
 @app.command(
     epilog="Example: sepkit data band --root ska --train 0 --test 6 --genre ska --knob horn_correlation=0.8"
 )
-@plainly
+@errors_in_one_line
 def band(
     context: typer.Context,
     root: Annotated[
@@ -120,7 +121,7 @@ def band(
 @app.command(
     epilog="Example: sepkit data augment --data band --out band-x7, then: sepkit train --data band-x7"
 )
-@plainly
+@errors_in_one_line
 def augment(
     context: typer.Context,
     out: Annotated[
@@ -158,7 +159,7 @@ def augment(
         name: _numbers(text, f"--{name}")
         for name, text in (("pitch", pitch), ("speed", speed), ("shift", shift))
     }
-    with progress("augmenting songs") as update:
+    with progress_bar("augmenting songs") as update:
         folder = write(
             data,
             out,
@@ -169,7 +170,7 @@ def augment(
             root=root,
             workers=workers,
             progress=update,
-            say=note,
+            say=print_note,
         )
     typer.echo(str(folder))
 
@@ -189,7 +190,7 @@ def _numbers(text, option):
 
 
 @app.command(epilog="Example: sepkit data musdb7s")
-@plainly
+@errors_in_one_line
 def musdb7s(root: Root = None):
     """Download MUSDB18's free 7-second excerpts (144 songs, 140 MB): the smallest real data set."""
     from ..datasets import musdb18

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from ..console import note, print_json, print_table, progress
+from ..console import print_note, print_table, progress_bar
 from ..runtime.interruption import resumes
 from ..validation import Number
 from .options import DATA_SET, PLACE, WORKERS, Data, number, refuse_preset, refuse_unused
+from .output import print_json
 
 EXAMPLES = (
     "Examples: sepkit evaluate --reference songs --estimate separated --out scores.json | "
@@ -117,7 +118,7 @@ def evaluate(
             "hop": hop,
             "notice": notes.append,
         }
-        with progress("scoring") as update:
+        with progress_bar("scoring") as update:
             if separator:
                 found = _separate(
                     separator, data, split, preset, device, progress=update, **options
@@ -125,7 +126,7 @@ def evaluate(
             else:
                 found = evaluation.evaluate_folders(reference, estimate, progress=update, **options)
         for text in notes:
-            note(text)
+            print_note(text)
     if as_json:
         from dataclasses import asdict
 

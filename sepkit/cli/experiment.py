@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from ..console import print_json, print_table
+from ..console import print_table
 from ..runtime.interruption import resumes
 from ..validation import Number
 from .options import DATA_SET, PLACE, Data, number, refuse_preset, refuse_unused
+from .output import print_json
 
 EXAMPLES = (
     "Examples: sepkit experiment | sepkit experiment songs --seeds 5 | "

@@ -41,6 +41,26 @@ def _told(check, text, *more):
         raise typer.BadParameter(str(error).removeprefix("=")) from None
 
 
+def assignments(pairs, option):
+    """``["a=1", "b=x"]`` as ``{"a": 1, "b": "x"}``: values are read as JSON where they are JSON.
+
+    Raises
+    ------
+    SepkitError
+        For a pair without ``=``, or a name given twice; names the option.
+    """
+    result = {}
+    for pair in pairs or ():
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise SepkitError(f"{option} {pair}: expected NAME=VALUE")
+        name = name.replace("-", "_")
+        if name in result:
+            raise SepkitError(f"{option} {name}: is given twice; give it once")
+        result[name] = validation.parsed(text)
+    return result
+
+
 def refuse_unused(context, form, *names):
     """Refuse options that were typed although this form of the command does nothing with them.
 

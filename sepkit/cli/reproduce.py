@@ -1,14 +1,15 @@
 """``sepkit reproduce``: chapters in batch, the report, and the table at the end."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..console import assignments, on_terminal, print_table
+from ..console import print_table, progress_bars
 from ..runtime.interruption import resumes
 from ..validation import Number
-from .options import PLACE, SEED, WORKERS, Data, number
+from .options import PLACE, SEED, WORKERS, Data, assignments, number
 
 EPILOG = "Examples: sepkit reproduce --profile smoke | sepkit reproduce 01 04_open_unmix --seed 1 --out build/seed1"
 
@@ -73,7 +74,7 @@ def reproduce(
 
     if device != "auto":
         resolve_device(device)  # say now, not in every chapter, that it is missing
-    with _display() as notify:
+    with _chapter_events() as notify:
         entries = batch.run(
             chapters or (),
             profile,
@@ -141,55 +142,45 @@ def _number(value):
     return "" if value is None else f"{value:.2f}"
 
 
-class _display:
-    """What is going on: one moving line a chapter on a terminal, one plain line an event elsewhere."""
+@contextmanager
+def _chapter_events():
+    """Shows what happens to each chapter; yields the function that `batch.run` calls.
 
-    WORDS = {"done": "done", "failed": "FAILED", "unchanged": "unchanged"}
+    On a terminal a line per chapter that moves, elsewhere a plain line per event that ends one.
+    """
+    with progress_bars("cells") as bars:
+        yield _PlainEvents() if bars is None else _MovingEvents(bars)
 
-    def __enter__(self):
-        self.bars, self.tasks = None, {}
-        if on_terminal():
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeElapsedColumn,
-            )
 
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("cells"),
-                TimeElapsedColumn(),
-            )
-            self.bars = Progress(*columns, console=Console(stderr=True))
-            self.bars.start()
-        return self.notify
+_ENDED = {"done": "done", "failed": "FAILED", "unchanged": "unchanged"}
 
-    def __exit__(self, *_):
-        if self.bars:
-            self.bars.stop()
 
-    def notify(self, name, event, details):
-        if event in self.WORDS:
-            seconds = details.get("seconds")
-            text = f"{name}  {self.WORDS[event]}" + (
-                f"  {seconds:.0f} s" if seconds and event != "unchanged" else ""
-            )
-            if not self.bars:
-                typer.echo(text, err=True)
-                return
-            if name in self.tasks:
-                self.bars.stop_task(self.tasks[name])
-                self.bars.update(self.tasks[name], description=text)
-            else:
-                self.bars.console.print(text, markup=False)
-        elif self.bars and event == "waiting":
+def _ended_text(name, event, details):
+    seconds = details.get("seconds")
+    took = f"  {seconds:.0f} s" if seconds and event != "unchanged" else ""
+    return f"{name}  {_ENDED[event]}{took}"
+
+
+class _PlainEvents:
+    def __call__(self, name, event, details):
+        if event in _ENDED:
+            typer.echo(_ended_text(name, event, details), err=True)
+
+
+class _MovingEvents:
+    def __init__(self, bars):
+        self.bars, self.tasks = bars, {}
+
+    def __call__(self, name, event, details):
+        task = self.tasks.get(name)
+        if event == "waiting":
             self.tasks[name] = self.bars.add_task(name, total=None, start=False)
-        elif self.bars and event == "cell":
+        elif event == "cell":
             if details["cell"] == 0:
-                self.bars.start_task(self.tasks[name])
-            self.bars.update(self.tasks[name], completed=details["cell"], total=details["of"])
+                self.bars.start_task(task)
+            self.bars.update(task, completed=details["cell"], total=details["of"])
+        elif task is None:  # unchanged: it was never waiting
+            self.bars.console.print(_ended_text(name, event, details), markup=False)
+        else:
+            self.bars.stop_task(task)
+            self.bars.update(task, description=_ended_text(name, event, details))

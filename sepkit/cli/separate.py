@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from ..console import complain, note, plainly, progress
+from ..console import print_error, print_note, progress_bar
 from ..formats import READABLE
 from ..runtime.interruption import resumes
 from ..validation import Number
 from .options import PLACE, number
+from .output import errors_in_one_line
 
 EXAMPLES = (
     "Examples: sepkit separate song.mp3 --two-stems vocals --out separated | "
@@ -19,7 +20,7 @@ EXAMPLES = (
 )
 
 
-@plainly
+@errors_in_one_line
 def separate(
     inputs: Annotated[
         list[str],
@@ -145,18 +146,18 @@ def separate(
         "clip": clip,
         "overwrite": overwrite,
         "reuse": True,
-        "notice": note,
+        "notice": print_note,
     }
     failed = False
     for position, (path, folder) in enumerate(folders.items(), 1):
         title = f"{position}/{len(folders)} {path.name}" if len(folders) > 1 else path.name
         try:
-            with progress(title) as update:
+            with progress_bar(title) as update:
                 written = separation.separate_file(
                     path, separator, out, folder=folder, progress=update, **options
                 )
         except (SepkitError, OSError, UnicodeEncodeError) as error:  # the other songs go on
-            complain(error)
+            print_error(error)
             failed = True
         else:
             for stem in written.values():

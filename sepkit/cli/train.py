@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ..console import assignments, complain, describe, note, on_terminal
+from ..console import error_text, on_terminal, print_error, print_note
 from ..runtime.interruption import resumes
-from .options import DATA_SET, PLACE, Data, refuse_preset
+from .options import DATA_SET, PLACE, Data, assignments, refuse_preset
 
 EXAMPLES = (
     "Example: sepkit train --model open-unmix --target vocals --data band --size student --out runs/vocals. "
@@ -244,7 +244,7 @@ def train(
             f"--recipe {twice[0]}: is given by an option of its own too; give it once"
         )
     chosen = {"seed": 0, **({"speech_prob": 0.2} if speech else {}), **chosen, **parts}
-    with one_voice(*place()) as first:
+    with only_first_process_prints(*place()) as first:
         settings = assignments(setting, "--setting")
         network, plan = _network(model, target, size, settings, chosen, init)
         best = _train(
@@ -293,7 +293,9 @@ def _train(network, plan, target, data, out, preset, speech, device, missing, in
     damaged = (
         None
         if plan.strict
-        else lambda error: note(f"{describe(error)}; this song is left out") if first else None
+        else lambda error: (
+            print_note(f"{error_text(error)}; this song is left out") if first else None
+        )
     )
     opened = [
         open_tracks(
@@ -308,7 +310,7 @@ def _train(network, plan, target, data, out, preset, speech, device, missing, in
     ]
     tracks = with_the_same_stems(opened, target, missing or "refuse")
     if first and (fewer := sum(map(len, opened)) - sum(map(len, tracks))):
-        note(f"{fewer} song(s) without all of {', '.join(tracks[0][0].stems)} are left out")
+        print_note(f"{fewer} song(s) without all of {', '.join(tracks[0][0].stems)} are left out")
     voices = None
     if plan.speech_prob:
         from ..datasets.speech import open_speech
@@ -320,17 +322,17 @@ def _train(network, plan, target, data, out, preset, speech, device, missing, in
     )
     if first:
         if init and read_header(best)["extra"].get("epoch") == 0:
-            note(f"no epoch was better than {init}; {best} holds its weights")
+            print_note(f"no epoch was better than {init}; {best} holds its weights")
         ratio = judge(best, tracks[1], target, device)
         if ratio is not None and ratio <= 0:
-            note(
+            print_note(
                 f"{best}: its estimates of the validation songs are no better than silence yet ({ratio:.1f} dB); train for longer"
             )
     return best
 
 
 @contextmanager
-def one_voice(rank, world):
+def only_first_process_prints(rank, world):
     """Let the first process speak; another one only of what happened to it alone. Yields whether this is the first."""
     from ..errors import SepkitError
     from ..training.distributed import Agreed
@@ -345,5 +347,5 @@ def one_voice(rank, world):
         if rank == 0:
             raise
         if not isinstance(error, Agreed):
-            complain(SepkitError(f"process {rank} of {world}: {describe(error)}"))
+            print_error(SepkitError(f"process {rank} of {world}: {error_text(error)}"))
         raise typer.Exit(1) from None

@@ -69,7 +69,7 @@ def _umask():
 
 def write_json(path, value, indent=1):
     """Write `value` as JSON, atomically; NaN and infinities become null."""
-    text = json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
@@ -149,15 +149,16 @@ def _once_each(pairs):
     return found
 
 
-def _finite(value):
+def jsonable(value):
+    """A value that JSON can hold: NaN and infinity as None, arrays as lists, paths as text."""
     if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [jsonable(item) for item in value]
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         value = value.item()  # numpy and torch scalars
     if hasattr(value, "tolist"):
-        return _finite(value.tolist())
+        return jsonable(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value

@@ -12,6 +12,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
+from ..console import progress_bar
 from ..errors import SepkitError
 from . import free_bytes
 
@@ -231,19 +232,15 @@ class _File:
 
 
 def _copy(answer, file, total, most, watch, label):
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import Progress
-
-    console, looked = Console(stderr=True), file.tell()
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(escape(label), total=total, completed=file.tell())
+    looked = file.tell()
+    with progress_bar(label, keep=True) as update:
+        update(looked, total)
         while block := answer.read1(_BLOCK):
             if file.tell() + len(block) > most:
                 raise Failure(f"sends more than the {most} bytes that were expected")
             file.write(block)
             watch.received += len(block)
-            bar.update(task, advance=len(block))
+            update(file.tell(), total)
             if file.tell() - looked > LOOK:
                 looked = file.tell()
                 _room(file.path, 0)

@@ -5,6 +5,7 @@ import math
 from contextlib import contextmanager
 from importlib.util import find_spec
 
+from ..console import on_terminal, progress_bar
 from ..errors import SepkitError
 from ..files import atomic_path
 
@@ -72,7 +73,9 @@ class Log:
             self._board = SummaryWriter(self._board_folder, purge_step=step + 1)
         self._report = progress if callable(progress) else None
         try:
-            with _bar(progress is True, target, share) as self._bar:
+            with progress_bar(target, shown=progress is True, keep=True) as bar:
+                self._bar = bar if progress is True and on_terminal() else None
+                bar(share, 1.0)
                 yield
         finally:
             self._bar = None
@@ -87,31 +90,4 @@ class Log:
     def show(self, share, text):
         """Move the bar."""
         if self._bar:
-            bar, task = self._bar
-            bar.update(task, completed=share, description=text)
-
-
-@contextmanager
-def _bar(wanted, target, share):
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    if not wanted or not console.is_terminal:
-        yield None
-        return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        yield bar, bar.add_task(target, total=1.0, completed=share)
+            self._bar(share, 1.0, text)

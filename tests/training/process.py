@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 import typer
 
-from sepkit.cli.train import one_voice
-from sepkit.console import plainly
+from sepkit.cli.output import errors_in_one_line
+from sepkit.cli.train import only_first_process_prints
 from sepkit.training.distributed import place
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -56,9 +56,9 @@ def main(out, changes, action=None, rank="0", batch="0"):
     torch.save({"gradients": gradients, "weights": model.state_dict()}, out / f"seen-{me}.pt")
 
 
-@plainly
+@errors_in_one_line
 def command():
-    with one_voice(*place()):
+    with only_first_process_prints(*place()):
         main(*sys.argv[1:])
 
 
