@@ -235,9 +235,16 @@ def ours_at(references, estimates):
 
 @pytest.mark.parametrize(
     "kind, sir, sar",
-    [("band 0.9", 0.05, 0.25), ("band 0.5", 0.2, 0.7), ("delayed noisy", 0.01, 0.01)],
+    [("band 0.9", 0.05, 0.25), ("band 0.5", 0.2, 0.7), ("delayed noisy", 0.05, 0.01)],
 )
 def test_references_that_lack_a_band_are_scored_as_by_qr(kind, sir, sar):
+    """To what the normal equations can tell.
+
+    Of "delayed noisy" the delayed references have condition number 9.5e6, their Gram matrix
+    9e13: times float64's 2.2e-16 that is 2 % of a coefficient. A fit in a basis of condition
+    number 10 that spans the same space gives 24.2447 dB, and QR agrees to 1e-6 dB; Cholesky is
+    0.0034 dB off with MKL_CBWR=COMPATIBLE and 0.011 dB with its AVX2 and AVX-512 code.
+    """
     signals = badly_told_apart(kind)
     found, expected = ours_at(*signals), qr(*signals)
     np.testing.assert_allclose(found[0], expected[0], atol=sir)
