@@ -260,7 +260,7 @@ def _network(model, target, size, settings, chosen, init):
 
     from .. import models
     from ..errors import SepkitError
-    from ..training.init import network_of
+    from ..training.fine_tuning import network_of
     from ..training.presets import recipe_for
 
     for name in ("target", "targets"):

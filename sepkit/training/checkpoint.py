@@ -12,7 +12,7 @@ from ..models import fill, read_header, save
 from ..validation import place
 from .checks import has_risen
 from .distributed import Agreed
-from .init import refuse_other_start
+from .fine_tuning import refuse_other_start
 from .log import Log
 from .songs import WatchedTrack, identities, refuse_other_songs
 from .state import read_state, write_state
@@ -45,7 +45,7 @@ class Run:
     team : Team
     speech : Speech, optional
     init : dict, optional
-        What `sepkit.training.init.take_weights` says of the weights it begins with.
+        What `sepkit.training.fine_tuning.take_weights` says of the weights it begins with.
 
     Attributes
     ----------

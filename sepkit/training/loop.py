@@ -19,7 +19,7 @@ from .batches import Batches, examples, make_chunks, readable
 from .checkpoint import Run
 from .checks import must_sound, tell_of_mixtures
 from .distributed import Team, interruptible
-from .init import take_weights
+from .fine_tuning import take_weights
 from .memory import enough_memory, enough_memory_for
 from .recipe import STUDENT, STUDENT_MODEL, Recipe
 from .schedules import cosine, factor, set_lr
