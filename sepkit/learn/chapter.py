@@ -97,7 +97,10 @@ class Run:
         self.scores = []
 
     def __repr__(self):
-        return f"Run({self.chapter!r}, profile={self.profile!r}, data={self.dataset!r}, seed={self.seed}, device={str(self.device)!r})"
+        return (
+            f"Run({self.chapter!r}, profile={self.profile!r}, data={self.dataset!r},"
+            f" seed={self.seed}, device={str(self.device)!r})"
+        )
 
     def pick(self, smoke, student, paper):
         """The value that belongs to this run's profile."""
@@ -160,7 +163,10 @@ class Run:
 
     def provenance(self, **facts):
         """What a number of this chapter needs to be believed."""
-        command = f"sepkit reproduce {self.chapter} --profile {self.profile} --data {self._told_data()} --seed {self.seed}"
+        command = (
+            f"sepkit reproduce {self.chapter} --profile {self.profile} --data {self._told_data()}"
+            f" --seed {self.seed}"
+        )
         given = {
             "device": str(self.device),
             "seed": self.seed,
@@ -170,11 +176,12 @@ class Run:
         return provenance(command, **given, **facts)
 
     def finish(self):
-        """Write the scores to ``<out_dir>/results/<chapter>.json``, and say so in one line without the folder."""
+        """Write the scores to ``<out_dir>/results/<chapter>.json``, and print one line about it."""
         path = self.out_dir / "results" / f"{self.chapter}.json"
         save_scores(path, self.scores)
         print(
-            f"{len(self.scores)} scores written to results/{path.name} (data: {self.dataset}, profile: {self.profile}, seed: {self.seed})"
+            f"{len(self.scores)} scores written to results/{path.name} (data: {self.dataset},"
+            f" profile: {self.profile}, seed: {self.seed})"
         )
 
     def _score(self, row, track, separator, dataset, own):
@@ -200,7 +207,7 @@ class Run:
 
 
 def budgets(chapter):
-    """The measured seconds and memory of a chapter: {profile: {"seconds", "peak_mb", "machine"}}, maybe empty."""
+    """Measured cost of a chapter: {profile: {"seconds", "peak_mb", "machine"}}, maybe empty."""
     path = shipped("budgets.json")
     return read_json(path).get(chapter, {}) if path.is_file() else {}
 
@@ -234,7 +241,10 @@ class _Header:
         return "\n".join(
             [
                 *lines,
-                f"data: {run.dataset} · weights: {run.weights} · device: {run.device} · seed: {run.seed}",
+                (
+                    f"data: {run.dataset} · weights: {run.weights} · device: {run.device} · seed:"
+                    f" {run.seed}"
+                ),
             ]
         )
 
@@ -244,7 +254,10 @@ class _Header:
         for name in parameters.PROFILES:
             mark = "border-bottom:3px solid #0072B2" if name == run.profile else "opacity:.75"
             this = " (this run)" if name == run.profile else ""
-            cells += f'<td style="padding:.3em 1em;text-align:left;{mark}"><b>{name}</b>{this}<br>{html.escape(self._budget(name))}</td>'
+            cells += (
+                '<td style="padding:.3em'
+                f' 1em;text-align:left;{mark}"><b>{name}</b>{this}<br>{html.escape(self._budget(name))}</td>'
+            )
         machines = {
             self.measured[name]["machine"] for name in parameters.PROFILES if name in self.measured
         }
@@ -253,8 +266,14 @@ class _Header:
             if machines
             else ""
         )
-        facts = f"data <b>{html.escape(run.dataset)}</b> · weights <b>{run.weights}</b> · device <b>{run.device}</b> · seed <b>{run.seed}</b>"
-        return f'<table style="margin:.3em 0"><tr>{cells}</tr></table><div style="font-size:.9em">{told}{facts}</div>'
+        facts = (
+            f"data <b>{html.escape(run.dataset)}</b> · weights <b>{run.weights}</b> · device"
+            f" <b>{run.device}</b> · seed <b>{run.seed}</b>"
+        )
+        return (
+            f'<table style="margin:.3em 0"><tr>{cells}</tr></table><div'
+            f' style="font-size:.9em">{told}{facts}</div>'
+        )
 
 
 def _display(run):

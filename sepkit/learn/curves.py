@@ -1,4 +1,4 @@
-"""Curves of a training run: live while a notebook trains, or from its log. Chapters 04 and 07 use them."""
+"""Loss and learning-rate curves of a training run, live or from its log (chapters 04 and 07)."""
 
 import csv
 from pathlib import Path
@@ -73,7 +73,10 @@ class LiveCurves:
         self.rows.append(row)
         if get_ipython() is None:
             return
-        alt = f"step {row['step']}: training loss {row['train_loss']:.4g}, validation loss {row['valid_loss']:.4g}"
+        alt = (
+            f"step {row['step']}: training loss {row['train_loss']:.4g}, validation loss"
+            f" {row['valid_loss']:.4g}"
+        )
         image = plots.Picture(curves(self.rows, self.title), alt)
         if self._handle is None:
             self._handle = display(image, display_id=True)

@@ -39,7 +39,7 @@ def need(condition, because):
 
 
 def attempt(function, *arguments):
-    """Inside a check: call the reader's function; a stub that returns ``...`` or None counts as not attempted."""
+    """Inside a check: call the reader's function; one that returns ``...`` or None is a stub."""
     need(callable(function), f"a function was expected, not {type(function).__name__}")
     result = function(*arguments)
     if is_stub(result):
@@ -64,7 +64,10 @@ class Verdict:
         return self.status == RIGHT
 
     def __str__(self):
-        return f"Exercise {self.exercise}: {self.status}{', because' if self.status == WRONG else '.'} {self.text}"
+        return (
+            f"Exercise {self.exercise}: {self.status}{', because' if self.status == WRONG else '.'}"
+            f" {self.text}"
+        )
 
     __repr__ = __str__
 
@@ -72,8 +75,9 @@ class Verdict:
         colour, sign = _LOOKS[self.status]
         because = ", because " if self.status == WRONG else ". "
         return (
-            f'<div role="status" style="border-left:4px solid {colour};padding:.35em .8em;margin:.2em 0">'
-            f'<b style="color:{colour}">{sign} Exercise {self.exercise}: {self.status}</b>{because}{_inline(self.text)}</div>'
+            f'<div role="status" style="border-left:4px solid {colour};padding:.35em'
+            f' .8em;margin:.2em 0"><b style="color:{colour}">{sign} Exercise {self.exercise}:'
+            f" {self.status}</b>{because}{_inline(self.text)}</div>"
         )
 
 
@@ -95,7 +99,10 @@ class Hint:
     __repr__ = __str__
 
     def _repr_html_(self):
-        return f'<div style="border-left:4px solid #1d6fa5;padding:.35em .8em;margin:.2em 0">{_inline(str(self))}</div>'
+        return (
+            '<div style="border-left:4px solid #1d6fa5;padding:.35em .8em;margin:.2em'
+            f' 0">{_inline(str(self))}</div>'
+        )
 
 
 class Exercises:
@@ -127,7 +134,8 @@ class Exercises:
             found = re.fullmatch(rf"ex_{self.chapter}_(\d+)", judge.__name__)
             if not found or not hints or not judge.__doc__:
                 raise SepkitError(
-                    f"{judge.__name__}: an exercise is called ex_{self.chapter}_k, and has hints and a docstring"
+                    f"{judge.__name__}: an exercise is called ex_{self.chapter}_k, and has hints"
+                    " and a docstring"
                 )
             number = int(found.group(1))
             self._hints[number] = hints
@@ -146,7 +154,8 @@ class Exercises:
         """
         if exercise not in self._hints:
             raise SepkitError(
-                f"hint({exercise!r}): this chapter has the exercises {', '.join(map(str, sorted(self._hints)))}"
+                f"hint({exercise!r}): this chapter has the exercises"
+                f" {', '.join(map(str, sorted(self._hints)))}"
             )
         hints = self._hints[exercise]
         if level not in range(1, len(hints) + 1):

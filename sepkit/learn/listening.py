@@ -75,7 +75,7 @@ def example_music(run, seconds, sample_rate, network):
 
 
 def recorded(name):
-    """The path of one of librosa's example recordings, downloaded once; None where it cannot be had."""
+    """Path of one of librosa's example recordings, downloaded once; None if that fails."""
     import librosa
 
     logging.getLogger("pooch").setLevel(logging.WARNING)  # its lines name folders of this machine
@@ -111,7 +111,7 @@ def _level(x):
 
 
 def sweep(low, high, seconds, sample_rate):
-    """A tone that rises from `low` to `high` Hz at an even speed in Hz, (1, samples), peak 0.5 (chapter 01)."""
+    """Make a tone that rises from `low` to `high` Hz: (1, samples), peak 0.5 (chapter 01)."""
     time = torch.arange(int(seconds * sample_rate), dtype=torch.float64) / sample_rate
     phase = 2 * torch.pi * (low * time + (high - low) / (2 * seconds) * time**2)
     return 0.5 * torch.sin(phase).float()[None]

@@ -114,14 +114,17 @@ class Row:
             ""
             if len(self.gains) == 1
             else (
-                f'<button type="button" class="solo" aria-pressed="{pressed}" aria-label="solo {safe}" title="hear only this ({index + 1})">solo</button>'
-                f'<button type="button" class="mute" aria-pressed="false" aria-label="mute {safe}">mute</button>'
+                f'<button type="button" class="solo" aria-pressed="{pressed}" aria-label="solo'
+                f' {safe}" title="hear only this ({index + 1})">solo</button><button type="button"'
+                f' class="mute" aria-pressed="false" aria-label="mute {safe}">mute</button>'
             )
         )
         return (
-            f'<div class="row" role="group" aria-label="{safe}" style="--tint:{tint}"><span class="label">{safe}</span>{solo}'
-            f'<label class="gain">gain <input type="range" min="-30" max="0" step="1" value="0" aria-label="gain of {safe} in dB">'
-            f'<output>0 dB</output></label><audio controls preload="none" src="{self._encoded[label]}"></audio></div>'
+            f'<div class="row" role="group" aria-label="{safe}" style="--tint:{tint}"><span'
+            f' class="label">{safe}</span>{solo}<label class="gain">gain <input type="range"'
+            f' min="-30" max="0" step="1" value="0" aria-label="gain of {safe} in dB"><output>0'
+            ' dB</output></label><audio controls preload="none"'
+            f' src="{self._encoded[label]}"></audio></div>'
         )
 
 

@@ -74,7 +74,7 @@ def figure(rows=1, columns=1, height=None, width=WIDTH, **options):
 
 
 def show(fig, caption=""):
-    """Display a figure as a small PNG with its caption, which screen readers get for the picture too.
+    """Display a figure as a small PNG with its caption, which is its text for screen readers too.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class Picture:
 
 
 def png(fig, colours=56, dpi=90):
-    """The bytes of a figure as PNG with a small palette: the course's colours, and `colours` more."""
+    """Encode a figure as PNG with a small palette: the course's colours, and `colours` more."""
     from PIL import Image
 
     fig = fig if isinstance(fig, Figure) else fig.figure
@@ -146,7 +146,7 @@ def png(fig, colours=56, dpi=90):
 
 
 def decibels(magnitude, reference=None, floor=-80.0):
-    """20 log10(magnitude / reference), not below `floor`; the reference is the largest magnitude unless given."""
+    """20 log10(magnitude / reference), at least `floor`; by default relative to the largest."""
     magnitude = np.abs(np.asarray(magnitude))
     top = reference or float(magnitude.max()) or 1.0
     return 20 * np.log10(np.maximum(magnitude / top, 10 ** (floor / 20)))
@@ -226,7 +226,7 @@ def spectrogram(
 
 
 def mask(values, sample_rate, hop, title="", ax=None, top=None, colourbar=True):
-    """A mask over time and frequency: 0 dark, 1 bright. A complex mask is shown by its magnitude."""
+    """Draw a mask over time and frequency: 0 dark, 1 bright; of a complex mask its magnitude."""
     values = _flat(values)
     values = values.abs() if values.is_complex() else values
     return _picture(
@@ -387,6 +387,7 @@ def _flat(values):
     x = x[0] if x.ndim == 3 and x.shape[0] == 1 else x
     if x.ndim != 2:
         raise SepkitError(
-            f"a spectrogram plot shows one channel, (bins, frames); got shape {tuple(x.shape)}, pass x[0]"
+            f"a spectrogram plot shows one channel, (bins, frames); got shape {tuple(x.shape)},"
+            " pass x[0]"
         )
     return x

@@ -1,4 +1,4 @@
-"""Figures of chapter 06: the gain of overlapping windows against its closed form, and what the pictures hold."""
+"""Figures of chapter 06: overlap gains against their closed form, and what the pictures hold."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Figures of chapter 07: what they show is what was put in, and tables of Scores keep songs and seeds apart."""
+"""Figures of chapter 07: they show what was put in; tables keep songs and seeds apart."""
 
 import numpy as np
 import pytest

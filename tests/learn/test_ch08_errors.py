@@ -101,7 +101,7 @@ def test_flicker_follows_the_loudness_of_the_stem_and_is_unlike_it(stems):
 
 
 def test_energies_of_the_parts_are_those_of_the_projections():
-    """Least squares on 512 delays, written out, gives the parts; the four ratios lead back to their energies."""
+    """Least squares on 512 delays, written out, gives the parts; the ratios give their energies."""
     generator = torch.Generator().manual_seed(5)
     stem, rest, noise = torch.randn(3, 1500, dtype=torch.float64, generator=generator)
     guess = 0.8 * stem + 0.3 * rest + 0.2 * noise

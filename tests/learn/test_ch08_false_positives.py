@@ -1,4 +1,4 @@
-"""The simulation against closed forms: without song effects chunk tests keep their promise, with them they cannot."""
+"""The simulation against closed forms: chunk tests hold without song effects, not with them."""
 
 import math
 import os
@@ -36,10 +36,10 @@ def share_beyond(alpha, deviation):
 
 
 def test_equal_scores_keep_the_nominal_rate_but_for_the_overlap():
-    """No method suits any song better: paired chunks are right without overlap, and overlap alone triples the rate.
+    """No method suits any song better: paired chunks are right; overlap alone triples the rate.
 
-    Chunks that share half their audio correlate by 1/2 with each neighbour, so the variance of their
-    mean is twice what independence says (2 - 1/chunks, at the ends).
+    Chunks that share half their audio correlate by 1/2 with each neighbour, so the variance of
+    their mean is twice what independence says (2 - 1/chunks, at the ends).
     """
     table = np.random.default_rng(0).normal(0, 3, (50, 1)) + np.zeros((50, 4))
     found = rates(table, shared=0.6, trials=2000)
@@ -55,7 +55,7 @@ def test_equal_scores_keep_the_nominal_rate_but_for_the_overlap():
 
 
 def test_song_effects_inflate_as_the_design_effect_says():
-    """Paired, without overlap: the variance is 1 + (chunks - 1) * intraclass correlation times what the test believes."""
+    """Paired, no overlap: the variance is larger by 1 + (chunks - 1) * intraclass correlation."""
     songs, size = 50, 0.8
     signs = np.where(np.arange(songs) % 2, 1.0, -1.0)
     table = np.stack(
@@ -113,7 +113,7 @@ def test_better_methods_are_made_equal_first():
 
 @pytest.mark.parametrize("songs", [4, 14])
 def test_sign_flips_in_the_simulation_are_never_surer_than_they_can_be(songs):
-    """999 flips and the observed one: p is at least 0.001, and at least 2 / 2^songs but for the draw."""
+    """999 flips and the observed one: p is at least 0.001, and about 2 / 2^songs or more."""
     table = songs_like(Spread(2.0, 1.0), songs=songs, methods=3)
     alpha = {4: 0.08, 14: 0.0009}[songs]
     assert rates(table, chunks=3, trials=5000, alpha=alpha)["sign flip", "song", None].rate == 0
@@ -142,7 +142,7 @@ def test_spread_finds_the_components_it_was_drawn_from():
 )
 @pytest.mark.parametrize("target", SISEC_2018)
 def test_real_scores(target):
-    """The shipped components, and the finding: paired tests on chunks of real songs cry wolf in half of all cases or more."""
+    """Paired tests on chunks of real songs raise a false alarm in half of all cases or more."""
     table = pd.read_csv(SISEC)
     songs = table[table.target == target].pivot_table(
         index="track", columns="method", values="SDR"

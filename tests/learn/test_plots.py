@@ -101,7 +101,7 @@ def test_a_stored_figure_is_small_and_keeps_its_colours():
     ax.axhspan(0, 1, color=plots.COLOURS["vocals"])
     ax.axhspan(1, 2, color=plots.COLOURS["other"])
     pixels = np.asarray(Image.open(io.BytesIO(plots.png(fig))).convert("RGB")).reshape(-1, 3)
-    present = {"#%02X%02X%02X" % tuple(pixel) for pixel in np.unique(pixels, axis=0)}
+    present = {f"#{r:02X}{g:02X}{b:02X}" for r, g, b in np.unique(pixels, axis=0)}
     assert {plots.COLOURS["vocals"], plots.COLOURS["other"], "#FFFFFF"} <= present
 
 

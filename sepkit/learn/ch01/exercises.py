@@ -19,7 +19,8 @@ _FOLDS = (
 
 
 @exercises.add(
-    "Start with the tones of the figure: 3 Hz and 5 Hz at 8 samples a second. Then ask what 9, 11 and 13 Hz do.",
+    "Start with the tones of the figure: 3 Hz and 5 Hz at 8 samples a second. Then ask what 9, 11"
+    " and 13 Hz do.",
     "Adding a whole sample rate changes nothing: first take `frequency % rate`.",
     "What is left lies between 0 and `rate`. Above `rate / 2` it folds down to `rate - rest`.",
 )
@@ -29,11 +30,13 @@ def ex_01_1(answer):
         got = float(attempt(answer, frequency, rate))
         need(
             got >= 0,
-            f"{frequency} Hz at {rate} samples a second gives {got:g} Hz; a tone that is heard has a positive frequency",
+            f"{frequency} Hz at {rate} samples a second gives {got:g} Hz; a tone that is heard has"
+            " a positive frequency",
         )
         need(
             got <= rate / 2,
-            f"{frequency} Hz at {rate} samples a second gives {got:g} Hz, above half the sample rate: it folds further",
+            f"{frequency} Hz at {rate} samples a second gives {got:g} Hz, above half the sample"
+            " rate: it folds further",
         )
         rest = frequency % rate
         right = min(rest, rate - rest)
@@ -92,7 +95,8 @@ def ex_01_2(answer):
 
 
 @exercises.add(
-    "(a) How many Hz lie between the notes? Four bins must fit in there: `4 * rate / n_fft <= distance`.",
+    "(a) How many Hz lie between the notes? Four bins must fit in there: `4 * rate / n_fft <="
+    " distance`.",
     "(b) How many samples are 30 ms? The window must not be longer.",
     "(a) `n_fft >= 4 * 44100 / 13.47`, about 13 096. (b) `n_fft <= 0.030 * 44100 = 1323`.",
 )
@@ -110,13 +114,15 @@ def ex_01_3(answer):
     )
     need(
         notes != 4096,
-        "(a) one bin fits between the notes with 4096, but the Hann window's peak is four bins wide",
+        "(a) one bin fits between the notes with 4096, but the Hann window's peak is four bins"
+        " wide",
     )
     need(notes >= 16384, f"(a) with {notes} the peaks of the two notes still run into each other")
     need(notes == 16384, f"(a) {notes} tells them apart, but a shorter window does so too")
     need(
         strokes <= 1024,
-        f"(b) a window of {strokes} samples lasts {strokes / 44.1:.0f} ms: both strokes fall into it",
+        f"(b) a window of {strokes} samples lasts {strokes / 44.1:.0f} ms: both strokes fall"
+        " into it",
     )
     need(strokes == 1024, f"(b) {strokes} is short enough, but a longer window still is")
 

@@ -25,9 +25,12 @@ def _tensor(result):
 
 
 @exercises.add(
-    "The numerator is `target.abs() ** power`. The denominator adds the same over all sources, the target included.",
-    "Where every source is silent you divide 0 by 0. The mask should be 0 there: keep the denominator above a tiny number.",
-    "`share / total.clamp(min=1e-20)` with `share = target.abs() ** power` and `total = share + sum(other.abs() ** power for other in others)`.",
+    "The numerator is `target.abs() ** power`. The denominator adds the same over all sources, the"
+    " target included.",
+    "Where every source is silent you divide 0 by 0. The mask should be 0 there: keep the"
+    " denominator above a tiny number.",
+    "`share / total.clamp(min=1e-20)` with `share = target.abs() ** power` and `total = share +"
+    " sum(other.abs() ** power for other in others)`.",
 )
 def ex_02_1(answer):
     """With power 1 it is IRM1, with power 2 it is IRM2; the masks of all sources add up to one."""
@@ -53,7 +56,8 @@ def ex_02_1(answer):
         mixed = target.abs() ** power / (target + sum(others)).abs() ** power
         need(
             not torch.allclose(got, mixed),
-            "the denominator is the sum of the sources' magnitudes, not the magnitude of the mixture",
+            "the denominator is the sum of the sources' magnitudes, not the magnitude of the"
+            " mixture",
         )
         other_power = target.abs() / (target.abs() + sum(o.abs() for o in others))
         need(
@@ -72,7 +76,8 @@ def ex_02_1(answer):
 
 
 @exercises.add(
-    "The best real number `m` for one bin makes `|m X - S|` small: move `m X` along the direction of `X` until it is nearest to `S`.",
+    "The best real number `m` for one bin makes `|m X - S|` small: move `m X` along the direction"
+    " of `X` until it is nearest to `S`.",
     "That is a projection. For complex numbers: `Re(S * conj(X)) / |X|^2`, which is `Re(S / X)`.",
     "`(S / X).real.clamp(0, 1)`",
 )
@@ -101,11 +106,14 @@ def ex_02_2(answer):
 
 
 @exercises.add(
-    "The error is `reference - estimate`. Compare the energy (the sum of squares) of the reference with that of the error.",
+    "The error is `reference - estimate`. Compare the energy (the sum of squares) of the reference"
+    " with that of the error.",
     "Energies are powers, so it is `10 * log10`, not 20.",
 )
 def ex_02_3(answer):
-    """And an estimate at half the amplitude has 6.02 dB, however well it is separated: SDR punishes a wrong level."""
+    """And an estimate at half the amplitude has 6.02 dB, however well it is separated: SDR punishes
+    a wrong level.
+    """
     reference = torch.sin(torch.arange(800) * 0.1)[None]
     estimate = 0.9 * reference + 0.05 * torch.cos(torch.arange(800) * 0.37)[None]
     got = float(attempt(answer, reference, estimate))
@@ -141,7 +149,8 @@ IDEAL = np.array([[1, 1, 0], [0, 1, 0], [1, 0, 0]])
 
 
 @exercises.add(
-    "At threshold 0.5, take every bin with a value of 0.5 or more. How many are that? How many of them are ones in `ideal`?",
+    "At threshold 0.5, take every bin with a value of 0.5 or more. How many are that? How many of"
+    " them are ones in `ideal`?",
     "Five bins are taken, three of them rightly. `ideal` has four ones.",
 )
 def ex_02_4(answer):

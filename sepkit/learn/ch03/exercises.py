@@ -1,4 +1,4 @@
-"""Exercises of chapter 03: a silencing angle, kurtosis, whitening, when ICA can work, a mask from NMF components."""
+"""Exercises of chapter 03: a silencing angle, kurtosis, whitening, ICA's conditions, NMF masks."""
 
 import math
 
@@ -15,7 +15,7 @@ MIXING = [[1.0, 0.6], [0.5, 0.9]]
 
 
 def _signals(seed=0, samples=4000):
-    """Two mixtures of uniform and of spiky noise, neither centred nor of variance 1, (2, samples) float64."""
+    """Mix uniform and spiky noise, neither centred nor of variance 1: (2, samples) float64."""
     rng = np.random.default_rng(seed)
     sources = np.stack([rng.uniform(-1, 1, samples), rng.laplace(size=samples)])
     return torch.from_numpy(
@@ -32,12 +32,15 @@ def _tensor(result):
 
 
 @exercises.add(
-    "Speaker 1 reaches microphone 1 with factor 1.0 and microphone 2 with factor 0.5. How much of speaker 1 is in `cos(angle) * x1 + sin(angle) * x2`?",
+    "Speaker 1 reaches microphone 1 with factor 1.0 and microphone 2 with factor 0.5. How much of"
+    " speaker 1 is in `cos(angle) * x1 + sin(angle) * x2`?",
     "It is `1.0 * cos(angle) + 0.5 * sin(angle)`. Where is that zero?",
     "`tan(angle) = -1.0 / 0.5`. The tangent repeats after 180 degrees: `180 - degrees(atan(2))`.",
 )
 def ex_03_1(answer):
-    """Two microphones can silence any one direction; here with a minus sign, since the cosine is negative beyond 90 degrees."""
+    """Two microphones can silence any one direction; here with a minus sign, since the cosine is
+    negative beyond 90 degrees.
+    """
     angle = float(answer)
     (a11, a12), (a21, a22) = MIXING
     right, other = (
@@ -68,12 +71,16 @@ def _left(angle):
 
 
 @exercises.add(
-    "Take the mean out first. Then you need the mean of the fourth power, and the mean of the square.",
-    "Divide the mean of the fourth power by the *square* of the variance, so that a louder signal gives the same number. The bell curve has 3; subtract that.",
+    "Take the mean out first. Then you need the mean of the fourth power, and the mean of the"
+    " square.",
+    "Divide the mean of the fourth power by the *square* of the variance, so that a louder signal"
+    " gives the same number. The bell curve has 3; subtract that.",
     "`y = y - y.mean()`, then `(y**4).mean() / (y**2).mean() ** 2 - 3`",
 )
 def ex_03_2(answer):
-    """It is zero for a Gaussian, negative for flat distributions such as the uniform one (-1.2), and large for speech."""
+    """It is zero for a Gaussian, negative for flat distributions such as the uniform one (-1.2),
+    and large for speech.
+    """
     y = 3 + 2 * _signals()[1]
     got = float(attempt(answer, y))
     d = y - y.mean()
@@ -94,12 +101,16 @@ def ex_03_2(answer):
 
 
 @exercises.add(
-    "Three steps: take the mean out of every channel, turn the axes until the channels are uncorrelated, scale each to variance 1.",
-    "The turning is done by the eigenvectors of the covariance `C = x @ x.T / T`; the variances along them are its eigenvalues.",
+    "Three steps: take the mean out of every channel, turn the axes until the channels are"
+    " uncorrelated, scale each to variance 1.",
+    "The turning is done by the eigenvectors of the covariance `C = x @ x.T / T`; the variances"
+    " along them are its eigenvalues.",
     "`values, E = torch.linalg.eigh(C)`, then `z = (E / values.sqrt()).T @ x`.",
 )
 def ex_03_3(answer):
-    """The covariance is the identity. So it would be after any further rotation: that is why whitening alone does not separate."""
+    """The covariance is the identity. So it would be after any further rotation: that is why
+    whitening alone does not separate.
+    """
     x = _signals()
     z = _tensor(attempt(answer, x.clone()))
     need(
@@ -110,11 +121,13 @@ def ex_03_3(answer):
     C = (z @ z.T / z.shape[1]).double()
     need(
         abs(float(C[0, 1])) < 1e-3 * float(C.diagonal().max()),
-        "the channels are still correlated: scaling each channel is not enough, turn the axes first",
+        "the channels are still correlated: scaling each channel is not enough, turn the axes"
+        " first",
     )
     need(
         bool((C.diagonal() - 1).abs().max() < 0.01),
-        "the channels are uncorrelated, but their variances are not 1; divide by the square roots of the eigenvalues",
+        "the channels are uncorrelated, but their variances are not 1; divide by the square roots"
+        " of the eigenvalues",
     )
 
 
@@ -128,22 +141,32 @@ _CASES = (
     (False, "whitened Gaussians look the same from all sides, so there is no angle to find"),
     (
         True,
-        "one Gaussian source is allowed: the other one's direction can be found, and what is at right angles to it is the noise",
+        (
+            "one Gaussian source is allowed: the other one's direction can be found, and what is at"
+            " right angles to it is the noise"
+        ),
     ),
     (False, "an echo is a delayed copy; one number for each microphone and speaker cannot undo it"),
     (
         False,
-        "both columns of A are multiples of each other: the right channel says nothing that the left one did not say",
+        (
+            "both columns of A are multiples of each other: the right channel says nothing that the"
+            " left one did not say"
+        ),
     ),
 )
 
 
 @exercises.add(
-    "Ask of each: is it `x = A s` with one number for each pair? Does A have an inverse? Is at most one source Gaussian?",
-    "Echoes break the first condition; too few channels, or two sources at one place, the second; two Gaussian sources the third.",
+    "Ask of each: is it `x = A s` with one number for each pair? Does A have an inverse? Is at most"
+    " one source Gaussian?",
+    "Echoes break the first condition; too few channels, or two sources at one place, the second;"
+    " two Gaussian sources the third.",
 )
 def ex_03_4(answer):
-    """No delays, as many different mixtures as sources, at most one of them Gaussian: these are the conditions of ICA."""
+    """No delays, as many different mixtures as sources, at most one of them Gaussian: these are the
+    conditions of ICA.
+    """
     answers = list(answer)
     need(len(answers) == len(_CASES), f"{len(_CASES)} answers were expected, not {len(answers)}")
     for number, (given, (right, because)) in enumerate(zip(answers, _CASES), start=1):
@@ -152,7 +175,8 @@ def ex_03_4(answer):
 
 
 @exercises.add(
-    "The chosen components together explain `W[:, chosen] @ H[chosen]` of the spectrogram, all of them `W @ H`.",
+    "The chosen components together explain `W[:, chosen] @ H[chosen]` of the spectrogram, all of"
+    " them `W @ H`.",
     "A mask is the share: chosen divided by all. Keep the denominator above a tiny number.",
     "`(W[:, chosen] @ H[chosen]) / (W @ H).clip(1e-12)`",
 )
@@ -168,7 +192,8 @@ def ex_03_5(answer):
     part, whole = W[:, chosen] @ H[chosen], W @ H
     need(
         not np.allclose(got, part),
-        "that is the magnitude that the chosen components explain; a mask is its share of all components",
+        "that is the magnitude that the chosen components explain; a mask is its share of all"
+        " components",
     )
     need(
         not np.allclose(got, part / (whole - part)),

@@ -1,4 +1,4 @@
-"""Figures of chapter 03: clouds of samples, an angle to turn, whitening, permutations, methods in one table."""
+"""Figures of chapter 03: clouds of samples, angles, whitening, permutations, panning, methods."""
 
 import math
 
@@ -82,7 +82,7 @@ def density(signals, ax, title=""):
 
 
 def turned(x, angle, kurtosis):
-    """One output ``cos(angle) x1 + sin(angle) x2``: the direction in the cloud, and how spiky the output is.
+    """Draw one output ``cos(angle) x1 + sin(angle) x2``: its direction, and how spiky it is.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def curve_of_angles(x, A, kurtosis):
 
 
 def whitening_steps(steps, arrows):
-    """Four clouds: a dict of title -> signals (2, samples), and title -> the two directions of the speakers."""
+    """Draw four clouds: {title: signals (2, samples)} and {title: the speakers' two directions}."""
     fig, axes = plots.figure(1, len(steps), height=2.5)
     for ax, (title, x) in zip(axes, steps.items()):
         cloud(x, ax, list(zip(arrows[title], ("#D55E00", "#0072B2"))), title, ("", ""))
@@ -178,7 +178,7 @@ def leading_speaker(levels, frequencies, title, ax):
 
 
 def directions(stems, ax, title=""):
-    """Where the energy of each stem lies between the loudspeakers, over the bins of its spectrogram.
+    """Draw where each stem's energy lies between the loudspeakers, over its spectrogram's bins.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def interval(values, seed=0, statistic="mean"):
 
 
 def methods(frame, order, targets, xlabel, statistic="mean", seed=0):
-    """One panel a target, one line a method: the middle over songs, its interval, and the songs as dots.
+    """Draw a panel per target and a line per method: middle over songs, interval, songs as dots.
 
     Parameters
     ----------

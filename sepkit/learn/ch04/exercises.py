@@ -12,12 +12,14 @@ _I, _H = 512, 256  # inputs and units of one direction of a published layer
 
 @exercises.add(
     "Start with one direction of one layer: `4 * (h * i + h * h + 2 * h)`.",
-    "Every layer reads 512 numbers: the first from fc1, the others from both directions of the layer before. "
-    "So all six (3 layers, 2 directions) have the same size.",
+    "Every layer reads 512 numbers: the first from fc1, the others from both directions of the"
+    " layer before. So all six (3 layers, 2 directions) have the same size.",
     "`6 * 4 * (256 * 512 + 256 * 256 + 2 * 256)`",
 )
 def ex_04_1(answer):
-    """4 730 880, more than half of the whole network; `sum(p.numel() for p in published.lstm.parameters())` agrees."""
+    """4 730 880, more than half of the whole network; `sum(p.numel() for p in
+    published.lstm.parameters())` agrees.
+    """
     one = 4 * (_H * _I + _H * _H + 2 * _H)
     need(
         answer != one,
@@ -26,7 +28,8 @@ def ex_04_1(answer):
     need(answer != 2 * one, "that is one layer; there are three")
     need(
         answer != 3 * one,
-        "that is one direction only: a second LSTM reads the frames backwards, with weights of its own",
+        "that is one direction only: a second LSTM reads the frames backwards, with weights of"
+        " its own",
     )
     need(
         answer != 24 * (_H * _I + _H * _H + _H),
@@ -45,7 +48,8 @@ def ex_04_1(answer):
 
 @exercises.add(
     "(a) Which is the largest k with `k * 44100 / 4096 <= 16000`? Then count from bin 0.",
-    "(b) The first window needs 4096 samples; every further one needs 1024 more. The chunk has `6 * 44100` samples.",
+    "(b) The first window needs 4096 samples; every further one needs 1024 more. The chunk has `6 *"
+    " 44100` samples.",
     "`int(16000 * 4096 / 44100) + 1` and `1 + (6 * 44100 - 4096) // 1024`",
 )
 def ex_04_2(answer):
@@ -61,7 +65,8 @@ def ex_04_2(answer):
     )
     need(
         frames != 259,
-        "frames: 259 is what centred windows with padded ends give; here no window leaves the chunk",
+        "frames: 259 is what centred windows with padded ends give; here no window leaves the"
+        " chunk",
     )
     need(
         frames != 258,
@@ -70,7 +75,8 @@ def ex_04_2(answer):
     need(frames != 254, "frames: the first window counts too")
     need(
         frames == 255,
-        f"{frames:g} frames is not it: after the first window, each further one needs 1024 samples more",
+        f"{frames:g} frames is not it: after the first window, each further one needs 1024 samples"
+        " more",
     )
 
 
@@ -84,7 +90,8 @@ def ex_04_3(answer):
     given = torch.as_tensor(attempt(answer, a, b), dtype=torch.float32)
     need(
         given.shape == a.shape,
-        f"a gain for every pair of magnitudes was expected: shape {tuple(a.shape)}, not {tuple(given.shape)}",
+        f"a gain for every pair of magnitudes was expected: shape {tuple(a.shape)}, not"
+        f" {tuple(given.shape)}",
     )
     right = a**2 / (a**2 + b**2)
 
@@ -103,5 +110,6 @@ def ex_04_3(answer):
     need(not is_(right.sqrt()), "that is the square root of the gain: no root is needed")
     need(
         is_(right),
-        f"with magnitudes 3 and 4 you give {float(given[0]):.3f}; set the derivative of (1 - g)² a² + g² b² to zero",
+        f"with magnitudes 3 and 4 you give {float(given[0]):.3f}; set the derivative of (1 - g)² a²"
+        " + g² b² to zero",
     )

@@ -1,4 +1,4 @@
-"""Exercises of chapter 05: a wrong phase in decibels, masks above one, turning by two numbers, ideal maps, depth, folded bands."""
+"""Exercises of chapter 05: phase errors, masks above one, rotation, ideal maps, depth, bands."""
 
 import math
 
@@ -15,12 +15,15 @@ def _close(one, other, tolerance=1e-3):
 
 
 @exercises.add(
-    "Draw it: two arrows of length 1 with an angle between them. How long is the arrow from one tip to the other?",
+    "Draw it: two arrows of length 1 with an angle between them. How long is the arrow from one tip"
+    " to the other?",
     "The square of that length is 2 - 2 cos(angle). The signal's energy is 1.",
     "`-10 * math.log10(2 - 2 * math.cos(math.radians(degrees)))`",
 )
 def ex_05_1(answer):
-    """11.4 dB at 15 degrees, 0 dB at 60: a perfect magnitude with a phase 60 degrees off scores like silence."""
+    """11.4 dB at 15 degrees, 0 dB at 60: a perfect magnitude with a phase 60 degrees off scores
+    like silence.
+    """
     angles = (15.0, 30.0, 60.0, 120.0)
     got = {a: float(attempt(answer, a)) for a in angles}
 
@@ -55,12 +58,16 @@ def ex_05_1(answer):
 
 
 @exercises.add(
-    "`|S| / |X|` is above one where the mixture is smaller than the voice. Write |X|² for |S| = 1 and |N| = r, at an angle a.",
-    "`1 + r² + 2 r cos(a) < 1` means `cos(a) < -r / 2`. Which share of all angles from 0 to pi is that?",
+    "`|S| / |X|` is above one where the mixture is smaller than the voice. Write |X|² for |S| = 1"
+    " and |N| = r, at an angle a.",
+    "`1 + r² + 2 r cos(a) < 1` means `cos(a) < -r / 2`. Which share of all angles from 0 to pi is"
+    " that?",
     "`math.acos(r / 2) / math.pi`",
 )
 def ex_05_2(answer):
-    """A third at equal strength, and nearly half where the voice is alone: every other bin would need a mask above one."""
+    """A third at equal strength, and nearly half where the voice is alone: every other bin would
+    need a mask above one.
+    """
     levels = (0.1, 0.5, 1.0, 1.5)
     got = {r: float(attempt(answer, r)) for r in levels}
 
@@ -69,7 +76,8 @@ def ex_05_2(answer):
 
     need(
         not is_(lambda r: 1 - math.acos(r / 2) / math.pi),
-        "that is the share at or below one: the mixture is small where the waves point apart, where the cosine is negative",
+        "that is the share at or below one: the mixture is small where the waves point apart, where"
+        " the cosine is negative",
     )
     need(
         not is_(lambda r: math.acos(r / 2)),
@@ -85,7 +93,8 @@ def ex_05_2(answer):
     )
     need(
         is_(lambda r: math.acos(r / 2) / math.pi),
-        f"for r = 1 it gives {got[1.0]:.3f}; the mixture is smaller than the voice if the angle exceeds 120 of 180 degrees",
+        f"for r = 1 it gives {got[1.0]:.3f}; the mixture is smaller than the voice if the angle"
+        " exceeds 120 of 180 degrees",
     )
 
 
@@ -95,11 +104,12 @@ def _bins(count=60):
 
 
 @exercises.add(
-    "Two things happen to each bin: its length becomes max(0, |X| mask + addition), and its direction turns.",
-    "The direction of X is (real / |X|, imag / |X|): the cosine and sine of its angle. Adding angles: cos(a + b) = cos a cos b - sin a sin b, "
-    "sin(a + b) = sin a cos b + cos a sin b.",
-    "`length = (torch.hypot(real, imag) * mask + addition).clamp(min=0) / torch.hypot(real, imag)`; then "
-    "`length * (real * cosine - imag * sine)` and `length * (imag * cosine + real * sine)`",
+    "Two things happen to each bin: its length becomes max(0, |X| mask + addition), and its"
+    " direction turns.",
+    "The direction of X is (real / |X|, imag / |X|): the cosine and sine of its angle. Adding"
+    " angles: cos(a + b) = cos a cos b - sin a sin b, sin(a + b) = sin a cos b + cos a sin b.",
+    "`length = (torch.hypot(real, imag) * mask + addition).clamp(min=0) / torch.hypot(real, imag)`;"
+    " then `length * (real * cosine - imag * sine)` and `length * (imag * cosine + real * sine)`",
 )
 def ex_05_3(answer):
     """The same as `decoupled`, without a single complex number or angle."""
@@ -155,8 +165,10 @@ def ex_05_3(answer):
 
 @exercises.add(
     "First the mask: how large may it be? Then ask what is left to do.",
-    "The shift is a number of magnitude 1 with the angle of S / X: divide S / X by its magnitude. The addition is what the magnitude still lacks.",
-    "`mask = (S / X).abs().clamp(max=1)`, `shift = (S / X) / (S / X).abs()`, `addition = S.abs() - mask * X.abs()`",
+    "The shift is a number of magnitude 1 with the angle of S / X: divide S / X by its magnitude."
+    " The addition is what the magnitude still lacks.",
+    "`mask = (S / X).abs().clamp(max=1)`, `shift = (S / X) / (S / X).abs()`, `addition = S.abs() -"
+    " mask * X.abs()`",
 )
 def ex_05_4(answer):
     """With these three maps any voice comes out exactly; a network only has to guess them."""
@@ -176,7 +188,8 @@ def ex_05_4(answer):
     )
     need(
         float(mask.max()) <= 1 + 1e-9,
-        f"the mask reaches {float(mask.max()):.1f}; it comes out of a sigmoid, so hold it at 1 or below",
+        f"the mask reaches {float(mask.max()):.1f}; it comes out of a sigmoid, so hold it at 1 or"
+        " below",
     )
     need(
         float(mask.min()) >= 0,
@@ -184,7 +197,8 @@ def ex_05_4(answer):
     )
     need(
         torch.is_complex(shift),
-        "the shift is a complex number of magnitude 1, not an angle: `torch.polar(ones, angle)` makes one of the other",
+        "the shift is a complex number of magnitude 1, not an angle: `torch.polar(ones, angle)`"
+        " makes one of the other",
     )
     need(
         torch.allclose(shift.abs(), torch.ones_like(shift.abs()), atol=1e-6),
@@ -211,19 +225,25 @@ def ex_05_4(answer):
     best = torch.allclose(mask, ratio.abs().clamp(max=1), atol=1e-6)
     need(
         best,
-        "the estimate is right, but the mask leaves more to the addition than it has to: let it come as near to |S| / |X| as 1 allows",
+        "the estimate is right, but the mask leaves more to the addition than it has to: let it"
+        " come as near to |S| / |X| as 1 allows",
     )
 
 
 @exercises.add(
-    "A residual block has two 3x3 convolutions. The encoder has 6 stages, the bottleneck 4, the decoder 6, and there is one more at the end, all of four blocks. "
-    "Each decoder stage begins with one transposed convolution, and the head is one more layer.",
-    "A 3x3 convolution sees one place to each side, of its own grid. In stage k of the encoder (k = 0, 1, ...) a step of the grid is 2**k frames; "
-    "in the bottleneck it is 32 (the last stage halves bins only); the decoder goes back from 32 to 1, the last stage has 1.",
-    "layers: `(6 + 4 + 6 + 1) * 4 * 2 + 6 + 1`; frames: `8 * (sum(scales) + 4 * 32 + sum(scales) + 1)` with `scales = [1, 2, 4, 8, 16, 32]`",
+    "A residual block has two 3x3 convolutions. The encoder has 6 stages, the bottleneck 4, the"
+    " decoder 6, and there is one more at the end, all of four blocks. Each decoder stage begins"
+    " with one transposed convolution, and the head is one more layer.",
+    "A 3x3 convolution sees one place to each side, of its own grid. In stage k of the encoder (k ="
+    " 0, 1, ...) a step of the grid is 2**k frames; in the bottleneck it is 32 (the last stage"
+    " halves bins only); the decoder goes back from 32 to 1, the last stage has 1.",
+    "layers: `(6 + 4 + 6 + 1) * 4 * 2 + 6 + 1`; frames: `8 * (sum(scales) + 4 * 32 + sum(scales) +"
+    " 1)` with `scales = [1, 2, 4, 8, 16, 32]`",
 )
 def ex_05_5(answer):
-    """143 layers, and 2040 frames: 20 seconds to each side, far more than the 3 seconds that it was trained with."""
+    """143 layers, and 2040 frames: 20 seconds to each side, far more than the 3 seconds that it was
+    trained with.
+    """
     layers, frames = (float(part) for part in answer)
     need(layers != 154, "layers: 154 counts the 1x1 shortcuts too; the paper does not")
     need(layers != 142, "layers: the head is missing")
@@ -237,28 +257,35 @@ def ex_05_5(answer):
     need(frames != 510, "frames: a stage has four blocks of two convolutions")
     need(
         frames != 136,
-        "frames: that is one for every 3x3 convolution; deep in the network a step is worth up to 32 frames",
+        "frames: that is one for every 3x3 convolution; deep in the network a step is worth up to"
+        " 32 frames",
     )
     need(frames != 1016, "frames: the bottleneck is missing, 4 stages on a grid of 32 frames")
     need(
         frames != 3064,
-        "frames: the bottleneck's grid is 32 frames, not 64: the last stage of the encoder halves the bins only",
+        "frames: the bottleneck's grid is 32 frames, not 64: the last stage of the encoder halves"
+        " the bins only",
     )
     need(frames != 2032, "frames: the last stage, after the decoder, has eight convolutions too")
     need(frames != 1536, "frames: the decoder looks to the sides as far as the encoder does")
     need(
         frames == 2040,
-        f"frames: {frames:g} is not the reach to one side; sum 3x3 convolutions times the frames that a step of their grid is worth",
+        f"frames: {frames:g} is not the reach to one side; sum 3x3 convolutions times the frames"
+        " that a step of their grid is worth",
     )
 
 
 @exercises.add(
     "A band has half of its own sample rate: 5512.5 Hz. Its bins are 11025 / 512 Hz apart.",
-    "Band k begins at k * 5512.5 Hz. In odd bands the frequencies run backwards, from the upper end downwards.",
-    "`offset = bin * 11025 / 512`; even: `band * 5512.5 + offset`; odd: `(band + 1) * 5512.5 - offset`",
+    "Band k begins at k * 5512.5 Hz. In odd bands the frequencies run backwards, from the upper end"
+    " downwards.",
+    "`offset = bin * 11025 / 512`; even: `band * 5512.5 + offset`; odd: `(band + 1) * 5512.5 -"
+    " offset`",
 )
 def ex_05_6(answer):
-    """In an odd band, low bins are high notes: figures have to turn those bands over, as Figure 7 does."""
+    """In an odd band, low bins are high notes: figures have to turn those bands over, as Figure 7
+    does.
+    """
     asked = ((0, 10), (1, 0), (1, 30), (2, 100), (3, 256))
     got = [float(attempt(answer, *pair)) for pair in asked]
     offset, width = 11025 / 512, 44100 / 8

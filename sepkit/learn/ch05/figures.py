@@ -1,4 +1,4 @@
-"""Figures of chapter 05: one bin as arrows, the three maps, a U drawn to scale, bands joined to one picture."""
+"""Figures of chapter 05: one bin as arrows, the three maps, a U drawn to scale, joined bands."""
 
 import numpy as np
 import torch
@@ -8,7 +8,12 @@ from .. import plots
 
 
 def phasor(level=-6.0, angle=150.0):
-    """One bin: a voice of length 1, the rest at `level` dB and `angle` degrees to it, their sum, and what masks can reach.
+    """Draw one bin: a voice of length 1, the rest, their sum, and what masks can reach.
+
+    Parameters
+    ----------
+    level, angle : float
+        Of the rest against the voice, in dB and degrees.
 
     Returns
     -------
@@ -81,7 +86,7 @@ def three_maps(mask, phase, addition, loudness, seconds, top, axes, span=50.0, m
     mask, phase, addition : Tensor (bins, frames)
         0 to 1; radians; in the units of the magnitude. The bins lie evenly from 0 to `top`.
     loudness : Tensor (bins, frames)
-        Magnitudes: what lies `span` dB or more below the largest is left white in phase and addition.
+        Magnitudes: `span` dB or more below the largest, phase and addition are left white.
     seconds : float
         What the frames cover.
     top : float
@@ -119,7 +124,7 @@ def three_maps(mask, phase, addition, loudness, seconds, top, axes, span=50.0, m
 
 
 def joined(bands):
-    """Maps of a filter bank's bands as one picture: the odd ones turned over, all stacked from low to high.
+    """Stack the maps of a filter bank's bands from low to high, the odd ones turned over.
 
     Parameters
     ----------
@@ -133,7 +138,7 @@ def joined(bands):
 
 
 def u_shape(stages, ax):
-    """A U of boxes: as wide as a stage has frames, as high as it has bins, both as square roots so that all can be seen.
+    """Draw a U of boxes, as wide as a stage has frames and as high as it has bins (square roots).
 
     Parameters
     ----------

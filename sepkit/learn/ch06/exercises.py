@@ -1,4 +1,4 @@
-"""Exercises of chapter 06: counting bands and parameters, norms of a fixed length, reach, complex masks, uneven overlap."""
+"""Exercises of chapter 06: bands, parameters, fixed lengths, reach, complex masks, overlap."""
 
 import math
 
@@ -14,9 +14,11 @@ SPLIT = ((2000, 100), (8000, 500), (16000, 2000))
 
 
 @exercises.add(
-    "Walk through the pairs and remember where the last one ended. How many bands of the given width fit between there and the new limit?",
+    "Walk through the pairs and remember where the last one ended. How many bands of the given"
+    " width fit between there and the new limit?",
     "`(upper - lower) / width` for every pair. What lies above the last limit is one band more.",
-    "`bands, lower = 1, 0`, then `for upper, width in split: bands, lower = bands + (upper - lower) // width, upper`",
+    "`bands, lower = 1, 0`, then `for upper, width in split: bands, lower = bands + (upper - lower)"
+    " // width, upper`",
 )
 def ex_06_1(answer):
     """37 for this split, and 41 for V7: `len(band_edges("V7")) - 1` agrees."""
@@ -37,8 +39,10 @@ def ex_06_1(answer):
 
 
 @exercises.add(
-    "A bin of the STFT is a complex number. How many real numbers has a band of `width` bins, in all channels?",
-    "The norm has a weight and a bias for each of these numbers. The linear map has a matrix and a bias.",
+    "A bin of the STFT is a complex number. How many real numbers has a band of `width` bins, in"
+    " all channels?",
+    "The norm has a weight and a bias for each of these numbers. The linear map has a matrix and a"
+    " bias.",
     "With `size = 2 * channels * width`: `2 * size + size * features + features`",
 )
 def ex_06_2(answer):
@@ -61,23 +65,27 @@ def ex_06_2(answer):
         need(said != right - size, "the norm has two vectors, a weight and a bias")
         need(
             said == right,
-            f"a band of {width} bins in {channels} channel(s), {features} features: {said:g} is not its number of parameters",
+            f"a band of {width} bins in {channels} channel(s), {features} features: {said:g} is not"
+            " its number of parameters",
         )
 
 
 @exercises.add(
     "Frames are centred, the first one on sample 0: there are `1 + samples // hop`.",
-    "The band has 5 bins in 2 channels, so 20 real numbers. A layer norm has a weight and a bias of the shape that it normalises over: "
-    "(20,) in the paper, (263, 20) in the public layout.",
+    "The band has 5 bins in 2 channels, so 20 real numbers. A layer norm has a weight and a bias of"
+    " the shape that it normalises over: (20,) in the paper, (263, 20) in the public layout.",
     "`1 + 6 * 44100 // 512`, `2 * 20` and `2 * 263 * 20`",
 )
 def ex_06_3(answer):
-    """517 frames do not fit weights for 263: such a network takes windows of 3.04 s and nothing else."""
+    """517 frames do not fit weights for 263: such a network takes windows of 3.04 s and nothing
+    else.
+    """
     frames, paper, public = (float(part) for part in answer)
     need(frames != 516, "frames: the one on sample 0 counts too")
     need(
         frames != 1 + (6 * 44100 - 2048) // 512,
-        "frames: the windows are centred and may reach beyond the ends, where the audio is continued",
+        "frames: the windows are centred and may reach beyond the ends, where the audio is"
+        " continued",
     )
     need(
         frames == 517,
@@ -86,21 +94,26 @@ def ex_06_3(answer):
     need((paper, public) != (20, 5260), "the norm has a weight and a bias: twice as many")
     need(
         paper != 10,
-        "the band's bins are complex, in two channels: 20 real numbers, with a weight and a bias each",
+        "the band's bins are complex, in two channels: 20 real numbers, with a weight and a bias"
+        " each",
     )
     need(
         paper == 40,
-        f"{paper:g} is not the size of a norm over the band's 20 real numbers: a weight and a bias for each",
+        f"{paper:g} is not the size of a norm over the band's 20 real numbers: a weight and a bias"
+        " for each",
     )
     need(
         public == 263 * 40,
-        f"{public:g}: the public layout has a weight and a bias for each number in each of 263 frames",
+        f"{public:g}: the public layout has a weight and a bias for each number in each of 263"
+        " frames",
     )
 
 
 @exercises.add(
-    "The RNN over time runs along one band, from the first frame to the last and back. Does it see other bands?",
-    "Over time: all frames of one band. Over bands: all bands of one frame. Then the second RNN spreads what the first one has spread.",
+    "The RNN over time runs along one band, from the first frame to the last and back. Does it see"
+    " other bands?",
+    "Over time: all frames of one band. Over bands: all bands of one frame. Then the second RNN"
+    " spreads what the first one has spread.",
     "`(frames, bands, bands * frames)`",
 )
 def ex_06_4(answer):
@@ -114,7 +127,8 @@ def ex_06_4(answer):
     )
     need(
         over_time != 150,
-        "the RNN over time is bidirectional: it also carries what it has seen backwards, to earlier frames",
+        "the RNN over time is bidirectional: it also carries what it has seen backwards, to earlier"
+        " frames",
     )
     need(
         over_time == 300,
@@ -126,18 +140,22 @@ def ex_06_4(answer):
     )
     need(
         both != 340,
-        "340 is a row and a column. But the RNN over bands starts from *every* frame that the first one has changed",
+        "340 is a row and a column. But the RNN over bands starts from *every* frame that the first"
+        " one has changed",
     )
     need(both == 41 * 300, f"both: all {41 * 300} are reached, not {both:g}")
 
 
 @exercises.add(
     "The complex mask turns X into S: which number times X is S?",
-    "A real mask can only make X longer or shorter. The nearest point to S on the line through X is at the real part of S / X.",
+    "A real mask can only make X longer or shorter. The nearest point to S on the line through X is"
+    " at the real part of S / X.",
     "`M = S / X`, `m = M.real`, `error = abs(S - m * X)`",
 )
 def ex_06_5(answer):
-    """No real number does better: whatever is at right angles to X stays wrong. A magnitude mask cannot turn."""
+    """No real number does better: whatever is at right angles to X stays wrong. A magnitude mask
+    cannot turn.
+    """
     X, S = 1 + 1j, 2j
     M, m, error = (complex(part) for part in answer)
     need(
@@ -148,7 +166,8 @@ def ex_06_5(answer):
     need(m.imag == 0, "m: a real number was asked for")
     need(
         not math.isclose(m.real, abs(S / X), abs_tol=0.005),
-        "m: |S| / |X| gives the right length, but pointing along X; a shorter vector comes nearer to S",
+        "m: |S| / |X| gives the right length, but pointing along X; a shorter vector comes nearer"
+        " to S",
     )
     need(
         math.isclose(m.real, 1, abs_tol=1e-3),
@@ -170,7 +189,9 @@ def ex_06_5(answer):
     "`20 * math.log10(5 / 5.614)` and `20 * math.log10(6 / 5.614)`",
 )
 def ex_06_6(answer):
-    """A song that is 1.6 dB louder and softer, twice a second: the division must be by the number of windows that are there."""
+    """A song that is 1.6 dB louder and softer, twice a second: the division must be by the number
+    of windows that are there.
+    """
     low, high = (float(part) for part in answer)
     right = [float(20 * torch.log10(torch.tensor(count / 5.614))) for count in (5, 6)]
     need(

@@ -1,4 +1,4 @@
-"""Figures of chapter 06: band splits as bar codes, what an RNN reaches, masks in the complex plane, the gain of overlapping windows."""
+"""Figures of chapter 06: band splits, what an RNN reaches, masks in the complex plane, overlap."""
 
 import numpy as np
 from matplotlib.ticker import NullLocator
@@ -22,7 +22,7 @@ TICKS = {
 
 
 def bar_codes(splits, ax, n_fft=2048, sample_rate=44100):
-    """Splits below each other over a logarithmic frequency axis: every change of shade is the border of a band.
+    """Draw band splits over a logarithmic frequency axis: a change of shade is a band's border.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def reach(change, ax, title=""):
 
 
 def mask_plane(mask, weight, ax, title="", span=1.6):
-    """Where the values of a complex mask lie, weighted by how much sounds in their bins; the ring is magnitude 1.
+    """Draw where a complex mask's values lie, weighted by energy; the ring is magnitude 1.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Exercises of chapter 07: counting remixes, remixing a batch, gains for an SNR, targets that fit, deciding from songs."""
+"""Exercises of chapter 07: counting remixes, remixing a batch, SNR gains, targets, verdicts."""
 
 import math
 
@@ -18,12 +18,16 @@ CASES = {
 
 
 @exercises.add(
-    "The vocals may come from any of the songs, the drums from any of them too, whichever it was for the vocals, and so on.",
-    "Whichever song the vocals come from: how likely is it that the drums come from the same one? And the bass? And the rest?",
+    "The vocals may come from any of the songs, the drums from any of them too, whichever it was"
+    " for the vocals, and so on.",
+    "Whichever song the vocals come from: how likely is it that the drums come from the same one?"
+    " And the bass? And the rest?",
     "`songs ** 4` and `(1 / songs) ** 3`",
 )
 def ex_07_1(answer):
-    """331 776 out of 24, and one remix in 13 824 is a real combination: there is hardly any real music in a remixed epoch."""
+    """331 776 out of 24, and one remix in 13 824 is a real combination: there is hardly any real
+    music in a remixed epoch.
+    """
     mixtures, same = (float(part) for part in answer)
     need(mixtures != 24 * 4, "mixtures: choices for several stems multiply, they do not add up")
     need(
@@ -52,11 +56,14 @@ def ex_07_1(answer):
 
 @exercises.add(
     "`stems[orders[s], s]` picks, for stem s, the examples in the order that is wanted.",
-    "Do that for every s, and put the results side by side along the axis of the stems, which is axis 1.",
+    "Do that for every s, and put the results side by side along the axis of the stems, which is"
+    " axis 1.",
     "`torch.stack([stems[orders[s], s] for s in range(stems.shape[1])], dim=1)`",
 )
 def ex_07_2(answer):
-    """No stem is lost, none occurs twice, each stays in its place: only who plays with whom has changed. It costs no reading at all."""
+    """No stem is lost, none occurs twice, each stays in its place: only who plays with whom has
+    changed. It costs no reading at all.
+    """
     batch, count = 5, 4
     stems = torch.arange(batch * count).view(batch, count, 1, 1) + torch.zeros(batch, count, 2, 3)
     orders = torch.stack(
@@ -89,17 +96,21 @@ def ex_07_2(answer):
     )
     need(
         torch.equal(got, right),
-        "stem s of example b should be stem s of example orders[s][b]; that is not so for all of them",
+        "stem s of example b should be stem s of example orders[s][b]; that is not so for all of"
+        " them",
     )
 
 
 @exercises.add(
-    "SNR = 10 log10(speech energy / music energy). A gain g on the speech multiplies its energy by g squared.",
+    "SNR = 10 log10(speech energy / music energy). A gain g on the speech multiplies its energy by"
+    " g squared.",
     "10 log10(g² S / M) should be `snr`. Solve for g.",
     "`torch.sqrt(music.square().sum() / speech.square().sum()) * 10 ** (snr / 20)`",
 )
 def ex_07_3(answer):
-    """`SpeechRemix` scales the music instead; after the mixture is normalised, nobody can tell the difference."""
+    """`SpeechRemix` scales the music instead; after the mixture is normalised, nobody can tell the
+    difference.
+    """
     generator = torch.Generator().manual_seed(7)
     for snr, level in ((5.0, 0.3), (-5.0, 2.0)):
         speech, music = (
@@ -118,7 +129,8 @@ def ex_07_3(answer):
             not math.isclose(
                 gain, math.sqrt(energies[1] / energies[0]) * 10 ** (snr / 10), rel_tol=1e-3
             ),
-            "10 ** (snr / 10) is a ratio of energies; a gain multiplies amplitudes, so it takes snr / 20",
+            "10 ** (snr / 10) is a ratio of energies; a gain multiplies amplitudes, so it takes snr"
+            " / 20",
         )
         need(
             not math.isclose(gain, right**2, rel_tol=1e-3),
@@ -128,7 +140,8 @@ def ex_07_3(answer):
             not math.isclose(
                 gain, math.sqrt(energies[1] / energies[0]) * 10 ** (-snr / 20), rel_tol=1e-3
             ),
-            "the sign is turned: this is the right distance, with the music that much above the speech",
+            "the sign is turned: this is the right distance, with the music that much above the"
+            " speech",
         )
         need(
             not math.isclose(gain, 1 / right, rel_tol=1e-3),
@@ -142,12 +155,15 @@ def ex_07_3(answer):
 
 
 @exercises.add(
-    "The estimate is g s, the target s. What is left is (1 - g) s: which part of the target's energy is that?",
+    "The estimate is g s, the target s. What is left is (1 - g) s: which part of the target's"
+    " energy is that?",
     "SDR = -20 log10|1 - g|. For the second, 20 dB are a factor of 10 in amplitude.",
     "`-20 * math.log10(1 - 0.5)`, and 1 - g = 0.1",
 )
 def ex_07_4(answer):
-    """A gain of a tenth too little is enough to hold a perfect network down at 20 dB, and the mixture does not tell it."""
+    """A gain of a tenth too little is enough to hold a perfect network down at 20 dB, and the
+    mixture does not tell it.
+    """
     score, gain = (float(part) for part in answer)
     need(
         not math.isclose(score, 3.0103, abs_tol=0.02),
@@ -178,12 +194,17 @@ def _score(gain):
 
 
 @exercises.add(
-    "Look at the signs before you look at the means. How many sign patterns does each number of songs have?",
-    "`statistics.sign_flip(CASES['A']).p` does the counting. Five songs have 2^5 = 32 patterns, and two of them are the most extreme.",
-    "A: all eight point the same way, p = 2 / 256. B: one song makes the mean. C: p = 2 / 32 = 0.0625.",
+    "Look at the signs before you look at the means. How many sign patterns does each number of"
+    " songs have?",
+    "`statistics.sign_flip(CASES['A']).p` does the counting. Five songs have 2^5 = 32 patterns, and"
+    " two of them are the most extreme.",
+    "A: all eight point the same way, p = 2 / 256. B: one song makes the mean. C: p = 2 / 32 ="
+    " 0.0625.",
 )
 def ex_07_5(answer):
-    """The largest mean was no proof, and the smallest effect was. C may well be true: ask for more songs."""
+    """The largest mean was no proof, and the smallest effect was. C may well be true: ask for more
+    songs.
+    """
     from ...metrics.statistics import sign_flip
 
     given = answer if isinstance(answer, dict) else dict(zip(CASES, answer, strict=True))
@@ -196,11 +217,13 @@ def ex_07_5(answer):
     p = {name: sign_flip(values).p for name, values in CASES.items()}
     need(
         said["A"] == "holds",
-        f"A: small, but every song points the same way (p = {p['A']:.3f}): chance does that once in 128 times",
+        f"A: small, but every song points the same way (p = {p['A']:.3f}): chance does that once in"
+        " 128 times",
     )
     need(
         said["B"] != "holds",
-        f"B: the mean of +0.9 dB is one single song; the other seven go up and down (p = {p['B']:.2f})",
+        "B: the mean of +0.9 dB is one single song; the other seven go up and down (p ="
+        f" {p['B']:.2f})",
     )
     need(
         said["B"] == "undecided",
@@ -208,6 +231,7 @@ def ex_07_5(answer):
     )
     need(
         said["C"] != "holds",
-        f"C: five songs have 32 sign patterns, p cannot fall below 2/32 (here {p['C']:.4f}): more songs are needed",
+        f"C: five songs have 32 sign patterns, p cannot fall below 2/32 (here {p['C']:.4f}): more"
+        " songs are needed",
     )
     need(said["C"] == "undecided", "C: all five songs gain; that cannot speak against it")

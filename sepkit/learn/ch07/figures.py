@@ -1,7 +1,7 @@
 """Figures of chapter 07: stems of several songs, activity, and experiments with songs and seeds.
 
-As in `plots`, each function draws into `ax` and returns it. `by_seed` and `by_song` turn the Scores of
-`sepkit.reproduce.experiments` into the tables that are drawn.
+As in `plots`, each function draws into `ax` and returns it. `by_seed` and `by_song` turn the
+Scores of `sepkit.reproduce.experiments` into the tables that are drawn.
 """
 
 import statistics
@@ -82,7 +82,7 @@ def activity(energies, threshold, kept, seconds, ax, title="", silent=1e-5):
     threshold : float
         In the same unit.
     kept : sequence of int
-        Segments that count as active; segment n begins with chunk 5 n and has 10 chunks, or those that are left.
+        Segments that count as active; segment n begins with chunk 5 n and has up to 10 chunks.
     seconds : float
         Of a chunk.
     """
@@ -133,7 +133,8 @@ def by_seed(scores, metric="usdr"):
     if len({score.dataset for score in chosen}) != 1:
         told = sorted({score.dataset for score in chosen}) or "none"
         raise SepkitError(
-            f"by_seed: {metric} of one data set was expected, found {told}; choose a metric that the experiment scores"
+            f"by_seed: {metric} of one data set was expected, found {told}; choose a metric that"
+            " the experiment scores"
         )
     table = {}
     for score in chosen:
@@ -144,13 +145,13 @@ def by_seed(scores, metric="usdr"):
 
 
 def by_song(seeds):
-    """{song: mean over seeds} of one arm of `by_seed`: what is compared, since the song is the unit."""
+    """Average one arm of `by_seed` over seeds: {song: mean}, since the song is the unit."""
     songs = next(iter(seeds.values()))
     return {song: statistics.fmean(scores[song] for scores in seeds.values()) for song in songs}
 
 
 def differences(a, b):
-    """Two arms of `by_seed`, song by song and seed by seed: (songs, seeds) array of a - b, in dB."""
+    """Subtract two arms of `by_seed` song by song: a - b in dB, array (songs, seeds)."""
     seeds = [seed for seed in a if seed in b]
     songs = [song for song in a[seeds[0]] if song in b[seeds[0]]]
     return np.array([[a[seed][song] - b[seed][song] for seed in seeds] for song in songs])
@@ -188,7 +189,7 @@ def curves(table, lines, ax, title="", xlabel="", ylabel="SDR of the vocals (dB)
 
 
 def gains(comparisons, ax, title="", xlabel="", ylabel="difference in SDR (dB)", tint=CYCLE[0]):
-    """Effects against a setting, with their 95 % intervals over songs; hollow where the interval holds 0.
+    """Draw effects against a setting with 95 % intervals over songs; hollow where these hold 0.
 
     Parameters
     ----------
@@ -221,7 +222,7 @@ def gains(comparisons, ax, title="", xlabel="", ylabel="difference in SDR (dB)",
 
 
 def by_song_and_seed(found, ax, title="", ylabel="difference in SDR (dB)"):
-    """Differences song by song: a dot a seed, a bar a song's mean, songs in the order of their means.
+    """Draw differences per song: a dot per seed, a bar at the mean, songs ordered by mean.
 
     Parameters
     ----------

@@ -158,12 +158,13 @@ class BlindTest:
     def _of(self, number):
         if number not in self._order:
             raise SepkitError(
-                f"question {number!r}: this test has the questions {', '.join(map(str, self._order))}"
+                f"question {number!r}: this test has the questions"
+                f" {', '.join(map(str, self._order))}"
             )
         return self._order[number]
 
     def _load(self):
-        """The kept answers to the questions as they are now; those to other pairs are not this test's."""
+        """Return the kept answers to the present questions, without those to other pairs."""
         if not self.path.is_file():
             return {}
         content = read_json(self.path)

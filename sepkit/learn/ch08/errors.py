@@ -116,9 +116,9 @@ def spoil(kind, reference, others, sample_rate, sdr_db, seed=0):
 def flicker(reference, seed=0, n_fft=2048):
     """Musical noise: the bins of a spectrogram with random signs.
 
-    It follows the loudness of the reference over time and frequency (about 6 dB below it,
-    since the signs of neighbouring bins contradict each other), so it stops where it stops. But it is no delayed copy of it, nor
-    of any other stem: BSSEval has no name for it but artefact.
+    It follows the loudness of the reference over time and frequency (about 6 dB below it, since
+    the signs of neighbouring bins contradict each other), so it stops where it stops. But it is
+    no delayed copy of it, nor of any other stem: BSSEval has no name for it but artefact.
 
     Parameters
     ----------
@@ -153,7 +153,8 @@ def at_level(x, reference, level_db):
     energy, wanted = x.double().square().sum(), reference.double().square().sum()
     if energy == 0 or wanted == 0:
         raise SepkitError(
-            "an error of known size needs sound, but the reference or what is to be added is silent; choose another excerpt"
+            "an error of known size needs sound, but the reference or what is to be added is"
+            " silent; choose another excerpt"
         )
     return x * float((wanted / energy).sqrt() * 10 ** (level_db / 20))
 
@@ -191,6 +192,6 @@ def error_energies(sdr, isr, sir, sar):
 def _check(reference, others):
     if reference.ndim != 2 or reference.shape != others.shape:
         raise SepkitError(
-            f"the reference has shape {tuple(reference.shape)}, the other stems {tuple(others.shape)}; "
-            "expected one shape (channels, samples)"
+            f"the reference has shape {tuple(reference.shape)}, the other stems"
+            f" {tuple(others.shape)}; expected one shape (channels, samples)"
         )

@@ -1,4 +1,4 @@
-"""Exercises of chapter 08: which measure falls, SI-SDR, medians and gaps, an exact test, an erratum, a decoded score."""
+"""Exercises of chapter 08: which measure falls, SI-SDR, medians, an exact test, an erratum."""
 
 import itertools
 from math import isclose, log10, nan, sqrt
@@ -29,7 +29,10 @@ def _joint(reference, estimate):
 _FALLS = {
     "level": (
         "ISR",
-        "a wrong level is a filter of one tap: no other stem is heard, nothing is new, the stem itself is altered",
+        (
+            "a wrong level is a filter of one tap: no other stem is heard, nothing is new, the stem"
+            " itself is altered"
+        ),
     ),
     "swap": (
         "ISR",
@@ -37,11 +40,17 @@ _FALLS = {
     ),
     "delay of 5 ms": (
         "ISR",
-        "5 ms are 221 samples at 44 100 Hz, within the 512 taps: the stem's own fit explains the delay",
+        (
+            "5 ms are 221 samples at 44 100 Hz, within the 512 taps: the stem's own fit explains"
+            " the delay"
+        ),
     ),
     "delay of 50 ms": (
         "SAR",
-        "50 ms are 2205 samples, beyond the 512 taps: no fit explains it, and what nothing explains is an artefact",
+        (
+            "50 ms are 2205 samples, beyond the 512 taps: no fit explains it, and what nothing"
+            " explains is an artefact"
+        ),
     ),
     "leaking drums": ("SIR", "what leaks is another stem, and the fit to all stems explains it"),
     "musical noise": ("SAR", "the noise is no stem's delayed copy, so no fit explains it"),
@@ -49,11 +58,14 @@ _FALLS = {
 
 
 @exercises.add(
-    "Ask which fit explains the error: the stem's own delayed copies (ISR), those of all stems (SIR), or none (SAR).",
+    "Ask which fit explains the error: the stem's own delayed copies (ISR), those of all stems"
+    " (SIR), or none (SAR).",
     "At 44 100 Hz the 512 taps reach 11.6 ms.",
 )
 def ex_08_1(answer):
-    """Each error has the measure that names it; SDR falls in all six cases and tells them not apart."""
+    """Each error has the measure that names it; SDR falls in all six cases and tells them not
+    apart.
+    """
     need(
         isinstance(answer, dict), f"a dict of six answers was expected, not {type(answer).__name__}"
     )
@@ -64,15 +76,17 @@ def ex_08_1(answer):
         given = str(answer[error]).upper()
         need(
             given != "SDR",
-            f"{error}: SDR falls for every error; choose the one among ISR, SIR and SAR that names it",
+            f"{error}: SDR falls for every error; choose the one among ISR, SIR and SAR that"
+            " names it",
         )
         need(given == right, f"{error}: {because}")
 
 
 @exercises.add(
-    "The best gain `a` brings `a * reference` nearest to the estimate. That is a projection: of which inner products is it made?",
-    "`a = (estimate * reference).sum() / reference.square().sum()`. Then `a * reference` is the target, and the rest of the "
-    "estimate is the error.",
+    "The best gain `a` brings `a * reference` nearest to the estimate. That is a projection: of"
+    " which inner products is it made?",
+    "`a = (estimate * reference).sum() / reference.square().sum()`. Then `a * reference` is the"
+    " target, and the rest of the estimate is the error.",
     "The ratio of the energies of `a * reference` and of `a * reference - estimate`, as 10 log10.",
 )
 def ex_08_2(answer):
@@ -91,7 +105,10 @@ def ex_08_2(answer):
     scaled = 10 * torch.log10(
         reference.square().sum() / (reference - wrong_way * estimate).square().sum()
     )
-    turned = "you scaled the estimate to the reference; the gain belongs to the reference, and is divided by its energy"
+    turned = (
+        "you scaled the estimate to the reference; the gain belongs to the reference, and is"
+        " divided by its energy"
+    )
     need(not isclose(got, float(scaled), abs_tol=1e-6), turned)
     target = reference * (estimate * reference).sum() / reference.square().sum()
     top = 10 * torch.log10(reference.square().sum() / (target - estimate).square().sum())
@@ -113,7 +130,8 @@ FRAMES = {"song 1": (nan, 2.0, 4.0, 9.0), "song 2": (-20.0, 6.0, 7.0, 8.0)}
 
 @exercises.add(
     "Leave the NaN out. Then: first within each song, then over the two songs.",
-    "The medians of the songs are 4 and 6.5, their means 5 and 0.25. The median of two numbers lies half-way between them.",
+    "The medians of the songs are 4 and 6.5, their means 5 and 0.25. The median of two numbers lies"
+    " half-way between them.",
 )
 def ex_08_3(answer):
     """The same frames, 2.6 dB apart: one ruined second moves the mean, and hardly the median."""
@@ -155,11 +173,15 @@ DIFFERENCES = (0.4, 0.1, 0.9, 0.3, -0.2)
 
 @exercises.add(
     "`itertools.product((1, -1), repeat=5)` gives all 32 patterns of signs.",
-    "For each pattern, the mean of sign times difference. Count those at least as far from 0 as the observed mean, 0.3; the observed one is among them.",
-    "`np.mean([abs(np.dot(signs, d)) >= abs(np.sum(d)) - 1e-9 for signs in product((1, -1), repeat=len(d))])`",
+    "For each pattern, the mean of sign times difference. Count those at least as far from 0 as the"
+    " observed mean, 0.3; the observed one is among them.",
+    "`np.mean([abs(np.dot(signs, d)) >= abs(np.sum(d)) - 1e-9 for signs in product((1, -1),"
+    " repeat=len(d))])`",
 )
 def ex_08_4(answer):
-    """Six of 32 patterns: with five songs even four wins prove little. All five would give 2/32, still above 5 %."""
+    """Six of 32 patterns: with five songs even four wins prove little. All five would give 2/32,
+    still above 5 %.
+    """
     d = np.array(DIFFERENCES)
     got = float(attempt(answer, d))
     sums = np.array([np.dot(signs, d) for signs in itertools.product((1, -1), repeat=len(d))])
@@ -184,11 +206,14 @@ def ex_08_4(answer):
 
 
 @exercises.add(
-    "The standard error is the standard deviation divided by the square root of n; t is the distance from the threshold, in standard errors.",
+    "The standard error is the standard deviation divided by the square root of n; t is the"
+    " distance from the threshold, in standard errors.",
     "The root of 2772 is 52.65.",
 )
 def ex_08_5(answer):
-    """Printed were t = -12.8 and se = 0.218, the figures of another table's row: an erratum you can prove from the page itself."""
+    """Printed were t = -12.8 and se = 0.218, the figures of another table's row: an erratum you can
+    prove from the page itself.
+    """
     t, se = (float(part) for part in answer)
     right = 4.35 / sqrt(2772)
     need(not isclose(se, 4.35 / 2772, abs_tol=1e-4), "se: divide by the square root of n, not by n")
@@ -208,7 +233,8 @@ def ex_08_5(answer):
 
 
 @exercises.add(
-    "The reference is `k` times the estimate. Which part of the reference is missing in the estimate?",
+    "The reference is `k` times the estimate. Which part of the reference is missing in the"
+    " estimate?",
     "Let the estimate be 1: the reference is k, the error k - 1. Amplitudes take 20 log10.",
 )
 def ex_08_6(answer):

@@ -29,8 +29,9 @@ class Spread(NamedTuple):
     interaction: float
 
 
-#: Test songs of MUSDB18 under the seven best trained systems of SiSEC 2018 (TAU1, TAK1-3, UHL1-3; Stöter, Liutkus and
-#: Ito 2018): `spread` of their published SDR, medians over frames. Two nearly voiceless songs make the vocals' so large.
+#: Test songs of MUSDB18 under the seven best trained systems of SiSEC 2018 (TAU1, TAK1-3,
+#: UHL1-3; Stöter, Liutkus and Ito 2018): `spread` of their published SDR, medians over frames.
+#: Two nearly voiceless songs make that of the vocals so large.
 SISEC_2018 = {
     "vocals": Spread(4.18, 1.79),
     "drums": Spread(2.40, 0.91),
@@ -76,7 +77,7 @@ def spread(table):
 
 
 def songs_like(parts, songs=50, methods=7, seed=0):
-    """Draw a normal table (songs, methods) of equally good methods with a `Spread`, for use without the published scores."""
+    """Draw normal scores (songs, methods) of equally good methods, without published scores."""
     rng = np.random.default_rng(seed)
     return parts.song * rng.standard_normal((songs, 1)) + parts.interaction * rng.standard_normal(
         (songs, methods)
@@ -126,8 +127,8 @@ def false_positives(table, chunks=55, within=2.0, shared=None, trials=2000, alph
         shared = parts.song**2 / (parts.song**2 + parts.interaction**2)
     if chunks < 3 or within <= 0 or not 0 <= shared <= 1 or trials < 1 or not 0 < alpha < 1:
         raise SepkitError(
-            f"false_positives: expected chunks >= 3, within > 0, shared in [0, 1], trials >= 1 and alpha in (0, 1), "
-            f"got {chunks}, {within}, {shared}, {trials}, {alpha}"
+            "false_positives: expected chunks >= 3, within > 0, shared in [0, 1], trials >= 1 and"
+            f" alpha in (0, 1), got {chunks}, {within}, {shared}, {trials}, {alpha}"
         )
     rng = np.random.default_rng(seed)
     equal = table - np.median(table, axis=0)  # (songs, methods)
@@ -193,6 +194,7 @@ def _complete(table):
         table = table[~np.isnan(table).any(1)]
     if table.ndim != 2 or min(table.shape) < 2:
         raise SepkitError(
-            f"expected a table (songs, methods) with at least 2 methods and 2 complete songs, got {table.shape}"
+            "expected a table (songs, methods) with at least 2 methods and 2 complete songs, got"
+            f" {table.shape}"
         )
     return table

@@ -16,7 +16,7 @@ MEASURES = {
     "SAR": ("#009E73", ":"),
     "SI-SDR": ("#CC79A7", "-"),
 }
-#: part of an error -> its measure, its direction in a drawing of three axes, and where its label goes (points)
+#: part of an error -> its measure, its direction in the drawing, its label's offset (points)
 _STEPS = {
     "spatial": ("ISR", (1.0, 0.0), (0, -11)),
     "interference": ("SIR", (0.55, 0.38), (9, -6)),
@@ -181,7 +181,7 @@ def intervals(comparisons, ax=None, title="", xlabel="difference in SDR (dB)"):
     Parameters
     ----------
     comparisons : dict of str to object
-        With ``effect``, ``low``, ``high``, ``wins`` and ``n``: `sepkit.metrics.statistics.Comparison`.
+        With ``effect``, ``low``, ``high``, ``wins``, ``n``: `metrics.statistics.Comparison`.
     """
     ax = ax if ax is not None else figure(height=0.5 + 0.38 * len(comparisons))[1]
     for place, one in enumerate(comparisons.values()):
@@ -207,7 +207,7 @@ def intervals(comparisons, ax=None, title="", xlabel="difference in SDR (dB)"):
 
 
 def false_alarms(rates, ax=None, title="", nominal=0.05):
-    """How often a test cries "different!" where there is no difference, in percent, beside what it promises.
+    """Draw the rate of false alarms of each test in percent, beside its nominal rate.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Exercises of chapter 09: numbers out per number in, images of upsampling, context, dilations, triangles, two scales of one error."""
+"""Exercises of chapter 09: encoder rates, upsampling, context, dilations, overlap, losses."""
 
 import math
 
@@ -14,13 +14,16 @@ _HANN_ENERGY = 1536.0  # sum of w ** 2 for a Hann window of 4096: 3 / 8 of it
 
 
 @exercises.add(
-    "In one second of mono audio there are 44 100 numbers. How many frames, and how many real numbers in each?",
-    "STFT: a frame every 1024 samples, with 2049 complex numbers, and a complex number is two real ones. "
-    "Encoder: a frame every half filter, with one number for each filter.",
+    "In one second of mono audio there are 44 100 numbers. How many frames, and how many real"
+    " numbers in each?",
+    "STFT: a frame every 1024 samples, with 2049 complex numbers, and a complex number is two real"
+    " ones. Encoder: a frame every half filter, with one number for each filter.",
     "`2 * 2049 / 1024` and `256 / 10`",
 )
 def ex_09_1(answer):
-    """About 4 and 25.6. Numbers alone tell nothing about information, but they say what a network has to carry."""
+    """About 4 and 25.6. Numbers alone tell nothing about information, but they say what a network
+    has to carry.
+    """
     stft, encoder = (float(part) for part in answer)
     need(not _near(stft, 2049 / 1024), "STFT: a bin is a complex number, that is two real ones")
     need(
@@ -42,13 +45,16 @@ def ex_09_1(answer):
 
 
 @exercises.add(
-    "Doubling puts zeros between the samples and then convolves with [1/2, 1, 1/2]. The zeros make the image, as strong as the tone; "
-    "the convolution decides what is left of each.",
-    "At the angle `w = 2 * pi * frequency / new_rate`, the kernel [1/2, 1, 1/2] has the response 1 + cos(w). The image lies at pi - w.",
+    "Doubling puts zeros between the samples and then convolves with [1/2, 1, 1/2]. The zeros make"
+    " the image, as strong as the tone; the convolution decides what is left of each.",
+    "At the angle `w = 2 * pi * frequency / new_rate`, the kernel [1/2, 1, 1/2] has the response 1"
+    " + cos(w). The image lies at pi - w.",
     "`20 * log10((1 - cos(w)) / (1 + cos(w)))`",
 )
 def ex_09_2(answer):
-    """The ratio is tan²(w / 2): low tones leave faint images, tones near the old Nyquist frequency leave images as strong as themselves."""
+    """The ratio is tan²(w / 2): low tones leave faint images, tones near the old Nyquist frequency
+    leave images as strong as themselves.
+    """
     cases = ((440.0, 11025.0), (1500.0, 11025.0), (4000.0, 44100.0))
     given = [float(attempt(answer, *case)) for case in cases]
 
@@ -82,7 +88,8 @@ def ex_09_2(answer):
     )
     need(
         says(level),
-        f"a tone of 440 Hz at a new rate of 11025 Hz leaves an image of -36.0 dB; you give {given[0]:.1f}",
+        "a tone of 440 Hz at a new rate of 11025 Hz leaves an image of -36.0 dB; you give"
+        f" {given[0]:.1f}",
     )
 
 
@@ -92,7 +99,9 @@ def ex_09_2(answer):
     "`(147443 - 16389) / 2 / 22050` and `147443 / 16389`",
 )
 def ex_09_3(answer):
-    """Almost 3 s on each side, and 9 times the samples: fine for training, but songs are separated in longer pieces."""
+    """Almost 3 s on each side, and 9 times the samples: fine for training, but songs are separated
+    in longer pieces.
+    """
     context, work = (float(part) for part in answer)
     lost = _M6_IN - _M6_OUT
     need(not _near(context, lost / _M6_RATE), "context: that is both sides together")
@@ -115,11 +124,14 @@ def ex_09_3(answer):
 
 @exercises.add(
     "A convolution with 3 taps and dilation d reaches d frames further on each side.",
-    "One stack adds 2 * (1 + 2 + 4 + ... + 512) frames. There are 4 stacks; and one frame is there to begin with.",
+    "One stack adds 2 * (1 + 2 + 4 + ... + 512) frames. There are 4 stacks; and one frame is there"
+    " to begin with.",
     "`(1 + 4 * 2 * (2**10 - 1)) * 10 / 44100`",
 )
 def ex_09_4(answer):
-    """8185 frames, 1.86 s, from 40 convolutions with 3 taps each; without dilations it would be 81 frames."""
+    """8185 frames, 1.86 s, from 40 convolutions with 3 taps each; without dilations it would be 81
+    frames.
+    """
     seconds, frame = float(answer), 10 / 44100
     frames = 1 + 4 * 2 * 1023
     need(
@@ -148,24 +160,30 @@ def ex_09_4(answer):
     )
     need(
         _near(seconds, frames * frame),
-        f"{seconds:g} s is not it; each block adds twice its dilation to the frames that are reached",
+        f"{seconds:g} s is not it; each block adds twice its dilation to the frames that are"
+        " reached",
     )
 
 
 @exercises.add(
-    "Two tensors of zeros: one collects the pieces times their weights, the other the weights. Divide at the end.",
+    "Two tensors of zeros: one collects the pieces times their weights, the other the weights."
+    " Divide at the end.",
     "`rise = torch.arange(1, n + 1)` and `weight = torch.minimum(rise, rise.flip(0))`",
-    "In a loop over `zip(pieces, starts)`: `total[start : start + n] += weight * piece` and `weights[start : start + n] += weight`",
+    "In a loop over `zip(pieces, starts)`: `total[start : start + n] += weight * piece` and"
+    " `weights[start : start + n] += weight`",
 )
 def ex_09_5(answer):
-    """What all pieces agree on comes back unchanged, and where they disagree one fades into the other."""
+    """What all pieces agree on comes back unchanged, and where they disagree one fades into the
+    other.
+    """
     signal = torch.sin(torch.arange(26.0))
     pieces, starts = [signal[first : first + 10] for first in (0, 7, 14, 16)], [0, 7, 14, 16]
     same = torch.as_tensor(attempt(answer, pieces, starts, 26), dtype=torch.float32)
     need(same.shape == (26,), f"26 samples were expected, not the shape {tuple(same.shape)}")
     need(
         torch.isfinite(same).all(),
-        "there are samples that are not a number: a triangle that begins with 0 leaves the first sample without weight",
+        "there are samples that are not a number: a triangle that begins with 0 leaves the first"
+        " sample without weight",
     )
     need(
         torch.allclose(same, signal, atol=1e-5),
@@ -184,14 +202,17 @@ def ex_09_5(answer):
     )
     need(
         torch.allclose(fade[7:10], expected, atol=0.02),
-        f"where a piece of 0 ends and a piece of 1 begins, your estimate is {', '.join(f'{v:.2f}' for v in fade[7:10])}; "
-        f"triangles 1, 2, ..., 2, 1 give {', '.join(f'{v:.2f}' for v in expected)}",
+        "where a piece of 0 ends and a piece of 1 begins, your estimate is"
+        f" {', '.join(f'{v:.2f}' for v in fade[7:10])}; triangles 1, 2, ..., 2, 1 give"
+        f" {', '.join(f'{v:.2f}' for v in expected)}",
     )
 
 
 @exercises.add(
-    "Parseval, for one frame: over all n_fft bins, the sum of |X|² is n_fft times the sum of (w x)². So their mean is the sum of (w x)².",
-    "The error x is not tied to the place of the window: on average, sum of (w x)² is the sum of w² times the mean of x².",
+    "Parseval, for one frame: over all n_fft bins, the sum of |X|² is n_fft times the sum of (w"
+    " x)². So their mean is the sum of (w x)².",
+    "The error x is not tied to the place of the window: on average, sum of (w x)² is the sum of w²"
+    " times the mean of x².",
     "`float((make_window('hann', 4096) ** 2).sum())`",
 )
 def ex_09_6(answer):

@@ -65,7 +65,7 @@ def waves(filters, sample_rate, ax, title="", tint=plots.CYCLE[0]):
 
 
 def line_spectrum(x, sample_rate):
-    """The amplitude spectrum of a mono signal through a Hann window: frequencies in Hz, and magnitudes."""
+    """Amplitude spectrum of a mono signal through a Hann window: frequencies in Hz, magnitudes."""
     x = torch.as_tensor(x).detach().cpu().double().flatten()
     magnitude = torch.fft.rfft(x * torch.hann_window(len(x), dtype=x.dtype)).abs() * 4 / len(x)
     return np.fft.rfftfreq(len(x), 1 / sample_rate), magnitude.numpy()
@@ -94,7 +94,7 @@ def line_spectra(signals, sample_rate, ax, top=None, floor=-100.0):
 
 
 def triangles(starts, size, samples, ax):
-    """The weights of overlapping pieces, each divided by the sum of all: what `in_segments` gives every piece a say with."""
+    """Draw the weights of overlapping pieces, divided by their sum, as overlap-add uses them."""
     rise = np.arange(1, size + 1)
     weight = np.minimum(rise, rise[::-1])
     each = np.zeros((len(starts), samples))

@@ -1,4 +1,4 @@
-"""Exercises of chapter 11: one column or two, median and mean, the mixture divided by four, verdicts on claims."""
+"""Exercises of chapter 11: columns, median and mean, a quarter of the mixture, verdicts."""
 
 from math import isclose, log10
 
@@ -13,18 +13,24 @@ _COLUMNS = (
     (False, "cSDR (medians) and uSDR (means) are two metrics, however close the figures"),
     (
         True,
-        "both were scored on the same songs with the same metric; what they were trained with belongs into the row",
+        (
+            "both were scored on the same songs with the same metric; what they were trained with"
+            " belongs into the row"
+        ),
     ),
     (False, "the band is another data set than MUSDB18"),
 )
 
 
 @exercises.add(
-    "Compare two things in each pair: the data set it was *scored* on, and the metric. What it was trained with is told in the row.",
+    "Compare two things in each pair: the data set it was *scored* on, and the metric. What it was"
+    " trained with is told in the row.",
     "MUSDB18 and MUSDB18-HQ are two data sets; cSDR and uSDR are two metrics.",
 )
 def ex_11_1(answer):
-    """Data set and metric card decide about the column; training data, weights and seeds are told in the row."""
+    """Data set and metric card decide about the column; training data, weights and seeds are told
+    in the row.
+    """
     need(len(answer) == len(_COLUMNS), f"five answers were expected, not {len(answer)}")
     for number, (given, (right, because)) in enumerate(zip(answer, _COLUMNS), start=1):
         need(bool(given) == right, f"pair {number}: {because}")
@@ -61,7 +67,8 @@ def ex_11_2(answer):
 
 
 @exercises.add(
-    "The error is s1 - x/4: three quarters of s1 are missing, and a quarter of each other stem is too much.",
+    "The error is s1 - x/4: three quarters of s1 are missing, and a quarter of each other stem is"
+    " too much.",
     "Energies of uncorrelated parts add up, and a factor g multiplies an energy by g squared: "
     "the error has (3/4)² + 3 (1/4)².",
 )
@@ -79,15 +86,18 @@ def ex_11_3(answer):
     )
     need(
         not is_(10 * log10(4)),
-        "a quarter of the others is left, but three quarters of the stem itself are missing as well: both are error",
+        "a quarter of the others is left, but three quarters of the stem itself are missing as"
+        " well: both are error",
     )
     need(
         not is_(-10 * log10(0.75**2)),
-        "what is missing of the stem is only part of the error; a quarter of each other stem is in it too",
+        "what is missing of the stem is only part of the error; a quarter of each other stem is in"
+        " it too",
     )
     need(
         not is_(-10 * log10(3 / 16)),
-        "what is left of the others is only part of the error; three quarters of the stem itself are missing",
+        "what is left of the others is only part of the error; three quarters of the stem itself"
+        " are missing",
     )
     need(not is_(-1.25), "turn the ratio round: energy of the stem over energy of the error")
     need(not is_(0.75), "that is the energy of the error; the SDR is 10 log10 of its inverse")
@@ -104,14 +114,17 @@ _VERDICTS = (
     ("fails", "the whole interval lies below 0: A is worse, which is more than not better"),
     (
         "undecided",
-        "five songs that all agree have p = 2/2^5 = 0.06, above 5 %: too few songs, whatever they say",
+        (
+            "five songs that all agree have p = 2/2^5 = 0.06, above 5 %: too few songs, whatever"
+            " they say"
+        ),
     ),
 )
 
 
 @exercises.add(
-    'Two conditions for "holds": the whole interval above 0, and p at most 0.05. One for "fails": the whole interval below 0. '
-    'All else is "undecided".',
+    'Two conditions for "holds": the whole interval above 0, and p at most 0.05. One for "fails":'
+    ' the whole interval below 0. All else is "undecided".',
     "Look where 0 lies: below, inside or above the interval. Then look at p.",
 )
 def ex_11_4(answer):

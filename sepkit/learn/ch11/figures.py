@@ -145,16 +145,18 @@ def _scores(name, target, own, frame):
     """The five numbers and the values of a method, None where it has none."""
     if name in own:
         values = np.array(own[name].get(target, ()))
-        return (np.percentile(values, [0, 25, 50, 75, 100]), len(values)) if len(
-            values
-        ) else None, values if len(values) > 1 else None
+        return (
+            (np.percentile(values, [0, 25, 50, 75, 100]), len(values)) if len(values) else None
+        ), (values if len(values) > 1 else None)
     row = sisec.summary(target).query("method == @name")
     if row.empty:
         return None, None
     five = row[list(sisec.FIVE[1:])].to_numpy()[0], int(row.n.iloc[0])
-    return five, None if frame is None else frame[
-        (frame.method == name) & (frame.target == target)
-    ].SDR.to_numpy()
+    return five, (
+        None
+        if frame is None
+        else frame[(frame.method == name) & (frame.target == target)].SDR.to_numpy()
+    )
 
 
 def _violin(ax, x, values, tint):

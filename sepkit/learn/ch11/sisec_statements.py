@@ -1,4 +1,4 @@
-"""What the second document says about the figure of SiSEC 2018, checked against the published scores.
+"""The second document's statements on the figure of SiSEC 2018, against the published scores.
 
 It says three things (its section 4.2): Open-Unmix ranks second in two of the four targets;
 TAK1 and Open-Unmix have high medians, but a large variance; RGT1 and HEL1 the reverse.
@@ -82,9 +82,9 @@ def scatter(frame=None, seed=0, resamples=2000):
     Returns
     -------
     DataFrame
-        A row for each pair, target and measure of spread: "median" and "spread" are TAK1's minus the
-        other's in dB; with songs, "low" and "high" bound the spread's 95 % interval, and "larger
-        spread" is "holds", "fails" or "undecided".
+        A row for each pair, target and measure of spread: "median" and "spread" are TAK1's minus
+        the other's in dB; with songs, "low" and "high" bound the spread's 95 % interval, and
+        "larger spread" is "holds", "fails" or "undecided".
     """
     rows = []
     for other in LOW:
