@@ -1,4 +1,4 @@
-"""What the notebooks share: how a chapter begins and ends, players, figures, exercises.
+"""What the notebooks share, and a package per chapter for what only that chapter needs.
 
 Every chapter starts alike::
 
@@ -8,18 +8,19 @@ Every chapter starts alike::
     songs = run.tracks("test")
     run.finish()
 
-`players` makes the listening rows, `plots` the figures, `exercises` and
-``checks_NN`` the exercises. Importing this package loads nothing heavy.
+`players` makes the listening rows, `plots` the figures, `exercises` judges answers; ``ch01``,
+``ch02``, ... hold a chapter's exercises and figures. Importing this package loads nothing heavy.
 """
 
 from importlib import import_module
-
-from .parameters import PROFILES, WEIGHTS, default
+from typing import Any
 
 __all__ = ["PROFILES", "WEIGHTS", "chapter", "default", "exercises", "players", "plots"]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in ("chapter", "exercises", "players", "plots"):
         return import_module(f"{__name__}.{name}")
+    if name in ("PROFILES", "WEIGHTS", "default"):
+        return getattr(import_module(f"{__name__}.chapter"), name)
     raise AttributeError(f"module 'sepkit.learn' has no attribute {name!r}")

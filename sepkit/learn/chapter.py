@@ -1,39 +1,87 @@
-"""The beginning and the end of every chapter.
+"""The beginning and the end of every chapter, and the six parameters between them.
 
-`begin` checks the parameters, seeds every random generator and shows what the
-chapter will take; `Run.finish` writes the chapter's Scores.
+`default` gives the parameters' values, `begin` checks them, seeds every random generator, sets
+the figures' style and shows what the chapter will take; `Run.finish` writes the chapter's Scores.
 """
+
+from __future__ import annotations
 
 import html
 import os
 import random
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from .. import validation
 from ..datasets import data_set_name, known_data, open_tracks
+from ..datasets.track import Track
 from ..device import resolve_device
-from ..errors import SepkitError
-from ..files import provenance, read_json, shipped
+from ..errors import SepkitError, unknown
+from ..files import provenance, read_json, repo_root, shipped
 from ..metrics import MetricCard, Score, save_scores
-from ..validation import place
-from . import parameters
-from .listening import example_music
+from ..reproduce.batch import PROFILES, WEIGHTS
+from . import plots
+from .listening import Excerpt, example_music
+
+#: parameter -> (environment variable, value without it)
+_DEFAULTS = {
+    "profile": ("SEPKIT_PROFILE", "student"),
+    "weights": ("SEPKIT_WEIGHTS", "shipped"),
+    "data": ("SEPKIT_DATA_NAME", "band"),
+    "device": ("SEPKIT_DEVICE", "auto"),
+    "seed": ("SEPKIT_SEED", "0"),
+    "out_dir": ("SEPKIT_OUT", None),
+}
+
+
+def default(name: str) -> str | int:
+    """Value of a chapter's parameter, unless papermill or the reader changes it.
+
+    Parameters
+    ----------
+    name : str
+        ``profile``, ``weights``, ``data``, ``device``, ``seed`` or ``out_dir``.
+
+    Returns
+    -------
+    str, or int for ``seed``
+        ``$SEPKIT_PROFILE``, ``$SEPKIT_WEIGHTS``, ``$SEPKIT_DATA_NAME``, ``$SEPKIT_DEVICE``,
+        ``$SEPKIT_SEED`` or ``$SEPKIT_OUT`` where set. Without it: student, shipped, band, auto,
+        0, and ``build`` of the checkout (or of the working folder).
+
+    Raises
+    ------
+    SepkitError
+        For an unknown name, or a seed that is no whole number.
+    """
+    if name not in _DEFAULTS:
+        raise unknown("parameter", name, _DEFAULTS)
+    variable, otherwise = _DEFAULTS[name]
+    value = os.environ.get(variable) or otherwise
+    if name == "seed":
+        return validation.number(variable, value, validation.SEED)
+    if value is None:
+        return str((repo_root() or Path()) / "build")
+    return value
 
 
 def begin(
-    chapter,
+    chapter: str,
     *,
-    profile="student",
-    weights="shipped",
-    data="band",
-    device="auto",
-    seed=0,
-    out_dir="build",
-    show=True,
-):
-    """Start a chapter: check its parameters, seed, and show the header.
+    profile: str = "student",
+    weights: str = "shipped",
+    data: str = "band",
+    device: str = "auto",
+    seed: int = 0,
+    out_dir: str | Path = "build",
+    show: bool = True,
+) -> Run:
+    """Start a chapter: check its parameters, seed, set the figures' style and show the header.
 
     Parameters
     ----------
@@ -64,6 +112,7 @@ def begin(
     random.seed(run.seed)
     np.random.seed(run.seed)
     torch.manual_seed(run.seed)
+    plots.use_style()
     if show:
         _display(run)
     return run
@@ -84,45 +133,51 @@ class Run:
         What the chapter has measured so far.
     """
 
-    def __init__(self, chapter, profile, weights, data, device, seed, out_dir):
-        parameters.check(profile, weights, seed)
+    def __init__(
+        self,
+        chapter: str,
+        profile: str,
+        weights: str,
+        data: str,
+        device: str,
+        seed: int,
+        out_dir: str | Path,
+    ):
+        if profile not in PROFILES:
+            raise unknown("profile", profile, PROFILES)
+        if weights not in WEIGHTS:
+            raise unknown("weights", weights, WEIGHTS)
+        validation.number("seed", seed, validation.SEED)
         self.chapter, self.profile, self.weights = chapter, profile, weights
         self.data = known_data(str(data))
         self.dataset = data_set_name(self.data)
-        self.device, self.seed, self.out_dir = (
-            resolve_device(device),
-            int(seed),
-            place("out_dir", out_dir),
-        )
-        self.scores = []
+        self.device, self.seed = resolve_device(device), int(seed)
+        self.out_dir = validation.place("out_dir", out_dir)
+        self.scores: list[Score] = []
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"Run({self.chapter!r}, profile={self.profile!r}, data={self.dataset!r},"
             f" seed={self.seed}, device={str(self.device)!r})"
         )
 
-    def pick(self, smoke, student, paper):
-        """The value that belongs to this run's profile."""
+    def pick(self, smoke: Any, student: Any, paper: Any) -> Any:
+        """Choose the value that belongs to this run's profile."""
         return {"smoke": smoke, "student": student, "paper": paper}[self.profile]
 
-    def tracks(self, split="test", **options):
-        """The songs of this run's data set; the band is rendered when it is missing.
+    def tracks(self, split: str = "test", **options: Any) -> list[Track]:
+        """Open the songs of this run's data set; the band is rendered when it is missing.
 
         Parameters
         ----------
         split : {"train", "valid", "test"}
         **options
             ``sample_rate`` and ``channels``, as for `sepkit.datasets.open_tracks`.
-
-        Returns
-        -------
-        list of Track
         """
         preset = self.profile if self.data == "band" else None
         return open_tracks(self.data, split, preset=preset, **options)
 
-    def example_music(self, seconds=8.0, sample_rate=44100):
+    def example_music(self, seconds: float = 8.0, sample_rate: int = 44100) -> Excerpt:
         """A few seconds of music to look at and listen to.
 
         A recorded song when it can be had (profile smoke and ``SEPKIT_OFFLINE=1``
@@ -136,7 +191,15 @@ class Run:
         network = self.profile != "smoke" and os.environ.get("SEPKIT_OFFLINE") != "1"
         return example_music(self, seconds, sample_rate, network)
 
-    def score(self, scores, *, track=None, separator=None, dataset=None, **facts):
+    def score(
+        self,
+        scores: Score | tuple | Sequence[Score | tuple],
+        *,
+        track: str | None = None,
+        separator: str | None = None,
+        dataset: str | None = None,
+        **facts: Any,
+    ) -> list[Score]:
         """Keep one or more scores for the results file.
 
         Parameters
@@ -161,10 +224,10 @@ class Run:
         self.scores += kept
         return kept
 
-    def provenance(self, **facts):
-        """What a number of this chapter needs to be believed."""
+    def provenance(self, **facts: Any) -> dict:
+        """Provenance of a score of this chapter: command, commit, device, seed, and `facts`."""
         command = (
-            f"sepkit reproduce {self.chapter} --profile {self.profile} --data {self._told_data()}"
+            f"sepkit reproduce {self.chapter} --profile {self.profile} --data {self._data_argument()}"
             f" --seed {self.seed}"
         )
         given = {
@@ -175,7 +238,7 @@ class Run:
         }
         return provenance(command, **given, **facts)
 
-    def finish(self):
+    def finish(self) -> None:
         """Write the scores to ``<out_dir>/results/<chapter>.json``, and print one line about it."""
         path = self.out_dir / "results" / f"{self.chapter}.json"
         save_scores(path, self.scores)
@@ -200,13 +263,12 @@ class Run:
         card = MetricCard(metric, card) if isinstance(card, str) else card
         return Score(track, target, metric, float(value), separator, dataset, card, dict(own))
 
-    def _told_data(self):
-        return (
-            self.data if self.dataset == self.data else f"<{self.dataset}>"
-        )  # no paths of this machine
+    def _data_argument(self):
+        # no paths of this machine
+        return self.data if self.dataset == self.data else f"<{self.dataset}>"
 
 
-def budgets(chapter):
+def budgets(chapter: str) -> dict:
     """Measured cost of a chapter: {profile: {"seconds", "peak_mb", "machine"}}, maybe empty."""
     path = shipped("budgets.json")
     return read_json(path).get(chapter, {}) if path.is_file() else {}
@@ -236,43 +298,37 @@ class _Header:
         run = self.run
         lines = [
             f"profile {name}: {self._budget(name)}{'  <- this run' if name == run.profile else ''}"
-            for name in parameters.PROFILES
+            for name in PROFILES
         ]
-        return "\n".join(
-            [
-                *lines,
-                (
-                    f"data: {run.dataset} · weights: {run.weights} · device: {run.device} · seed:"
-                    f" {run.seed}"
-                ),
-            ]
-        )
+        facts = f"data: {run.dataset} · weights: {run.weights} · device: {run.device}"
+        return "\n".join([*lines, f"{facts} · seed: {run.seed}"])
 
     def _repr_html_(self):
         run = self.run
-        cells = ""
-        for name in parameters.PROFILES:
-            mark = "border-bottom:3px solid #0072B2" if name == run.profile else "opacity:.75"
-            this = " (this run)" if name == run.profile else ""
-            cells += (
-                '<td style="padding:.3em'
-                f' 1em;text-align:left;{mark}"><b>{name}</b>{this}<br>{html.escape(self._budget(name))}</td>'
+        cells = "".join(self._cell_html(name) for name in PROFILES)
+        machines = sorted({found["machine"] for found in self.measured.values()})
+        measured = html.escape("; ".join(machines))
+        where = f"Time and memory measured on: {measured}. " if machines else ""
+        facts = " · ".join(
+            f"{label} <b>{html.escape(str(value))}</b>"
+            for label, value in (
+                ("data", run.dataset),
+                ("weights", run.weights),
+                ("device", run.device),
+                ("seed", run.seed),
             )
-        machines = {
-            self.measured[name]["machine"] for name in parameters.PROFILES if name in self.measured
-        }
-        told = (
-            f"Time and memory measured on: {html.escape('; '.join(sorted(machines)))}. "
-            if machines
-            else ""
-        )
-        facts = (
-            f"data <b>{html.escape(run.dataset)}</b> · weights <b>{run.weights}</b> · device"
-            f" <b>{run.device}</b> · seed <b>{run.seed}</b>"
         )
         return (
-            f'<table style="margin:.3em 0"><tr>{cells}</tr></table><div'
-            f' style="font-size:.9em">{told}{facts}</div>'
+            f'<table style="margin:.3em 0"><tr>{cells}</tr></table>'
+            f'<div style="font-size:.9em">{where}{facts}</div>'
+        )
+
+    def _cell_html(self, profile):
+        this = profile == self.run.profile
+        mark = "border-bottom:3px solid #0072B2" if this else "opacity:.75"
+        return (
+            f'<td style="padding:.3em 1em;text-align:left;{mark}"><b>{profile}</b>'
+            f"{' (this run)' if this else ''}<br>{html.escape(self._budget(profile))}</td>"
         )
 
 

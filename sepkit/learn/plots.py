@@ -1,26 +1,34 @@
 """Figures in one style: small, with units, and with a colour of its own for every stem.
 
-Each function draws into `ax` or makes a figure, and returns the axes; `show`
-displays the figure with its caption, small enough to be stored in a notebook.
-The colours are Okabe and Ito's, told apart by colour-blind readers too. Importing
-this module sets matplotlib's defaults to `STYLE`, so that titles and legends
-added in a notebook look the same.
+Each function draws into `ax` or makes a figure, and returns the axes; `show` displays the figure
+with its caption, small enough to be stored in a notebook, and `table` and `styled` do so for
+tables. The colours are Okabe and Ito's, told apart by colour-blind readers too. Names of songs,
+stems and data sets may hold anything: they are shown as they are, never as HTML or formulas.
 """
+
+from __future__ import annotations
 
 import base64
 import html
 import io
-import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
 import torch
+from cycler import cycler
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from .. import stems
 from ..errors import SepkitError
-from .escaping import as_drawn, as_html
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pandas.io.formats.style import Styler
 
 COLOURS = {"mixture": "#4d4d4d", **stems.COLOURS, "accompaniment": "#56B4E9", "residual": "#E69F00"}
 #: For everything that is no stem, in turn.
@@ -48,22 +56,33 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 8,
     "lines.linewidth": 1.3,
-    "axes.prop_cycle": matplotlib.cycler(color=CYCLE),
+    "axes.prop_cycle": cycler(color=CYCLE),
     "figure.constrained_layout.use": True,
 }
 WIDTH, HEIGHT = 8.0, 2.5  # inches
+#: What begins a formula for MathJax, which searches exported pages, but not across tags.
+_FORMULA = str.maketrans({"$": "<span>$</span>", "\\": "<span>&#92;</span>"})
 
-matplotlib.rcParams.update(STYLE)
+
+def use_style() -> None:
+    """Make `STYLE` matplotlib's default, as every chapter does when it begins."""
+    matplotlib.rcParams.update(STYLE)
 
 
-def colour(label):
-    """The colour of a stem; a label that begins with a stem's name has the stem's colour."""
+def colour(label: str) -> str:
+    """Colour of a stem; a label that begins with a stem's name has the stem's colour."""
     first = str(label).lower().split()
     return COLOURS.get(first[0] if first else "", "#7f7f7f")
 
 
-def figure(rows=1, columns=1, height=None, width=WIDTH, **options):
-    """A figure and its axes in the style of the course; `options` go to matplotlib's ``subplots``.
+def figure(
+    rows: int = 1,
+    columns: int = 1,
+    height: float | None = None,
+    width: float = WIDTH,
+    **options: Any,
+) -> tuple[Figure, Any]:
+    """Make a figure, width and height in inches; `options` go to matplotlib's ``subplots``.
 
     Returns
     -------
@@ -73,12 +92,11 @@ def figure(rows=1, columns=1, height=None, width=WIDTH, **options):
     return fig, fig.subplots(rows, columns, **options)
 
 
-def show(fig, caption=""):
+def show(fig: Figure | Axes, caption: str = "") -> None:
     """Display a figure as a small PNG with its caption, which is its text for screen readers too.
 
     Parameters
     ----------
-    fig : Figure or Axes
     caption : str
         What the figure shows, in a sentence or two.
     """
@@ -95,7 +113,7 @@ class Picture:
     keeps the PNG only.
     """
 
-    def __init__(self, fig, alt=""):
+    def __init__(self, fig: Figure | Axes, alt: str = ""):
         self.data, self.alt = png(fig), alt
 
     def __repr__(self):
@@ -109,17 +127,17 @@ class Picture:
         return f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{source}">'
 
 
-def png(fig, colours=56, dpi=90):
+def png(fig: Figure | Axes, colours: int = 56, dpi: int = 90) -> bytes:
     """Encode a figure as PNG with a small palette: the course's colours, and `colours` more."""
     from PIL import Image
 
     fig = fig if isinstance(fig, Figure) else fig.figure
     buffer, small = io.BytesIO(), io.BytesIO()
-    as_drawn(fig)
+    without_formulas(fig)
     fig.savefig(buffer, format="png", dpi=dpi)
     image = Image.open(buffer).convert("RGB")
-    # Our own colours stay exact, and those of large areas, such as a translucent bar. The others come from every colour
-    # counted once, so that rare ones, such as peaks, are kept.
+    # Our own colours stay exact, and those of large areas, such as a translucent bar. The others
+    # come from every colour counted once, so that rare ones, such as peaks, are kept.
     exact = np.array(
         [
             [round(255 * c) for c in to_rgb(name)]
@@ -134,9 +152,8 @@ def png(fig, colours=56, dpi=90):
         .getpalette()[: 3 * colours]
     )
     drawn = np.array(drawn).reshape(-1, 3)
-    drawn = drawn[
-        np.abs(drawn[:, None] - exact).max(-1).min(-1) > 8
-    ]  # near-doubles would tint the background
+    # near-doubles would tint the background
+    drawn = drawn[np.abs(drawn[:, None] - exact).max(-1).min(-1) > 8]
     palette = Image.new("P", (1, 1))
     palette.putpalette(np.concatenate([exact, drawn]).flatten().tolist())
     image.quantize(palette=palette, dither=Image.Dither.NONE).save(
@@ -145,15 +162,24 @@ def png(fig, colours=56, dpi=90):
     return small.getvalue()
 
 
-def decibels(magnitude, reference=None, floor=-80.0):
+def decibels(
+    magnitude: ArrayLike, reference: float | None = None, floor: float = -80.0
+) -> np.ndarray:
     """20 log10(magnitude / reference), at least `floor`; by default relative to the largest."""
     magnitude = np.abs(np.asarray(magnitude))
     top = reference or float(magnitude.max()) or 1.0
     return 20 * np.log10(np.maximum(magnitude / top, 10 ** (floor / 20)))
 
 
-def waveform(audio, sample_rate, label="", ax=None, start=0.0, dots=False):
-    """A waveform over time; long ones as the band between minimum and maximum.
+def waveform(
+    audio: ArrayLike,
+    sample_rate: int,
+    label: str = "",
+    ax: Axes | None = None,
+    start: float = 0.0,
+    dots: bool = False,
+) -> Axes:
+    """Draw a waveform over time; long ones as the band between minimum and maximum.
 
     Parameters
     ----------
@@ -185,18 +211,18 @@ def waveform(audio, sample_rate, label="", ax=None, start=0.0, dots=False):
 
 
 def spectrogram(
-    spectrogram,
-    sample_rate,
-    hop,
-    title="",
-    ax=None,
-    top=None,
-    span=70.0,
-    reference=None,
-    colourbar=True,
-    start=0.0,
-):
-    """The magnitude of an STFT in dB, time in s and frequency in kHz.
+    spectrogram: ArrayLike,
+    sample_rate: int,
+    hop: int,
+    title: str = "",
+    ax: Axes | None = None,
+    top: float | None = None,
+    span: float = 70.0,
+    reference: float | None = None,
+    colourbar: bool = True,
+    start: float = 0.0,
+) -> Axes:
+    """Draw the magnitude of an STFT in dB, time in s and frequency in kHz.
 
     Parameters
     ----------
@@ -225,7 +251,15 @@ def spectrogram(
     )
 
 
-def mask(values, sample_rate, hop, title="", ax=None, top=None, colourbar=True):
+def mask(
+    values: ArrayLike,
+    sample_rate: int,
+    hop: int,
+    title: str = "",
+    ax: Axes | None = None,
+    top: float | None = None,
+    colourbar: bool = True,
+) -> Axes:
     """Draw a mask over time and frequency: 0 dark, 1 bright; of a complex mask its magnitude."""
     values = _flat(values)
     values = values.abs() if values.is_complex() else values
@@ -243,8 +277,16 @@ def mask(values, sample_rate, hop, title="", ax=None, top=None, colourbar=True):
     )
 
 
-def spectrum(magnitudes, sample_rate, ax=None, top=None, floor=-100.0, log=False, reference=None):
-    """One or more magnitude spectra in dB over frequency.
+def spectrum(
+    magnitudes: Mapping[str, ArrayLike],
+    sample_rate: int,
+    ax: Axes | None = None,
+    top: float | None = None,
+    floor: float = -100.0,
+    log: bool = False,
+    reference: float | None = None,
+) -> Axes:
+    """Draw one or more magnitude spectra in dB over frequency.
 
     Parameters
     ----------
@@ -279,58 +321,51 @@ def spectrum(magnitudes, sample_rate, ax=None, top=None, floor=-100.0, log=False
     return ax
 
 
-def boxes(groups, ylabel="SDR (dB)", ax=None, title=""):
-    """Box plots side by side, every value drawn as a dot: one box a separator, coloured by target.
-
-    Parameters
-    ----------
-    groups : dict of str to dict of str to sequence of float
-        separator -> target -> values (one a song). NaN is left out.
-    """
-    ax = ax if ax is not None else figure(height=3.0)[1]
-    targets = list(dict.fromkeys(target for group in groups.values() for target in group))
-    width = 0.8 / max(1, len(targets))
-    for place, group in enumerate(groups.values()):
-        for index, target in enumerate(targets):
-            values = np.array([v for v in group.get(target, ()) if math.isfinite(v)])
-            if not len(values):
-                continue
-            x, tint = place + (index - (len(targets) - 1) / 2) * width, colour(target)
-            ax.boxplot(
-                values,
-                positions=[x],
-                widths=width * 0.75,
-                showfliers=False,
-                patch_artist=True,
-                manage_ticks=False,
-                boxprops={"facecolor": tint, "alpha": 0.35, "edgecolor": tint},
-                medianprops={"color": tint, "linewidth": 2},
-                whiskerprops={"color": tint},
-                capprops={"color": tint},
-            )
-            ax.plot(
-                x + np.linspace(-0.15, 0.15, len(values)) * width,
-                values,
-                ".",
-                color=tint,
-                markersize=3,
-            )
-    for target in targets:
-        ax.plot([], [], "s", color=colour(target), label=target)
-    ax.set_xticks(range(len(groups)), groups)
-    ax.set(ylabel=ylabel, title=title)
-    ax.grid(True, axis="y")
-    ax.legend(ncols=len(targets), loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    return ax
-
-
-def table(frame, caption="", digits=2):
-    """A pandas table for display, with a caption; numbers rounded, whole ones left whole."""
+def table(frame: pd.DataFrame, caption: str = "", digits: int = 2) -> pd.DataFrame:
+    """Show a caption, and return the table with numbers rounded, whole ones left whole."""
     import pandas as pd
 
     pd.set_option("display.html.use_mathjax", False)  # a "$" in a name begins no formula
     _show_caption(caption)
     return frame.round(digits)
+
+
+def styled(frame: pd.DataFrame, caption: str = "") -> Styler:
+    """Table for pandas' ``style``, which takes texts for HTML: names in it are made safe."""
+
+    def safe(value):
+        return as_html(value) if isinstance(value, str) else value
+
+    frame = frame.map(safe).rename(index=safe, columns=safe)
+    style = frame.rename_axis(index=safe, columns=safe).style
+    return style.set_caption(as_html(caption)) if caption else style
+
+
+def as_html(text: object) -> str:
+    """Escape text for the contents of an HTML element: no tag, no formula."""
+    return html.escape(str(text)).translate(_FORMULA)
+
+
+def without_formulas(figure: Figure) -> None:
+    """Turn off formulas in a figure, in place: a "$" in a name is a "$".
+
+    The powers of ten on logarithmic axes stay formulas.
+    """
+    from matplotlib.text import Text
+    from matplotlib.ticker import LogFormatter
+
+    powers = set()
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            for minor, formatter in (
+                (False, axis.get_major_formatter()),
+                (True, axis.get_minor_formatter()),
+            ):
+                if isinstance(formatter, LogFormatter):
+                    powers.update(axis.get_ticklabels(minor=minor))
+    for text in figure.findobj(Text):
+        if text not in powers:
+            text.set_parse_math(False)
 
 
 def _show_caption(caption):

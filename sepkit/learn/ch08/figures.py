@@ -175,37 +175,6 @@ def ranks(table, ax=None, title=""):
     return ax
 
 
-def intervals(comparisons, ax=None, title="", xlabel="difference in SDR (dB)"):
-    """Effects with their intervals, one line a comparison; grey where the interval holds 0.
-
-    Parameters
-    ----------
-    comparisons : dict of str to object
-        With ``effect``, ``low``, ``high``, ``wins``, ``n``: `metrics.statistics.Comparison`.
-    """
-    ax = ax if ax is not None else figure(height=0.5 + 0.38 * len(comparisons))[1]
-    for place, one in enumerate(comparisons.values()):
-        tint = "#667085" if one.low <= 0 <= one.high else CYCLE[0]
-        ax.plot(
-            [one.low, one.high], [place, place], color=tint, linewidth=3, solid_capstyle="round"
-        )
-        ax.plot(one.effect, place, "o", color=tint, markersize=7)
-        told = {
-            "xytext": (8, 0),
-            "textcoords": "offset points",
-            "va": "center",
-            "fontsize": 8,
-            "color": tint,
-        }
-        ax.annotate(f"{one.wins} of {one.n} songs", (one.high, place), **told)
-    ax.axvline(0, color="#344054", linewidth=0.9)
-    ax.set_yticks(range(len(comparisons)), comparisons)
-    ax.set(xlabel=xlabel, title=title, ylim=(len(comparisons) - 0.5, -0.5))
-    ax.margins(x=0.2)
-    ax.grid(True, axis="x")
-    return ax
-
-
 def false_alarms(rates, ax=None, title="", nominal=0.05):
     """Draw the rate of false alarms of each test in percent, beside its nominal rate.
 

@@ -1,0 +1,95 @@
+"""Figures about scores: how they scatter over songs, and how sure a difference is.
+
+As in `plots`, each function draws into `ax` or makes a figure, and returns the axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from ..metrics.statistics import Comparison
+from .plots import CYCLE, colour, figure
+
+
+def boxes(
+    groups: Mapping[str, Mapping[str, Sequence[float]]],
+    ylabel: str = "SDR (dB)",
+    ax: Axes | None = None,
+    title: str = "",
+) -> Axes:
+    """Draw one box plot per separator and target, coloured by target, every value as a dot.
+
+    Parameters
+    ----------
+    groups : dict
+        separator -> target -> values (one per song). NaN is left out.
+    """
+    ax = ax if ax is not None else figure(height=3.0)[1]
+    targets = list(dict.fromkeys(target for group in groups.values() for target in group))
+    width = 0.8 / max(1, len(targets))
+    for place, group in enumerate(groups.values()):
+        for index, target in enumerate(targets):
+            values = np.array([v for v in group.get(target, ()) if math.isfinite(v)])
+            if not len(values):
+                continue
+            x, tint = place + (index - (len(targets) - 1) / 2) * width, colour(target)
+            ax.boxplot(
+                values,
+                positions=[x],
+                widths=width * 0.75,
+                showfliers=False,
+                patch_artist=True,
+                manage_ticks=False,
+                boxprops={"facecolor": tint, "alpha": 0.35, "edgecolor": tint},
+                medianprops={"color": tint, "linewidth": 2},
+                whiskerprops={"color": tint},
+                capprops={"color": tint},
+            )
+            ax.plot(
+                x + np.linspace(-0.15, 0.15, len(values)) * width,
+                values,
+                ".",
+                color=tint,
+                markersize=3,
+            )
+    for target in targets:
+        ax.plot([], [], "s", color=colour(target), label=target)
+    ax.set_xticks(range(len(groups)), groups)
+    ax.set(ylabel=ylabel, title=title)
+    ax.grid(True, axis="y")
+    ax.legend(ncols=len(targets), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return ax
+
+
+def intervals(
+    comparisons: Mapping[str, Comparison],
+    ax: Axes | None = None,
+    title: str = "",
+    xlabel: str = "difference in SDR (dB)",
+) -> Axes:
+    """Draw effects with their intervals, one line per comparison; grey where these hold 0."""
+    ax = ax if ax is not None else figure(height=0.5 + 0.38 * len(comparisons))[1]
+    for place, one in enumerate(comparisons.values()):
+        tint = "#667085" if one.low <= 0 <= one.high else CYCLE[0]
+        ax.plot(
+            [one.low, one.high], [place, place], color=tint, linewidth=3, solid_capstyle="round"
+        )
+        ax.plot(one.effect, place, "o", color=tint, markersize=7)
+        note = {
+            "xytext": (8, 0),
+            "textcoords": "offset points",
+            "va": "center",
+            "fontsize": 8,
+            "color": tint,
+        }
+        ax.annotate(f"{one.wins} of {one.n} songs", (one.high, place), **note)
+    ax.axvline(0, color="#344054", linewidth=0.9)
+    ax.set_yticks(range(len(comparisons)), comparisons)
+    ax.set(xlabel=xlabel, title=title, ylim=(len(comparisons) - 0.5, -0.5))
+    ax.margins(x=0.2)
+    ax.grid(True, axis="x")
+    return ax
