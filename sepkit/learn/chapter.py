@@ -227,8 +227,8 @@ class Run:
     def provenance(self, **facts: Any) -> dict:
         """Provenance of a score of this chapter: command, commit, device, seed, and `facts`."""
         command = (
-            f"sepkit reproduce {self.chapter} --profile {self.profile} --data {self._data_argument()}"
-            f" --seed {self.seed}"
+            f"sepkit reproduce {self.chapter} --profile {self.profile}"
+            f" --data {self._data_argument()} --seed {self.seed}"
         )
         given = {
             "device": str(self.device),

@@ -1,24 +1,25 @@
 """Loss and learning-rate curves of a training run, live or from its log (chapters 04 and 07)."""
 
+from __future__ import annotations
+
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from ..errors import SepkitError
 from . import plots
 
 
-def curves(rows, title=""):
-    """Training loss, validation loss and step size over the steps.
+def curves(rows: Sequence[Mapping[str, float]], title: str = "") -> Figure:
+    """Draw training loss, validation loss and learning rate over the steps.
 
     Parameters
     ----------
     rows : list of dict
         Rows of a run's log, each with step, train_loss, valid_loss and lr.
     title : str
-
-    Returns
-    -------
-    Figure
     """
     steps = [row["step"] for row in rows]
     fig, (left, right) = plots.figure(1, 2, height=2.5, width_ratios=[3, 1.4])
@@ -42,7 +43,7 @@ def curves(rows, title=""):
     left.grid(True)
     left.legend()
     right.plot(steps, [row["lr"] for row in rows], ".-", color=plots.CYCLE[2])
-    right.set(xlabel="step", title="step size", xlim=(0, None), ylim=(0, None))
+    right.set(xlabel="step", title="learning rate", xlim=(0, None), ylim=(0, None))
     right.grid(True)
     return fig
 
@@ -63,10 +64,12 @@ class LiveCurves:
         The log so far.
     """
 
-    def __init__(self, title=""):
-        self.title, self.rows, self._handle = title, [], None
+    def __init__(self, title: str = ""):
+        self.title, self._handle = title, None
+        self.rows: list[Mapping[str, float]] = []
 
-    def __call__(self, row):
+    def __call__(self, row: Mapping[str, float]) -> None:
+        """Add a row of the log, and redraw the figure."""
         from IPython import get_ipython
         from IPython.display import display
 
@@ -84,8 +87,8 @@ class LiveCurves:
             self._handle.update(image)
 
 
-def read_log(folder):
-    """The rows of a run's ``log.csv``, as numbers.
+def read_log(folder: str | Path) -> list[dict[str, float]]:
+    """Read the rows of a run's ``log.csv``, as numbers.
 
     Raises
     ------

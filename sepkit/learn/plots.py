@@ -131,10 +131,10 @@ def png(fig: Figure | Axes, colours: int = 56, dpi: int = 90) -> bytes:
     """Encode a figure as PNG with a small palette: the course's colours, and `colours` more."""
     from PIL import Image
 
-    fig = fig if isinstance(fig, Figure) else fig.figure
+    whole = fig if isinstance(fig, Figure) else fig.get_figure()
     buffer, small = io.BytesIO(), io.BytesIO()
-    without_formulas(fig)
-    fig.savefig(buffer, format="png", dpi=dpi)
+    without_formulas(whole)
+    whole.savefig(buffer, format="png", dpi=dpi)
     image = Image.open(buffer).convert("RGB")
     # Our own colours stay exact, and those of large areas, such as a translucent bar. The others
     # come from every colour counted once, so that rare ones, such as peaks, are kept.
@@ -146,12 +146,8 @@ def png(fig: Figure | Axes, colours: int = 56, dpi: int = 90) -> bytes:
     )
     distinct, count = np.unique(np.asarray(image).reshape(-1, 3), axis=0, return_counts=True)
     exact = np.concatenate([exact, distinct[count > 0.01 * count.sum()]])
-    drawn = (
-        Image.fromarray(distinct[None])
-        .quantize(colours, method=Image.Quantize.MEDIANCUT)
-        .getpalette()[: 3 * colours]
-    )
-    drawn = np.array(drawn).reshape(-1, 3)
+    few = Image.fromarray(distinct[None]).quantize(colours, method=Image.Quantize.MEDIANCUT)
+    drawn = np.array((few.getpalette() or [])[: 3 * colours]).reshape(-1, 3)
     # near-doubles would tint the background
     drawn = drawn[np.abs(drawn[:, None] - exact).max(-1).min(-1) > 8]
     palette = Image.new("P", (1, 1))
@@ -166,9 +162,9 @@ def decibels(
     magnitude: ArrayLike, reference: float | None = None, floor: float = -80.0
 ) -> np.ndarray:
     """20 log10(magnitude / reference), at least `floor`; by default relative to the largest."""
-    magnitude = np.abs(np.asarray(magnitude))
-    top = reference or float(magnitude.max()) or 1.0
-    return 20 * np.log10(np.maximum(magnitude / top, 10 ** (floor / 20)))
+    values = np.abs(np.asarray(magnitude))
+    top = reference or float(values.max()) or 1.0
+    return 20 * np.log10(np.maximum(values / top, 10 ** (floor / 20)))
 
 
 def waveform(
@@ -261,10 +257,10 @@ def mask(
     colourbar: bool = True,
 ) -> Axes:
     """Draw a mask over time and frequency: 0 dark, 1 bright; of a complex mask its magnitude."""
-    values = _flat(values)
-    values = values.abs() if values.is_complex() else values
+    shown = _flat(values)
+    shown = shown.abs() if shown.is_complex() else shown
     return _picture(
-        values.numpy(),
+        shown.numpy(),
         sample_rate,
         hop,
         title,
@@ -297,7 +293,8 @@ def spectrum(
     """
     ax = ax if ax is not None else figure()[1]
     reference = reference or max(float(np.abs(np.asarray(m)).max()) for m in magnitudes.values())
-    for index, (label, magnitude) in enumerate(magnitudes.items()):
+    for index, (label, values) in enumerate(magnitudes.items()):
+        magnitude = np.asarray(values)
         frequency = np.linspace(0, sample_rate / 2000, len(magnitude))
         tint = colour(label) if label.split()[0].lower() in COLOURS else CYCLE[index % len(CYCLE)]
         ax.plot(

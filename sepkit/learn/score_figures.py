@@ -79,14 +79,15 @@ def intervals(
             [one.low, one.high], [place, place], color=tint, linewidth=3, solid_capstyle="round"
         )
         ax.plot(one.effect, place, "o", color=tint, markersize=7)
-        note = {
-            "xytext": (8, 0),
-            "textcoords": "offset points",
-            "va": "center",
-            "fontsize": 8,
-            "color": tint,
-        }
-        ax.annotate(f"{one.wins} of {one.n} songs", (one.high, place), **note)
+        ax.annotate(
+            f"{one.wins} of {one.n} songs",
+            (one.high, place),
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=tint,
+        )
     ax.axvline(0, color="#344054", linewidth=0.9)
     ax.set_yticks(range(len(comparisons)), comparisons)
     ax.set(xlabel=xlabel, title=title, ylim=(len(comparisons) - 0.5, -0.5))

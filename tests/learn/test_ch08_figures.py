@@ -6,9 +6,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from sepkit.errors import SepkitError
-from sepkit.learn import plots
 from sepkit.learn.ch08 import figures
-from sepkit.metrics.statistics import Comparison
 
 ENERGIES = {"reference": 4.0, "spatial": 0.04, "interference": 1.0, "artefacts": 0.25}
 
@@ -53,18 +51,6 @@ def test_ranks_put_the_best_first():
     tied = figures.ranks(pd.DataFrame({"SI-SDR": [1.001, 1.0, 2.0]}, index=list("abc")))
     assert [line.get_ydata()[0] for line in tied.lines] == [2.5, 2.5, 1]
     assert {"5.0", "7.0", "6.0", "4.0"} <= {text.get_text() for text in ax.texts}
-
-
-def test_intervals_that_hold_zero_are_grey():
-    sure, unsure = (
-        Comparison(1.0, 0.4, 1.6, 0.01, 8, 8, 0.01),
-        Comparison(0.2, -0.3, 0.7, 0.4, 8, 5, 0.4),
-    )
-    ax = figures.intervals({"sure": sure, "unsure": unsure})
-    bars = [line for line in ax.lines if line.get_linewidth() == 3]
-    assert [list(bar.get_xdata()) for bar in bars] == [[0.4, 1.6], [-0.3, 0.7]]
-    assert bars[0].get_color() == plots.CYCLE[0] and bars[1].get_color() == "#667085"
-    assert "8 of 8 songs" in [text.get_text() for text in ax.texts]
 
 
 def test_false_alarms_stand_beside_the_promise():

@@ -13,7 +13,7 @@ ROWS = [
 ]
 
 
-def test_curves_show_both_losses_the_best_epoch_and_the_step_size():
+def test_curves_show_both_losses_the_best_epoch_and_the_learning_rate():
     left, right = curves.curves(ROWS).axes
     train, valid, best = left.get_lines()
     assert train.get_xdata().tolist() == [

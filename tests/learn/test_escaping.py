@@ -9,7 +9,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from sepkit.learn import escaping, plots
+from sepkit.learn import plots
 from sepkit.learn.players import players
 
 NAMES = (
@@ -89,20 +89,15 @@ def test_captions_are_shown_as_they_are(monkeypatch, name):
             and "onerror" not in page.attributes
         )
         for formula in ("$", "\\"):  # each alone in its tag: MathJax finds no pair
-            assert formula not in name or f"<span>{formula}</span>" in escaping.as_html(
-                name
-            ).replace("&#92;", "\\")
+            assert formula not in name or f"<span>{formula}</span>" in plots.as_html(name).replace(
+                "&#92;", "\\"
+            )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_styled_tables_show_names_as_they_are(monkeypatch, name):
     frame = pd.DataFrame({name: [name, 1.5], "b": [1, 2]}, index=pd.Index([name, "x"], name=name))
-    page = exported(
-        monkeypatch,
-        lambda: (
-            escaping.as_table(frame).style.format(precision=1).set_caption(escaping.as_html(name))
-        ),
-    )
+    page = exported(monkeypatch, lambda: plots.styled(frame, name).format(precision=1))
     assert page.text.count(name) >= 5
     assert not {"script", "svg", "img", "a"} & set(page.tags) and "onerror" not in page.attributes
     assert list(frame.columns) == [name, "b"]  # what is computed with is left alone
@@ -128,7 +123,7 @@ def drawn(title, ticks, literal, scale="linear"):
     ax.set_xticks([1, 10], ticks)
     ax.legend([title])
     if literal:
-        escaping.as_drawn(fig)
+        plots.without_formulas(fig)
     buffer = io.BytesIO()
     fig.savefig(buffer, format="rgba")
     return np.frombuffer(buffer.getvalue(), np.uint8)

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -70,16 +72,18 @@ def test_stems_have_one_colour_each():
     assert plots.colour("") == plots.colour("IRM1")
 
 
+def test_the_style_is_set_when_a_chapter_begins_and_not_by_an_import():
+    code = (
+        "import matplotlib; before = dict(matplotlib.rcParams);"
+        "from sepkit.learn import plots; assert dict(matplotlib.rcParams) == before;"
+        "plots.use_style(); assert matplotlib.rcParams['axes.titlelocation'] == 'left'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_decibels_end_at_the_floor():
     assert plots.decibels([1.0, 0.1, 0.0], floor=-60).tolist() == pytest.approx([0, -20, -60])
     assert plots.decibels(np.zeros(2)).tolist() == [-80, -80]
-
-
-def test_boxes_show_every_value_and_leave_nan_out():
-    ax = plots.boxes({"ibm": {"vocals": [1.0, 2.0, np.nan]}, "irm1": {"vocals": [3.0]}})
-    dots = np.concatenate([line.get_ydata() for line in ax.lines if line.get_marker() == "."])
-    assert sorted(dots) == [1, 2, 3]
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["ibm", "irm1"]
 
 
 def test_tables_round_numbers_and_keep_whole_ones_whole():
