@@ -13,7 +13,6 @@ from sepkit.metrics import (
     aggregate,
     card_for,
     comparable,
-    ffmpeg_available,
     framewise_sdr,
     load_museval,
     load_scores,
@@ -177,15 +176,16 @@ def test_broken_files_are_named(tmp_path, text, told):
 )
 def test_what_is_no_number_is_told_with_its_place(tmp_path, key, value):
     """Booleans, texts, infinities, whole numbers beyond floats: in the second of three frames."""
+
+    def fields(k, *names):
+        values = {"time": k, **({key: value} if k == 1 else {})}
+        return ", ".join(f'"{name}": {values.get(name, 1)}' for name in names)
+
     frames = ", ".join(
-        '{"time": %s, "duration": %s, "metrics": {"SDR": %s, "SAR": %s}}'
-        % tuple(
-            value if (k, name) == (1, key) else k if name == "time" else 1
-            for name in ("time", "duration", "SDR", "SAR")
-        )
+        f'{{{fields(k, "time", "duration")}, "metrics": {{{fields(k, "SDR", "SAR")}}}}}'
         for k in range(3)
     )
-    (tmp_path / "song.json").write_text('{"targets": [{"name": "x", "frames": [%s]}]}' % frames)
+    (tmp_path / "song.json").write_text(f'{{"targets": [{{"name": "x", "frames": [{frames}]}}]}}')
     place = r"targets\[0\].frames\[1\]." + (f"metrics.{key}" if key.isupper() else key)
     with pytest.raises(
         SepkitError,
@@ -276,7 +276,8 @@ def test_museval_scores_vocals_with_the_accompaniment_and_cards_say_so(tmp_path)
     assert five["drums"].card == card_for("csdr", four) == alone.card
     with pytest.raises(
         SepkitError,
-        match=r"they differ in card.target_set: \('accompaniment', 'vocals'\) \| \('bass', 'drums', 'other', 'vocals'\)",
+        match=r"they differ in card.target_set: \('accompaniment', 'vocals'\) \| "
+        r"\('bass', 'drums', 'other', 'vocals'\)",
     ):
         aggregate([alone, five["vocals"]])
 
@@ -300,13 +301,6 @@ def test_what_others_wrote_is_kept_and_compared_by_the_same_rules(tmp_path):
     assert load_scores(tmp_path / "kept.json") == theirs
 
 
-@pytest.fixture
-def museval():
-    if not ffmpeg_available():
-        pytest.skip("museval needs ffmpeg")
-    return pytest.importorskip("museval", reason="museval is not installed")
-
-
 class MusdbTrack:
     """As much of a musdb track as `museval.eval_mus_track` looks at."""
 
@@ -321,15 +315,16 @@ class MusdbTrack:
         self.targets = {name: Target(x) for name, x in {**stems, "accompaniment": rest}.items()}
 
 
-def test_files_that_museval_writes_itself(tmp_path, museval):
-    """SDR of vocals and accompaniment as a pair, of drums and bass together with the vocals, silent frames as bare NaN."""
+@pytest.mark.slow
+def test_files_that_museval_writes_itself(tmp_path, museval_package):
+    """SDR of vocals with accompaniment, drums and bass with vocals; silent frames are bare NaN."""
     rng = np.random.default_rng(0)
     stems = {name: 0.1 * rng.standard_normal((3 * RATE, 1)) for name in ("vocals", "drums", "bass")}
     stems["drums"][RATE : 2 * RATE] = 0
     track = MusdbTrack(stems)
     truth = {name: target.audio for name, target in track.targets.items()}
     estimates = {name: x + 0.02 * rng.standard_normal(x.shape) for name, x in truth.items()}
-    museval.eval_mus_track(track, estimates, output_dir=str(tmp_path / "METHOD"))
+    museval_package.eval_mus_track(track, estimates, output_dir=str(tmp_path / "METHOD"))
     path = tmp_path / "METHOD" / "test" / "a song.json"
     assert "NaN" in path.read_text()
     for together, names in (
@@ -353,10 +348,11 @@ def test_files_that_museval_writes_itself(tmp_path, museval):
     assert scores["drums", "sar"].card == card_for("sar", ["vocals", "drums", "bass"])
     assert scores["vocals", "csdr"].card == card_for("csdr", ["vocals", "accompaniment"])
     assert scores["vocals", "csdr"].value == pytest.approx(14, abs=0.3)
-    assert scores["vocals", "csdr"].provenance["museval"] == museval.version._version
+    assert scores["vocals", "csdr"].provenance["museval"] == museval_package.version._version
 
 
-def test_files_that_museval_writes_for_two_folders(tmp_path, museval):
+@pytest.mark.slow
+def test_files_that_museval_writes_for_two_folders(tmp_path, museval_package):
     import soundfile
 
     rng = np.random.default_rng(0)
@@ -365,7 +361,7 @@ def test_files_that_museval_writes_for_two_folders(tmp_path, museval):
         soundfile.write(
             tmp_path / folder / "speech.wav", 0.1 * rng.standard_normal((2 * RATE, 1)), RATE
         )
-    store = museval.eval_dir(str(tmp_path / "true"), str(tmp_path / "est"))
+    store = museval_package.eval_dir(str(tmp_path / "true"), str(tmp_path / "est"))
     store.save(tmp_path / "song.json")
     assert {s.target for s in load_museval(tmp_path / "song.json")} == {
         "speech"

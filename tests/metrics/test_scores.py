@@ -118,7 +118,7 @@ def test_framewise_metrics_are_medians_over_the_frames_of_bss_eval():
     assert [row[:2] for row in rows] == [
         (t, m) for t in ("vocals", "drums") for m in ("sar", "isr", "csdr", "sir")
     ]
-    for row, (target, metric, value, card) in enumerate(rows):
+    for row, (_, metric, value, card) in enumerate(rows):
         assert value == pytest.approx(medians[metric][row // 4], abs=1e-10)
         assert card.window == 2.0 and card.taps == (None if metric == "csdr" else 512)
 
@@ -430,7 +430,8 @@ def test_comparable_pairs_by_track_and_keeps_what_only_one_has():
 def test_comparable_refuses_what_does_not_measure_the_same(other, told):
     with pytest.raises(
         SepkitError,
-        match=f"these scores cannot be compared, they differ in .*{told}.*; score both in the same way",
+        match=f"these scores cannot be compared, they differ in .*{told}.*; "
+        "score both in the same way",
     ):
         comparable([make()], [make(separator="mixture", **other)])
 

@@ -207,7 +207,7 @@ def test_unknown_options_are_refused():
 
 
 def test_p_is_uniform_under_the_null():
-    """The promise of a test: p <= alpha in a share alpha of cases without an effect, here with skewed magnitudes."""
+    """Without an effect p <= alpha in a share alpha of cases, here with skewed magnitudes."""
     rng = np.random.default_rng(0)
     p = [st.sign_flip(rng.choice([-1, 1], 10) * rng.exponential(size=10)).p for _ in range(400)]
     assert stats.kstest(p, "uniform").pvalue > 0.001
