@@ -1,4 +1,6 @@
-"""What the documents claim, and whether it holds: the direction is the document's, not one that the numbers suggest.
+"""What the documents claim, and whether it holds.
+
+The direction is the document's, not one that the numbers suggest.
 
 sepkit/assets/reported/claims.csv says for every finding of the five documents which of two arms
 should score higher, in which metric. `evaluate` looks the arms up among the Scores that
@@ -7,15 +9,16 @@ the chapters wrote, compares them song by song, and gives a verdict. Chapter 11.
 
 import re
 import statistics
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import SepkitError
 from ..files import shipped
 from ..metrics import statistics as songwise
-from .ledger import check
-from .published import DOCUMENTS, METRICS, _number, _rows
-from .tables import FILTERED
+from ..metrics.scores import FILTERED, Score
+from .ledger import check_provenance
+from .published import DOCUMENTS, METRICS, read_number, read_rows
 
 COLUMNS = (
     "id",
@@ -65,7 +68,8 @@ class Claim:
     least : float
         In the unit of the metric.
     extent : str
-        Whether whole ``"songs"`` were scored, ``"excerpts"`` of them, or ``"turns"`` of a measurement.
+        Whether whole ``"songs"`` were scored, ``"excerpts"`` of them, or ``"turns"`` of a
+        measurement.
     """
 
     id: str
@@ -84,7 +88,7 @@ class Claim:
     extent: str = "songs"
 
     @property
-    def finding(self):
+    def finding(self) -> str:
         """The id without the letter of its part."""
         return re.sub(r"(?<=\d)[a-z]$", "", self.id)
 
@@ -94,7 +98,8 @@ class Outcome:
     """A claim on one data set: `comparison` is None where nothing could be compared.
 
     `p` is adjusted by Holm's method for all comparisons of the same finding, `seeds` counts the
-    trainings behind an arm, `verdict` is "holds", "fails", "undecided", "undecided: why" or "not run".
+    trainings behind an arm, `verdict` is "holds", "fails", "undecided", "undecided: why" or
+    "not run".
     """
 
     claim: Claim
@@ -105,30 +110,29 @@ class Outcome:
     p: float | None = None
     seeds: int = 0
 
-    def row(self):
+    def row(self) -> dict[str, str]:
         """As a table shows it: strings, empty where there is nothing."""
-        told = dict.fromkeys(
-            ("measured on", "effect", "95 % interval", "p (Holm)", "songs", "seeds"), ""
-        )
+        shown = {
+            "claim": self.claim.id,
+            "statement": self.claim.statement,
+            "measured on": ", ".join(part for part in (self.dataset, self.where) if part),
+            **dict.fromkeys(("effect", "95 % interval", "p (Holm)", "songs", "seeds"), ""),
+            "verdict": self.verdict,
+        }
         if self.comparison:
             unit = " dB" if self.claim.metric in _DECIBELS else ""
             effect, low, high, *_ = self.comparison
-            told |= {
+            shown |= {
                 "effect": f"{effect:+.2f}{unit}",
                 "95 % interval": f"{low:+.2f} to {high:+.2f}",
                 "p (Holm)": f"{self.p:.3f}",
+                "songs": str(self.comparison.n),
+                "seeds": str(self.seeds),
             }
-            told |= {"songs": str(self.comparison.n), "seeds": str(self.seeds)}
-        told["measured on"] = ", ".join(part for part in (self.dataset, self.where) if part)
-        return {
-            "claim": self.claim.id,
-            "statement": self.claim.statement,
-            **told,
-            "verdict": self.verdict,
-        }
+        return shown
 
 
-def load_claims(path=None):
+def load_claims(path: str | Path | None = None) -> list[Claim]:
     """Read the claims, in the order of the documents.
 
     Parameters
@@ -147,7 +151,7 @@ def load_claims(path=None):
         extent, or an arm without its metric. Names the line.
     """
     found = {}
-    for where, row in _rows(Path(path or shipped("reported", "claims.csv")), COLUMNS):
+    for where, row in read_rows(Path(path or shipped("reported", "claims.csv")), COLUMNS):
         if row["document"] not in DOCUMENTS:
             raise SepkitError(
                 f"{where}: unknown document {row['document']!r}: choose from {', '.join(DOCUMENTS)}"
@@ -161,12 +165,15 @@ def load_claims(path=None):
             raise SepkitError(f"{where}: {row['id']} is stated twice")
         if row["higher"] and not row["metric"]:
             raise SepkitError(f"{where}: {row['id']} names separators but no metric")
-        numbers = {"line": int(_number(row["line"], where)), "least": _number(row["least"], where)}
-        found[row["id"]] = Claim(**{**{key: row[key] for key in COLUMNS}, **numbers})
+        texts: dict = {key: row[key] for key in COLUMNS if key not in ("line", "least")}
+        line, least = (read_number(row[key], where) for key in ("line", "least"))
+        found[row["id"]] = Claim(**texts, line=int(line), least=least)
     return list(found.values())
 
 
-def evaluate(claims, measured, seed=0):
+def evaluate(
+    claims: Iterable[Claim], measured: dict[str, list[Score]], seed: int = 0
+) -> list[Outcome]:
     """Test the claims on the Scores of the chapters.
 
     Both arms come from one data set and one metric card. A claim that was measured on several,
@@ -193,7 +200,7 @@ def evaluate(claims, measured, seed=0):
         If a Score lacks provenance.
     """
     found = [outcome for claim in claims for outcome in _outcomes(claim, measured, seed)]
-    families = {}
+    families: dict[str, dict[int, float]] = {}
     for place, outcome in enumerate(found):
         if outcome.comparison:
             families.setdefault(outcome.claim.finding, {})[place] = outcome.comparison.p
@@ -230,23 +237,20 @@ def _arm(claim, pattern, measured):
             continue
         for score in scores:
             match = expression.fullmatch(score.separator)
-            extent = next(
-                (
-                    f"{one}s"
-                    for one in ("excerpt", "turn")
-                    if one in score.provenance or f"{one}s" in score.provenance
-                ),
-                "songs",
-            )
-            if (
-                match
-                and (score.metric, extent) == (claim.metric, claim.extent)
-                and claim.target in ("", score.target)
-            ):
-                check(score)
+            of_claim = (score.metric, _extent(score)) == (claim.metric, claim.extent)
+            if match and of_claim and claim.target in ("", score.target):
+                check_provenance(score)
                 kind = (score.dataset, tuple(sorted(asdict(score.card).items())))
                 found.setdefault((kind, match.groups()), []).append((chapter, score))
     return found
+
+
+def _extent(score):
+    """What was scored, one of `EXTENTS`."""
+    for one in ("excerpt", "turn"):
+        if one in score.provenance or f"{one}s" in score.provenance:
+            return f"{one}s"
+    return "songs"
 
 
 def _compare(claim, scores, others, seed):

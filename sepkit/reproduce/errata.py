@@ -17,10 +17,11 @@ from ..metrics.published_tests import (
     rounding_range,
     two_sample_t,
 )
-from .published import DOCUMENTS, _rows, load_documents
+from .published import DOCUMENTS, Printed, load_documents, read_rows
 
 COLUMNS = ("document", "place", "printed", "recomputed", "why", "claim")
-CHUNKS = 2772  # overlapping 6 s chunks of 50 songs: the n of every test in the thesis
+#: Overlapping chunks of 6 s of 50 songs: the n of every test in the thesis.
+CHUNKS = 2772
 THESIS = "004"
 START, TRAINED, DIFFERENCE, FINAL = "Table 5.1", "Table 5.3", "Table 5.4", "Table 5.6"
 
@@ -42,8 +43,11 @@ class Erratum:
 
 
 @dataclass(frozen=True)
-class Check:
-    """A printed number beside what the printed means and deviations allow, (`low`, `high`), for all ways to round them."""
+class Recomputed:
+    """A printed number beside the range that the printed means and deviations allow.
+
+    The range from `low` to `high` is that over all ways to round them.
+    """
 
     table: str
     metric: str
@@ -54,7 +58,7 @@ class Check:
     fits: bool
 
 
-def load_errata(path=None):
+def load_errata(path: str | Path | None = None) -> list[Erratum]:
     """Read the errata, in the order of the documents.
 
     Parameters
@@ -73,16 +77,18 @@ def load_errata(path=None):
         claim, or the same place twice. Names the line.
     """
     found = {}
-    for where, row in _rows(Path(path or shipped("reported", "errata.csv")), COLUMNS):
+    for where, row in read_rows(Path(path or shipped("reported", "errata.csv")), COLUMNS):
         erratum = Erratum(**{column: row[column].strip() for column in COLUMNS})
         if erratum.document not in DOCUMENTS:
             raise SepkitError(
-                f"{where}: unknown document {erratum.document!r}: choose from {', '.join(DOCUMENTS)}"
+                f"{where}: unknown document {erratum.document!r}: "
+                f"choose from {', '.join(DOCUMENTS)}"
             )
         empty = [column for column in COLUMNS[:-1] if not getattr(erratum, column)]
         if empty:
             raise SepkitError(
-                f"{where}: {empty[0]} is empty; an erratum says what is printed, what is right, and why"
+                f"{where}: {empty[0]} is empty; an erratum says what is printed, what is right, "
+                "and why"
             )
         if (erratum.document, erratum.place) in found:
             raise SepkitError(f"{where}: {erratum.document}, {erratum.place} is stated twice")
@@ -90,11 +96,12 @@ def load_errata(path=None):
     return list(found.values())
 
 
-def check_thesis(printed=None):
-    """Recompute every t, se, p, difference and percentage of the thesis's tables 5.1, 5.3, 5.4 and 5.6.
+def check_thesis(printed: list[Printed] | None = None) -> list[Recomputed]:
+    """Recompute the t, se, p, differences and percentages in four tables of the thesis.
 
-    The tests are those of its sections 4.5.3 and 4.5.4, with its n of 2772. What does
-    not fit is a misprint: no means and deviations that round to the printed ones give it.
+    The tables are 5.1, 5.3, 5.4 and 5.6, the tests those of its sections 4.5.3 and 4.5.4, with its
+    n of 2772. What does not fit is a misprint: no means and deviations that round to the printed
+    ones give it.
 
     Parameters
     ----------
@@ -103,29 +110,22 @@ def check_thesis(printed=None):
 
     Returns
     -------
-    list of Check
+    list of Recomputed
         In the order of the tables.
     """
     rows = [
         row for row in (load_documents() if printed is None else printed) if row.document == THESIS
     ]
-    numbers = {(row.table, row.metric, row.quantity): _number(row.printed) for row in rows}
-    checks = []
+    numbers = {(row.table, row.metric, row.quantity): _printed_number(row.printed) for row in rows}
+    found = []
     for row in rows:
         allowed = _allowed(numbers, row.table, row.metric, row.quantity)
         if allowed:
-            low, high = as_printed(_number(row.printed))
-            checks.append(
-                Check(
-                    row.table,
-                    row.metric,
-                    row.quantity,
-                    row.printed,
-                    *allowed,
-                    low <= allowed[1] and allowed[0] <= high,
-                )
-            )
-    return checks
+            low, high = as_printed(_printed_number(row.printed))
+            fits = low <= allowed[1] and allowed[0] <= high
+            place = (row.table, row.metric, row.quantity, row.printed)
+            found.append(Recomputed(*place, allowed[0], allowed[1], fits))
+    return found
 
 
 def _allowed(numbers, table, metric, quantity):
@@ -157,7 +157,7 @@ def _allowed(numbers, table, metric, quantity):
     return ranges[("t", "se", "p").index(quantity)]
 
 
-def _number(text):
+def _printed_number(text):
     """The first number of a printed cell, its digits as they stand."""
     found = re.search(r"[-+]?(\d+\.?\d*|\.\d+)", text)
     return found[0] if found else text

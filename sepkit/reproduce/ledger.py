@@ -8,36 +8,37 @@ difference has a verdict, with a tolerance that fits how it was repeated. Chapte
 """
 
 import statistics
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import SepkitError
 from ..files import read_object
+from ..metrics.scores import FILTERED, REQUIRED_PROVENANCE, Score, load_scores
 from ..stems import STEMS
 from .published import METRICS, Reported, load_reported
-from .tables import Row, Table
 
 __all__ = [
     "METRICS",
+    "LedgerTable",
     "Reported",
-    "Row",
-    "Table",
-    "check",
+    "SystemRow",
+    "check_provenance",
     "load_experiments",
     "load_measured",
     "load_reported",
-    "summary",
+    "summary_statistic",
     "table",
     "tables",
 ]
 
-#: The targets of the published tables.
-TARGETS = STEMS
 #: Names of data sets in the literature -> names in sepkit.
 DATA_SETS = {"MUSDB18": "musdb18", "MUSDB18-HQ": "musdb18hq"}
 #: Separators here -> the row of the published tables that they repeat.
 SYSTEMS = {
-    # "mixture" is not SiSEC's MIX: that is the mixture divided by the number of targets, 6 dB better (chapter 11).
+    # "mixture" is not SiSEC's MIX: that is the mixture divided by the number of targets, 6 dB
+    # better (chapter 11).
     "ibm": "Oracle IBM1",
     "irm1": "Oracle IRM1",
     "irm2": "Oracle IRM2",
@@ -46,9 +47,111 @@ SYSTEMS = {
     "umxhq": "Open-Unmix UMXHQ",
     "umxl": "Open-Unmix UMXL",
 }
+#: Songs in the test set of the data sets with published numbers: a verdict needs them all.
+TEST_SONGS = {"MUSDB18": 50, "MUSDB18-HQ": 50}
+#: dB by which inference with published weights, or an oracle, may differ from its published score.
+INFERENCE_TOLERANCE = 0.1
+#: A retraining may differ by its own spread over seeds, once there are this many.
+MIN_SEEDS = 3
 
 
-def load_measured(folder):
+@dataclass
+class SystemRow:
+    """One system of a table: published values, ours, or both.
+
+    `reported` and `ours` map target -> dB; `counts` has the songs behind each of `ours`, and
+    `songs` the most of them. With several seeds, counted by `seeds`, `ours` is the mean over
+    them and `spread` the largest minus the smallest. `retrained` tells networks trained here
+    from inference with published weights: the provenance of their Scores names the published
+    system as ``repeats``.
+    """
+
+    system: str
+    reported: dict[str, float] = field(default_factory=dict)
+    ours: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    extra_training_data: bool = False
+    source: str = ""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    seeds: int = 0
+    spread: dict[str, float] = field(default_factory=dict)
+    retrained: bool = False
+
+    @property
+    def songs(self) -> int:
+        """The most songs behind one of `ours`."""
+        return max(self.counts.values(), default=0)
+
+    def difference(self, target: str) -> float | None:
+        """Ours minus reported, or None where one is missing."""
+        ours, reported = self.ours.get(target), self.reported.get(target)
+        return None if ours is None or reported is None else ours - reported
+
+    def tolerance(self, target: str) -> float | None:
+        """Allowed difference in dB; None where it is a spread over seeds that is not known."""
+        if not self.retrained:
+            return INFERENCE_TOLERANCE
+        return self.spread.get(target) if self.seeds >= MIN_SEEDS else None
+
+    def verdict(self, target: str, songs: int) -> str:
+        """What the difference says: "holds", "fails", "undecided: ..."; empty where there is none.
+
+        Parameters
+        ----------
+        target : str
+        songs : int
+            Of the whole test set; a part of it decides nothing.
+        """
+        difference, tolerance = self.difference(target), self.tolerance(target)
+        if difference is None:
+            return ""
+        if self.counts.get(target, 0) < songs:
+            return f"undecided: {self.counts.get(target, 0)} of {songs} songs"
+        if tolerance is None:
+            return f"undecided: {self.seeds} of {MIN_SEEDS} seeds"
+        return "holds" if abs(difference) <= tolerance + 1e-9 else "fails"
+
+
+@dataclass
+class LedgerTable:
+    """One data set, one metric card, systems by targets.
+
+    `aggregation` is empty unless the numbers were summarised in another way than
+    `summary_statistic` says.
+    """
+
+    dataset: str
+    metric: str
+    card: dict[str, Any]
+    rows: list[SystemRow]
+    targets: tuple[str, ...]
+    excerpts: bool = False
+    aggregation: str = ""
+
+    @property
+    def title(self) -> str:
+        """For a heading, such as ``cSDR on band (dB)``."""
+        unit = " (dB)" if self.standard else ""
+        parts = [f"{self.metric} on {self.dataset}{unit}"]
+        parts += ["excerpts"] * self.excerpts + [self.aggregation] * bool(self.aggregation)
+        return ", ".join(parts)
+
+    def verdict(self, row: SystemRow, target: str) -> str:
+        """The verdict on a row's difference from the published number; see `SystemRow.verdict`."""
+        return row.verdict(target, TEST_SONGS.get(self.dataset, 0))
+
+    @property
+    def standard(self) -> bool:
+        """Whether the metric is one of the field's, rather than a chapter's own."""
+        return self.metric in (*METRICS, *FILTERED)
+
+    @property
+    def measured(self) -> bool:
+        """Whether any row holds a number of ours."""
+        return any(row.ours for row in self.rows)
+
+
+def load_measured(folder: str | Path) -> dict[str, list[Score]]:
     """The Scores of every chapter in a results folder.
 
     Parameters
@@ -66,8 +169,6 @@ def load_measured(folder):
     SepkitError
         If a file holds no scores, or a chapter that ran on the band claims MUSDB18 scores.
     """
-    from ..metrics.scores import load_scores
-
     found = {path.stem: load_scores(path) for path in sorted(Path(folder).glob("*.json"))}
     manifest = Path(folder).parent / "manifest.json"
     ran = read_object(manifest, chapters=dict)["chapters"] if manifest.is_file() else {}
@@ -76,12 +177,13 @@ def load_measured(folder):
         for score in scores if on_band else ():
             if score.dataset in DATA_SETS.values():
                 raise SepkitError(
-                    f"{chapter}: {score.separator}, {score.track} is labelled {score.dataset}, but the chapter ran on the band"
+                    f"{chapter}: {score.separator}, {score.track} is labelled {score.dataset}, "
+                    "but the chapter ran on the band"
                 )
     return found
 
 
-def load_experiments(folder=None):
+def load_experiments(folder: str | Path | None = None) -> dict[str, list[Score]]:
     """The Scores of the experiments that come with sepkit, to join those of the chapters.
 
     Parameters
@@ -99,7 +201,9 @@ def load_experiments(folder=None):
     return {f"experiment {name}": scores for name, scores in stored(folder).items()}
 
 
-def tables(reported, measured):
+def tables(
+    reported: Sequence[Reported], measured: dict[str, list[Score]] | list[Score]
+) -> list[LedgerTable]:
     """Join published and measured numbers into one table for each data set and metric card.
 
     Parameters
@@ -111,7 +215,7 @@ def tables(reported, measured):
 
     Returns
     -------
-    list of Table
+    list of LedgerTable
         Those with measured numbers first, the field's metrics before the chapters' own.
 
     Raises
@@ -119,39 +223,27 @@ def tables(reported, measured):
     SepkitError
         If a measured number lacks provenance, or names a data set that its provenance contradicts.
     """
-    measured = measured if isinstance(measured, dict) else {"": measured}
-    groups = {}
-    for chapter, scores in measured.items():
-        for score in scores:
-            check(score)
-            if (
-                "derived" in score.provenance
-            ):  # a difference or a spread: for the claims, no row of a table
-                continue
-            card = tuple(sorted(asdict(score.card).items()))
-            key = (
-                _published_name(score.dataset),
-                score.metric,
-                card,
-                "excerpt" in score.provenance,
-            )
-            groups.setdefault(key, {}).setdefault((score.separator, chapter), []).append(score)
-    result = [_table(*key, systems, reported) for key, systems in groups.items()]
-    used = {
+    result = _tables_of_ours(reported, measured if isinstance(measured, dict) else {"": measured})
+    joined = {
         (table.dataset, table.metric, "")
         for table in result
         if any(row.reported for row in table.rows)
     }
-    for key in dict.fromkeys(
-        (entry.dataset, entry.metric, entry.aggregation) for entry in reported
-    ):
-        if key not in used:
-            dataset, metric, aggregation = key
-            result.append(_table(dataset, METRICS[metric][0], (), False, {}, reported, aggregation))
+    for entry in reported:
+        key = (entry.dataset, entry.metric, entry.aggregation)
+        if key not in joined:
+            joined.add(key)
+            table = LedgerTable(entry.dataset, entry.metric, {}, [], (), False, entry.aggregation)
+            result.append(_complete(table, reported))
     return sorted(result, key=lambda table: (not table.measured, not table.standard))
 
 
-def table(reported, measured, dataset, metric):
+def table(
+    reported: Sequence[Reported],
+    measured: dict[str, list[Score]] | list[Score],
+    dataset: str,
+    metric: str,
+) -> LedgerTable:
     """The one table of `dataset` and `metric`; refuses measured numbers of any other.
 
     Raises
@@ -159,39 +251,36 @@ def table(reported, measured, dataset, metric):
     SepkitError
         If a Score belongs to another data set or metric, or if their cards differ.
     """
-    scores = (
-        [score for part in measured.values() for score in part]
-        if isinstance(measured, dict)
-        else measured
-    )
-    for score in scores:
+    parts = measured.values() if isinstance(measured, dict) else [measured]
+    for score in (score for part in parts for score in part):
+        where = f"{score.separator}, {score.track}"
         if _published_name(score.dataset) != dataset:
             raise SepkitError(
-                f"{score.separator}, {score.track}: measured on {score.dataset}, cannot enter a column of {dataset}"
+                f"{where}: measured on {score.dataset}, cannot enter a column of {dataset}"
             )
         if _published_metric(score.metric) != metric:
-            raise SepkitError(
-                f"{score.separator}, {score.track}: {score.metric} cannot enter a column of {metric}"
-            )
-    wanted = [entry for entry in reported if (entry.dataset, entry.metric) == (dataset, metric)]
-    found = tables(wanted, measured)
-    measured_here = [one for one in found if one.measured]
-    if len(measured_here) > 1:
+            raise SepkitError(f"{where}: {score.metric} cannot enter a column of {metric}")
+    found = tables(
+        [entry for entry in reported if (entry.dataset, entry.metric) == (dataset, metric)],
+        measured,
+    )
+    ours = [one for one in found if one.measured]
+    if len(ours) > 1:
         raise SepkitError(
-            f"{metric} on {dataset}: the scores follow {len(measured_here)} different metric cards; one table each"
+            f"{metric} on {dataset}: the scores follow {len(ours)} different metric cards; "
+            "one table each"
         )
-    found = measured_here or found
     if not found:
         raise SepkitError(f"{metric} on {dataset}: neither reported nor measured numbers")
-    return found[0]
+    return (ours or found)[0]
 
 
-def summary(metric):
+def summary_statistic(metric: str) -> Callable[[Iterable[float]], float]:
     """How the songs of a metric are summarised: by their median, or by their mean."""
-    return METRICS.get(metric, (None, statistics.median))[1]
+    return METRICS[metric][1] if metric in METRICS else statistics.median
 
 
-def check(score):
+def check_provenance(score: Score) -> None:
     """Refuse a Score that does not say where it comes from, or says two things.
 
     Raises
@@ -199,61 +288,81 @@ def check(score):
     SepkitError
         Naming the separator, the song and what is missing.
     """
-    from ..metrics.scores import REQUIRED_PROVENANCE
-
     where = f"{score.separator}, {score.track}, {score.target}"
     missing = [key for key in REQUIRED_PROVENANCE if key not in (score.provenance or {})]
     if missing:
         raise SepkitError(
-            f"{where}: the score has no provenance ({', '.join(missing)} missing); run its chapter again"
+            f"{where}: the score has no provenance ({', '.join(missing)} missing); "
+            "run its chapter again"
         )
     said = score.provenance.get("data", score.provenance.get("dataset"))
     if said is not None and "band" in (said, score.dataset) and said != score.dataset:
         raise SepkitError(
-            f"{where}: labelled {score.dataset}, but measured on {said}; a band score stays out of other columns"
+            f"{where}: labelled {score.dataset}, but measured on {said}; "
+            "a band score stays out of other columns"
         )
 
 
-def _table(dataset, metric, card, excerpts, systems, reported, aggregation=""):
-    name = _published_metric(metric)
-    rows = _tell_apart(
-        [_row(separator, chapter, scores, name) for (separator, chapter), scores in systems.items()]
-    )
-    if not card or (_as_published(dict(card)) and not excerpts):
-        for entry in reported:
-            if (entry.dataset, entry.metric, entry.aggregation) == (dataset, name, aggregation):
-                _enter(rows, entry)
-    present = {target for row in rows for target in (*row.reported, *row.ours)}
-    order = [*[t for t in TARGETS if t in present], *sorted(present - set(TARGETS))]
-    return Table(dataset, name, dict(card), rows, tuple(order), excerpts, aggregation)
+def _tables_of_ours(reported, measured):
+    """One table per data set, metric and metric card that was measured, whole songs or excerpts."""
+    groups = {}
+    for chapter, scores in measured.items():
+        for score in scores:
+            check_provenance(score)
+            if "derived" in score.provenance:  # a difference or a spread: for the claims alone
+                continue
+            card = tuple(sorted(asdict(score.card).items()))
+            excerpt = "excerpt" in score.provenance
+            key = (_published_name(score.dataset), score.metric, card, excerpt)
+            systems = groups.setdefault(key, {})
+            systems.setdefault((score.separator, chapter), []).append(score)
+    result = []
+    for (dataset, metric, card, excerpts), systems in groups.items():
+        name = _published_metric(metric)
+        rows = [_row(*system, scores, name) for system, scores in systems.items()]
+        table = LedgerTable(dataset, name, dict(card), _tell_apart(rows), (), excerpts)
+        result.append(_complete(table, reported))
+    return result
 
 
 def _row(separator, chapter, scores, metric):
-    how, values = summary(metric), {}
-    for score in scores:
-        if score.value is not None and score.value == score.value:  # NaN: silent, not scored
-            values.setdefault(score.target, {}).setdefault(score.provenance["seed"], {})[
-                score.track
-            ] = score.value
-    counts = {target: len(set().union(*seeds.values())) for target, seeds in values.items()}
+    """The row of one separator in one chapter."""
+    values = _values(scores)
+    summarise = summary_statistic(metric)
     by_seed = {
-        target: [how(list(songs.values())) for songs in seeds.values()]
+        target: [summarise(songs.values()) for songs in seeds.values()]
         for target, seeds in values.items()
     }
-    repeats = {score.provenance.get("repeats") for score in scores} - {None}
-    if len(repeats) > 1:
-        raise SepkitError(
-            f"{separator}: its scores claim to repeat {' and '.join(sorted(repeats))}; one system each"
-        )
-    return Row(
-        repeats.pop() if repeats else SYSTEMS.get(separator, separator),
+    return SystemRow(
+        _system(separator, scores),
         ours={target: statistics.fmean(found) for target, found in by_seed.items()},
-        counts=counts,
+        counts={target: len(set().union(*seeds.values())) for target, seeds in values.items()},
         provenance={**scores[0].provenance, **({"chapter": chapter} if chapter else {})},
         seeds=max(map(len, by_seed.values()), default=0),
         spread={target: max(found) - min(found) for target, found in by_seed.items()},
         retrained="repeats" in scores[0].provenance,
     )
+
+
+def _values(scores):
+    """{target: {seed: {track: value}}}, without songs that have no score."""
+    values = {}
+    for score in scores:
+        if score.value is not None and score.value == score.value:  # NaN: silent, not scored
+            seeds = values.setdefault(score.target, {})
+            seeds.setdefault(score.provenance["seed"], {})[score.track] = score.value
+    return values
+
+
+def _system(separator, scores):
+    """The published system that these scores repeat, or else the separator's own name."""
+    repeats = {score.provenance.get("repeats") for score in scores} - {None}
+    if len(repeats) > 1:
+        raise SepkitError(
+            f"{separator}: its scores claim to repeat {' and '.join(sorted(repeats))}; "
+            "one system each"
+        )
+    return repeats.pop() if repeats else SYSTEMS.get(separator, separator)
 
 
 def _tell_apart(rows):
@@ -263,33 +372,44 @@ def _tell_apart(rows):
         same = [other for other in kept if other.system == row.system]
         if not any(other.ours == row.ours for other in same):
             kept.append(row)
+    names = [row.system for row in kept]
     for row in kept:
-        if sum(other.system == row.system for other in kept) > 1:
-            row.provenance["label"] = f"{row.system} ({row.provenance.get('chapter', '')})"
-    for row in kept:
-        row.system = row.provenance.pop("label", row.system)
+        if names.count(row.system) > 1:
+            row.system = f"{row.system} ({row.provenance.get('chapter', '')})"
     return kept
 
 
+def _complete(table, reported):
+    """Enter the published numbers where the metric card is theirs, and order the targets."""
+    if not table.card or (_as_published(table.card) and not table.excerpts):
+        own = (table.dataset, table.metric, table.aggregation)
+        for entry in reported:
+            if (entry.dataset, entry.metric, entry.aggregation) == own:
+                _enter(table.rows, entry)
+    present = {target for row in table.rows for target in (*row.reported, *row.ours)}
+    known = [target for target in STEMS if target in present]
+    table.targets = (*known, *sorted(present - set(STEMS)))
+    return table
+
+
 def _enter(rows, entry):
-    """Put a published number into the row of its system: ours where there is one, else a new row."""
+    """Put a published number into the row of its system, a new one where there is none yet."""
     origin = (entry.extra_training_data, entry.source)
-    same = [row for row in rows if row.system == entry.system]
-    row = next(
-        (row for row in same if not row.source or (row.extra_training_data, row.source) == origin),
-        None,
-    )
-    if row is None:
-        row = Row(entry.system)
+    for row in rows:
+        same_source = not row.source or (row.extra_training_data, row.source) == origin
+        if row.system == entry.system and same_source:
+            break
+    else:
+        row = SystemRow(entry.system)
         rows.append(row)
     row.reported[entry.target] = entry.value
     row.extra_training_data, row.source = origin
 
 
 def _as_published(card):
-    """Whether a metric card is the one that published tables follow: four targets, frames of a second."""
+    """Whether a metric card is that of published tables: four targets, frames of a second."""
     return (
-        set(card["target_set"]) == set(TARGETS)
+        set(card["target_set"]) == set(STEMS)
         and card["window"] in (None, 1.0)
         and card["hop"] in (None, 1.0)
     )

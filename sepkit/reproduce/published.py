@@ -2,6 +2,7 @@
 
 import csv
 import statistics
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +25,12 @@ PRINTED = (
     "claim",
 )
 #: Metrics as published -> as measured here, and how songs are summarised.
-METRICS = {
+METRICS: dict[str, tuple[str, Callable[[Iterable[float]], float]]] = {
     "cSDR": ("csdr", statistics.median),
     "uSDR": ("usdr", statistics.fmean),
     "siSDR": ("si_sdr", statistics.fmean),
 }
-#: The five documents whose every table the kit repeats, by their number in documents.csv and claims.csv.
+#: The five documents whose tables the kit repeats, by their number in documents.csv and claims.csv.
 DOCUMENTS = {
     "000": "Music and Sound Separation: a project report on ResUNet (bytesep)",
     "001": "Casas Herce and Hernandez Alonso, Music Track Separation by using Machine Learning",
@@ -80,7 +81,7 @@ class Printed:
     claim: str
 
 
-def load_reported(path=None):
+def load_reported(path: str | Path | None = None) -> list[Reported]:
     """Read published numbers.
 
     Parameters
@@ -100,7 +101,7 @@ def load_reported(path=None):
     """
     path = Path(path or shipped("reported", "scores.csv"))
     found = {}
-    for where, row in _rows(path, COLUMNS):
+    for where, row in read_rows(path, COLUMNS):
         entry = _reported(row, where)
         key = (entry.system, entry.target, entry.dataset, entry.metric, entry.extra_training_data)
         if key in found:
@@ -111,7 +112,7 @@ def load_reported(path=None):
     return list(found.values())
 
 
-def load_documents(path=None):
+def load_documents(path: str | Path | None = None) -> list[Printed]:
     """Read what the five documents print: every numeric table, and the numbers of their findings.
 
     Parameters
@@ -130,22 +131,30 @@ def load_documents(path=None):
         stands or what is printed there. Names the line.
     """
     found = []
-    for where, row in _rows(Path(path or shipped("reported", "documents.csv")), PRINTED):
+    for where, row in read_rows(Path(path or shipped("reported", "documents.csv")), PRINTED):
         if row["document"] not in DOCUMENTS:
             raise SepkitError(
                 f"{where}: unknown document {row['document']!r}: choose from {', '.join(DOCUMENTS)}"
             )
         if not (row["table"] and row["line"].isdigit() and row["printed"]):
             raise SepkitError(
-                f"{where}: {row['item']} has no table, line or printed text; a number without provenance is refused"
+                f"{where}: {row['item']} has no table, line or printed text; "
+                "a number without provenance is refused"
             )
-        row["value"] = _number(row["value"], where) if row["value"] else None
-        found.append(Printed(**{**{key: row[key] for key in PRINTED}, "line": int(row["line"])}))
+        value = read_number(row["value"], where) if row["value"] else None
+        texts = {key: row[key] for key in PRINTED if key not in ("line", "value")}
+        found.append(Printed(**texts, line=int(row["line"]), value=value))
     return found
 
 
-def _rows(path, columns):
-    """The rows of a CSV file, each with the words that name its line."""
+def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+    """The rows of a CSV file, each behind the words that name its line.
+
+    Raises
+    ------
+    SepkitError
+        For a missing file or column.
+    """
     try:
         with open(path, newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
@@ -178,12 +187,13 @@ def _reported(row, where):
     }
     return Reported(
         **fields,
-        value=_number(row["value"], where),
+        value=read_number(row["value"], where),
         extra_training_data=row["extra_training_data"].strip() == "yes",
     )
 
 
-def _number(text, where):
+def read_number(text: str, where: str) -> float:
+    """A cell's number; `where` names its line in the error."""
     try:
         return float(text)
     except ValueError:

@@ -1,5 +1,6 @@
 """``build/report.html``: one page, complete in itself, of everything a batch produced."""
 
+import statistics
 from html import escape
 from pathlib import Path
 
@@ -176,7 +177,7 @@ def card_text(table):
             continue
         text = ", ".join(value) if isinstance(value, (tuple, list)) else str(value)
         parts.append(words.get(key, key.replace("_", " ") + ": {}").format(text))
-    how = "median" if ledger.summary(table.metric) is ledger.statistics.median else "mean"
+    how = "median" if ledger.summary_statistic(table.metric) is statistics.median else "mean"
     excerpts = ["excerpts of songs"] if table.excerpts else []
     return "; ".join([*parts, *excerpts, f"{how} over songs"])
 

@@ -24,7 +24,7 @@ from ..metrics.museval_files import OURS as NAMES
 from ..metrics.museval_files import values_of
 from ..metrics.scores import median
 from ..stems import STEMS
-from .ledger import check
+from .ledger import check_provenance
 
 SOURCE = "SiSEC 2018 published scores"
 COMMIT = "62fb479"
@@ -32,7 +32,7 @@ ARCHIVE = f"https://codeload.github.com/sigsep/sigsep-mus-2018/tar.gz/{COMMIT}"
 VARIABLE = "SEPKIT_SISEC"
 #: BSSEval v4 in frames of one second, each song its median.
 METRICS = ("SDR", "SIR", "SAR", "ISR")
-TARGETS = STEMS
+
 COLUMNS = ("method", "split", "track", "target", "n_frames", *METRICS)
 FIVE = ("n", "min", "q1", "median", "q3", "max")
 SONGS = 50
@@ -297,8 +297,8 @@ def comparable(scores):
     for score in scores:
         if (score.dataset, score.metric) != ("musdb18", "csdr") or "excerpt" in score.provenance:
             continue
-        check(score)
-        if set(score.card.target_set) == set(TARGETS) and score.value == score.value:
+        check_provenance(score)
+        if set(score.card.target_set) == set(STEMS) and score.value == score.value:
             found.setdefault(score.separator, {}).setdefault(score.target, {})[score.track] = (
                 score.value
             )

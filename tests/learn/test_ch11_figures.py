@@ -8,6 +8,7 @@ import pytest
 
 from sepkit.learn.ch11.figures import sisec_figure
 from sepkit.reproduce import sisec
+from sepkit.stems import STEMS
 
 FACTS = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "facts", "sisec18_track_medians.csv")
 
@@ -37,7 +38,7 @@ def test_boxes_without_songs_show_the_shipped_medians_in_the_order_of_the_vocals
     assert names.index("UHL3 +") < names.index("UMX") < names.index("UHL2"), (
         "by the vocals: 6.51, 6.32, 5.93"
     )
-    for ax, target in zip(fig.axes, sisec.TARGETS):
+    for ax, target in zip(fig.axes, STEMS):
         expected = sisec.summary(target).set_index("method")["median"]
         found = {names[int(x)].removesuffix(" +"): y for x, y in medians(ax).items()}
         assert found == pytest.approx(expected.to_dict()) and ax.get_title(loc="left") == target

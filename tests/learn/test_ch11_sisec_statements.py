@@ -10,6 +10,7 @@ import pytest
 
 from sepkit.learn.ch11 import sisec_statements
 from sepkit.reproduce import sisec
+from sepkit.stems import STEMS
 
 FACTS = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "facts", "sisec18_track_medians.csv")
 needs_songs = pytest.mark.skipif(
@@ -20,11 +21,7 @@ needs_songs = pytest.mark.skipif(
 def test_ranks_of_open_unmix_depend_on_who_is_compared():
     """Counted by hand in the medians above 6.32, 5.73, 5.23 and 4.02 dB."""
     ranks = sisec_statements.umx_ranks().set_index("competitors")
-    assert ranks[list(sisec.TARGETS)].to_numpy().tolist() == [
-        [2, 3, 1, 4],
-        [2, 2, 1, 3],
-        [6, 7, 4, 8],
-    ]
+    assert ranks[list(STEMS)].to_numpy().tolist() == [[2, 3, 1, 4], [2, 2, 1, 3], [6, 7, 4, 8]]
     assert list(ranks["second in"]) == [1, 2, 0] and list(ranks["two of four"]) == [
         "fails",
         "holds",
@@ -66,7 +63,7 @@ def test_equal_methods_have_no_larger_spread():
         [
             songs.assign(method=name, target=target)
             for name in ("TAK1", "RGT1", "HEL1")
-            for target in sisec.TARGETS
+            for target in STEMS
         ]
     )
     table = sisec_statements.scatter(twice)

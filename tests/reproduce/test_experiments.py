@@ -165,7 +165,9 @@ def test_arms_whose_songs_have_changed_are_run_again(
     assert kept(told) == {arm.name: arm.name not in again for arm in arms}
     fresh, _ = go(songs, tmp_path / "fresh", plan, seeds=1)
     assert [s.value for s in after] == [s.value for s in fresh]
-    monkeypatch.setattr(experiments.running.training, "train", None)  # from here on nothing is trained
+    monkeypatch.setattr(
+        experiments.running.training, "train", None
+    )  # from here on nothing is trained
     assert all(kept(go(songs, tmp_path, plan, seeds=1)[1]).values())
     spoil_sample(songs, song, sample)  # back to what it was: both are kept
     assert [s.value for s in go(songs, tmp_path, plan, seeds=1)[0]] == [s.value for s in before]

@@ -13,6 +13,7 @@ import pytest
 from sepkit.errors import SepkitError
 from sepkit.metrics.scores import Score, card_for
 from sepkit.reproduce import ledger, sisec
+from sepkit.stems import STEMS
 
 FACTS = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "facts", "sisec18_track_medians.csv")
 needs_songs = pytest.mark.skipif(
@@ -213,7 +214,7 @@ def test_only_whole_songs_of_musdb18_stand_beside_the_campaign():
             **dict.fromkeys(("sepkit", "commit", "command", "device", "seed", "profile"), "x"),
             **given.pop("said", {}),
         }
-        card = card_for("csdr", given.pop("targets", sisec.TARGETS))
+        card = card_for("csdr", given.pop("targets", STEMS))
         return Score(
             "song", "vocals", given["metric"], given["value"], "net", given["dataset"], card, origin
         )

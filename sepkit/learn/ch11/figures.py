@@ -5,6 +5,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ...reproduce import sisec
+from ...stems import STEMS
 from ..plots import colour, figure
 from . import sisec_statements
 
@@ -39,7 +40,7 @@ def published_dots(ax, published, dataset):
     marked = rows.extra_training_data & ~rows.system.str.contains("+", regex=False)
     rows = rows.assign(key=rows.system + np.where(marked, " +", ""))
     order = rows[rows.target == "vocals"].sort_values("value").key.tolist()
-    for target in sisec.TARGETS:
+    for target in STEMS:
         for extra, face in ((False, colour(target)), (True, "white")):
             some = rows[(rows.target == target) & (rows.extra_training_data == extra)]
             ax.scatter(
@@ -60,7 +61,7 @@ def published_dots(ax, published, dataset):
     ax.grid(True)
 
 
-def sisec_figure(frame=None, ours=None, targets=sisec.TARGETS):
+def sisec_figure(frame=None, ours=None, targets=STEMS):
     """Violins and boxes of SDR by method and target, one panel a target.
 
     Parameters

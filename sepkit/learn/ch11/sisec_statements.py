@@ -11,6 +11,7 @@ import pandas as pd
 from ...metrics import statistics as songwise
 from ...reproduce import sisec
 from ...reproduce.published import load_reported
+from ...stems import STEMS
 
 HIGH, LOW = "TAK1", ("RGT1", "HEL1")
 #: Ways to measure how far the songs of a method scatter, in dB.
@@ -27,7 +28,7 @@ def umx_medians():
         for row in load_reported()
         if (row.system, row.metric) == (sisec.UMX, "cSDR")
     }
-    return {target: found[target] for target in sisec.TARGETS}
+    return {target: found[target] for target in STEMS}
 
 
 def umx_ranks():
@@ -53,8 +54,7 @@ def umx_ranks():
     rows = []
     for told, names in choices.items():
         ranks = {
-            target: int(1 + (medians.loc[names, target] > ours[target]).sum())
-            for target in sisec.TARGETS
+            target: int(1 + (medians.loc[names, target] > ours[target]).sum()) for target in STEMS
         }
         second = sum(rank == 2 for rank in ranks.values())
         rows.append(
@@ -88,7 +88,7 @@ def scatter(frame=None, seed=0, resamples=2000):
     """
     rows = []
     for other in LOW:
-        for target in sisec.TARGETS:
+        for target in STEMS:
             if frame is None:
                 table = sisec.summary(target).set_index("method").loc[[HIGH, other]]
                 spread = (table.q3 - table.q1).iloc[0] - (table.q3 - table.q1).iloc[1]

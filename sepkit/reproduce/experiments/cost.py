@@ -16,7 +16,7 @@ from ...files import provenance
 from ...metrics import MetricCard, Score, save_scores
 
 #: name -> (network, settings, loss); the first is what the others are compared with.
-VARIANTS = {
+VARIANTS: dict[str, tuple[str, dict, str]] = {
     "loss mse": ("open-unmix", {}, "mse"),
     "loss l1": ("open-unmix", {}, "l1"),
     "loss dual": ("open-unmix", {}, "dual"),
