@@ -20,7 +20,8 @@ from sepkit.datasets.decoding import decoded
 from sepkit.datasets.missing import Filled
 from sepkit.datasets.track import WrappedTrack
 from sepkit.errors import SepkitError
-from sepkit.files import hash_memory, identity
+from sepkit.files import hashes as hash_memory
+from sepkit.files import identity
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from sepkit.datasets import activity, augmentation, decoding, open_tracks
 from sepkit.datasets.augmentation import augment
 from sepkit.datasets.decoding import decoded
 from sepkit.evaluation import evaluate, evaluate_folders, jobs
-from sepkit.files import hash_memory
+from sepkit.files import hashes as hash_memory
 
 RATE, SAMPLES, HEADER = 4000, 13000, 44
 SONGS, STEMS = ("a", "b", "c", "d"), ("vocals", "other")

@@ -7,13 +7,13 @@ import sys
 import pytest
 
 from sepkit import files
-from sepkit.files import temporary
-from sepkit.files.temporary import Temporary, sweep
+from sepkit.files import atomic as temporary
+from sepkit.files.atomic import Temporary, sweep
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from sepkit.files.temporary import Temporary
+from sepkit.files.atomic import Temporary
 held = Temporary(Path(sys.argv[1]), folder=sys.argv[2] == "folder")
 (held.path / "half.wav" if sys.argv[2] == "folder" else held.path).write_bytes(b"half")
 print(held.path, flush=True)

@@ -5,8 +5,7 @@
 
 from importlib import import_module
 
-from ..errors import SepkitError, unknown, warn
-from .registry import DATA_HELP, DATASETS, DataSet, data_folder, data_set_name, known_data
+from .registry import DATA_HELP, DATASETS, SPLITS, DataSet, data_folder, data_set_name, known_data
 
 __all__ = [
     "DATASETS",
@@ -21,144 +20,16 @@ __all__ = [
     "known_data",
     "open_tracks",
 ]
-# Loaded when first used: they import torch, which the processes that render the band do without.
-_LAZY = {"FolderTrack": "folders", "MemoryTrack": "track", "Track": "track"}
+# Loaded when first used: they import torch, which the command line's help does without.
+_LAZY = {
+    "FolderTrack": "folders",
+    "MemoryTrack": "track",
+    "Track": "track",
+    "open_tracks": "sources",
+}
 
 
 def __getattr__(name):
     if name in _LAZY:
         return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-SPLITS = ("train", "valid", "test")
-#: Without a list of validation songs, every seventh training song validates: 14 %, as in MUSDB18.
-EVERY = 7
-
-
-def open_tracks(
-    data, split=None, root=None, sample_rate=None, channels=None, preset=None, damaged=None
-):
-    """Open a data set.
-
-    Parameters
-    ----------
-    data : str or Path
-        One of `DATASETS`, such as ``"band"`` or ``"musdb18hq"``, or a folder:
-        of songs, of ``train/`` and ``test/`` with songs, or one song itself.
-    split : {"train", "valid", "test"}, optional
-        None opens everything. Validation songs are MUSDB18's own where they
-        occur, otherwise every seventh song of train. A folder without train/
-        and test/ is all test, and is split likewise for training.
-    root : str or Path, optional
-        Where the named data sets lie; see `sepkit.files.data_root`.
-    sample_rate, channels : int, optional
-        Read at this rate, as mono (1) or stereo (2).
-    preset : str, optional
-        Which size of the band; rendered when it is missing.
-    damaged : callable, optional
-        Gets the error of each song that cannot be opened, which is left out then.
-
-    Returns
-    -------
-    list of Track
-        Sorted by name, never empty.
-
-    Raises
-    ------
-    SepkitError
-        If the folder or the songs are missing, a split is unknown or empty, or a song is damaged.
-    """
-    if split is not None and split not in SPLITS:
-        raise unknown("split", split, SPLITS)
-    from .layouts import recognised
-
-    folder = data_folder(data, root, preset)
-    songs = _songs(folder)
-    if told := recognised(folder, [path for paths in songs.values() for path in paths]):
-        raise SepkitError(told)
-    paths = _choose(songs, split)
-    if not paths:
-        raise SepkitError(_nothing_for(split, folder, songs))
-    return _readable(paths, sample_rate, channels, damaged)
-
-
-def _nothing_for(split, folder, songs):
-    """What to say where a split is empty."""
-    count = len(songs.get("train", songs.get("", [])))
-    if split in ("train", "valid") and count == 1 and "valid" not in songs:
-        return (
-            f"{folder}: one song to train on, and none to validate with; at least two are needed: add songs "
-            f"(or put one into {folder / 'valid'}), or cut this one in two (the first minutes as one song, the rest as another)"
-        )
-    there = ", ".join(f"{len(paths)} in {name}/" for name, paths in songs.items() if name and paths)
-    there = f" ({there})" if there else ""
-    return f"{folder}: no songs{f' for {split}' if split else ''} found{there}; expected {_LAYOUT}"
-
-
-_LAYOUT = "SONG/vocals.wav ..., train/SONG/vocals.wav ..., or SONG.stem.mp4"
-
-
-def _songs(folder):
-    """{split folder name or "": [song paths]}."""
-    from .folders import is_song
-
-    splits = [name for name in SPLITS if (folder / name).is_dir() and not is_song(folder / name)]
-    if splits:
-        return {name: _songs_in(folder / name) for name in splits}
-    return {"": [folder] if is_song(folder) else _songs_in(folder)}
-
-
-def _songs_in(folder):
-    from .folders import is_song
-    from .musdb18 import SUFFIX
-
-    found = [
-        path
-        for path in folder.iterdir()
-        if not path.name.startswith(".") and (path.name.endswith(SUFFIX) or is_song(path))
-    ]
-    return sorted(found, key=lambda path: path.name)
-
-
-def _choose(songs, split):
-    if split is None:
-        return [path for paths in songs.values() for path in paths]
-    if split == "test":
-        return songs.get("test", songs.get("", []))
-    if "valid" in songs:
-        return songs.get(split, [])
-    pool = songs.get("train", songs.get("", []))
-    valid = _validation(pool)
-    return [path for path in pool if (path in valid) == (split == "valid")]
-
-
-def _validation(pool):
-    from .musdb18 import SUFFIX, VALIDATION
-
-    named = [path for path in pool if path.name.removesuffix(SUFFIX) in VALIDATION]
-    return named or pool[EVERY // 2 :: EVERY] or pool[1:]
-
-
-def _readable(paths, sample_rate, channels, damaged):
-    tracks = []
-    for number, path in enumerate(paths, 1):
-        try:
-            tracks.append(_open(path, sample_rate, channels))
-        except SepkitError as error:
-            if damaged is None or (number == len(paths) and not tracks):
-                raise
-            damaged(error)
-    if notes := [note for track in tracks for note in track.notes]:
-        warn(notes[0] + (f" (and {len(notes) - 1} songs more like this)" if len(notes) > 1 else ""))
-    return tracks
-
-
-def _open(path, sample_rate, channels):
-    from .folders import FolderTrack
-    from .musdb18 import StemTrack
-
-    if path.is_dir():
-        return FolderTrack(path, sample_rate, channels)
-
-    return StemTrack(path, sample_rate, channels)

@@ -12,6 +12,8 @@ from ..errors import SepkitError
 from ..files import data_root
 from ..validation import place
 
+SPLITS = ("train", "valid", "test")
+
 
 @dataclass(frozen=True)
 class DataSet:

@@ -9,7 +9,7 @@ from ..audio.tags import read_tags
 from ..audio.writer import output_format
 from ..errors import SepkitError, unknown, warn
 from ..files import free_bytes
-from ..files.temporary import Temporary, sweep_once
+from ..files.atomic import Temporary, sweep_once
 from .inputs import RECORD, output_folders
 from .record import describe, earlier_stems, finished, write_record
 from .streaming import CHUNK, OVERLAP, conversions, stream

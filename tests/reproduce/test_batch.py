@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from sepkit import audio, files
 from sepkit.errors import SepkitError
-from sepkit.files import hash_memory
+from sepkit.files import hashes as hash_memory
 from sepkit.reproduce import batch, fingerprint
 
 PARAMETERS = 'profile = "smoke"\nweights = "shipped"\ndata = "band"\ndevice = "cpu"\nseed = 0\nout_dir = "build"\n'

@@ -23,8 +23,9 @@ from ...errors import SepkitError
 from ...files import commit, free_bytes, read_json, read_object, write_json
 from ...names import plain_path
 from ...runtime.threads import in_threads
-from .. import SPLITS, _choose, _open, _songs, data_folder
 from ..musdb18 import SUFFIX
+from ..registry import SPLITS, data_folder
+from ..sources import open_song, songs_by_split, songs_of_split
 from .versions import (
     FACTS,
     PART,
@@ -174,10 +175,10 @@ def _splits(folder, out, with_valid):
         raise SepkitError(
             f"{out}: lies in {folder}, the songs to augment; choose a folder elsewhere"
         )
-    songs = _songs(folder)
+    songs = songs_by_split(folder)
     splits = {
-        "train": _choose(songs, "train"),
-        "valid": _choose(songs, "valid"),
+        "train": songs_of_split(songs, "train"),
+        "valid": songs_of_split(songs, "valid"),
         "test": songs.get("test", []),
     }
     if not splits["train"]:
@@ -187,14 +188,14 @@ def _splits(folder, out, with_valid):
     if with_valid:
         splits["train"] = splits["train"] + splits["valid"]
     for song in {song for split in splits for song in splits[split]}:
-        _open(song, None, None)
+        open_song(song)
     return splits
 
 
 def _identities(splits):
     """{split/song: identity of its Track}"""
     places = [(split, song) for split in splits for song in splits[split]]
-    found = in_threads(lambda place: _open(place[1], None, None).identity(), places)
+    found = in_threads(lambda place: open_song(place[1]).identity(), places)
     return {f"{split}/{song.name}": identity for (split, song), identity in zip(places, found)}
 
 
@@ -215,7 +216,7 @@ def _no_longer_than_the_song(jobs):
     """Refuse a shift that would leave nothing of a song, before anything is made."""
     for _, song, change in jobs:
         if change.kind == "shift":
-            track = _open(song, None, None)
+            track = open_song(song)
             if abs(change.amount) * track.sample_rate >= track.samples:
                 seconds = track.samples / track.sample_rate
                 raise SepkitError(
@@ -225,7 +226,7 @@ def _no_longer_than_the_song(jobs):
 
 def _check_space(out, missing, splits, say):
     """Say what the disk has to hold, and stop where it cannot."""
-    tracks = {song: _open(song, None, None) for song in {song for _, song, _ in missing}}
+    tracks = {song: open_song(song) for song in {song for _, song, _ in missing}}
     need = 0
     for _, song, change in missing:
         track = tracks[song]

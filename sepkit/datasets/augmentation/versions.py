@@ -17,7 +17,7 @@ import soundfile
 from ...errors import SepkitError, unknown
 from ...files import identity, read_object, write_json
 from ...names import plain_name
-from .. import _open
+from ..sources import open_song
 from . import stretching
 
 #: In the folder of a version: what was done to which song, and the files that belong to it.
@@ -105,7 +105,7 @@ def make_version(folder, song, change):
     SepkitError
         If the song cannot be read, or the folder not written.
     """
-    track, stems, total = _open(song, None, None), {}, 0
+    track, stems, total = open_song(song), {}, 0
     for name in track.stems:
         audio = track.stem(name)
         stems[name], total = change(audio, track.sample_rate).numpy(), total + audio
