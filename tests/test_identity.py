@@ -20,8 +20,7 @@ from sepkit.datasets.decoding import decoded
 from sepkit.datasets.missing import Filled
 from sepkit.datasets.track import WrappedTrack
 from sepkit.errors import SepkitError
-from sepkit.files import hashes as hash_memory
-from sepkit.files import identity
+from sepkit.files import hashes, identity
 
 
 @pytest.fixture
@@ -29,26 +28,29 @@ def memory(tmp_path, monkeypatch):
     """A memory of its own, files long at rest, and the names of all that is hashed from now on."""
     read, sha256 = [], files.sha256
     monkeypatch.setenv("SEPKIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(hash_memory, "SETTLED", -(10**18))
+    monkeypatch.setattr(hashes, "SETTLED", -(10**18))
 
     def noted(path):
         read.append(os.path.basename(path))
         return sha256(path)
 
-    monkeypatch.setattr(files, "sha256", noted)
-    hash_memory._here.clear(), hash_memory._given_up.clear()
+    monkeypatch.setattr(hashes, "sha256", noted)
+    hashes._here.clear(), hashes._given_up.clear()
     return read
 
 
 def another_process():
     """Forget what only this process knows."""
-    hash_memory._here.clear(), hash_memory._given_up.clear()
+    hashes._here.clear(), hashes._given_up.clear()
 
 
 def system(monkeypatch, stat):
     """Let the memory see a file system with this `stat`."""
-    part = types.SimpleNamespace(stat=stat, name="posix", fsencode=os.fsencode, environ=os.environ)
-    monkeypatch.setattr(hash_memory, "os", part)
+    names = ("path", "fsencode", "environ")
+    part = types.SimpleNamespace(
+        stat=stat, name="posix", **{name: getattr(os, name) for name in names}
+    )
+    monkeypatch.setattr(hashes, "os", part)
 
 
 def overwrite(path, place):
@@ -102,7 +104,7 @@ def test_a_file_that_changed_a_moment_ago_is_not_remembered(tmp_path, memory, mo
     """Within one tick of the file system's clock it could change again, and keep all its times."""
     path = tmp_path / "a.bin"
     path.write_bytes(b"first")
-    monkeypatch.setattr(hash_memory, "SETTLED", 2_000_000_000)
+    monkeypatch.setattr(hashes, "SETTLED", 2_000_000_000)
     frozen = os.stat(path)
     system(monkeypatch, lambda where: frozen)  # a clock that stands still
     assert identity(path) == truth(path)
@@ -119,9 +121,9 @@ def test_a_file_that_is_being_written_is_not_remembered(tmp_path, memory, monkey
         path.write_bytes(b"longer")
         return found
 
-    monkeypatch.setattr(files, "sha256", slow)
+    monkeypatch.setattr(hashes, "sha256", slow)
     identity(path)
-    monkeypatch.setattr(files, "sha256", sha256)
+    monkeypatch.setattr(hashes, "sha256", sha256)
     assert identity(path) == truth(path)
 
 
@@ -182,7 +184,7 @@ def test_where_nothing_can_be_remembered_results_are_right(tmp_path, memory, mon
             raise RuntimeError("Could not determine home directory.")
 
         monkeypatch.delenv("SEPKIT_CACHE")
-        monkeypatch.setattr(hash_memory.Path, "home", homeless)
+        monkeypatch.setattr(hashes.Path, "home", homeless)
     else:
         monkeypatch.setitem(sys.modules, "sqlite3", None)
     assert identity(path) == identity(path) == truth(path) and memory == [
@@ -210,7 +212,7 @@ def test_a_file_system_without_inodes(tmp_path, memory, monkeypatch):
 
 
 def test_only_so_many_files_are_remembered(tmp_path, memory, monkeypatch):
-    monkeypatch.setattr(hash_memory, "LIMIT", 5)
+    monkeypatch.setattr(hashes, "LIMIT", 5)
     for number in range(12):
         (tmp_path / f"{number}").write_bytes(bytes([number]))
         identity(tmp_path / f"{number}")
@@ -236,7 +238,7 @@ def test_names_of_any_bytes(tmp_path, memory):
 
 def _hash_all(folder, cache, out):
     os.environ["SEPKIT_CACHE"] = cache
-    hash_memory.SETTLED = -(10**18)
+    hashes.SETTLED = -(10**18)
     names = sorted(os.listdir(folder))
     out.put([identity(os.path.join(folder, name)) for name in names])
 

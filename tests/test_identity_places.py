@@ -12,7 +12,7 @@ from sepkit.datasets import activity, augmentation, decoding, open_tracks
 from sepkit.datasets.augmentation import augment
 from sepkit.datasets.decoding import decoded
 from sepkit.evaluation import evaluate, evaluate_folders, jobs
-from sepkit.files import hashes as hash_memory
+from sepkit.files import hashes
 
 RATE, SAMPLES, HEADER = 4000, 13000, 44
 SONGS, STEMS = ("a", "b", "c", "d"), ("vocals", "other")
@@ -39,13 +39,13 @@ def hashed(monkeypatch):
         read.append(path)
         return sha256(path)
 
-    monkeypatch.setattr(hash_memory, "SETTLED", -(10**18))
-    monkeypatch.setattr(files, "sha256", noted)
+    monkeypatch.setattr(hashes, "SETTLED", -(10**18))
+    monkeypatch.setattr(hashes, "sha256", noted)
     return read
 
 
 def in_another_process():
-    hash_memory._here.clear()
+    hashes._here.clear()
 
 
 def flip(path, sample):

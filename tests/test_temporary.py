@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from sepkit import files
-from sepkit.files import atomic as temporary
+from sepkit.files import atomic
 from sepkit.files.atomic import Temporary, sweep
 
 HOLD = """
@@ -61,7 +61,7 @@ def test_the_next_write_into_a_folder_sweeps_it(tmp_path, holder, monkeypatch):
     process, path = holder("file")
     process.kill()
     process.wait()
-    monkeypatch.setattr(temporary, "_swept", set())  # as in a new process
+    monkeypatch.setattr(atomic, "_swept", set())  # as in a new process
     files.write_json(tmp_path / "x.json", {})
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
 
@@ -77,7 +77,7 @@ def test_a_name_is_given_once_and_leaves_nothing_beside_it(tmp_path, folder):
 
 
 def test_what_is_swept_away_while_it_is_made_is_made_again(tmp_path, monkeypatch):
-    make, swept = temporary.tempfile.mkdtemp, []
+    make, swept = atomic.tempfile.mkdtemp, []
 
     def mkdtemp(**options):
         path = make(**options)
@@ -86,7 +86,7 @@ def test_what_is_swept_away_while_it_is_made_is_made_again(tmp_path, monkeypatch
             sweep(tmp_path)
         return path
 
-    monkeypatch.setattr(temporary.tempfile, "mkdtemp", mkdtemp)
+    monkeypatch.setattr(atomic.tempfile, "mkdtemp", mkdtemp)
     held = Temporary(tmp_path / "song", folder=True)
     assert swept and held.path.is_dir() and str(held.path) != swept[0]
     held.remove()
@@ -95,7 +95,7 @@ def test_what_is_swept_away_while_it_is_made_is_made_again(tmp_path, monkeypatch
 
 def test_links_are_left_alone(tmp_path):
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / temporary.LOCK).write_text("a user's")
-    (tmp_path / f".x{temporary.MARK}abcdefgh").symlink_to(tmp_path / "mine")
+    (tmp_path / "mine" / atomic.LOCK).write_text("a user's")
+    (tmp_path / f".x{atomic.MARK}abcdefgh").symlink_to(tmp_path / "mine")
     sweep(tmp_path)
-    assert (tmp_path / "mine" / temporary.LOCK).exists()
+    assert (tmp_path / "mine" / atomic.LOCK).exists()

@@ -1,22 +1,10 @@
-"""Where things lie, and how they are written: whole, or not at all."""
+"""Files: where things lie, how they are written (whole, or not at all), what they hold."""
 
-from .json_files import (
-    atomic_path,
-    commit,
-    data_root,
-    digest,
-    free_bytes,
-    identity,
-    jsonable,
-    parse_json,
-    provenance,
-    read_json,
-    read_object,
-    repo_root,
-    sha256,
-    shipped,
-    write_json,
-)
+from .atomic import atomic_path
+from .hashes import digest, identity, sha256
+from .json_files import jsonable, parse_json, read_json, read_object, write_json
+from .origin import commit, provenance
+from .places import data_root, free_bytes, repo_root, shipped
 
 __all__ = [
     "atomic_path",

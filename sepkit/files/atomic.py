@@ -1,25 +1,77 @@
-"""Hidden files and folders that something is written into before it gets its final name.
+"""Files and folders that are written whole, or not at all: beside their name, then renamed.
 
-Each is locked while its process lives. What a killed process (kill -9, a power cut) has left
-behind is therefore known, and the next call that writes into the same folder removes it.
+What is written into is hidden, and locked while its process lives. What a killed process
+(kill -9, a power cut) has left behind is therefore known, and the next call that writes into the
+same folder removes it.
 """
 
 import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from ..errors import SepkitError
 
 try:
     import fcntl
 except ImportError:  # Windows, where an open file can be neither removed nor renamed
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 MARK = ".sepkit-"
 #: In a folder, the file that is locked.
 LOCK = ".lock"
 _OURS = re.compile(rf"\..+{re.escape(MARK)}[a-z0-9_]{{8}}(\.|$)")
-_swept = set()
+_swept: set[str] = set()
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Write beside, then rename: nothing half-written stands under its final name.
+
+    Parameters
+    ----------
+    path : str or Path
+        The final file. Its folder is made when missing.
+
+    Yields
+    ------
+    Path
+        A temporary file in the same folder and with the same suffix. It is
+        renamed to `path` on success and removed on any failure, Ctrl-C included;
+        what a killed process left there is removed by the next that writes there.
+
+    Raises
+    ------
+    SepkitError
+        If the folder cannot be made or written, or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Temporary(path)
+    except OSError as error:
+        raise SepkitError(
+            f"{path.parent}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
+    try:
+        yield temporary.path
+        temporary.path.chmod(0o666 & ~_umask())  # mkstemp makes private files; give the usual mode
+        temporary.become(path)
+    except OSError as error:
+        if error.errno == 28:
+            raise SepkitError(f"{path}: the disk is full; free some space and run again") from None
+        raise
+    finally:
+        temporary.remove()
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 class Temporary:
@@ -42,10 +94,12 @@ class Temporary:
     OSError
     """
 
-    def __init__(self, final, folder=False):
+    path: Path
+
+    def __init__(self, final: str | Path, folder: bool = False):
         final = Path(final)
         sweep_once(final.parent)
-        self.path = self._lock = None
+        self._lock: int | None = None
         while self._lock is None:  # in between, another process may have swept it away
             self._make(final, folder)
 
@@ -70,7 +124,7 @@ class Temporary:
         else:
             os.close(lock)
 
-    def become(self, final):
+    def become(self, final: str | Path) -> None:
         """Give it its final name. A file replaces what is there; a folder must find nothing."""
         if not fcntl:
             self._unlock()
@@ -79,7 +133,7 @@ class Temporary:
             (Path(final) / LOCK).unlink()
         self._unlock()
 
-    def remove(self):
+    def remove(self) -> None:
         """Take it away, unless it has its final name."""
         self._unlock()
         if self.path.is_dir():
@@ -93,7 +147,7 @@ class Temporary:
             self._lock = None
 
 
-def sweep_once(folder):
+def sweep_once(folder: str | Path) -> None:
     """`sweep`, at the first call for this folder in this process."""
     where = os.path.abspath(folder)
     if where not in _swept:
@@ -101,7 +155,7 @@ def sweep_once(folder):
         sweep(folder)
 
 
-def sweep(folder):
+def sweep(folder: str | Path) -> None:
     """Remove what killed processes left in a folder; what a living one writes to stays."""
     try:
         names = [name for name in os.listdir(folder) if _OURS.match(name)]

@@ -14,7 +14,7 @@ from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Reque
 
 from ..console import progress_bar
 from ..errors import SepkitError
-from . import free_bytes
+from .places import free_bytes
 
 ATTEMPTS = 3
 #: Seconds without an answer.

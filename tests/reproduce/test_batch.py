@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from sepkit import audio, files
 from sepkit.errors import SepkitError
-from sepkit.files import hashes as hash_memory
+from sepkit.files import hashes
 from sepkit.reproduce import batch, fingerprint
 
 PARAMETERS = 'profile = "smoke"\nweights = "shipped"\ndata = "band"\ndevice = "cpu"\nseed = 0\nout_dir = "build"\n'
@@ -166,11 +166,11 @@ def test_what_makes_a_chapter_run_again(course, tmp_path, monkeypatch):
 def test_a_second_look_reads_no_audio_and_no_checkpoint(course, monkeypatch):
     (chapter,) = batch.find_chapters(["01"], course["notebooks"])
     read, sha256 = [], files.sha256
-    monkeypatch.setattr(hash_memory, "SETTLED", -(10**18))  # as if all files were old
-    monkeypatch.setattr(files, "sha256", lambda path: read.append(path) or sha256(path))
+    monkeypatch.setattr(hashes, "SETTLED", -(10**18))  # as if all files were old
+    monkeypatch.setattr(hashes, "sha256", lambda path: read.append(path) or sha256(path))
     for _ in range(2):
         read.clear()
-        hash_memory._here.clear()  # as in another process
+        hashes._here.clear()  # as in another process
         digest = batch.data_digest(course["data"], "smoke")
         batch.fingerprint(chapter, {"data": course["data"]}, course["out"], digest)
     assert read == []
