@@ -1,6 +1,14 @@
-"""How loud a sound is heard: ITU-R BS.1770, so that comparisons are not won by level."""
+"""Loudness after ITU-R BS.1770, so that comparisons are not won by level.
+
+Not torchaudio's: version 2.11 clips inside its filters, so that a full-scale tone reads 0.3 LU low
+and loud noise 6 LU; it is 0.12 LU off at 16 kHz and 0.25 LU at 8 kHz, and refuses sounds below
+0.4 s. pyloudnorm 0.2 shares all of these but the clipping. Elsewhere the three agree within 0.1 LU.
+"""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -12,7 +20,7 @@ PEAK = 0.89
 _QUIETEST = -36.0  # a click among tones does not drag the tones below this
 
 
-def loudness(audio, sample_rate):
+def loudness(audio: torch.Tensor, sample_rate: int) -> float:
     """Integrated loudness in LUFS, with the gates of ITU-R BS.1770-4.
 
     Parameters
@@ -39,8 +47,13 @@ def loudness(audio, sample_rate):
     return -0.691 + 10 * math.log10(power.mean())
 
 
-def matching_gains(signals, sample_rate, match=True, together=False):
-    """The gain in dB of every signal, so that all sound equally loud and none clips.
+def matching_gains(
+    signals: Mapping[str, torch.Tensor],
+    sample_rate: int,
+    match: bool = True,
+    together: bool = False,
+) -> dict[str, float]:
+    """Find the gain in dB of every signal, so that all sound equally loud and none clips.
 
     Parameters
     ----------
@@ -59,25 +72,25 @@ def matching_gains(signals, sample_rate, match=True, together=False):
     """
     room = {label: _room(x) for label, x in signals.items()}
     if not match:
-        longest = max(x.shape[-1] for x in signals.values())
-        total = sum(
-            torch.nn.functional.pad(x, (0, longest - x.shape[-1])) for x in signals.values()
-        )
-        return dict.fromkeys(
-            signals, min([0.0, *room.values(), *([_room(total)] if together else [])])
-        )
-    heard = {label: loudness(x, sample_rate) for label, x in signals.items()}
-    sounding = [label for label, value in heard.items() if math.isfinite(value)]
-    aim = min([TARGET, *(heard[label] + room[label] for label in sounding)])
+        gain = min([0.0, *room.values()])
+        if together:
+            longest = max(x.shape[-1] for x in signals.values())
+            pad = torch.nn.functional.pad
+            total = sum(pad(x, (0, longest - x.shape[-1])) for x in signals.values())
+            gain = min(gain, _room(total))
+        return dict.fromkeys(signals, gain)
+    levels = {label: loudness(x, sample_rate) for label, x in signals.items()}
+    sounding = [label for label, value in levels.items() if math.isfinite(value)]
+    aim = min([TARGET, *(levels[label] + room[label] for label in sounding)])
     aim = max(aim, _QUIETEST)
     return {
-        label: min(aim - heard[label], room[label]) if label in sounding else min(0.0, room[label])
+        label: min(aim - levels[label], room[label]) if label in sounding else min(0.0, room[label])
         for label in signals
     }
 
 
 def _room(x):
-    """DB from the peak up to `PEAK`; 0 for silence."""
+    """Decibels from the peak up to `PEAK`; 0 for silence."""
     peak = float(x.abs().max())
     return 20 * math.log10(PEAK / peak) if peak else 0.0
 

@@ -1,16 +1,19 @@
 """Players for the notebooks: synchronised, labelled, matched in loudness.
 
-`players` shows one row a sound, with one transport for all: they start and seek
+`players` shows one row per sound, with one transport for all: they start and seek
 together, and pressing "solo" compares two of them at the same instant. It is plain
 HTML with a little WebAudio, so it plays in JupyterLab, in Colab and, without a
 network, in HTML exported by nbconvert. Where scripts are not allowed, every row
 is the browser's own player.
 """
 
+from __future__ import annotations
+
 import base64
 import html
 import io
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +29,16 @@ _LARGE = 1_000_000  # bytes of audio in one output
 _ASSETS = Path(__file__).parent
 
 
-def players(sounds, sample_rate, match=True, together=False, mono=True, title="", colours=None):
-    """One row a sound, synchronised: the first is heard, "solo" switches at the same instant.
+def players(
+    sounds: Mapping[str, torch.Tensor | np.ndarray],
+    sample_rate: int,
+    match: bool = True,
+    together: bool = False,
+    mono: bool = True,
+    title: str = "",
+    colours: Mapping[str, str] | None = None,
+) -> PlayerRows:
+    """Make one row per sound, synchronised: the first is heard, "solo" switches at once.
 
     Parameters
     ----------
@@ -50,7 +61,7 @@ def players(sounds, sample_rate, match=True, together=False, mono=True, title=""
 
     Returns
     -------
-    Row
+    PlayerRows
         Shown by the notebook; printed as text elsewhere.
 
     Raises
@@ -58,19 +69,28 @@ def players(sounds, sample_rate, match=True, together=False, mono=True, title=""
     SepkitError
         For no sounds, or a sound that is empty, not finite, or of more than two channels.
     """
-    return Row(sounds, sample_rate, match, together, mono, title, colours)
+    return PlayerRows(sounds, sample_rate, match, together, mono, title, colours)
 
 
-def audio(label, sound, sample_rate, title=""):
-    """One labelled player; it is never louder than full scale."""
+def audio(
+    label: str, sound: torch.Tensor | np.ndarray, sample_rate: int, title: str = ""
+) -> PlayerRows:
+    """Make one labelled player; it is never louder than full scale."""
     return players({label: sound}, sample_rate, title=title)
 
 
-class Row:
+class PlayerRows:
     """What `players` returns. `gains` holds the dB given to each sound."""
 
     def __init__(
-        self, sounds, sample_rate, match=True, together=False, mono=True, title="", colours=None
+        self,
+        sounds: Mapping[str, torch.Tensor | np.ndarray],
+        sample_rate: int,
+        match: bool = True,
+        together: bool = False,
+        mono: bool = True,
+        title: str = "",
+        colours: Mapping[str, str] | None = None,
     ):
         if not sounds:
             raise SepkitError("players: there are no sounds; pass {label: audio}")
@@ -91,16 +111,14 @@ class Row:
         name = f"sepkit-{uuid.uuid4().hex[:12]}"
         rows = "".join(self._row_html(index, label) for index, label in enumerate(self.gains))
         how = "matched in loudness" if self.match else "at their own levels"
-        told = f"{how}; gain in dB: " + ", ".join(
-            f"{html.escape(label)} {gain:+.1f}" for label, gain in self.gains.items()
-        )
+        gains = (f"{html.escape(label)} {gain:+.1f}" for label, gain in self.gains.items())
         return _asset("players.html").format(
             name=name,
             style=_asset("players.css").replace("#ROOT", f"#{name}"),
             script=_asset("players.js"),
             title=html.escape(self.title or ", ".join(self.gains)),
             rows=rows,
-            told=told,
+            note=f"{how}; gain in dB: {', '.join(gains)}",
             hidden="" if self.title else ' class="unseen"',
         )
 
@@ -108,23 +126,20 @@ class Row:
         from .plots import colour
 
         tint = (self.colours or {}).get(label) or colour(label)
-        safe = html.escape(label, quote=True)
+        name = html.escape(label, quote=True)
         pressed = "true" if index == 0 and not self.together else "false"
-        solo = (
-            ""
-            if len(self.gains) == 1
-            else (
-                f'<button type="button" class="solo" aria-pressed="{pressed}" aria-label="solo'
-                f' {safe}" title="hear only this ({index + 1})">solo</button><button type="button"'
-                f' class="mute" aria-pressed="false" aria-label="mute {safe}">mute</button>'
-            )
+        buttons = (
+            f'<button type="button" class="solo" aria-pressed="{pressed}" aria-label="solo {name}"'
+            f' title="hear only this ({index + 1})">solo</button>'
+            '<button type="button" class="mute" aria-pressed="false"'
+            f' aria-label="mute {name}">mute</button>'
         )
         return (
-            f'<div class="row" role="group" aria-label="{safe}" style="--tint:{tint}"><span'
-            f' class="label">{safe}</span>{solo}<label class="gain">gain <input type="range"'
-            f' min="-30" max="0" step="1" value="0" aria-label="gain of {safe} in dB"><output>0'
-            ' dB</output></label><audio controls preload="none"'
-            f' src="{self._encoded[label]}"></audio></div>'
+            f'<div class="row" role="group" aria-label="{name}" style="--tint:{tint}">'
+            f'<span class="label">{name}</span>{buttons if len(self.gains) > 1 else ""}'
+            '<label class="gain">gain <input type="range" min="-30" max="0" step="1" value="0"'
+            f' aria-label="gain of {name} in dB"><output>0 dB</output></label>'
+            f'<audio controls preload="none" src="{self._encoded[label]}"></audio></div>'
         )
 
 

@@ -131,7 +131,7 @@ def png(fig: Figure | Axes, colours: int = 56, dpi: int = 90) -> bytes:
     """Encode a figure as PNG with a small palette: the course's colours, and `colours` more."""
     from PIL import Image
 
-    whole = fig if isinstance(fig, Figure) else fig.get_figure()
+    whole: Any = fig if isinstance(fig, Figure) else fig.get_figure()
     buffer, small = io.BytesIO(), io.BytesIO()
     without_formulas(whole)
     whole.savefig(buffer, format="png", dpi=dpi)
