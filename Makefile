@@ -1,11 +1,13 @@
-# make reproduce   chapters in batch, then the table      make test         what every change must pass
-# make lab         JupyterLab on the notebooks            make test-slow    what takes minutes
-# make notebooks   run and store the chapters' outputs    make test-floor   the oldest packages (Colab's)
-# make checkpoints train what sepkit/assets/checkpoints ships      make test-newest  the newest packages
-# make readme      the README's chapter table             make resolve      packages for Python 3.10 to 3.14
-# make bench       speed and memory, with peers           make test-wheel   the wheel, outside a checkout
+# make reproduce    chapters in batch, then the table       make test         what every change must pass
+# make lab          JupyterLab on the notebooks             make lint         ruff and mypy, a part of test
+# make notebooks    run and store the chapters' outputs     make test-slow    tests of up to a minute each
+# make checkpoints  train what sepkit/assets ships          make test-long    tests of minutes
+# make readme       the README's chapter table              make test-floor   the oldest packages (Colab's)
+# make docs         the API reference, build/docs           make test-newest  the newest packages
+# make bench        speed and memory, with peers            make resolve      packages for Python 3.10 to 3.14
+# make clean        remove what was built                   make test-wheel   the wheel, outside a checkout
 #
-# PROFILE=smoke (seconds a chapter), student (minutes, the default) or paper (GPU hours).
+# PROFILE=smoke (seconds per chapter), student (minutes, the default) or paper (GPU hours).
 # CHAPTERS="01 04" picks chapters. OUT=build is where everything lands.
 
 PYTHON   ?= python3
@@ -31,15 +33,21 @@ unexport PIP_USER
 unexport PYTHONPATH
 unexport PYTHONHOME
 
-.PHONY: reproduce test test-unit test-notebooks test-batch test-slow test-processors test-floor test-newest
-.PHONY: test-wheel resolve lab notebooks bench checkpoints readme clean
+.PHONY: reproduce test lint test-unit test-notebooks test-batch test-slow test-long test-processors
+.PHONY: test-floor test-newest test-wheel resolve lab notebooks bench checkpoints readme docs clean
 .DEFAULT_GOAL := reproduce
 .NOTPARALLEL:
 
 reproduce: $(READY)
 	$(BIN)/sepkit reproduce $(CHAPTERS) --profile $(PROFILE) --out $(OUT)
 
-test: test-unit test-notebooks test-batch
+test: lint test-unit test-notebooks test-batch
+
+# Settings and the reasons for what is left out: pyproject.toml.
+lint: $(READY)
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy
 
 test-unit: $(READY)
 	$(BIN)/pytest -q -m "not slow"
@@ -53,7 +61,10 @@ test-batch: $(READY)
 	$(BIN)/sepkit reproduce 01 02 --profile smoke --out build/test
 
 test-slow: $(READY)
-	$(BIN)/pytest -q -m slow
+	$(BIN)/pytest -q -m "slow and not long"
+
+test-long: $(READY)
+	$(BIN)/pytest -q -m long
 
 # As a processor without AVX-512 computes: oneDNN has no LSTM of 16 bits there.
 test-processors: $(READY)
@@ -71,7 +82,8 @@ test-newest: $(NEWEST)/.ready
 
 # The newest Python that is here, an empty folder, and no checkout in sight.
 test-wheel: $(READY)
-	rm -rf build/wheel && $(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	rm -rf build/wheel build/lib build/bdist.* # modules of an earlier state
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
 	$(NEWEST_PYTHON) -m venv --clear $(WHEEL)
 	if [ "$$($(NEWEST_PYTHON) -V)" = "$$($(BIN)/python -V)" ]; then $(call on_top_of_venv,$(WHEEL)); fi
 	$(WHEEL)/bin/pip install --quiet --no-warn-conflicts --ignore-installed --no-deps build/wheel/*.whl
@@ -101,8 +113,12 @@ checkpoints: $(READY)
 readme: $(READY)
 	$(BIN)/python -m sepkit.reproduce.readme $(if $(REPO),--repo $(REPO)) --budgets $(OUT)/manifest.json
 
+# No network while it builds, and none while it is read.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
+
 clean:
-	rm -rf build .pytest_cache
+	rm -rf build .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -not -path "./.venv/*" -prune -exec rm -rf {} +
 
 # $(1) finds what is in .venv behind what is its own.
@@ -120,6 +136,10 @@ $(FLOOR)/.ready: $(READY) constraints-floor.txt
 $(NEWEST)/.ready: pyproject.toml
 	$(NEWEST_PYTHON) -m venv --clear $(NEWEST)
 	$(NEWEST)/bin/python -m pip install --quiet --editable '.[notebooks,band,test]'
+	@touch $@
+
+.venv/.docs: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 # Installed once, and again only when what is to be installed changes.

@@ -1,4 +1,4 @@
-"""What an installed sepkit does in an empty folder: ``python tests/wheel.py``, run by ``make test-wheel``.
+"""What an installed sepkit does in an empty folder: ``python tests/wheel.py``, `make test-wheel`.
 
 The commands work outside a checkout, and the shipped weights travel with the package.
 """
@@ -10,6 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
+#: Of the package's assets.
+FOLDERS = ("checkpoints", "experiments", "reported")
+#: No audio travels with the package.
+SOUND = {".wav", ".flac", ".mp3", ".ogg", ".mp4", ".sf2"}
 
 
 def sepkit(*arguments, cwd):
@@ -25,6 +30,13 @@ def main():
         where = [sys.executable, "-I", "-c", "import sepkit; print(sepkit.__file__)"]
         installed = Path(subprocess.check_output(where, cwd=folder, text=True).strip())
         assert Path(sys.prefix).resolve() in installed.resolve().parents, installed
+        assets = installed.parent / "assets"
+        there = {path.relative_to(assets).parts[0] for path in assets.rglob("*") if path.is_file()}
+        assert there == {"README.md", "budgets.json", "weights.json", *FOLDERS}, there
+        pages = {path.name for path in installed.parent.glob("learn/players.*")}
+        assert pages == {"players.py", "players.html", "players.css", "players.js"}, pages
+        sound = [path for path in installed.parent.rglob("*") if path.suffix in SOUND]
+        assert sound == [], sound
         assert "open-unmix-student" in sepkit("doctor", cwd=folder)
         assert "bsrnn" in sepkit("models", cwd=folder)
         noise = 0.1 * np.random.default_rng(0).standard_normal((44100, 2))
