@@ -111,12 +111,12 @@ def separate(
 
     from . import separation
     from .errors import warn
-    from .separation.streaming import bridging, stream
+    from .separation.streaming import conversions, stream
 
     song = _opened(audio, sample_rate)
     given = isinstance(model, separation.Separator)
     separator = model if given else separation.get(model, device)
-    if told := bridging(separator, song.sample_rate, song.channels):
+    if told := conversions(separator, song.sample_rate, song.channels):
         warn(told)
     parts = list(stream(separator, song))  # {target: (channels, n)}, one after another
     return {target: torch.cat([part[target] for part in parts], dim=1) for target in parts[0]}
@@ -128,14 +128,14 @@ def _opened(audio, sample_rate):
 
     from .datasets.track import Track
     from .errors import SepkitError
+    from .separation.base import check_mixture
     from .separation.files import Recording
-    from .separation.streaming import check
 
     if isinstance(audio, (Track, str, os.PathLike)):
         if sample_rate is not None:
             raise SepkitError("separate: sample_rate is for tensors, files and tracks know theirs")
         return audio if isinstance(audio, Track) else Recording(audio)
-    check(audio, "the audio")
+    check_mixture(audio, "the audio")
     if sample_rate is None:
         raise SepkitError("separate: a tensor does not know its sample rate; give sample_rate (Hz)")
     return SimpleNamespace(
