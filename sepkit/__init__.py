@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from .audio import read, write
     from .datasets.track import Track
-    from .evaluation import evaluate
+    from .evaluation.evaluate import evaluate
     from .models import build, load
     from .separation import Separator
     from .training import train
@@ -114,8 +114,10 @@ def separate(
     from .separation.streaming import conversions, stream
 
     song = _opened(audio, sample_rate)
-    given = isinstance(model, separation.Separator)
-    separator = model if given else separation.get(model, device)
+    if isinstance(model, separation.Separator):
+        separator = model
+    else:
+        separator = separation.get(model, device)
     if told := conversions(separator, song.sample_rate, song.channels):
         warn(told)
     parts = list(stream(separator, song))  # {target: (channels, n)}, one after another
