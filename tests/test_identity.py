@@ -16,8 +16,8 @@ import torch
 
 from sepkit import files
 from sepkit.datasets import FolderTrack, MemoryTrack
-from sepkit.datasets.decoding import decoded
-from sepkit.datasets.missing import Filled
+from sepkit.datasets.loader import decoded
+from sepkit.datasets.sources import Filled
 from sepkit.datasets.track import WrappedTrack
 from sepkit.errors import SepkitError
 from sepkit.files import hashes, identity

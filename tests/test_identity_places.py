@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from sepkit import audio, files, separation
-from sepkit.datasets import activity, augmentation, decoding, open_tracks
+from sepkit.datasets import activity, augmentation, loader, open_tracks
 from sepkit.datasets.augmentation import augment
-from sepkit.datasets.decoding import decoded
+from sepkit.datasets.loader import decoded
 from sepkit.evaluation import evaluate, evaluate_folders, jobs
 from sepkit.files import hashes
 
@@ -116,7 +116,7 @@ class Decoding:
 
     def __init__(self, data, out, monkeypatch):
         self.out = out
-        self.calls = counted(monkeypatch, decoding, "_write", lambda track, path: track.name)
+        self.calls = counted(monkeypatch, loader, "_write", lambda track, path: track.name)
 
     def __call__(self, data):
         found = decoded(open_tracks(data), self.out, workers=1, notice=None)

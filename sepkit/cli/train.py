@@ -284,7 +284,7 @@ def _train(network, plan, target, data, out, preset, speech, device, missing, in
     """The checkpoint that the training of these choices has brought."""
     from .. import training
     from ..datasets import open_tracks
-    from ..datasets.missing import with_the_same_stems
+    from ..datasets.sources import with_the_same_stems
     from ..device import resolve_device
     from ..models import read_header
     from ..training.checks import judge

@@ -86,11 +86,6 @@ class Chunks(Dataset):
         )
         self._sources = {stem: self._tracks_with(stem) for stem in self.stems}
 
-    def __getstate__(self):
-        return {
-            name: value for name, value in self.__dict__.items() if name != "_workers"
-        }  # see loading.loader
-
     def set_epoch(self, epoch):
         """Choose the epoch, which decides what every index holds."""
         self.epoch = epoch

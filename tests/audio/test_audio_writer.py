@@ -15,8 +15,8 @@ import torch
 
 from sepkit import audio
 from sepkit.audio import writer
-from sepkit.audio.stamps import _checksums, remove_stamps
 from sepkit.audio.tags import id3, read_tags
+from sepkit.audio.writer import _checksums, remove_stamps
 from sepkit.errors import SepkitError
 
 TAGS = {

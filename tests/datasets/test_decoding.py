@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from sepkit import audio
-from sepkit.datasets import MemoryTrack, decoding, open_tracks
-from sepkit.datasets.decoding import decoded
+from sepkit.datasets import MemoryTrack, loader, open_tracks
+from sepkit.datasets.loader import decoded
 from sepkit.errors import SepkitError
 
 RATE = 1000
@@ -91,7 +91,7 @@ def test_disk_space_is_told_and_checked_before_it_is_taken(tmp_path, monkeypatch
         write_song(tmp_path / "data" / f"song{seed}", seed, samples=250_000)
     tracks, cache = open_tracks(tmp_path / "data"), tmp_path / "cache"
     monkeypatch.setattr(
-        decoding, "free_bytes", lambda folder: 3_999_999
+        loader, "free_bytes", lambda folder: 3_999_999
     )  # of 2 songs x 2 stems x 2 channels x 2 bytes x 250,000
     with pytest.raises(
         SepkitError,
@@ -99,8 +99,8 @@ def test_disk_space_is_told_and_checked_before_it_is_taken(tmp_path, monkeypatch
     ):
         decoded(tracks, cache)
     assert not cache.exists()
-    monkeypatch.setattr(decoding, "free_bytes", lambda folder: 4_000_000)
-    with pytest.warns(decoding.DiskSpace, match="2 songs to decode need 0.00 GB"):
+    monkeypatch.setattr(loader, "free_bytes", lambda folder: 4_000_000)
+    with pytest.warns(loader.DiskSpace, match="2 songs to decode need 0.00 GB"):
         decoded(tracks, cache)
     used = sum(path.stat().st_size for path in cache.iterdir())
     assert 4_000_000 <= used < 4_001_000
@@ -140,7 +140,7 @@ def test_threads_stop_at_an_error():
             raise SepkitError("no")
         return item
 
-    assert decoding.in_threads(str, range(20)) == [str(item) for item in range(20)]
+    assert loader.in_threads(str, range(20)) == [str(item) for item in range(20)]
     with pytest.raises(SepkitError):
-        decoding.in_threads(work, range(1000), workers=1)
+        loader.in_threads(work, range(1000), workers=1)
     assert begun == [0]

@@ -7,7 +7,7 @@ import torch
 
 from sepkit.datasets import MemoryTrack
 from sepkit.datasets.chunks import Chunks
-from sepkit.datasets.missing import with_the_same_stems
+from sepkit.datasets.sources import with_the_same_stems
 from sepkit.errors import SepkitError
 
 

@@ -13,7 +13,7 @@ from sepkit.datasets.remix import (
     Cut,
     Draws,
     Gain,
-    Plan,
+    MixPlan,
     Polarity,
     Silence,
     SpeechRemix,
@@ -243,7 +243,7 @@ def test_composed_augmentations_equal_one_after_the_other():
 def test_switching_one_off_leaves_the_draws_of_the_others():
     for left_out in range(len(KIT)):
         draws = Draws(0, 0, range(4), 0.5)
-        whole, rest = Plan.of(noise()), Plan.of(noise())
+        whole, rest = MixPlan.of(noise()), MixPlan.of(noise())
         Compose(KIT).decide(whole, draws)
         Compose(KIT[:left_out] + KIT[left_out + 1 :]).decide(rest, draws)
         KIT[left_out].decide(rest, draws)
@@ -253,7 +253,7 @@ def test_switching_one_off_leaves_the_draws_of_the_others():
 
 def test_what_strikes_a_stem_is_independent_of_the_other_stems_and_augmentations():
     def struck(item):
-        plan = Plan.of(noise(500, frames=2))
+        plan = MixPlan.of(noise(500, frames=2))
         item.decide(plan, many())
         return ((plan.gains != 1) | plan.swapped).double().T  # (S, B)
 
@@ -289,7 +289,7 @@ def test_inputs_are_left_alone_and_no_gradient_is_kept(item):
 
 def test_mix_down_sums_what_the_augmentations_give():
     stems, draws = noise(), Draws(0, 0, range(4), 0.5)
-    plan = Plan.of(stems)
+    plan = MixPlan.of(stems)
     Compose(KIT).decide(plan, draws)
     done = Compose(KIT)(stems, draws)
     for index in range(4):

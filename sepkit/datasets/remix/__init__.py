@@ -8,10 +8,18 @@ asks for. Chapter 07 hears each of them; chapter 04 uses those of Open-Unmix.
 """
 
 from ...errors import SepkitError, unknown
-from .draws import Draws
-from .objects import Augmentation, Compose, Cut, Gain, PlaybackRate, Polarity, Silence, SwapChannels
-from .plan import Plan, mix_down, normalise
-from .with_speech import SpeechRemix
+from .objects import (
+    Augmentation,
+    Compose,
+    Cut,
+    Gain,
+    PlaybackRate,
+    Polarity,
+    Silence,
+    SpeechRemix,
+    SwapChannels,
+)
+from .plan import Draws, MixPlan, mix_down, normalise
 
 __all__ = [
     "Augmentation",
@@ -19,8 +27,8 @@ __all__ = [
     "Cut",
     "Draws",
     "Gain",
+    "MixPlan",
     "Pipeline",
-    "Plan",
     "PlaybackRate",
     "Polarity",
     "Silence",
@@ -115,7 +123,7 @@ class Pipeline:
     def __call__(self, stems, indices, epoch):
         """Mixture and target, (B, C, T) each, of stems (B, S, C, T) with the examples' indices (B,) in that epoch."""
         draws = Draws(self.seed, epoch, indices, self.mix_prob)
-        plan = Plan.of(stems)
+        plan = MixPlan.of(stems)
         self.augmentation.decide(plan, draws)
         mixture, target = mix_down(stems, self.target_index, plan)
         if self.speech:

@@ -1,12 +1,68 @@
-"""What is to be done to the stems of a batch, and doing it in one pass."""
+"""What is done to the stems of a batch: random numbers, decisions, and one pass over the samples."""
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 
+class Draws:
+    """The random numbers of a batch.
+
+    Every example has, for every name, a generator of its own: Philox, whose
+    key is made of (seed, epoch, name) and whose counter starts at the index of
+    the example. So what is drawn for one purpose changes nothing elsewhere:
+    an augmentation can be switched off without disturbing the others, and
+    neither the batch size nor the number of workers or processes matters.
+    Chapter 07 relies on it when it changes one part of a recipe at a time.
+
+    Parameters
+    ----------
+    seed, epoch : int
+        Not negative.
+    indices : sequence of int, or Tensor (B,)
+        Which examples of the epoch the batch holds.
+    mix_prob : float
+        How often an example is a remix, see `remixed`.
+
+    Notes
+    -----
+    Counter-based generators: Salmon, Moraes, Dror and Shaw, "Parallel random
+    numbers: as easy as 1, 2, 3", SC 2011; here numpy's.
+    """
+
+    def __init__(self, seed, epoch, indices, mix_prob=1.0):
+        self.seed, self.epoch, self.mix_prob = int(seed), int(epoch), mix_prob
+        self.indices = [int(index) for index in indices]
+
+    def __len__(self):
+        return len(self.indices)
+
+    def generators(self, name):
+        """For each example in turn the generator of that name, at its beginning: (B) numpy Generators."""
+        key = np.random.SeedSequence([self.seed, self.epoch, *name.encode()]).generate_state(
+            2, np.uint64
+        )
+        for index in self.indices:
+            yield np.random.Generator(
+                np.random.Philox(key=key, counter=np.array([0, 0, 0, index], dtype=np.uint64))
+            )
+
+    def uniform(self, name, *shape):
+        """Numbers in [0, 1): float64 on the CPU, (B, *shape)."""
+        return torch.from_numpy(np.stack([rng.random(shape) for rng in self.generators(name)]))
+
+    @property
+    def remixed(self):
+        """Which examples are remixes, their stems from tracks and places of their own: bool, (B,).
+
+        `Chunks` and `Cut` both ask here, so that they agree without passing it on.
+        """
+        return self.uniform("remixed") < self.mix_prob
+
+
 @dataclass
-class Plan:
+class MixPlan:
     """The decisions for every stem of every example of a batch.
 
     Writing a batch of stems to memory costs several times as much as adding
@@ -106,7 +162,7 @@ def mix_down(stems, target_index, plan=None):
         (B, S, C, T); not modified.
     target_index : int
         Which stem is the target.
-    plan : Plan, optional
+    plan : MixPlan, optional
         What is done to the stems first.
 
     Returns
@@ -114,7 +170,7 @@ def mix_down(stems, target_index, plan=None):
     mixture, target : Tensor
         (B, C, T) each, T as planned.
     """
-    return (plan or Plan.of(stems)).mix(stems, target_index)
+    return (plan or MixPlan.of(stems)).mix(stems, target_index)
 
 
 @torch.no_grad()
