@@ -1,6 +1,6 @@
 """Exercises that answer back: not attempted, not yet because ..., or right.
 
-A chapter's checks lie in ``checks_NN.py``::
+A chapter's exercises lie in ``chNN/exercises.py``::
 
     exercises = Exercises("01")
 
@@ -15,10 +15,17 @@ In the notebook, ``check.ex_01_1(answer)`` and ``hint(1)``. An answer that was n
 attempted never raises, so the cells after it run.
 """
 
+from __future__ import annotations
+
 import html
 import re
+from collections.abc import Callable
+from typing import Any
 
 from ..errors import SepkitError
+
+#: Judges an answer: raises `Wrong` or `NotAttempted`, or returns nothing.
+Judge = Callable[[Any], None]
 
 NOT_ATTEMPTED, WRONG, RIGHT = "not attempted", "wrong", "right"
 _LOOKS = {NOT_ATTEMPTED: ("#6b7280", "○"), WRONG: ("#b45309", "✗"), RIGHT: ("#15803d", "✓")}
@@ -32,13 +39,13 @@ class NotAttempted(Exception):
     """The answer, or what the answer's function returns, is still the stub."""
 
 
-def need(condition, because):
+def need(condition: Any, because: str) -> None:
     """Inside a check: the answer is wrong unless `condition` holds."""
     if not condition:
         raise Wrong(because)
 
 
-def attempt(function, *arguments):
+def attempt(function: Any, *arguments: Any) -> Any:
     """Inside a check: call the reader's function; one that returns ``...`` or None is a stub."""
     need(callable(function), f"a function was expected, not {type(function).__name__}")
     result = function(*arguments)
@@ -47,8 +54,8 @@ def attempt(function, *arguments):
     return result
 
 
-def is_stub(answer):
-    """Whether an answer is still ``...`` or None, or a tuple that holds one of them."""
+def is_stub(answer: Any) -> bool:
+    """Check whether an answer is still ``...`` or None, or a tuple that holds one of them."""
     if isinstance(answer, (tuple, list)):
         return any(is_stub(part) for part in answer)
     return answer is None or answer is Ellipsis
@@ -57,7 +64,7 @@ def is_stub(answer):
 class Verdict:
     """What a check says. `status` is "not attempted", "wrong" or "right"; `text` says why."""
 
-    def __init__(self, exercise, status, text):
+    def __init__(self, exercise: str, status: str, text: str):
         self.exercise, self.status, self.text = exercise, status, text
 
     def __bool__(self):
@@ -84,7 +91,7 @@ class Verdict:
 class Hint:
     """One hint; the next is named, not shown."""
 
-    def __init__(self, exercise, level, of, text):
+    def __init__(self, exercise: str, level: int, of: int, text: str):
         self.exercise, self.level, self.of, self.text = exercise, level, of, text
 
     def __str__(self):
@@ -116,14 +123,15 @@ class Exercises:
     Attributes
     ----------
     check : object
-        With one method an exercise: ``check.ex_01_1(answer)`` returns a `Verdict`.
+        With one method per exercise: ``check.ex_01_1(answer)`` returns a `Verdict`.
     """
 
-    def __init__(self, chapter):
-        self.chapter, self._hints = chapter, {}
+    def __init__(self, chapter: str):
+        self.chapter = chapter
+        self._hints: dict[int, tuple[str, ...]] = {}
         self.check = _Check(chapter)
 
-    def add(self, *hints):
+    def add(self, *hints: str) -> Callable[[Judge], Judge]:
         """Decorate a judging function called ``ex_NN_k``.
 
         It calls `need` (or raises `Wrong`) for a wrong answer; its docstring is said
@@ -144,8 +152,8 @@ class Exercises:
 
         return register
 
-    def hint(self, exercise, level=1):
-        """Hint number `level` of an exercise: ``hint(2)``, then ``hint(2, 2)``.
+    def hint(self, exercise: int, level: int = 1) -> Hint:
+        """Give hint number `level` of an exercise: ``hint(2)``, then ``hint(2, 2)``.
 
         Raises
         ------

@@ -1,15 +1,21 @@
 """Music to listen to where no stems are needed: a recorded song, or one of the band's."""
 
+from __future__ import annotations
+
 import logging
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from .. import audio
 from ..errors import SepkitError
+
+if TYPE_CHECKING:
+    from .chapter import Run
 
 _SONG = "fishin"
 _TOLD = (
@@ -43,7 +49,7 @@ class Excerpt:
     told: str
 
 
-def example_music(run, seconds, sample_rate, network):
+def example_music(run: Run, seconds: float, sample_rate: int, network: bool) -> Excerpt:
     """See `chapter.Run.example_music`."""
     path = recorded(_SONG) if network else None
     if path is not None:
@@ -74,8 +80,8 @@ def example_music(run, seconds, sample_rate, network):
     )
 
 
-def recorded(name):
-    """Path of one of librosa's example recordings, downloaded once; None if that fails."""
+def recorded(name: str) -> Path | None:
+    """Find the path of one of librosa's example recordings, downloaded once; None if that fails."""
     import librosa
 
     logging.getLogger("pooch").setLevel(logging.WARNING)  # its lines name folders of this machine
@@ -110,7 +116,7 @@ def _level(x):
     return x * min(1.0, 0.9 / peak)
 
 
-def sweep(low, high, seconds, sample_rate):
+def sweep(low: float, high: float, seconds: float, sample_rate: int) -> torch.Tensor:
     """Make a tone that rises from `low` to `high` Hz: (1, samples), peak 0.5 (chapter 01)."""
     time = torch.arange(int(seconds * sample_rate), dtype=torch.float64) / sample_rate
     phase = 2 * torch.pi * (low * time + (high - low) / (2 * seconds) * time**2)

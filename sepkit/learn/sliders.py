@@ -6,13 +6,20 @@ picture to an image widget, nothing else. Every cell with sliders has a plain ca
 `draw` beside it: that is what is stored, tested and printed.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+
 from .plots import png
 
-TOLD = "Run this cell to move the sliders."
+PLACEHOLDER = "Run this cell to move the sliders."
 
 
-def sliders(draw, **controls):
-    """Controls above a figure that follows them.
+def sliders(draw: Callable[..., Figure], **controls: Any) -> Panel:
+    """Put controls above a figure that follows them.
 
     Parameters
     ----------
@@ -33,7 +40,7 @@ def sliders(draw, **controls):
 class Panel:
     """What `sliders` returns; shown by the notebook."""
 
-    def __init__(self, draw, controls):
+    def __init__(self, draw: Callable[..., Figure], controls: Mapping[str, Any]):
         import ipywidgets
 
         self.draw = draw
@@ -45,19 +52,19 @@ class Panel:
         self._redraw()
 
     def __repr__(self):
-        return TOLD
+        return PLACEHOLDER
 
     @property
-    def values(self):
+    def values(self) -> dict[str, Any]:
         """{name: value} of all controls."""
         return {name: control.value for name, control in self.controls.items()}
 
     @property
-    def picture(self):
+    def picture(self) -> bytes:
         """The figure as it is shown, PNG bytes."""
         return self._image.value
 
-    def set(self, **values):
+    def set(self, **values: Any) -> None:
         """Move controls as a hand would."""
         for name, value in values.items():
             self.controls[name].value = value
@@ -67,7 +74,7 @@ class Panel:
 
     def _repr_mimebundle_(self, **options):
         view = {"version_major": 2, "version_minor": 0, "model_id": self._box.model_id}
-        return {"application/vnd.jupyter.widget-view+json": view, "text/plain": TOLD}
+        return {"application/vnd.jupyter.widget-view+json": view, "text/plain": PLACEHOLDER}
 
 
 def _widget(ipywidgets, name, given):

@@ -7,7 +7,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
 from sepkit.learn import plots
-from sepkit.learn.sliders import TOLD, sliders
+from sepkit.learn.sliders import PLACEHOLDER, sliders
 from sepkit.reproduce.stored import strip_audio
 
 
@@ -38,7 +38,7 @@ def test_what_is_stored_says_how_to_use_it():
     bundle = sliders(
         draw, height=(0.0, 1.0, 0.1, 0.5), line=True, kind=["blue"]
     )._repr_mimebundle_()
-    assert bundle["text/plain"] == TOLD and "application/vnd.jupyter.widget-view+json" in bundle
+    assert bundle["text/plain"] == PLACEHOLDER and "application/vnd.jupyter.widget-view+json" in bundle
 
 
 def test_whole_numbers_stay_whole():
@@ -52,4 +52,4 @@ def test_a_stored_notebook_keeps_the_words_and_not_the_widget():
         data=sliders(draw, height=(0, 10, 1, 2), line=False, kind=["blue"])._repr_mimebundle_(),
     )
     strip_audio(new_notebook(cells=[new_code_cell("sliders(draw)", outputs=[output])]))
-    assert output.data == {"text/plain": TOLD}
+    assert output.data == {"text/plain": PLACEHOLDER}

@@ -1,9 +1,16 @@
 """Figures of chapter 03: clouds of samples, angles, whitening, permutations, panning, methods."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from ...metrics.statistics import bootstrap_interval
 from .. import plots
@@ -11,7 +18,15 @@ from .. import plots
 _POINTS = 1500
 
 
-def cloud(x, ax, arrows=(), title="", labels=("channel 1", "channel 2"), span=None, tint="#4d4d4d"):
+def cloud(
+    x: torch.Tensor,
+    ax: Axes,
+    arrows: Sequence[tuple[ArrayLike, str]] = (),
+    title: str = "",
+    labels: tuple[str, str] = ("channel 1", "channel 2"),
+    span: float | None = None,
+    tint: str = "#4d4d4d",
+) -> Axes:
     """Two channels against each other, a dot a sample: where sources lie shows as lines.
 
     Parameters
@@ -42,7 +57,7 @@ def cloud(x, ax, arrows=(), title="", labels=("channel 1", "channel 2"), span=No
     return ax
 
 
-def density(signals, ax, title=""):
+def density(signals: Mapping[str, torch.Tensor], ax: Axes, title: str = "") -> Axes:
     """How often each value occurs, on a logarithmic axis, beside the Gaussian of the same variance.
 
     Parameters
@@ -59,8 +74,8 @@ def density(signals, ax, title=""):
         color="#e4e7ec",
         label="Gaussian",
     )
-    for index, (label, y) in enumerate(signals.items()):
-        y = np.asarray(y, float)
+    for index, (label, signal) in enumerate(signals.items()):
+        y = np.asarray(signal, float)
         height, _ = np.histogram((y - y.mean()) / y.std(), edges, density=True)
         ax.plot(
             middle,
@@ -81,7 +96,7 @@ def density(signals, ax, title=""):
     return ax
 
 
-def turned(x, angle, kurtosis):
+def turned(x: torch.Tensor, angle: float, kurtosis: Callable[[torch.Tensor], float]) -> Figure:
     """Draw one output ``cos(angle) x1 + sin(angle) x2``: its direction, and how spiky it is.
 
     Parameters
@@ -108,7 +123,9 @@ def turned(x, angle, kurtosis):
     return fig
 
 
-def curve_of_angles(x, A, kurtosis):
+def curve_of_angles(
+    x: torch.Tensor, A: torch.Tensor, kurtosis: Callable[[torch.Tensor], float]
+) -> Figure:
     """Kurtosis of the output over the angle, and the level at which each speaker is left in it.
 
     Parameters
@@ -143,7 +160,7 @@ def curve_of_angles(x, A, kurtosis):
     return fig
 
 
-def whitening_steps(steps, arrows):
+def whitening_steps(steps: Mapping[str, torch.Tensor], arrows: Mapping[str, np.ndarray]) -> Figure:
     """Draw four clouds: {title: signals (2, samples)} and {title: the speakers' two directions}."""
     fig, axes = plots.figure(1, len(steps), height=2.5)
     for ax, (title, x) in zip(axes, steps.items()):
@@ -153,7 +170,7 @@ def whitening_steps(steps, arrows):
     return fig
 
 
-def leading_speaker(levels, frequencies, title, ax):
+def leading_speaker(levels: ArrayLike, frequencies: ArrayLike, title: str, ax: Axes) -> Axes:
     """Which speaker is louder in output 1, bin by bin: a dot above 0 dB is speaker 1.
 
     Parameters
@@ -177,7 +194,7 @@ def leading_speaker(levels, frequencies, title, ax):
     return ax
 
 
-def directions(stems, ax, title=""):
+def directions(stems: Mapping[str, torch.Tensor], ax: Axes, title: str = "") -> Axes:
     """Draw where each stem's energy lies between the loudspeakers, over its spectrogram's bins.
 
     Parameters
@@ -198,8 +215,10 @@ def directions(stems, ax, title=""):
     return ax
 
 
-def interval(values, seed=0, statistic="mean"):
-    """(middle, low, high) over songs; without an interval (NaN) where there are fewer than two."""
+def interval(
+    values: Iterable[float], seed: int = 0, statistic: str = "mean"
+) -> tuple[float, float, float]:
+    """Find (middle, low, high) over songs; no interval (NaN) where there are fewer than two."""
     values = np.asarray([v for v in values if math.isfinite(v)])
     middle = float(getattr(np, statistic)(values)) if len(values) else math.nan
     return (
@@ -212,7 +231,14 @@ def interval(values, seed=0, statistic="mean"):
     )
 
 
-def methods(frame, order, targets, xlabel, statistic="mean", seed=0):
+def methods(
+    frame: pd.DataFrame,
+    order: Sequence[str],
+    targets: Sequence[str],
+    xlabel: str,
+    statistic: str = "mean",
+    seed: int = 0,
+) -> Figure:
     """Draw a panel per target and a line per method: middle over songs, interval, songs as dots.
 
     Parameters

@@ -1,13 +1,20 @@
 """Figures of chapter 05: one bin as arrows, the three maps, a U drawn to scale, joined bands."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from .. import plots
 
 
-def phasor(level=-6.0, angle=150.0):
+def phasor(level: float = -6.0, angle: float = 150.0) -> Figure:
     """Draw one bin: a voice of length 1, the rest, their sum, and what masks can reach.
 
     Parameters
@@ -78,8 +85,18 @@ def phasor(level=-6.0, angle=150.0):
     return fig
 
 
-def three_maps(mask, phase, addition, loudness, seconds, top, axes, span=50.0, most=None):
-    """A mask, a phase shift and an addition, the last two where anything is heard at all.
+def three_maps(
+    mask: torch.Tensor,
+    phase: torch.Tensor,
+    addition: torch.Tensor,
+    loudness: torch.Tensor,
+    seconds: float,
+    top: float,
+    axes: Sequence[Axes],
+    span: float = 50.0,
+    most: float | None = None,
+) -> None:
+    """Draw a mask, a phase shift and an addition, the last two where anything is heard at all.
 
     Parameters
     ----------
@@ -96,11 +113,13 @@ def three_maps(mask, phase, addition, loudness, seconds, top, axes, span=50.0, m
         The addition that gets the darkest colour; by default that of 1 % of the bins heard.
     """
     heard = np.asarray(loudness > float(loudness.max()) * 10 ** (-span / 20))
-    addition = np.asarray(addition)
-    most = most or max(float(np.quantile(np.abs(addition[heard]), 0.99)), 1e-9)
+    added = np.asarray(addition)
+    most = most or max(float(np.quantile(np.abs(added[heard]), 0.99)), 1e-9)
     extent = (0, seconds, 0, top / 1000)
-    shared = dict(origin="lower", aspect="auto", extent=extent, interpolation="nearest")
-    pictures = (
+    shared: dict[str, Any] = dict(
+        origin="lower", aspect="auto", extent=extent, interpolation="nearest"
+    )
+    pictures: tuple[tuple[str, np.ndarray, dict[str, Any], str], ...] = (
         ("mask |M|", np.asarray(mask), dict(cmap="cividis", vmin=0, vmax=1), "mask"),
         (
             "phase shift ∠M",
@@ -110,7 +129,7 @@ def three_maps(mask, phase, addition, loudness, seconds, top, axes, span=50.0, m
         ),
         (
             "addition Q",
-            np.where(heard, addition, np.nan),
+            np.where(heard, added, np.nan),
             dict(cmap="RdBu_r", vmin=-most, vmax=most),
             "magnitude",
         ),
@@ -123,7 +142,7 @@ def three_maps(mask, phase, addition, loudness, seconds, top, axes, span=50.0, m
         ax.set(xlabel="time (s)", ylabel="frequency (kHz)" if ax is axes[0] else "", title=title)
 
 
-def joined(bands):
+def joined(bands: torch.Tensor) -> torch.Tensor:
     """Stack the maps of a filter bank's bands from low to high, the odd ones turned over.
 
     Parameters
@@ -137,7 +156,7 @@ def joined(bands):
     return torch.cat([part.flip(0) if k % 2 else part for k, part in enumerate(bands)])
 
 
-def u_shape(stages, ax):
+def u_shape(stages: Sequence[tuple[str, int, int, int]], ax: Axes) -> Axes:
     """Draw a U of boxes, as wide as a stage has frames and as high as it has bins (square roots).
 
     Parameters

@@ -1,7 +1,14 @@
 """Figures of chapter 06: band splits, what an RNN reaches, masks in the complex plane, overlap."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 from matplotlib.ticker import NullLocator
+from numpy.typing import ArrayLike
 
 from ...models.bands import band_edges
 from .. import plots
@@ -21,7 +28,7 @@ TICKS = {
 }
 
 
-def bar_codes(splits, ax, n_fft=2048, sample_rate=44100):
+def bar_codes(splits: Sequence[str], ax: Axes, n_fft: int = 2048, sample_rate: int = 44100) -> Axes:
     """Draw band splits over a logarithmic frequency axis: a change of shade is a band's border.
 
     Parameters
@@ -40,8 +47,14 @@ def bar_codes(splits, ax, n_fft=2048, sample_rate=44100):
     return _log_frequency(ax, sample_rate)
 
 
-def spectra_with_bands(levels, split, ax, n_fft=2048, sample_rate=44100):
-    """Mean spectra in dB, every second band of a split shaded.
+def spectra_with_bands(
+    levels: Mapping[str, ArrayLike],
+    split: str,
+    ax: Axes,
+    n_fft: int = 2048,
+    sample_rate: int = 44100,
+) -> Axes:
+    """Draw mean spectra in dB, every second band of a split shaded.
 
     Parameters
     ----------
@@ -55,11 +68,12 @@ def spectra_with_bands(levels, split, ax, n_fft=2048, sample_rate=44100):
     for low, high in zip(limits[::2], limits[1::2]):
         ax.axvspan(low, high, color="#e4e7ec", linewidth=0)
     top = max(float(np.max(power)) for power in levels.values())
-    for label, power in levels.items():
+    for label, values in levels.items():
+        power = np.asarray(values)
         frequency = np.arange(len(power)) * sample_rate / n_fft
         ax.plot(
             frequency[1:],
-            10 * np.log10(np.maximum(np.asarray(power)[1:] / top, 1e-9)),
+            10 * np.log10(np.maximum(power[1:] / top, 1e-9)),
             color=plots.colour(label),
             label=label,
             linewidth=1.1,
@@ -68,8 +82,8 @@ def spectra_with_bands(levels, split, ax, n_fft=2048, sample_rate=44100):
     return _log_frequency(ax, sample_rate)
 
 
-def reach(change, ax, title=""):
-    """Which (band, frame) vectors changed: relative change, logarithmic, at most 1.
+def reach(change: ArrayLike, ax: Axes, title: str = "") -> AxesImage:
+    """Draw which (band, frame) vectors changed: relative change, logarithmic, at most 1.
 
     Parameters
     ----------
@@ -90,7 +104,9 @@ def reach(change, ax, title=""):
     return image
 
 
-def mask_plane(mask, weight, ax, title="", span=1.6):
+def mask_plane(
+    mask: ArrayLike, weight: ArrayLike, ax: Axes, title: str = "", span: float = 1.6
+) -> AxesImage:
     """Draw where a complex mask's values lie, weighted by energy; the ring is magnitude 1.
 
     Parameters
@@ -120,8 +136,10 @@ def mask_plane(mask, weight, ax, title="", span=1.6):
     return image
 
 
-def arrows(vectors, ax, title="", span=2.4):
-    """Complex numbers as arrows from the origin: {label: (value, colour)}."""
+def arrows(
+    vectors: Mapping[str, tuple[complex, str]], ax: Axes, title: str = "", span: float = 2.4
+) -> Axes:
+    """Draw complex numbers as arrows from the origin: {label: (value, colour)}."""
     for label, (value, tint) in vectors.items():
         ax.annotate(
             "",
@@ -144,7 +162,7 @@ def arrows(vectors, ax, title="", span=2.4):
     return ax
 
 
-def overlap_gain(size, hop, samples, divisor=None):
+def overlap_gain(size: int, hop: int, samples: int, divisor: float | None = None) -> np.ndarray:
     """Gain in dB at every 100th sample when windows of `size`, `hop` apart, are added and divided.
 
     Parameters

@@ -4,21 +4,38 @@ As in `plots`, each function draws into `ax` and returns it. `by_seed` and `by_s
 Scores of `sepkit.reproduce.experiments` into the tables that are drawn.
 """
 
+from __future__ import annotations
+
 import statistics
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from ...errors import SepkitError
+from ...metrics import Score
+from ...metrics.statistics import Comparison
 from ..plots import CYCLE, colour
 
+#: Arm of an experiment -> seed -> song -> value.
+Arms = dict[str, dict[int, dict[str, float]]]
 GREY = "#667085"
 
 
 # --- sounds --------------------------------------------------------------------------------------
 
 
-def lanes(stems, sample_rate, ax, title="", notes=None, peak=None):
-    """Stems over time, one below the other.
+def lanes(
+    stems: Mapping[str, torch.Tensor],
+    sample_rate: int,
+    ax: Axes,
+    title: str = "",
+    notes: Mapping[str, str] | None = None,
+    peak: float | None = None,
+) -> Axes:
+    """Draw stems over time, one below the other.
 
     Parameters
     ----------
@@ -54,8 +71,8 @@ def lanes(stems, sample_rate, ax, title="", notes=None, peak=None):
     return ax
 
 
-def strips(groups, ax, ylabel="", title=""):
-    """Every value as a dot, groups side by side, with the mean of each as a bar.
+def strips(groups: Mapping[str, ArrayLike], ax: Axes, ylabel: str = "", title: str = "") -> Axes:
+    """Draw every value as a dot, groups side by side, with the mean of each as a bar.
 
     Parameters
     ----------
@@ -72,8 +89,16 @@ def strips(groups, ax, ylabel="", title=""):
     return ax
 
 
-def activity(energies, threshold, kept, seconds, ax, title="", silent=1e-5):
-    """The energies of a stem's chunks in dB, the threshold, and the segments that are kept.
+def activity(
+    energies: ArrayLike,
+    threshold: float,
+    kept: Sequence[int],
+    seconds: float,
+    ax: Axes,
+    title: str = "",
+    silent: float = 1e-5,
+) -> Axes:
+    """Draw the energies of a stem's chunks in dB, the threshold, and the segments that are kept.
 
     Parameters
     ----------
@@ -115,8 +140,8 @@ def activity(energies, threshold, kept, seconds, ax, title="", silent=1e-5):
 # --- experiments ---------------------------------------------------------------------------------
 
 
-def by_seed(scores, metric="usdr"):
-    """The Scores of an experiment as {arm: {seed: {song: value}}}.
+def by_seed(scores: Sequence[Score], metric: str = "usdr") -> Arms:
+    """Sort the Scores of an experiment into {arm: {seed: {song: value}}}.
 
     Parameters
     ----------
@@ -136,7 +161,7 @@ def by_seed(scores, metric="usdr"):
             f"by_seed: {metric} of one data set was expected, found {told}; choose a metric that"
             " the experiment scores"
         )
-    table = {}
+    table: Arms = {}
     for score in chosen:
         table.setdefault(score.separator, {}).setdefault(score.provenance["seed"], {})[
             score.track
@@ -144,21 +169,30 @@ def by_seed(scores, metric="usdr"):
     return table
 
 
-def by_song(seeds):
+def by_song(seeds: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
     """Average one arm of `by_seed` over seeds: {song: mean}, since the song is the unit."""
     songs = next(iter(seeds.values()))
     return {song: statistics.fmean(scores[song] for scores in seeds.values()) for song in songs}
 
 
-def differences(a, b):
+def differences(
+    a: Mapping[int, Mapping[str, float]], b: Mapping[int, Mapping[str, float]]
+) -> np.ndarray:
     """Subtract two arms of `by_seed` song by song: a - b in dB, array (songs, seeds)."""
     seeds = [seed for seed in a if seed in b]
     songs = [song for song in a[seeds[0]] if song in b[seeds[0]]]
     return np.array([[a[seed][song] - b[seed][song] for seed in seeds] for song in songs])
 
 
-def curves(table, lines, ax, title="", xlabel="", ylabel="SDR of the vocals (dB)"):
-    """Means over songs against a setting: a point a seed, a line through the means over seeds.
+def curves(
+    table: Arms,
+    lines: Mapping[str, Mapping[float, str]],
+    ax: Axes,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "SDR of the vocals (dB)",
+) -> Axes:
+    """Draw means over songs against a setting: a point per seed, a line through their means.
 
     Parameters
     ----------
@@ -188,7 +222,14 @@ def curves(table, lines, ax, title="", xlabel="", ylabel="SDR of the vocals (dB)
     return ax
 
 
-def gains(comparisons, ax, title="", xlabel="", ylabel="difference in SDR (dB)", tint=CYCLE[0]):
+def gains(
+    comparisons: Mapping[float, Comparison],
+    ax: Axes,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "difference in SDR (dB)",
+    tint: str = CYCLE[0],
+) -> Axes:
     """Draw effects against a setting with 95 % intervals over songs; hollow where these hold 0.
 
     Parameters
@@ -221,7 +262,9 @@ def gains(comparisons, ax, title="", xlabel="", ylabel="difference in SDR (dB)",
     return ax
 
 
-def by_song_and_seed(found, ax, title="", ylabel="difference in SDR (dB)"):
+def by_song_and_seed(
+    found: ArrayLike, ax: Axes, title: str = "", ylabel: str = "difference in SDR (dB)"
+) -> Axes:
     """Draw differences per song: a dot per seed, a bar at the mean, songs ordered by mean.
 
     Parameters

@@ -9,14 +9,21 @@ told only after the answer::
     test.results()            # answered questions only
 """
 
+from __future__ import annotations
+
 import random
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
 
 from ...errors import SepkitError
 from ...files import read_json, write_json
 from ..exercises import is_stub
 from ..loudness import matching_gains
-from ..players import players
+from ..players import PlayerRows, players
 
 ANSWERS = ("A", "B", "same")
 _FORMAT = "sepkit listening 1"
@@ -44,59 +51,53 @@ class BlindTest:
         If a question has not two sounds, or the file of answers is damaged.
     """
 
-    def __init__(self, name, reference, questions, sample_rate, out_dir, seed=0):
+    def __init__(
+        self,
+        name: str,
+        reference: Mapping[str, torch.Tensor],
+        questions: Mapping[int, Mapping[str, torch.Tensor]],
+        sample_rate: int,
+        out_dir: str | Path,
+        seed: int = 0,
+    ):
         for number, sounds in questions.items():
             if len(sounds) != 2:
                 raise SepkitError(
                     f"blind test {name}, question {number}: expected two sounds, not {len(sounds)}"
                 )
-        self.name, self.reference, self.questions, self.sample_rate = (
-            name,
-            dict(reference),
-            dict(questions),
-            sample_rate,
-        )
+        self.name, self.sample_rate = name, sample_rate
+        self.reference, self.questions = dict(reference), dict(questions)
         self.path = Path(out_dir) / "listening" / f"{name}.json"
-        self._order = {}
+        self._order: dict[int, dict[str, str]] = {}
         for number, sounds in questions.items():
             labels = sorted(sounds)
             random.Random(f"{seed} {name} {number} {labels}").shuffle(labels)
             self._order[number] = dict(zip("AB", labels))
         self._answers = self._load()
 
-    def play(self, number):
-        """Players for a question: the reference, A and B, equally loud.
-
-        Returns
-        -------
-        sepkit.learn.players.Row
-        """
+    def play(self, number: int) -> PlayerRows:
+        """Show players for a question: the reference, A and B, equally loud."""
         order = self._of(number)
         sounds = {
             **self.reference,
             **{letter: self.questions[number][label] for letter, label in order.items()},
         }
-        gains = matching_gains(
-            sounds, self.sample_rate
-        )  # applied here: the gains that a player shows would give the answer away
+        # applied here: the gains that a player shows would give the answer away
+        gains = matching_gains(sounds, self.sample_rate)
         sounds = {label: sound * 10 ** (gains[label] / 20) for label, sound in sounds.items()}
         title = f"Question {number}: which is nearer to {', '.join(self.reference)}?"
         return players(
             sounds, self.sample_rate, title=title, colours={"A": "#0072B2", "B": "#E69F00"}
         )
 
-    def answer(self, number, choice=...):
-        """Keep an answer, and tell what A and B were.
+    def answer(self, number: int, choice: Any = ...) -> str:
+        """Keep an answer, and say what A and B were.
 
         Parameters
         ----------
         number : int
         choice : "A", "B" or "same"
             The stub ``...`` keeps nothing.
-
-        Returns
-        -------
-        str
 
         Raises
         ------
@@ -121,11 +122,11 @@ class BlindTest:
                 ],
             },
         )
-        told = f"you chose {order[choice]}" if choice in order else "you heard no difference"
-        return f"Question {number}: kept. A was {order['A']}, B was {order['B']}; {told}."
+        heard = f"you chose {order[choice]}" if choice in order else "you heard no difference"
+        return f"Question {number}: kept. A was {order['A']}, B was {order['B']}; {heard}."
 
-    def results(self, values=None):
-        """The answered questions.
+    def results(self, values: Mapping[str, float] | None = None) -> pd.DataFrame:
+        """List the answered questions.
 
         Parameters
         ----------
@@ -138,8 +139,6 @@ class BlindTest:
             Indexed by question: the two sounds, which was chosen (None: no difference), and with
             `values` the metric of both and what it prefers, to 0.1 dB.
         """
-        import pandas as pd
-
         rows = {}
         for number, kept in sorted(self._answers.items()):
             one, two = kept["pair"]

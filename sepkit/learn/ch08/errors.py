@@ -5,6 +5,8 @@ other stems, what belongs to no stem, a wrong level, a delay, exchanged channels
 `distort` turns the knobs; `spoil` makes one kind of error exactly as large as an SDR says.
 """
 
+from __future__ import annotations
+
 import torch
 
 from ...errors import SepkitError, unknown
@@ -15,16 +17,16 @@ ECHO_SECONDS = 0.08  # late enough to be heard as an echo, and far beyond BSSEva
 
 
 def distort(
-    reference,
-    others,
-    interference_db=None,
-    artefact_db=None,
-    gain_db=0.0,
-    delay=0,
-    swap=False,
-    seed=0,
-):
-    """The reference with errors of known sizes.
+    reference: torch.Tensor,
+    others: torch.Tensor,
+    interference_db: float | None = None,
+    artefact_db: float | None = None,
+    gain_db: float = 0.0,
+    delay: int = 0,
+    swap: bool = False,
+    seed: int = 0,
+) -> torch.Tensor:
+    """Return the reference with errors of known sizes.
 
     First the channels are exchanged, then the delay and the gain applied; interference
     and artefacts are added last.
@@ -73,8 +75,15 @@ def distort(
     return estimate
 
 
-def spoil(kind, reference, others, sample_rate, sdr_db, seed=0):
-    """The reference with one kind of error, as large as a given SDR says.
+def spoil(
+    kind: str,
+    reference: torch.Tensor,
+    others: torch.Tensor,
+    sample_rate: int,
+    sdr_db: float,
+    seed: int = 0,
+) -> torch.Tensor:
+    """Return the reference with one kind of error, as large as a given SDR says.
 
     Parameters
     ----------
@@ -113,8 +122,8 @@ def spoil(kind, reference, others, sample_rate, sdr_db, seed=0):
     return reference + at_level(error, reference, -sdr_db)
 
 
-def flicker(reference, seed=0, n_fft=2048):
-    """Musical noise: the bins of a spectrogram with random signs.
+def flicker(reference: torch.Tensor, seed: int = 0, n_fft: int = 2048) -> torch.Tensor:
+    """Make musical noise: the bins of a spectrogram with random signs.
 
     It follows the loudness of the reference over time and frequency (about 6 dB below it, since
     the signs of neighbouring bins contradict each other), so it stops where it stops. But it is
@@ -143,13 +152,13 @@ def flicker(reference, seed=0, n_fft=2048):
     return noise - share * reference  # a tone has few bins, whose signs need not cancel out
 
 
-def late(x, delay):
-    """`x` (..., samples) after `delay` samples of silence, cut to its length."""
+def late(x: torch.Tensor, delay: int) -> torch.Tensor:
+    """Put `x` (..., samples) after `delay` samples of silence, cut to its length."""
     return torch.nn.functional.pad(x, (delay, 0))[..., : x.shape[-1]]
 
 
-def at_level(x, reference, level_db):
-    """`x` scaled so that its energy lies `level_db` dB above that of the reference."""
+def at_level(x: torch.Tensor, reference: torch.Tensor, level_db: float) -> torch.Tensor:
+    """Scale `x` so that its energy lies `level_db` dB above that of the reference."""
     energy, wanted = x.double().square().sum(), reference.double().square().sum()
     if energy == 0 or wanted == 0:
         raise SepkitError(
@@ -159,8 +168,8 @@ def at_level(x, reference, level_db):
     return x * float((wanted / energy).sqrt() * 10 ** (level_db / 20))
 
 
-def error_energies(sdr, isr, sir, sar):
-    """The energies of the parts of an error, from BSSEval's four ratios over one frame.
+def error_energies(sdr: float, isr: float, sir: float, sar: float) -> dict[str, float]:
+    """Find the energies of the parts of an error, from BSSEval's four ratios over one frame.
 
     The three parts stand at right angles (Vincent, Gribonval and Févotte 2006): with the
     projections P_s and P, ``|P_s|^2 = x`` and ``|P|^2 = x + |P - P_s|^2``, and the parts add

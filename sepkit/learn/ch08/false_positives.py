@@ -14,9 +14,13 @@ normal, and that neighbouring chunks resemble each other only by the audio that
 they share. The last favours the chunk tests: music changes more slowly. Chapter 08.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from ...errors import SepkitError
@@ -42,8 +46,8 @@ _TRIALS_AT_ONCE = 100  # bounds memory
 _FLIPS = 999
 
 
-def spread(table):
-    """Variance components of song scores: ``score = mean + song + method + interaction``.
+def spread(table: ArrayLike) -> Spread:
+    """Estimate variance components of song scores: ``score = mean + song + method + interaction``.
 
     The usual estimates of a two-way analysis of variance without replicates: the
     interaction from the residual mean square, the songs from what their mean square
@@ -52,7 +56,7 @@ def spread(table):
     Parameters
     ----------
     table : (songs, methods)
-        One score a song and method, in dB; songs with a NaN are left out.
+        One score per song and method, in dB; songs with a NaN are left out.
 
     Returns
     -------
@@ -65,10 +69,10 @@ def spread(table):
     SepkitError
         For fewer than 2 complete songs or 2 methods.
     """
-    table = _complete(table)
-    songs, methods = table.shape
-    song = table.mean(1, keepdims=True)
-    residual = table - song - table.mean(0) + table.mean()
+    scores = _complete(table)
+    songs, methods = scores.shape
+    song = scores.mean(1, keepdims=True)
+    residual = scores - song - scores.mean(0) + scores.mean()
     interaction = (residual**2).sum() / ((songs - 1) * (methods - 1))
     between = methods * song.var(ddof=1)
     return Spread(
@@ -76,7 +80,7 @@ def spread(table):
     )
 
 
-def songs_like(parts, songs=50, methods=7, seed=0):
+def songs_like(parts: Spread, songs: int = 50, methods: int = 7, seed: int = 0) -> np.ndarray:
     """Draw normal scores (songs, methods) of equally good methods, without published scores."""
     rng = np.random.default_rng(seed)
     return parts.song * rng.standard_normal((songs, 1)) + parts.interaction * rng.standard_normal(
@@ -84,8 +88,16 @@ def songs_like(parts, songs=50, methods=7, seed=0):
     )
 
 
-def false_positives(table, chunks=55, within=2.0, shared=None, trials=2000, alpha=0.05, seed=0):
-    """Share of trials in which each test calls two equal methods different.
+def false_positives(
+    table: ArrayLike,
+    chunks: int = 55,
+    within: float = 2.0,
+    shared: float | None = None,
+    trials: int = 2000,
+    alpha: float = 0.05,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Find the share of trials in which each test calls two equal methods different.
 
     One trial: two methods are drawn; each is shifted to the same median over songs,
     and their names are swapped, song by song, by the toss of a coin. So no name is
@@ -97,7 +109,7 @@ def false_positives(table, chunks=55, within=2.0, shared=None, trials=2000, alph
     table : (songs, methods)
         Song scores in dB, of SiSEC 2018 or from `songs_like`; songs with a NaN are left out.
     chunks : int
-        Chunks a song at 50 % overlap (the thesis: 2772 / 50 = 55); without overlap every other one.
+        Chunks per song at 50 % overlap (the thesis: 2772 / 50 = 55); every other one without.
     within : float
         Standard deviation of one method's chunk scores in a song, dB. An assumption: try 1 to 4.
     shared : float, optional
@@ -119,11 +131,9 @@ def false_positives(table, chunks=55, within=2.0, shared=None, trials=2000, alph
     SepkitError
         For a table as `spread` refuses it, or numbers out of range.
     """
-    import pandas as pd
-
-    table = _complete(table)
+    scores = _complete(table)
     if shared is None:
-        parts = spread(table)
+        parts = spread(scores)
         shared = parts.song**2 / (parts.song**2 + parts.interaction**2)
     if chunks < 3 or within <= 0 or not 0 <= shared <= 1 or trials < 1 or not 0 < alpha < 1:
         raise SepkitError(
@@ -131,14 +141,12 @@ def false_positives(table, chunks=55, within=2.0, shared=None, trials=2000, alph
             f" alpha in (0, 1), got {chunks}, {within}, {shared}, {trials}, {alpha}"
         )
     rng = np.random.default_rng(seed)
-    equal = table - np.median(table, axis=0)  # (songs, methods)
-    flips = 1.0 - 2 * rng.integers(0, 2, (_FLIPS, len(table)))  # (flips, songs)
-    p_values = [
-        _trial_p_values(
-            *_draw(rng, equal, min(_TRIALS_AT_ONCE, trials - start), chunks, within, shared), flips
-        )
-        for start in range(0, trials, _TRIALS_AT_ONCE)
-    ]
+    equal = scores - np.median(scores, axis=0)  # (songs, methods)
+    flips = 1.0 - 2 * rng.integers(0, 2, (_FLIPS, len(scores)))  # (flips, songs)
+    p_values = []
+    for start in range(0, trials, _TRIALS_AT_ONCE):
+        a, b = _draw(rng, equal, min(_TRIALS_AT_ONCE, trials - start), chunks, within, shared)
+        p_values.append(_trial_p_values(a, b, flips))
     rows = []
     for key in p_values[0]:
         hits = int(sum((block[key] <= alpha).sum() for block in p_values))

@@ -3,12 +3,20 @@
 As in `plots`, each function draws into `ax` or makes a figure, and returns the axes.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from ...errors import SepkitError
 from ..plots import CYCLE, colour, figure
 
-#: One colour and line a measure, through the whole chapter.
+#: One colour and line per measure, through the whole chapter.
 MEASURES = {
     "SDR": ("#4d4d4d", "-"),
     "ISR": ("#0072B2", "--"),
@@ -26,8 +34,16 @@ _LINES = (*CYCLE, "#882255", "#999933")
 _TOP = 60.0  # dB: beyond it an error cannot be heard, and rounding decides
 
 
-def sweep(x, values, ax=None, title="", xlabel="", top=_TOP, bottom=-30.0):
-    """Measures over the size of an error, held between `bottom` and `top` dB.
+def sweep(
+    x: Sequence[float],
+    values: Mapping[str, ArrayLike],
+    ax: Axes | None = None,
+    title: str = "",
+    xlabel: str = "",
+    top: float = _TOP,
+    bottom: float = -30.0,
+) -> Axes:
+    """Draw measures over the size of an error, held between `bottom` and `top` dB.
 
     Parameters
     ----------
@@ -52,8 +68,10 @@ def sweep(x, values, ax=None, title="", xlabel="", top=_TOP, bottom=-30.0):
     return ax
 
 
-def staircase(energies, ax=None, title="", labels=True):
-    """How an estimate comes about: from the stem by three steps at right angles, drawn to scale.
+def staircase(
+    energies: Mapping[str, float], ax: Axes | None = None, title: str = "", labels: bool = True
+) -> Axes:
+    """Draw to scale how an estimate comes about: from the stem by three steps at right angles.
 
     The line stands for everything made of delayed copies of the stem, the floor for
     everything made of delayed copies of all stems; what stands up from the floor is neither.
@@ -90,9 +108,14 @@ def staircase(energies, ax=None, title="", labels=True):
     ax.fill(*np.array([left, wide, wide + across, left + across]).T, color="#eef0f4", linewidth=0)
     ax.plot(*np.array([left, wide]).T, color="#98a2b3", linewidth=0.8)
     if labels:
-        told = {"textcoords": "offset points", "ha": "right", "fontsize": 7.5, "color": "#667085"}
-        ax.annotate("delays of the stem", wide, xytext=(0, -23), **told)
-        ax.annotate("delays of all stems", wide + across, xytext=(0, 4), **told)
+        style: dict[str, Any] = {
+            "textcoords": "offset points",
+            "ha": "right",
+            "fontsize": 7.5,
+            "color": "#667085",
+        }
+        ax.annotate("delays of the stem", tuple(wide), xytext=(0, -23), **style)
+        ax.annotate("delays of all stems", tuple(wide + across), xytext=(0, 4), **style)
     _arrow(ax, 0 * stem, stem, "#667085", "stem" * labels, (0, -11))
     for name, begin, end in steps:
         measure, _, offset = _STEPS[name]
@@ -107,8 +130,15 @@ def staircase(energies, ax=None, title="", labels=True):
     return ax
 
 
-def frames(values, ax=None, silent=None, hop=1.0, title="", ylabel="SDR (dB)"):
-    """Framewise scores as steps over time; frames without a score are shaded.
+def frames(
+    values: Mapping[str, ArrayLike],
+    ax: Axes | None = None,
+    silent: ArrayLike | None = None,
+    hop: float = 1.0,
+    title: str = "",
+    ylabel: str = "SDR (dB)",
+) -> Axes:
+    """Draw framewise scores as steps over time; frames without a score are shaded.
 
     Parameters
     ----------
@@ -141,13 +171,13 @@ def frames(values, ax=None, silent=None, hop=1.0, title="", ylabel="SDR (dB)"):
     return ax
 
 
-def ranks(table, ax=None, title=""):
-    """Who is first under which convention: a line a separator, the best at the top, with its score.
+def ranks(table: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
+    """Draw who is first under which convention: a line per separator, with its score.
 
     Parameters
     ----------
     table : DataFrame
-        A row a separator, a column a convention; larger is better.
+        A row per separator, a column per convention; larger is better.
     """
     ax = ax if ax is not None else figure(height=2.8)[1]
     place = table.round(2).rank(ascending=False)  # what cannot be told apart shares a place
@@ -175,7 +205,9 @@ def ranks(table, ax=None, title=""):
     return ax
 
 
-def false_alarms(rates, ax=None, title="", nominal=0.05):
+def false_alarms(
+    rates: Mapping[str, float], ax: Axes | None = None, title: str = "", nominal: float = 0.05
+) -> Axes:
     """Draw the rate of false alarms of each test in percent, beside its nominal rate.
 
     Parameters

@@ -1,15 +1,21 @@
 """Figures of chapter 09: filters and their spectra, lines of tones, overlapping triangles."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 
 from .. import plots
 
 _POINTS = 512  # of a spectrum of a short filter, which is interpolated by zeros
 
 
-def by_frequency(filters):
-    """The order of filters by the frequency at which each is strongest.
+def by_frequency(filters: torch.Tensor) -> torch.Tensor:
+    """Order filters by the frequency at which each is strongest.
 
     Parameters
     ----------
@@ -22,8 +28,14 @@ def by_frequency(filters):
     return torch.fft.rfft(filters.detach().cpu(), _POINTS).abs().argmax(-1).argsort(stable=True)
 
 
-def filter_bank(filters, sample_rate, ax, title="", order=None):
-    """Magnitude spectra of filters side by side, each against its own peak (dB).
+def filter_bank(
+    filters: torch.Tensor,
+    sample_rate: int,
+    ax: Axes,
+    title: str = "",
+    order: torch.Tensor | None = None,
+) -> AxesImage:
+    """Draw magnitude spectra of filters side by side, each against its own peak (dB).
 
     Parameters
     ----------
@@ -51,8 +63,10 @@ def filter_bank(filters, sample_rate, ax, title="", order=None):
     return image
 
 
-def waves(filters, sample_rate, ax, title="", tint=plots.CYCLE[0]):
-    """A few filters over time, one above the other, each scaled to its own peak."""
+def waves(
+    filters: torch.Tensor, sample_rate: int, ax: Axes, title: str = "", tint: str = plots.CYCLE[0]
+) -> Axes:
+    """Draw a few filters over time, one above the other, each scaled to its own peak."""
     filters = filters.detach().cpu()
     time = np.arange(filters.shape[-1]) / sample_rate * 1000
     for row, taps in enumerate(filters):
@@ -64,15 +78,21 @@ def waves(filters, sample_rate, ax, title="", tint=plots.CYCLE[0]):
     return ax
 
 
-def line_spectrum(x, sample_rate):
-    """Amplitude spectrum of a mono signal through a Hann window: frequencies in Hz, magnitudes."""
+def line_spectrum(x: torch.Tensor, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find frequencies (Hz) and amplitudes of a mono signal through a Hann window."""
     x = torch.as_tensor(x).detach().cpu().double().flatten()
     magnitude = torch.fft.rfft(x * torch.hann_window(len(x), dtype=x.dtype)).abs() * 4 / len(x)
     return np.fft.rfftfreq(len(x), 1 / sample_rate), magnitude.numpy()
 
 
-def line_spectra(signals, sample_rate, ax, top=None, floor=-100.0):
-    """Spectra of {label: mono signal} in one panel, dB against the strongest line of all."""
+def line_spectra(
+    signals: Mapping[str, torch.Tensor],
+    sample_rate: int,
+    ax: Axes,
+    top: float | None = None,
+    floor: float = -100.0,
+) -> Axes:
+    """Draw spectra of {label: mono signal} in one panel, dB against the strongest line of all."""
     found = {label: line_spectrum(x, sample_rate) for label, x in signals.items()}
     reference = max(float(magnitude.max()) for _, magnitude in found.values())
     for index, (label, (frequency, magnitude)) in enumerate(found.items()):
@@ -93,7 +113,7 @@ def line_spectra(signals, sample_rate, ax, top=None, floor=-100.0):
     return ax
 
 
-def triangles(starts, size, samples, ax):
+def triangles(starts: Sequence[int], size: int, samples: int, ax: Axes) -> Axes:
     """Draw the weights of overlapping pieces, divided by their sum, as overlap-add uses them."""
     rise = np.arange(1, size + 1)
     weight = np.minimum(rise, rise[::-1])

@@ -1,6 +1,14 @@
 """Figures of chapter 11: published numbers, and how SDR scatters over the songs of SiSEC 2018."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -21,7 +29,7 @@ UMX_COLOUR = "#D55E00"
 SPAN = (-6.0, 16.0)  # dB; single songs lie outside, down to -67
 
 
-def published_dots(ax, published, dataset):
+def published_dots(ax: Axes, published: pd.DataFrame, dataset: str) -> None:
     """Draw a data set's published cSDR, one row per system in the order of its vocals.
 
     Parameters
@@ -61,8 +69,10 @@ def published_dots(ax, published, dataset):
     ax.grid(True)
 
 
-def sisec_figure(frame=None, ours=None, targets=STEMS):
-    """Violins and boxes of SDR by method and target, one panel a target.
+def sisec_figure(
+    frame: pd.DataFrame | None = None, ours: dict | None = None, targets: Sequence[str] = STEMS
+) -> Figure:
+    """Draw violins and boxes of SDR by method and target, one panel per target.
 
     Parameters
     ----------
@@ -119,7 +129,7 @@ def sisec_figure(frame=None, ours=None, targets=STEMS):
     axes[-1, 0].set_xticks(range(len(order)), labels, rotation=90, fontsize=7)
     axes[0, 0].set_xlim(-0.8, len(order) - 0.2)
     shown = [kind for kind in KINDS if kind in kinds.values()]
-    handles = [Patch(color=KINDS[kind], label=kind, alpha=0.6) for kind in shown]
+    handles: list[Artist] = [Patch(color=KINDS[kind], label=kind, alpha=0.6) for kind in shown]
     handles.append(
         Line2D(
             [],

@@ -5,10 +5,13 @@ TAK1 and Open-Unmix have high medians, but a large variance; RGT1 and HEL1 the r
 Chapter 11.
 """
 
+from __future__ import annotations
+
 import numpy as np
 import pandas as pd
 
 from ...metrics import statistics as songwise
+from ...metrics.statistics import Test
 from ...reproduce import sisec
 from ...reproduce.published import load_reported
 from ...stems import STEMS
@@ -21,8 +24,8 @@ SPREADS = {
 }
 
 
-def umx_medians():
-    """Open-Unmix's published medians, {target: dB}: the row UMX of scores.csv."""
+def umx_medians() -> dict[str, float]:
+    """Look up Open-Unmix's published medians, {target: dB}: the row UMX of scores.csv."""
     found = {
         row.target: row.value
         for row in load_reported()
@@ -31,8 +34,8 @@ def umx_medians():
     return {target: found[target] for target in STEMS}
 
 
-def umx_ranks():
-    """The rank of Open-Unmix's medians, for three ways to choose its competitors.
+def umx_ranks() -> pd.DataFrame:
+    """Rank Open-Unmix's medians, for three ways to choose its competitors.
 
     The document's figure shows some of the methods and does not say which were left out.
 
@@ -68,8 +71,10 @@ def umx_ranks():
     return pd.DataFrame(rows)
 
 
-def scatter(frame=None, seed=0, resamples=2000):
-    """Whether TAK1 scores higher than RGT1 and HEL1, and scatters more over the songs.
+def scatter(
+    frame: pd.DataFrame | None = None, seed: int = 0, resamples: int = 2000
+) -> pd.DataFrame:
+    """Check whether TAK1 scores higher than RGT1 and HEL1, and scatters more over the songs.
 
     Parameters
     ----------
@@ -130,8 +135,8 @@ def scatter(frame=None, seed=0, resamples=2000):
     return pd.DataFrame(rows)
 
 
-def friedman(frame, target):
-    """Do the methods differ at all? Friedman's test over all 50 songs, as the campaign did.
+def friedman(frame: pd.DataFrame, target: str) -> Test:
+    """Run Friedman's test over all 50 songs, as the campaign did: do the methods differ at all?
 
     Parameters
     ----------
