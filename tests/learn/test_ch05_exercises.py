@@ -1,4 +1,4 @@
-"""The checks of chapter 05: the stub, the solution, and the wrong answers that readers give."""
+"""The checks of chapter 05: stubs, right answers, and the wrong ones that readers give."""
 
 import math
 
@@ -9,6 +9,8 @@ from sepkit.learn.ch05.exercises import check, hint
 from sepkit.models import build
 from sepkit.models.pqmf import PQMF
 from sepkit.stft import STFT
+
+from .tools import RIGHT, STUB, judged
 
 
 def sdr(degrees):
@@ -33,45 +35,6 @@ def ideal(S, X):
 def frequency(band, number):
     offset = number * 11025 / 512
     return (band + 1) * 5512.5 - offset if band % 2 else band * 5512.5 + offset
-
-
-def test_stubs_count_as_not_attempted():
-    def stub(*given):
-        return ...
-
-    def maps(S, X):
-        return ..., ..., ...
-
-    for verdict in (
-        check.ex_05_1(stub),
-        check.ex_05_1(...),
-        check.ex_05_2(stub),
-        check.ex_05_3(stub),
-        check.ex_05_4(stub),
-        check.ex_05_4(maps),
-        check.ex_05_5((..., ...)),
-        check.ex_05_6(stub),
-    ):
-        assert verdict.status == "not attempted"
-
-
-def test_solutions_are_right():
-    for verdict in (
-        check.ex_05_1(sdr),
-        check.ex_05_2(share),
-        check.ex_05_3(turn),
-        check.ex_05_4(ideal),
-        check.ex_05_4(
-            lambda S, X: (
-                (S / X).abs().clamp(max=1),
-                (S / X) / (S / X).abs(),
-                S.abs() - (S / X).abs().clamp(max=1) * X.abs(),
-            )
-        ),
-        check.ex_05_5((143, 2040)),
-        check.ex_05_6(frequency),
-    ):
-        assert verdict, verdict.text
 
 
 def test_the_right_answers_are_what_signals_and_the_package_say():
@@ -104,39 +67,6 @@ def test_the_right_answers_are_what_signals_and_the_package_say():
         assert divmod(int(power.argmax()), stft.bins) == (band, number)
 
 
-@pytest.mark.parametrize(
-    "answer, says",
-    [
-        (lambda a: -10 * math.log10(2 - 2 * math.cos(a)), "degrees"),
-        (lambda a: -sdr(a), "error by signal"),
-        (lambda a: 2 * sdr(a), "already a square"),
-        (lambda a: -20 * math.log10(math.sin(math.radians(a))), "best real mask"),
-        (lambda a: -20 * math.log10(math.radians(a)), "arc"),
-        (lambda a: 5.7, "at 30 degrees"),
-        (5.7, "function"),
-    ],
-)
-def test_wrong_decibels_of_a_phase_error(answer, says):
-    verdict = check.ex_05_1(answer)
-    assert verdict.status == "wrong" and says in verdict.text
-
-
-@pytest.mark.parametrize(
-    "answer, says",
-    [
-        (lambda r: 1 - share(r), "at or below one"),
-        (lambda r: math.acos(-r / 2) / math.pi, "at or below one"),
-        (lambda r: math.acos(r / 2), "radians"),
-        (lambda r: 2 * share(r), "both sides"),
-        (lambda r: share(r) / 2, "not by 360"),
-        (lambda r: 0.22, "120 of 180"),
-    ],
-)
-def test_wrong_shares_above_one(answer, says):
-    verdict = check.ex_05_2(answer)
-    assert verdict.status == "wrong" and says in verdict.text
-
-
 def changed(**given):
     """`turn` with some of its arguments replaced."""
     names = ("real", "imag", "mask", "cosine", "sine", "addition")
@@ -155,31 +85,6 @@ def too_long(real, imag, mask, cosine, sine, addition):
     return one * torch.hypot(real, imag), other * torch.hypot(real, imag)
 
 
-@pytest.mark.parametrize(
-    "answer, says",
-    [
-        (changed(sine=lambda v: -v), "wrong way"),
-        (without_relu, "ReLU"),
-        (too_long, "twice"),
-        (changed(addition=lambda v: 0 * v), "addition is missing"),
-        (changed(cosine=torch.ones_like, sine=torch.zeros_like), "phase is still"),
-        (
-            lambda real, imag, mask, c, s, q: (
-                mask * (real * c - imag * s) + q,
-                mask * (imag * c + real * s),
-            ),
-            "bends",
-        ),
-        (lambda real, imag, mask, c, s, q: (real, imag), "not what"),
-        (lambda *given: given[0], "two tensors"),
-        (lambda *given: (torch.zeros(3), torch.zeros(3)), "shape (3,)"),
-    ],
-)
-def test_wrong_turns(answer, says):
-    verdict = check.ex_05_3(answer)
-    assert verdict.status == "wrong" and says in verdict.text
-
-
 def maps(mask=lambda m: m, shift=lambda s: s, addition=lambda a: a):
     def answer(S, X):
         one, two, three = ideal(S, X)
@@ -188,64 +93,92 @@ def maps(mask=lambda m: m, shift=lambda s: s, addition=lambda a: a):
     return answer
 
 
-@pytest.mark.parametrize(
-    "answer, says",
-    [
-        (lambda S, X: ((S / X).abs(), ideal(S, X)[1], 0 * X.abs()), "sigmoid"),
-        (lambda S, X: (S / X, *ideal(S, X)[1:]), "real number"),
-        (maps(mask=lambda m: -m), "negative"),
-        (maps(shift=torch.angle), "not an angle"),
-        (maps(shift=lambda s: 2 * s), "magnitude 1"),
-        (maps(shift=torch.conj), "from X to S"),
-        (maps(shift=torch.ones_like), "direction of S"),
-        (maps(addition=lambda a: -a), "wrong sign"),
-        (maps(addition=lambda a: 0 * a), "do not reach"),
-        (lambda S, X: (0 * X.abs(), ideal(S, X)[1], S.abs()), "more to the addition"),
-        (lambda S, X: S / X, "three tensors"),
-    ],
-)
-def test_wrong_maps(answer, says):
-    verdict = check.ex_05_4(answer)
-    assert verdict.status == "wrong" and says in verdict.text
-
-
-@pytest.mark.parametrize(
-    "answer, says",
-    [
-        ((154, 2040), "shortcuts"),
-        ((142, 2040), "head"),
-        ((137, 2040), "transposed"),
-        ((75, 2040), "two convolutions"),
-        ((100, 2040), "do not have 100"),
-        ((143, 1020), "two convolutions"),
-        ((143, 510), "four blocks"),
-        ((143, 136), "up to 32 frames"),
-        ((143, 1016), "bottleneck is missing"),
-        ((143, 3064), "not 64"),
-        ((143, 2032), "last stage"),
-        ((143, 1536), "decoder looks"),
-        ((143, 300), "300 is not"),
-    ],
-)
-def test_wrong_depths(answer, says):
-    verdict = check.ex_05_5(answer)
-    assert verdict.status == "wrong" and says in verdict.text
-
-
-@pytest.mark.parametrize(
-    "answer, says",
-    [
-        (lambda k, b: k * 5512.5 + b * 11025 / 512, "backwards"),
-        (lambda k, b: b * 11025 / 512, "within the band"),
-        (lambda k, b: frequency(k + 1, b) - 5512.5, "counted from 0"),
-        (lambda k, b: 2 * frequency(k, b), "11025 Hz"),
-        (lambda k, b: 440.0, "band 0, bin 10"),
-    ],
-)
-def test_wrong_frequencies(answer, says):
-    verdict = check.ex_05_6(answer)
-    assert verdict.status == "wrong" and says in verdict.text
-
-
 def test_every_exercise_has_hints():
     assert all(str(hint(number, 3)) for number in range(1, 7))
+
+
+ANSWERS = [
+    (1, lambda *given: ..., STUB),
+    (1, ..., STUB),
+    (1, sdr, RIGHT),
+    (1, lambda a: -10 * math.log10(2 - 2 * math.cos(a)), "degrees"),
+    (1, lambda a: -sdr(a), "error by signal"),
+    (1, lambda a: 2 * sdr(a), "already a square"),
+    (1, lambda a: -20 * math.log10(math.sin(math.radians(a))), "best real mask"),
+    (1, lambda a: -20 * math.log10(math.radians(a)), "arc"),
+    (1, lambda a: 5.7, "at 30 degrees"),
+    (1, 5.7, "function"),
+    (2, lambda *given: ..., STUB),
+    (2, share, RIGHT),
+    (2, lambda r: 1 - share(r), "at or below one"),
+    (2, lambda r: math.acos(-r / 2) / math.pi, "at or below one"),
+    (2, lambda r: math.acos(r / 2), "radians"),
+    (2, lambda r: 2 * share(r), "both sides"),
+    (2, lambda r: share(r) / 2, "not by 360"),
+    (2, lambda r: 0.22, "120 of 180"),
+    (3, lambda *given: ..., STUB),
+    (3, turn, RIGHT),
+    (3, changed(sine=lambda v: -v), "wrong way"),
+    (3, without_relu, "ReLU"),
+    (3, too_long, "twice"),
+    (3, changed(addition=lambda v: 0 * v), "addition is missing"),
+    (3, changed(cosine=torch.ones_like, sine=torch.zeros_like), "phase is still"),
+    (
+        3,
+        lambda real, imag, mask, c, s, q: (
+            mask * (real * c - imag * s) + q,
+            mask * (imag * c + real * s),
+        ),
+        "bends",
+    ),
+    (3, lambda real, imag, mask, c, s, q: (real, imag), "not what"),
+    (3, lambda *given: given[0], "two tensors"),
+    (3, lambda *given: (torch.zeros(3), torch.zeros(3)), "shape (3,)"),
+    (4, lambda *given: ..., STUB),
+    (4, lambda S, X: (..., ..., ...), STUB),
+    (4, ideal, RIGHT),
+    (
+        4,
+        lambda S, X: (
+            (S / X).abs().clamp(max=1),
+            (S / X) / (S / X).abs(),
+            S.abs() - (S / X).abs().clamp(max=1) * X.abs(),
+        ),
+        RIGHT,
+    ),
+    (4, lambda S, X: ((S / X).abs(), ideal(S, X)[1], 0 * X.abs()), "sigmoid"),
+    (4, lambda S, X: (S / X, *ideal(S, X)[1:]), "real number"),
+    (4, maps(mask=lambda m: -m), "negative"),
+    (4, maps(shift=torch.angle), "not an angle"),
+    (4, maps(shift=lambda s: 2 * s), "magnitude 1"),
+    (4, maps(shift=torch.conj), "from X to S"),
+    (4, maps(shift=torch.ones_like), "direction of S"),
+    (4, maps(addition=lambda a: -a), "wrong sign"),
+    (4, maps(addition=lambda a: 0 * a), "do not reach"),
+    (4, lambda S, X: (0 * X.abs(), ideal(S, X)[1], S.abs()), "more to the addition"),
+    (4, lambda S, X: S / X, "three tensors"),
+    (5, (..., ...), STUB),
+    (5, (143, 2040), RIGHT),
+    (5, (154, 2040), "shortcuts"),
+    (5, (142, 2040), "head"),
+    (5, (137, 2040), "transposed"),
+    (5, (75, 2040), "two convolutions"),
+    (5, (100, 2040), "do not have 100"),
+    (5, (143, 1020), "two convolutions"),
+    (5, (143, 510), "four blocks"),
+    (5, (143, 136), "up to 32 frames"),
+    (5, (143, 1016), "bottleneck is missing"),
+    (5, (143, 3064), "not 64"),
+    (5, (143, 2032), "last stage"),
+    (5, (143, 1536), "decoder looks"),
+    (5, (143, 300), "300 is not"),
+    (6, lambda *given: ..., STUB),
+    (6, frequency, RIGHT),
+    (6, lambda k, b: k * 5512.5 + b * 11025 / 512, "backwards"),
+    (6, lambda k, b: b * 11025 / 512, "within the band"),
+    (6, lambda k, b: frequency(k + 1, b) - 5512.5, "counted from 0"),
+    (6, lambda k, b: 2 * frequency(k, b), "11025 Hz"),
+    (6, lambda k, b: 440.0, "band 0, bin 10"),
+]
+
+test_answers_are_judged = judged(check, "05", ANSWERS)

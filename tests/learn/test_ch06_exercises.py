@@ -1,14 +1,15 @@
-"""The checks of chapter 06: the stub, the solution, and the wrong answers that readers give."""
+"""The checks of chapter 06: stubs, right answers, and the wrong ones that readers give."""
 
 import math
 
-import pytest
 import torch
 
 from sepkit.learn.ch06.exercises import SPLIT, check, hint
 from sepkit.models import build
 from sepkit.models.bands import SPLITS, band_edges
 from sepkit.models.bsrnn_layers import BandSplit
+
+from .tools import RIGHT, STUB, judged
 
 
 def bands(split):
@@ -21,33 +22,6 @@ def bands(split):
 def parameters(width, channels, features):
     size = 2 * channels * width
     return 2 * size + size * features + features
-
-
-def test_stubs_count_as_not_attempted():
-    def stub(*given): ...
-
-    for verdict in (
-        check.ex_06_1(...),
-        check.ex_06_1(stub),
-        check.ex_06_2(stub),
-        check.ex_06_3((..., ..., ...)),
-        check.ex_06_4((..., ..., ...)),
-        check.ex_06_5((..., ..., ...)),
-        check.ex_06_6((..., ...)),
-    ):
-        assert verdict.status == "not attempted"
-
-
-def test_solutions_are_right():
-    X, S = 1 + 1j, 2j
-    assert check.ex_06_1(bands)
-    assert check.ex_06_2(parameters)
-    assert check.ex_06_3((1 + 6 * 44100 // 512, 2 * 20, 2 * 263 * 20))
-    assert check.ex_06_4((300, 41, 41 * 300))
-    assert check.ex_06_5((S / X, (S / X).real, abs(S - (S / X).real * X)))
-    assert check.ex_06_5((1 + 1j, 1, 1.414))
-    assert check.ex_06_6((20 * math.log10(5 / 5.614), 20 * math.log10(6 / 5.614)))
-    assert check.ex_06_6((-1.01, 0.58))
 
 
 def test_the_right_answers_are_what_the_package_has():
@@ -71,103 +45,64 @@ def test_the_right_answers_are_what_the_package_has():
     assert build("bsrnn", **small).encoder.groups[1][0] == 5
 
 
-@pytest.mark.parametrize(
-    "answer, says",
-    [
-        (lambda split: bands(split) - 1, "rest is missing"),
-        (lambda split: 1 + sum(upper // width for upper, width in split), "not at 0 Hz"),
-        (lambda split: 37, "there are 22 bands"),
-        (37, "function"),
-    ],
-)
-def test_wrong_counts_of_bands(answer, says):
-    verdict = check.ex_06_1(answer)
-    assert verdict.status == "wrong" and says in verdict.text
-
-
-@pytest.mark.parametrize(
-    "answer, says",
-    [
-        (lambda w, c, n: 2 * c * w + c * w * n + n, "complex"),
-        (lambda w, c, n: 2 * c * w * n + n, "norm is missing"),
-        (lambda w, c, n: 2 * c * w * n, "norm and bias are missing"),
-        (lambda w, c, n: parameters(w, c, n) - n, "linear map has a bias"),
-        (lambda w, c, n: parameters(w, c, n) - 2 * c * w, "two vectors"),
-        (lambda w, c, n: 2728, "1 channel(s)"),
-    ],
-)
-def test_wrong_counts_of_parameters(answer, says):
-    verdict = check.ex_06_2(answer)
-    assert verdict.status == "wrong" and says in verdict.text
-
-
-@pytest.mark.parametrize(
-    "answer, says",
-    [
-        ((516, 40, 10520), "sample 0 counts"),
-        ((513, 40, 10520), "beyond the ends"),
-        ((263, 40, 10520), "every 512"),
-        ((517, 20, 5260), "twice as many"),
-        ((517, 10, 10520), "complex"),
-        ((517, 30, 10520), "not the size"),
-        ((517, 40, 40), "263 frames"),
-    ],
-)
-def test_wrong_frames_and_norms(answer, says):
-    verdict = check.ex_06_3(answer)
-    assert verdict.status == "wrong" and says in verdict.text
-
-
-@pytest.mark.parametrize(
-    "answer, says",
-    [
-        ((41, 300, 12300), "exchanged"),
-        ((150, 41, 12300), "backwards"),
-        ((1, 41, 12300), "over time"),
-        ((300, 1, 12300), "over bands"),
-        ((300, 41, 340), "row and a column"),
-        ((300, 41, 341), "all 12300"),
-        ((300, 41), "three numbers"),
-    ],
-)
-def test_wrong_reach(answer, says):
-    verdict = check.ex_06_4(answer)
-    assert verdict.status == "wrong" and says in verdict.text
-
-
-@pytest.mark.parametrize(
-    "answer, says",
-    [
-        ((0.5 - 0.5j, 1, 1.414), "X / S"),
-        ((2j, 1, 1.414), "not S"),
-        ((1 + 1j, 1j, 1.414), "real number"),
-        ((1 + 1j, 2**0.5, 1.082), "|S| / |X|"),
-        ((1 + 1j, 0.5, 1.58), "can be smaller"),
-        ((1 + 1j, 1, 2), "square"),
-        ((1 + 1j, 1, 0), "|S - m X|"),
-    ],
-)
-def test_wrong_masks(answer, says):
-    verdict = check.ex_06_5(answer)
-    assert verdict.status == "wrong" and says in verdict.text
-
-
-@pytest.mark.parametrize(
-    "answer, says",
-    [
-        ((-0.503, 0.289), "20 log10"),
-        ((1.006, -0.577), "upside down"),
-        ((0.8906, 1.0688), "factor"),
-        ((0.577, -1.006), "exchanged"),
-        ((0.0, 0.577), "five windows"),
-        ((-1.006, 0.0), "six windows"),
-    ],
-)
-def test_wrong_gains(answer, says):
-    verdict = check.ex_06_6(answer)
-    assert verdict.status == "wrong" and says in verdict.text
-
-
 def test_every_exercise_has_hints():
     assert "41 for V7" in check.ex_06_1(bands).text
     assert all(str(hint(number, 2)) for number in range(1, 7))
+
+
+ANSWERS = [
+    (1, ..., STUB),
+    (1, lambda *given: None, STUB),
+    (1, bands, RIGHT),
+    (1, lambda split: bands(split) - 1, "rest is missing"),
+    (1, lambda split: 1 + sum(upper // width for upper, width in split), "not at 0 Hz"),
+    (1, lambda split: 37, "there are 22 bands"),
+    (1, 37, "function"),
+    (2, lambda *given: None, STUB),
+    (2, parameters, RIGHT),
+    (2, lambda w, c, n: 2 * c * w + c * w * n + n, "complex"),
+    (2, lambda w, c, n: 2 * c * w * n + n, "norm is missing"),
+    (2, lambda w, c, n: 2 * c * w * n, "norm and bias are missing"),
+    (2, lambda w, c, n: parameters(w, c, n) - n, "linear map has a bias"),
+    (2, lambda w, c, n: parameters(w, c, n) - 2 * c * w, "two vectors"),
+    (2, lambda w, c, n: 2728, "1 channel(s)"),
+    (3, (..., ..., ...), STUB),
+    (3, (1 + 6 * 44100 // 512, 2 * 20, 2 * 263 * 20), RIGHT),
+    (3, (516, 40, 10520), "sample 0 counts"),
+    (3, (513, 40, 10520), "beyond the ends"),
+    (3, (263, 40, 10520), "every 512"),
+    (3, (517, 20, 5260), "twice as many"),
+    (3, (517, 10, 10520), "complex"),
+    (3, (517, 30, 10520), "not the size"),
+    (3, (517, 40, 40), "263 frames"),
+    (4, (..., ..., ...), STUB),
+    (4, (300, 41, 41 * 300), RIGHT),
+    (4, (41, 300, 12300), "exchanged"),
+    (4, (150, 41, 12300), "backwards"),
+    (4, (1, 41, 12300), "over time"),
+    (4, (300, 1, 12300), "over bands"),
+    (4, (300, 41, 340), "row and a column"),
+    (4, (300, 41, 341), "all 12300"),
+    (4, (300, 41), "three numbers"),
+    (5, (..., ..., ...), STUB),
+    (5, ((2j) / (1 + 1j), (2j / (1 + 1j)).real, abs(2j - 1 * (1 + 1j))), RIGHT),
+    (5, (1 + 1j, 1, 1.414), RIGHT),
+    (5, (0.5 - 0.5j, 1, 1.414), "X / S"),
+    (5, (2j, 1, 1.414), "not S"),
+    (5, (1 + 1j, 1j, 1.414), "real number"),
+    (5, (1 + 1j, 2**0.5, 1.082), "|S| / |X|"),
+    (5, (1 + 1j, 0.5, 1.58), "can be smaller"),
+    (5, (1 + 1j, 1, 2), "square"),
+    (5, (1 + 1j, 1, 0), "|S - m X|"),
+    (6, (..., ...), STUB),
+    (6, (20 * math.log10(5 / 5.614), 20 * math.log10(6 / 5.614)), RIGHT),
+    (6, (-1.01, 0.58), RIGHT),
+    (6, (-0.503, 0.289), "20 log10"),
+    (6, (1.006, -0.577), "upside down"),
+    (6, (0.8906, 1.0688), "factor"),
+    (6, (0.577, -1.006), "exchanged"),
+    (6, (0.0, 0.577), "five windows"),
+    (6, (-1.006, 0.0), "six windows"),
+]
+
+test_answers_are_judged = judged(check, "06", ANSWERS)

@@ -1,15 +1,16 @@
-"""The checks of chapter 09: the stub, the solution, and the wrong answers that readers give."""
+"""The checks of chapter 09: stubs, right answers, and the wrong ones that readers give."""
 
 import math
 
 import numpy as np
-import pytest
 import torch
 
 from sepkit.learn.ch09.exercises import check, hint
 from sepkit.models import build
 from sepkit.models.waveform import in_segments
 from sepkit.stft import STFT, make_window
+
+from .tools import RIGHT, STUB, judged
 
 
 def image(frequency, new_rate, factor=20):
@@ -31,34 +32,76 @@ def joined(
     return total / weights if divide else total
 
 
-SOLUTIONS = [
-    (1, (2 * 2049 / 1024, 256 / 10)),
-    (2, image),
-    (3, ((147443 - 16389) / 2 / 22050, 147443 / 16389)),
-    (4, (1 + 4 * 2 * (2**10 - 1)) * 10 / 44100),
-    (5, joined),
-    (6, float((make_window("hann", 4096) ** 2).sum())),
-]
+def test_what_is_called_right_is_what_the_package_does():
+    m6 = build("wave-u-net")
+    out, given = m6.fitting(16384)
+    assert check.ex_09_3(((given - out) / 2 / m6.sample_rate, given / out))
+
+    network = build(
+        "conv-tasnet", filters=2, width=2, hidden=2
+    )  # the blocks of the paper's network, narrow
+    dilations = [
+        layer.dilation[0]
+        for layer in network.masks.modules()
+        if isinstance(layer, torch.nn.Conv1d) and layer.groups > 1
+    ]
+    assert check.ex_09_4((1 + 2 * sum(dilations)) * network.step / network.sample_rate)
+
+    def by_in_segments(pieces, starts, samples):
+        whole, given = torch.zeros(samples), iter(pieces)
+        return in_segments(
+            lambda x: next(given)[None, None, None], whole[None, None], len(pieces[0]), 0.3
+        )[0, 0, 0]
+
+    assert check.ex_09_5(by_in_segments)
+
+    noise = torch.randn(1, 20 * 44100, generator=torch.Generator().manual_seed(0))
+    assert check.ex_09_6(float(STFT()(noise).abs().square().mean() / noise.square().mean()))
 
 
-def judge(number, answer):
-    return getattr(check, f"ex_09_{number}")(answer)
+def test_linear_upsampling_leaves_the_images_that_exercise_2_predicts():
+    from sepkit.models.wave_u_net import Double
+
+    def measured(frequency, new_rate):
+        n = torch.arange(4096, dtype=torch.float64)
+        tone = torch.cos(2 * math.pi * frequency / (new_rate / 2) * n)[None, None]
+        y = Double(1, "linear", 5)(tone)[0, 0]
+        y = y * torch.hann_window(len(y), dtype=y.dtype)
+        at = torch.arange(len(y), dtype=torch.float64)
+        level = [
+            abs(torch.sum(y * torch.exp(-2j * math.pi * f / new_rate * at)))
+            for f in (new_rate / 2 - frequency, frequency)
+        ]
+        return 20 * float(torch.log10(level[0] / level[1]))
+
+    assert check.ex_09_2(measured)
 
 
-@pytest.mark.parametrize("number, solution", SOLUTIONS)
-def test_stubs_count_as_not_attempted_and_solutions_are_right(number, solution):
-    stub = (..., ...) if isinstance(solution, tuple) else ...
-    assert judge(number, stub).status == "not attempted"
-    assert judge(number, solution).status == "right", judge(number, solution)
-    assert judge(number, "nonsense").status == "wrong"
+def test_every_exercise_has_three_hints():
+    assert all(str(hint(number, 3)) for number in range(1, 7))
 
 
-@pytest.mark.parametrize("number", [2, 5])
-def test_functions_that_return_the_stub_count_as_not_attempted(number):
-    assert judge(number, lambda *given: ...).status == "not attempted"
-
-
-WRONG = [
+ANSWERS = [
+    (1, (..., ...), STUB),
+    (1, (2 * 2049 / 1024, 256 / 10), RIGHT),
+    (1, "nonsense", ""),
+    (2, ..., STUB),
+    (2, image, RIGHT),
+    (2, "nonsense", ""),
+    (2, lambda *given: ..., STUB),
+    (3, (..., ...), STUB),
+    (3, ((147443 - 16389) / 2 / 22050, 147443 / 16389), RIGHT),
+    (3, "nonsense", ""),
+    (4, ..., STUB),
+    (4, (1 + 4 * 2 * (2**10 - 1)) * 10 / 44100, RIGHT),
+    (4, "nonsense", ""),
+    (5, ..., STUB),
+    (5, joined, RIGHT),
+    (5, "nonsense", ""),
+    (5, lambda *given: ..., STUB),
+    (6, ..., STUB),
+    (6, float((make_window("hann", 4096) ** 2).sum()), RIGHT),
+    (6, "nonsense", ""),
     (1, (2049 / 1024, 25.6), "two real ones"),
     (1, (1.0005, 25.6), "every 1024 samples"),
     (1, (7, 25.6), "2049 complex numbers"),
@@ -97,57 +140,4 @@ WRONG = [
     (6, 1000, "4096 values"),
 ]
 
-
-@pytest.mark.parametrize("number, answer, says", WRONG)
-def test_wrong_answers_are_told_why(number, answer, says):
-    verdict = judge(number, answer)
-    assert verdict.status == "wrong" and says in verdict.text, verdict
-
-
-def test_what_is_called_right_is_what_the_package_does():
-    m6 = build("wave-u-net")
-    out, given = m6.fitting(16384)
-    assert judge(3, ((given - out) / 2 / m6.sample_rate, given / out))
-
-    network = build(
-        "conv-tasnet", filters=2, width=2, hidden=2
-    )  # the blocks of the paper's network, narrow
-    dilations = [
-        layer.dilation[0]
-        for layer in network.masks.modules()
-        if isinstance(layer, torch.nn.Conv1d) and layer.groups > 1
-    ]
-    assert judge(4, (1 + 2 * sum(dilations)) * network.step / network.sample_rate)
-
-    def by_in_segments(pieces, starts, samples):
-        whole, given = torch.zeros(samples), iter(pieces)
-        return in_segments(
-            lambda x: next(given)[None, None, None], whole[None, None], len(pieces[0]), 0.3
-        )[0, 0, 0]
-
-    assert judge(5, by_in_segments)
-
-    noise = torch.randn(1, 20 * 44100, generator=torch.Generator().manual_seed(0))
-    assert judge(6, float(STFT()(noise).abs().square().mean() / noise.square().mean()))
-
-
-def test_linear_upsampling_leaves_the_images_that_exercise_2_predicts():
-    from sepkit.models.wave_u_net import Double
-
-    def measured(frequency, new_rate):
-        n = torch.arange(4096, dtype=torch.float64)
-        tone = torch.cos(2 * math.pi * frequency / (new_rate / 2) * n)[None, None]
-        y = Double(1, "linear", 5)(tone)[0, 0]
-        y = y * torch.hann_window(len(y), dtype=y.dtype)
-        at = torch.arange(len(y), dtype=torch.float64)
-        level = [
-            abs(torch.sum(y * torch.exp(-2j * math.pi * f / new_rate * at)))
-            for f in (new_rate / 2 - frequency, frequency)
-        ]
-        return 20 * float(torch.log10(level[0] / level[1]))
-
-    assert check.ex_09_2(measured)
-
-
-def test_every_exercise_has_three_hints():
-    assert all(str(hint(number, 3)) for number in range(1, 7))
+test_answers_are_judged = judged(check, "09", ANSWERS)

@@ -38,7 +38,9 @@ def test_what_is_stored_says_how_to_use_it():
     bundle = sliders(
         draw, height=(0.0, 1.0, 0.1, 0.5), line=True, kind=["blue"]
     )._repr_mimebundle_()
-    assert bundle["text/plain"] == PLACEHOLDER and "application/vnd.jupyter.widget-view+json" in bundle
+    assert (
+        bundle["text/plain"] == PLACEHOLDER and "application/vnd.jupyter.widget-view+json" in bundle
+    )
 
 
 def test_whole_numbers_stay_whole():
