@@ -74,7 +74,7 @@ def reproduce(
 
     if device != "auto":
         resolve_device(device)  # say now, not in every chapter, that it is missing
-    with _chapter_events() as notify:
+    with _chapter_events() as on_event:
         entries = batch.run(
             chapters or (),
             profile,
@@ -88,7 +88,7 @@ def reproduce(
             notebooks,
             assignments(parameter, "--parameter"),
             "profile" if timeout is None else timeout,
-            notify,
+            on_event,
         )
     page = write_report(out)
     measured = ledger.load_measured(Path(out) / "results")

@@ -109,8 +109,8 @@ def show(fig: Figure | Axes, caption: str = "") -> None:
 class Picture:
     """A figure as a notebook keeps it: a PNG, and the same as HTML, where alone `alt` can stand.
 
-    JupyterLab and nbconvert prefer the HTML; GitHub and PDF take the PNG. `sepkit.reproduce.stored`
-    keeps the PNG only.
+    JupyterLab and nbconvert prefer the HTML; GitHub and PDF take the PNG. `make notebooks` keeps
+    the PNG only.
     """
 
     def __init__(self, fig: Figure | Axes, alt: str = ""):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..errors import SepkitError
 from ..files import atomic_path, read_json, repo_root, write_json
-from .batch import PROFILES, find_chapters, load_manifest
+from .batch import PROFILES, load_manifest
+from .notebook import find_chapters
 
 BEGIN, END = "<!-- chapters: written by `make readme` -->", "<!-- end of chapters -->"
 PLACEHOLDER = "ORG/REPO"

@@ -127,7 +127,7 @@ def test_the_caption_is_the_text_of_the_picture_in_html_and_the_stored_form_is_o
     from nbconvert import HTMLExporter
     from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-    from sepkit.reproduce.stored import strip_audio
+    from sepkit.reproduce.notebook import strip_audio
 
     caption = 'A "line" & <more>'
     picture = plots.Picture(plots.waveform(torch.zeros(1, 100), 100), caption)

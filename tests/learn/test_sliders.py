@@ -8,7 +8,7 @@ from PIL import Image
 
 from sepkit.learn import plots
 from sepkit.learn.sliders import PLACEHOLDER, sliders
-from sepkit.reproduce.stored import strip_audio
+from sepkit.reproduce.notebook import strip_audio
 
 
 def draw(height, line, kind):

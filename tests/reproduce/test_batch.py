@@ -19,7 +19,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from sepkit import audio, files
 from sepkit.errors import SepkitError
 from sepkit.files import hashes
-from sepkit.reproduce import batch, fingerprint
+from sepkit.reproduce import batch
 
 PARAMETERS = 'profile = "smoke"\nweights = "shipped"\ndata = "band"\ndevice = "cpu"\nseed = 0\nout_dir = "build"\n'
 WRITE = """
@@ -100,7 +100,7 @@ def test_batch_runs_isolates_and_repeats_only_what_changed(course):
     notebook(course["notebooks"], "02_broken", WRITE)
     events.clear()
     entries = batch.run(
-        **course, seed=3, notify=lambda name, event, details: events.append((name, event))
+        **course, seed=3, on_event=lambda name, event, details: events.append((name, event))
     )
     assert {name for name, event in events if event == "cell"} == {"02_broken", "03_tables"}
     assert ("01_one", "unchanged") in events
@@ -139,12 +139,12 @@ def test_what_makes_a_chapter_run_again(course, tmp_path, monkeypatch):
     (moved / "a").rename(moved / "b")  # the song's name stands in every table
     assert mark(data=str(moved)) != before
     with monkeypatch.context() as patch:
-        patch.setattr(fingerprint.metadata, "version", lambda name: "9.9")
+        patch.setattr(batch.metadata, "version", lambda name: "9.9")
         assert mark() != before
     for name in ("reported", "checkpoints", "experiments"):
         shutil.copytree(files.shipped(name), tmp_path / "shipped" / name)
     shutil.copy(files.shipped("weights.json"), tmp_path / "shipped")
-    monkeypatch.setattr(fingerprint, "shipped", lambda name: tmp_path / "shipped" / name)
+    monkeypatch.setattr(batch, "shipped", lambda name: tmp_path / "shipped" / name)
     assert mark() == before
     (tmp_path / "shipped" / "budgets.json").write_text("{}")
     assert mark() == before
@@ -179,7 +179,7 @@ def test_a_second_look_reads_no_audio_and_no_checkpoint(course, monkeypatch):
 def test_a_chapter_whose_results_are_no_longer_its_own_runs_again(course):
     def ran():
         events = []
-        batch.run(["01"], **course, notify=lambda name, event, details: events.append(event))
+        batch.run(["01"], **course, on_event=lambda name, event, details: events.append(event))
         return "cell" in events
 
     assert ran() and not ran()

@@ -12,9 +12,9 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from sepkit.cli.reproduce import as_text
 from sepkit.errors import SepkitError
 from sepkit.metrics.scores import save_scores
-from sepkit.reproduce import ledger, readme, stored
-from sepkit.reproduce.batch import Chapter
+from sepkit.reproduce import ledger, notebook, readme
 from sepkit.reproduce.claims import load_claims
+from sepkit.reproduce.notebook import Chapter
 from sepkit.reproduce.published import load_documents
 from sepkit.reproduce.report import write_report
 
@@ -228,7 +228,7 @@ def test_readme_table_from_notebooks_and_budgets(tmp_path):
 
 def test_storing_a_chapter_takes_audio_out_and_leaves_a_failing_one_alone(tmp_path):
     html = '<audio src="data:audio/wav;base64,AAAA"></audio>'
-    notebook = new_notebook(
+    page = new_notebook(
         cells=[
             new_code_cell(
                 "",
@@ -239,8 +239,8 @@ def test_storing_a_chapter_takes_audio_out_and_leaves_a_failing_one_alone(tmp_pa
             )
         ]
     )
-    assert stored.strip_audio(notebook) == 1
-    kept = [output["data"]["text/html"] for output in notebook.cells[0].outputs]
+    assert notebook.strip_audio(page) == 1
+    kept = [output["data"]["text/html"] for output in page.cells[0].outputs]
     assert kept == ["<p><em>Run this cell to listen.</em></p>", "<table></table>"]
 
     path = tmp_path / "05_x.ipynb"
@@ -251,7 +251,7 @@ def test_storing_a_chapter_takes_audio_out_and_leaves_a_failing_one_alone(tmp_pa
     with pytest.raises(
         SepkitError, match="05_x.ipynb: cell 2: ZeroDivisionError: division by zero"
     ):
-        stored.store(Chapter("05_x", path))
+        notebook.store(Chapter("05_x", path))
     assert path.read_bytes() == before
 
 
