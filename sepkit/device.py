@@ -1,13 +1,17 @@
 """The one place that names a device."""
 
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from .errors import SepkitError, unknown
+
+if TYPE_CHECKING:
+    import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def resolve_device(device="auto"):
+def resolve_device(device: "str | torch.device" = "auto") -> "torch.device":
     """Turn a device name into a ``torch.device`` that exists on this machine.
 
     Parameters
@@ -42,14 +46,17 @@ def resolve_device(device="auto"):
         )
     if kind == "cuda" and colon and int(number) >= torch.cuda.device_count():
         raise SepkitError(
-            f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA device(s), counted from 0"
+            f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA device(s), "
+            "counted from 0"
         )
     return torch.device(name if kind == "cuda" else kind)
 
 
 @contextmanager
 def denormals_as_zero():
-    """Let numbers below 1e-38 count as zero, on processors that can; then, as before. Also a decorator.
+    """Let numbers below 1e-38 count as zero, on processors that can, until the block is left.
+
+    Also a decorator.
 
     Weight decay drives the weights of outputs that are never needed (bins above the music's
     highest frequency) towards zero without end. Once they are that small, a processor takes
@@ -67,7 +74,7 @@ def denormals_as_zero():
 
 
 def _denormals_are_zero():
-    """Whether they count as zero now, which PyTorch does not tell: tried with half of the smallest normal number."""
+    """Whether they count as zero now: half of the smallest normal number does, or does not."""
     import torch
 
     return float(torch.tensor([torch.finfo(torch.float64).tiny], dtype=torch.float64) * 0.5) == 0.0

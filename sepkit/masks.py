@@ -14,7 +14,9 @@ from .errors import SepkitError, unknown
 KINDS = ("ibm", "irm1", "irm2", "psm", "crm")
 
 
-def oracle_mask(kind, target, mixture, others, truncate=True):
+def oracle_mask(
+    kind: str, target: torch.Tensor, mixture: torch.Tensor, others, truncate: bool = True
+) -> torch.Tensor:
     """One oracle mask for one target.
 
     With target S, mixture X and the other sources S_k:
@@ -70,7 +72,8 @@ def oracle_mask(kind, target, mixture, others, truncate=True):
     ]:
         if spectrogram.shape != target.shape:
             raise SepkitError(
-                f"oracle mask: the {name} has shape {tuple(spectrogram.shape)}, the target {tuple(target.shape)}; "
+                f"oracle mask: the {name} has shape {tuple(spectrogram.shape)}, the target "
+                f"{tuple(target.shape)}; "
                 "transform them with the same STFT"
             )
     if kind == "ibm":
@@ -84,14 +87,13 @@ def oracle_mask(kind, target, mixture, others, truncate=True):
         return mask.clamp(0, 1) if truncate else mask
     magnitude = target.abs()
     rest = torch.zeros_like(magnitude)
-    for other in (
-        others
-    ):  # 1 / (1 + sum (|S_k| / |S|)^power): squaring quotients, faint bins do not underflow
+    # 1 / (1 + sum (|S_k| / |S|)^power): squaring quotients, faint bins do not underflow
+    for other in others:
         rest += _power(other.abs() / magnitude, kind)
     return torch.where(magnitude > 0, 1 / (1 + rest), torch.zeros_like(magnitude))
 
 
-def oracle_masks(kind, sources, mixture=None, truncate=True):
+def oracle_masks(kind: str, sources, mixture: torch.Tensor | None = None, truncate: bool = True):
     """`oracle_mask` for every source at once.
 
     Parameters
@@ -122,7 +124,7 @@ def oracle_masks(kind, sources, mixture=None, truncate=True):
     return torch.stack([oracle_mask(kind, source, mixture, (), truncate) for source in sources])
 
 
-def ideal_binary(target, others):
+def ideal_binary(target: torch.Tensor, others) -> torch.Tensor:
     """The bins that the target wins: ``|S| > |S_k|`` for every other source.
 
     Yilmaz and Rickard, "Blind separation of speech mixtures via time-frequency
@@ -148,7 +150,9 @@ def ideal_binary(target, others):
     return wins
 
 
-def precision_recall(mask, ideal, thresholds, weights=None):
+def precision_recall(
+    mask: torch.Tensor, ideal: torch.Tensor, thresholds, weights: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Precision and recall of a mask against the ideal binary mask, over thresholds.
 
     A bin is taken as the target's where ``mask >= threshold``; the threshold is
@@ -169,7 +173,7 @@ def precision_recall(mask, ideal, thresholds, weights=None):
 
     Returns
     -------
-    precision, recall : float64 tensors, one value a threshold
+    precision, recall : float64 tensors, one value per threshold
         Precision is 1 where nothing is taken, recall is 1 where the target has no
         bin at all (as scikit-learn's curve has it).
 
@@ -180,16 +184,16 @@ def precision_recall(mask, ideal, thresholds, weights=None):
     """
     if mask.shape != ideal.shape or (weights is not None and weights.shape != mask.shape):
         raise SepkitError(
-            f"precision_recall: mask {tuple(mask.shape)}, ideal mask {tuple(ideal.shape)} and weights must be of one shape"
+            f"precision_recall: mask {tuple(mask.shape)}, ideal mask {tuple(ideal.shape)} and "
+            "weights must be of one shape"
         )
     if weights is not None and not (weights >= 0).all():
         raise SepkitError("precision_recall: weights must be 0 or more; use magnitudes or powers")
     levels, order = torch.tensor(
         [*np.atleast_1d(thresholds)], dtype=mask.dtype, device=mask.device
     ).sort()
-    passed = torch.bucketize(
-        mask.detach().flatten().contiguous(), levels, right=True
-    )  # how many thresholds each bin reaches
+    # How many thresholds each bin reaches.
+    passed = torch.bucketize(mask.detach().flatten().contiguous(), levels, right=True)
     weights = (
         torch.ones_like(passed, dtype=torch.float64)
         if weights is None
@@ -213,7 +217,10 @@ def _power(magnitude, kind):
 
 
 def _quotient(numerator, denominator):
-    """Complex division, zero where the denominator is; scaled first, so that faint bins do not underflow."""
+    """Complex division, zero where the denominator is.
+
+    Both are scaled first, so that faint bins do not underflow.
+    """
     size = torch.maximum(denominator.real.abs(), denominator.imag.abs())
     silent = size < 1e8 * torch.finfo(size.dtype).tiny
     size = torch.where(silent, torch.ones_like(size), size)

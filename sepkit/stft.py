@@ -21,14 +21,14 @@ _COSINE_SUMS = {
 }
 WINDOWS = (*_COSINE_SUMS, "sqrt_hann")
 
-# What the sum of squared windows, the envelope, may fall to. The inverse divides by it, so
-# rounding errors of single precision grow like 1 / sqrt(envelope): these bounds keep them near 1e-6.
+# What the sum of squared windows, the envelope, may fall to. The inverse divides by it, so rounding
+# errors of single precision grow like 1 / sqrt(envelope): these bounds keep them near 1e-6.
 _INVERTIBLE = 5e-3  # smallest over largest envelope, away from the ends: else the pair is refused
 _FAINT = 1e-1  # below this, the transforms are computed in double precision
 _COVERED = 5e-2  # an end sample with less than this share of the smallest envelope is not covered
 
 
-def make_window(name, n_fft):
+def make_window(name: str, n_fft: int) -> torch.Tensor:
     """A periodic window, float64 of shape (n_fft,).
 
     Parameters
@@ -89,7 +89,9 @@ class STFT(nn.Module):
     audio gives complex128; half precision is transformed in float32.
     """
 
-    def __init__(self, n_fft=4096, hop=1024, window="hann", center=True):
+    def __init__(
+        self, n_fft: int = 4096, hop: int = 1024, window: str = "hann", center: bool = True
+    ):
         super().__init__()
         for name, value, least in (("n_fft", n_fft, 2), ("hop", hop, 1)):
             if isinstance(value, bool) or int(value) != value or value < least:
@@ -106,18 +108,21 @@ class STFT(nn.Module):
         self._faint = self._least < _FAINT * float(envelope.max())
         if self.hop > self.n_fft or self._least < _INVERTIBLE * float(envelope.max()):
             raise SepkitError(
-                f"STFT window {window!r} of {n_fft} samples with hop {hop} cannot be inverted: some samples are "
+                f"STFT window {window!r} of {n_fft} samples with hop {hop} cannot be inverted: "
+                "some samples are "
                 f"covered by no window or only by its tails; use a hop of {self.n_fft // 2} or less"
             )
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
+        """What `repr` shows in the parentheses."""
         return f"n_fft={self.n_fft}, hop={self.hop}, window={self.window!r}, center={self.center}"
 
     @property
-    def bins(self):
+    def bins(self) -> int:
+        """``n_fft // 2 + 1``, from 0 Hz to half the sample rate."""
         return self.n_fft // 2 + 1
 
-    def frames(self, length):
+    def frames(self, length: int) -> int:
         """How many frames `forward` makes from `length` samples."""
         if not self.center:
             return 1 + max(0, length - self.n_fft) // self.hop
@@ -127,7 +132,7 @@ class STFT(nn.Module):
         faint = beyond > 0 and float((self._exact[list(tails)] ** 2).sum()) < _COVERED * self._least
         return 1 + last + faint
 
-    def recoverable(self, length):
+    def recoverable(self, length: int) -> tuple[int, int]:
         """The range (start, stop) of samples that the inverse returns exactly.
 
         ``(0, length)`` with ``center=True``. Otherwise the ends are missing: with
@@ -140,7 +145,7 @@ class STFT(nn.Module):
         good = torch.nonzero(envelope[:length] >= _COVERED * self._least).flatten()
         return (int(good[0]), int(good[-1]) + 1) if len(good) else (0, 0)
 
-    def forward(self, audio):
+    def forward(self, audio: torch.Tensor) -> torch.Tensor:
         """Transform real audio (..., channels, samples) to a complex (..., channels, bins, frames).
 
         Raises
@@ -150,11 +155,13 @@ class STFT(nn.Module):
         """
         if not audio.is_floating_point():
             raise SepkitError(
-                f"STFT: expected floating-point audio, got {audio.dtype}; scale integers to +-1 first"
+                f"STFT: expected floating-point audio, got {audio.dtype}; scale integers to +-1 "
+                "first"
             )
         if audio.numel() == 0:
             raise SepkitError(
-                f"STFT: the audio is empty, of shape {tuple(audio.shape)}; expected (..., channels, samples)"
+                f"STFT: the audio is empty, of shape {tuple(audio.shape)}; expected (..., "
+                "channels, samples)"
             )
         if audio.dtype in (torch.float16, torch.bfloat16):
             audio = audio.float()
@@ -178,7 +185,7 @@ class STFT(nn.Module):
             audio.dtype.to_complex()
         )
 
-    def inverse(self, spectrogram, length=None):
+    def inverse(self, spectrogram: torch.Tensor, length: int | None = None) -> torch.Tensor:
         """Turn a complex (..., channels, bins, frames) into audio (..., channels, length).
 
         Parameters

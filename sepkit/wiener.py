@@ -11,12 +11,19 @@ from .errors import SepkitError
 
 EPS = 1e-10
 _SCALE = 10.0  # the mixture is scaled to this peak, if it is above
-# Elements of the estimates worked on at a time. On a CPU what torch does on one thread, in the cache:
-# threads that meet after every small step are slower as soon as anything else wants the cores.
+# Elements of the estimates worked on at a time. On a CPU what torch does on one thread, in the
+# cache: threads that meet after every small step are slower as soon as the cores are shared.
 _BLOCK = {"cpu": 1 << 15, "other": 1 << 23}
 
 
-def wiener(magnitudes, mixture, niter=1, softmask=False, residual=False, frames_per_window=300):
+def wiener(
+    magnitudes: torch.Tensor,
+    mixture: torch.Tensor,
+    niter: int = 1,
+    softmask: bool = False,
+    residual: bool = False,
+    frames_per_window: int | None = 300,
+) -> torch.Tensor:
     """Separate a mixture by magnitude estimates and multichannel expectation maximisation.
 
     1. First estimate: each magnitude with the phase of the mixture; or, with
@@ -66,7 +73,12 @@ def wiener(magnitudes, mixture, niter=1, softmask=False, residual=False, frames_
     return estimates
 
 
-def expectation_maximization(estimates, mixture, niter=1, frames_per_window=300):
+def expectation_maximization(
+    estimates: torch.Tensor,
+    mixture: torch.Tensor,
+    niter: int = 1,
+    frames_per_window: int | None = 300,
+) -> torch.Tensor:
     """Refine complex estimates with the multichannel local Gaussian model.
 
     For every source j of J, per bin f, with y_j its estimate (a vector over
@@ -105,7 +117,7 @@ def expectation_maximization(estimates, mixture, niter=1, frames_per_window=300)
 
 
 def _refined(first, sources, mixture, niter, frames_per_window):
-    """`niter` rounds; ``first(block)`` gives the estimates to begin with, of some bins and frames."""
+    """`niter` rounds; ``first(block)`` gives the first estimates, of some bins and frames."""
     bins, frames = mixture.shape[-2:]
     double = torch.complex64 if mixture.device.type == "mps" else torch.complex128
     window = frames_per_window or max(1, frames)
@@ -132,14 +144,11 @@ def _round(y, x):
     weight = EPS + v.sum(-1)  # (..., J, F)
     if x.shape[-3] == 2:
         return _round_stereo(y, x, v, weight)
-    covariance = (
-        torch.einsum("...cfn,...dfn->...fcd", y, y.conj()) / weight[..., None, None]
-    )  # (..., J, F, C, C)
+    # covariance (..., J, F, C, C), total (..., F, N, C, C), whitened (..., F, N, C)
+    covariance = torch.einsum("...cfn,...dfn->...fcd", y, y.conj()) / weight[..., None, None]
     total = torch.einsum("...jfn,...jfcd->...fncd", v.to(y.dtype), covariance)
     total = total + EPS**0.5 * torch.eye(x.shape[-3], dtype=y.dtype, device=y.device)
-    whitened = torch.linalg.solve(total, x.movedim(-3, -1).unsqueeze(-1)).squeeze(
-        -1
-    )  # (..., F, N, C)
+    whitened = torch.linalg.solve(total, x.movedim(-3, -1).unsqueeze(-1)).squeeze(-1)
     return v.unsqueeze(-3) * torch.einsum("...jfcd,...fnd->...jcfn", covariance, whitened)
 
 
@@ -187,7 +196,8 @@ def _check(magnitudes, mixture, niter, frames_per_window):
     )
     if magnitudes.is_complex() or not mixture.is_complex() or not fits:
         raise SepkitError(
-            f"wiener: got {magnitudes.dtype} magnitudes {shape} and {mixture.dtype} mixture {expected}; expected real "
+            f"wiener: got {magnitudes.dtype} magnitudes {shape} and {mixture.dtype} mixture "
+            f"{expected}; expected real "
             "(..., sources, channels, bins, frames) and complex (..., channels, bins, frames)"
         )
     if magnitudes.numel() and not bool(magnitudes.detach().min() >= 0):
@@ -196,5 +206,6 @@ def _check(magnitudes, mixture, niter, frames_per_window):
         )
     if niter < 0 or (frames_per_window is not None and frames_per_window < 1):
         raise SepkitError(
-            f"wiener: niter {niter} must be 0 or more, frames_per_window {frames_per_window} 1 or more"
+            f"wiener: niter {niter} must be 0 or more, frames_per_window {frames_per_window} 1 "
+            "or more"
         )

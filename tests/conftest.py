@@ -48,3 +48,17 @@ def _spoil(kind, path):
 def spoil():
     """``spoil(kind, path)`` writes a file that is broken in a named way."""
     return _spoil
+
+
+def _alive(process):
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def alive():
+    """``alive(process)``: whether it runs; one that has ended and was not waited for does not."""
+    return _alive

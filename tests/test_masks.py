@@ -18,7 +18,7 @@ def spectrograms(sources=4, seed=0, dtype=torch.complex128):
 
 
 def test_closed_forms_on_bins_made_by_hand():
-    #                 alone  cancelled  louder in phase   weaker in phase   quadrature  opposed  silent target
+    # alone, cancelled, louder in phase, weaker in phase, in quadrature, opposed, silent target
     target = torch.tensor([3, 1, 4, 1, 3j, -1, 0], dtype=torch.complex128).reshape(1, 1, -1)
     other = torch.tensor([0, -1, 2, 3, 4, 4, 5], dtype=torch.complex128).reshape(1, 1, -1)
     expected = {
@@ -120,7 +120,7 @@ def test_silence_and_faint_bins_never_make_nan(dtype):
 
 
 def test_better_informed_oracles_separate_better():
-    """On mixtures of modulated noises: complex > phase-sensitive > ratio > nothing; soft beats binary."""
+    """Modulated noises: complex > phase-sensitive > ratio > nothing; soft beats binary."""
     stft = STFT(256, 64)
     totals = dict.fromkeys([*KINDS, "mixture"], 0.0)
     for seed in range(4):

@@ -90,19 +90,10 @@ if __name__ == "__main__":
 """
 
 
-def alive(process):
-    """Whether a process runs; one that has ended but was not waited for does not."""
-    try:
-        with open(f"/proc/{process}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks processes up in /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_workers_end_with_their_parent_and_say_nothing(tmp_path, number):
+def test_workers_end_with_their_parent_and_say_nothing(tmp_path, number, alive):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     folder = tmp_path / "held"

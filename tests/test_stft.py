@@ -183,7 +183,7 @@ def test_without_centring_a_silent_tail_is_left_where_no_frame_reaches():
 
 
 def test_inverse_is_the_least_squares_one():
-    """Griffin and Lim: of all signals, the inverse's spectrogram is nearest to a changed spectrogram."""
+    """Griffin and Lim: of all signals, the inverse is nearest to a changed spectrogram."""
     stft = STFT(32, 8, "sqrt_hann", center=False)
     changed = stft(noise(1, 200, dtype=torch.float64)) * torch.rand(
         17, 22, generator=torch.Generator().manual_seed(1)

@@ -59,7 +59,7 @@ def test_equals_norbert(channels, tolerance, niter, softmask):
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("softmask", [False, True])
 def test_equals_open_unmix(channels, softmask):
-    """With the residual only to the regularisation, which here goes to the residual, so that the sum is exact."""
+    """What the regularisation leaves over goes to the residual, so that the sum is exact."""
     _, mixture, magnitudes = scene(channels)
     for residual, tolerance in ((False, 1e-7), (True, 1e-3)):
         ours = wiener(magnitudes, mixture, 1, softmask, residual)
@@ -141,7 +141,7 @@ def test_batches_blocks_and_shared_magnitudes(monkeypatch):
 
 
 def test_single_precision_is_nearly_as_good():
-    """Also where the channels are equal, so that the covariances are singular but for the regularisation."""
+    """Also where channels are equal: covariances are singular but for the regularisation."""
     _, mixture, magnitudes = scene()
     mono = mixture[:1].expand(2, -1, -1), magnitudes[:, :1].expand(-1, 2, -1, -1)
     for x, v in ((mixture, magnitudes), mono):
@@ -151,7 +151,7 @@ def test_single_precision_is_nearly_as_good():
 
 
 def test_knowing_the_places_beats_masking():
-    """One round from the true sources (the oracle MWF), and from true magnitudes, against the mask of the powers."""
+    """One round from the true sources (the oracle MWF) and from true magnitudes, against a mask."""
     truth, mixture, _ = scene(frames=200)
 
     def error(estimates):

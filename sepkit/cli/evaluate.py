@@ -1,6 +1,8 @@
-"""``sepkit evaluate``: score two folders, a separator on a data set, or show scores that were kept."""
+"""``sepkit evaluate``: score two folders, or a separator on a data set, or show kept scores."""
 
+import math
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -82,7 +84,12 @@ def evaluate(
     workers: Annotated[
         int, typer.Option(help="Songs at a time, each in a process of its own.", **WORKERS)
     ] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help='Print JSON: infinite scores as "inf" or "-inf", undefined ones as null.'
+        ),
+    ] = False,
 ):
     """Score estimated stems against the true ones, or a separator on a data set.
 
@@ -128,9 +135,7 @@ def evaluate(
         for text in notes:
             print_note(text)
     if as_json:
-        from dataclasses import asdict
-
-        return print_json([asdict(score) for score in found])
+        return print_json([_json_row(score) for score in found])
     for table in evaluation.tables(found, songs, interval):
         drawn = sys.stdout.isatty()
         print_table(
@@ -138,6 +143,12 @@ def evaluate(
         )
         if drawn:
             typer.echo(f"{table.card}\n")
+
+
+def _json_row(score):
+    """A score for JSON, which has no infinity: its name instead, as in files of scores."""
+    value = str(score.value) if math.isinf(score.value) else score.value
+    return {**asdict(score), "value": value}
 
 
 def _refuse_unused(context, data, folders, scores):

@@ -51,8 +51,10 @@ class Song:
             tell(
                 "length",
                 (
-                    f"{estimate.samples / rate:.3f} s, but the reference has {samples / rate:.3f} s ({abs(missing)} samples "
-                    f"{'missing' if missing > 0 else 'more'}): {done}; if the two do not start together, the scores mean nothing"
+                    f"{estimate.samples / rate:.3f} s, but the reference has "
+                    f"{samples / rate:.3f} s ({abs(missing)} samples "
+                    f"{'missing' if missing > 0 else 'more'}): {done}; if the two do not start "
+                    "together, the scores mean nothing"
                 ),
             )
         return Fitted(Part(by_parts(estimate), ("estimate",)), samples)
@@ -90,7 +92,8 @@ def paired_songs(reference, estimate, name, sample_rate=None):
         pairs = [(tracks[0], Path(estimate))]  # one song each: their folders may have any names
     elif is_song(estimate):
         raise SepkitError(
-            f"{estimate}: holds audio files itself, but {reference} holds {len(tracks)} song(s), each in a folder: give the folder of one song "
+            f"{estimate}: holds audio files itself, but {reference} holds {len(tracks)} "
+            "song(s), each in a folder: give the folder of one song "
             "as the reference, or put the files into folders named after the songs, such as "
             f"{Path(estimate).name}/{tracks[0].name}/{tracks[0].stems[0]}.wav"
         )
@@ -127,7 +130,8 @@ def _check_songs(reference, estimate, tracks, folders, pairs, findings):
         )
     if not pairs:
         raise SepkitError(
-            f"no song of {estimate} ({_some(folders)}) has the name of one of {reference} ({_some(t.name for t in tracks)}); "
+            f"no song of {estimate} ({_some(folders)}) has the name of one of {reference} "
+            f"({_some(t.name for t in tracks)}); "
             "songs are paired by the names of their folders: rename them"
         )
     paired = {track.name for track, _ in pairs}
@@ -150,7 +154,8 @@ def _pair_stems(track, folder, called, findings):
     parts, sums = references_for(track.stems, files, track.name)
     if not parts:
         raise SepkitError(
-            f"{folder}: its files ({_some(files)}) and the references of {track.name} ({', '.join(track.stems)}) have no name in common; "
+            f"{folder}: its files ({_some(files)}) and the references of {track.name} "
+            f"({', '.join(track.stems)}) have no name in common; "
             "stems are paired by name: rename the files"
         )
     findings += sums
@@ -175,7 +180,8 @@ def _check_alike(songs):
             ):
                 folder = next(iter(song.files.values())).parent
                 raise SepkitError(
-                    f"{folder}: no estimate of {target}, which other songs have; separate this song again, or take it out of the folder"
+                    f"{folder}: no estimate of {target}, which other songs have; separate this "
+                    "song again, or take it out of the folder"
                 )
 
 

@@ -109,7 +109,8 @@ class Separated:
             targets, _ = references_for(track.stems, block)
             if not targets:
                 raise SepkitError(
-                    f"its stems are {', '.join(track.stems)}, but {self.separator.name} estimates {', '.join(block)}: "
+                    f"its stems are {', '.join(track.stems)}, but {self.separator.name} "
+                    f"estimates {', '.join(block)}: "
                     "none in common; choose another separator or other data"
                 )
             for target in targets:
@@ -195,7 +196,8 @@ def _that_fit(workers, jobs, notice):
     fitting = max(1, int(free / need))
     if notice:
         notice(
-            f"{fitting} of {workers} workers: each takes about {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free"
+            f"{fitting} of {workers} workers: each takes about {need / 1e9:.1f} GB, and "
+            f"{free / 1e9:.1f} GB of memory are free"
         )
     return fitting
 

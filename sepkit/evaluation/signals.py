@@ -31,7 +31,8 @@ class Kept:
         need, folder = 4 * channels * samples, tempfile.gettempdir()
         if need > IN_MEMORY and need > free_bytes(folder):
             raise SepkitError(
-                f"{folder}: {need / 1e9:.2f} GB are needed for a signal of {samples} samples, {free_bytes(folder) / 1e9:.2f} GB are free; "
+                f"{folder}: {need / 1e9:.2f} GB are needed for a signal of {samples} samples, "
+                f"{free_bytes(folder) / 1e9:.2f} GB are free; "
                 "free some space, or set TMPDIR to another folder"
             )
         self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)
@@ -43,7 +44,8 @@ class Kept:
             self._file.write(data)
         except OSError as error:
             raise SepkitError(
-                f"{tempfile.gettempdir()}: {error.strerror}; free some space, or set TMPDIR to another folder"
+                f"{tempfile.gettempdir()}: {error.strerror}; free some space, or set TMPDIR to "
+                "another folder"
             ) from None
         self.written += len(data)
 

@@ -21,7 +21,8 @@ class Places:
         self.folder = out.with_name(f"{out.stem}.tracks") if single else out
         if out is not None and out.exists() and out.is_dir() == single:
             raise SepkitError(
-                f"{out}: is a {'folder' if single else 'file'}; name a new folder, or a file that ends in .json"
+                f"{out}: is a {'folder' if single else 'file'}; name a new folder, or a file "
+                "that ends in .json"
             )
 
     def song(self, name):

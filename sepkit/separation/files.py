@@ -1,6 +1,7 @@
-"""Audio files in, one file a stem out: all stems of a song, or none."""
+"""Audio files in, one file per stem out: all stems of a song, or none."""
 
 import os
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ..audio.writer import output_format
 from ..errors import SepkitError, unknown, warn
 from ..files import free_bytes
 from ..files.atomic import Temporary, sweep_once
+from .base import Separator
 from .inputs import RECORD, output_folders
 from .record import describe, earlier_stems, finished, write_record
 from .streaming import CHUNK, OVERLAP, conversions, stream
@@ -28,86 +30,83 @@ _BYTES = {
 
 
 def separate_file(
-    path,
-    separator,
-    out_dir,
-    targets=None,
-    two_stems=None,
-    suffix=".wav",
-    chunk=CHUNK,
-    overlap=OVERLAP,
-    start=0.0,
-    duration=None,
-    subtype=None,
-    clip=False,
-    progress=None,
-    notice=warn,
-    bitrate=None,
-    folder=None,
-    overwrite=False,
-    reuse=False,
-):
+    path: str | Path,
+    separator: Separator,
+    out_dir: str | Path,
+    targets: str | Sequence[str] | None = None,
+    two_stems: str | None = None,
+    suffix: str = ".wav",
+    chunk: float | None = CHUNK,
+    overlap: float = OVERLAP,
+    start: float = 0.0,
+    duration: float | None = None,
+    subtype: str | None = None,
+    clip: bool = False,
+    progress: Callable[[float, float], None] | None = None,
+    notice: Callable[[str], None] | None = warn,
+    bitrate: int | None = None,
+    folder: Path | None = None,
+    overwrite: bool = False,
+    reuse: bool = False,
+) -> dict[str, Path]:
     """Separate a file into ``out_dir/<name of the file>/<target><suffix>``.
 
-        The file is read, separated and written chunk by chunk: memory does not grow
-        with its length. The stems have its rate, channels, length and tags. They appear
-        together when all are complete; an error or Ctrl-C leaves what was there before.
-        ``separation.json`` beside them says what made them.
+    The file is read, separated and written chunk by chunk: memory does not grow
+    with its length. The stems have its rate, channels, length and tags. They appear
+    together when all are complete; an error or Ctrl-C leaves what was there before.
+    ``separation.json`` beside them says what made them.
 
-        Parameters
-        ----------
-        path : str or Path
-    <<<<<<< HEAD
-            Mono or stereo, any rate.
-    =======
-            In any format of `sepkit.audio.READABLE`, mono or stereo, any rate.
-    >>>>>>> c8c9f95 (Audio in: all the samples of a file, from any sample on, or an error that names it)
-        separator : Separator
-        out_dir : str or Path
-            Made when missing. Stems that the same separation has made are made again;
-            those of another recording, separator or set of options are refused.
-        targets : sequence of str, optional
-            Write only these.
-        two_stems : str, optional
-            Write this target and ``no_<target>``, the mixture less the target.
-        suffix : str
-            ``.wav`` (32-bit float), ``.flac`` (24 bit), ``.mp3`` or ``.ogg``.
-        chunk, overlap : float
-            In seconds, see `sepkit.separation.streaming.stream`; ``chunk=None`` separates the whole at once.
-        start, duration : float
-            Take only this part of the file, in seconds.
-        subtype : str, optional
-            Another one of `sepkit.audio.FORMATS`, such as ``"PCM_16"``.
-        clip : bool
-            Limit samples to +-1. Without it they are refused by all formats but float WAV.
-        progress : callable, optional
-            Called with the seconds done and the seconds in all.
-        notice : callable or None
-            Told in one line when the file had to be resampled or its channels changed.
-        bitrate : int, optional
-            Of MP3, constant, in kbit/s.
-        folder : Path, optional
-            Where the stems go, instead of a folder in `out_dir` with the name of the file.
-        overwrite : bool
-            Replace the stems of another separation.
-        reuse : bool
-            Leave stems that this very separation has made as they are.
+    Parameters
+    ----------
+    path : str or Path
+        In any format of `sepkit.audio.READABLE`, mono or stereo, any rate.
+    separator : Separator
+    out_dir : str or Path
+        Made when missing. Stems that the same separation has made are made again;
+        those of another recording, separator or set of options are refused.
+    targets : sequence of str, optional
+        Write only these.
+    two_stems : str, optional
+        Write this target and ``no_<target>``, the mixture less the target.
+    suffix : str
+        ``.wav`` (32-bit float), ``.flac`` (24 bit), ``.mp3`` or ``.ogg``.
+    chunk, overlap : float
+        In seconds, see `sepkit.separation.streaming.stream`; ``chunk=None`` separates
+        the whole at once.
+    start, duration : float
+        Take only this part of the file, in seconds.
+    subtype : str, optional
+        Another one of `sepkit.audio.FORMATS`, such as ``"PCM_16"``.
+    clip : bool
+        Limit samples to +-1. Without it they are refused by all formats but float WAV.
+    progress : callable, optional
+        Called with the seconds done and the seconds in all.
+    notice : callable or None
+        Called with one line when the file has to be resampled or its channels changed.
+    bitrate : int, optional
+        Of MP3, constant, in kbit/s.
+    folder : Path, optional
+        Where the stems go, instead of a folder in `out_dir` with the name of the file.
+    overwrite : bool
+        Replace the stems of another separation.
+    reuse : bool
+        Leave stems that this very separation has made as they are.
 
-        Returns
-        -------
-        dict of str to Path
+    Returns
+    -------
+    dict of str to Path
 
-        Raises
-        ------
-        SepkitError
-            If the file cannot be used, a target is unknown, or the folder cannot be
-            written, has no room or holds other stems; the message names the file.
+    Raises
+    ------
+    SepkitError
+        If the file cannot be used, a target is unknown, or the folder cannot be
+        written, has no room or holds other stems; the message names the file.
     """
     recording = Recording(path, start, duration)
     if folder is None:
         folder = output_folders([path], out_dir)[Path(path)]
-    decisive = dict(
-        targets=targets,
+    options = dict(
+        targets=[targets] if isinstance(targets, str) else targets,
         two_stems=two_stems,
         suffix=suffix,
         subtype=subtype,
@@ -120,9 +119,9 @@ def separate_file(
     )
     try:
         sweep_once(folder.parent)  # also where there is nothing to write
-        stems = _Stems(recording, separator, folder, decisive, overwrite)
-        if reuse and (there := finished(folder, stems.made)):
-            return there
+        stems = _StemWriter(recording, separator, folder, options, overwrite)
+        if reuse and (existing := finished(folder, stems.made)):
+            return existing
         if notice and (
             message := conversions(separator, recording.sample_rate, recording.channels)
         ):
@@ -135,7 +134,14 @@ def separate_file(
     return stems.files
 
 
-def separate_files(paths, separator, out_dir, on_error=None, name="{stem}", **options):
+def separate_files(
+    paths: Sequence[str | Path],
+    separator: Separator,
+    out_dir: str | Path,
+    on_error: Callable[[Path, SepkitError], None] | None = None,
+    name: str = "{stem}",
+    **options,
+) -> dict[Path, dict[str, Path]]:
     """`separate_file` for several files.
 
     Parameters
@@ -175,7 +181,7 @@ class Recording:
 
     stems = ()
 
-    def __init__(self, path, start=0.0, duration=None):
+    def __init__(self, path: str | Path, start: float = 0.0, duration: float | None = None):
         header = audio.info(path)
         self.name, self.path = header.path.stem, header.path
         self.sample_rate, self.channels = header.sample_rate, header.channels
@@ -193,47 +199,53 @@ class Recording:
         return audio.read(self.path, self._first + start, frames)[0]
 
 
-class _Stems:
-    """Writes stems into a hidden folder beside the final one, and puts them in place at the end."""
+class _StemWriter:
+    """Writes stems into a hidden folder beside the final one, and puts them in place at the end.
+
+    Parameters
+    ----------
+    recording : Recording
+    separator : Separator
+    folder : Path
+        Where the stems will stand.
+    options : dict
+        The arguments of `separate_file` that decide what the files hold.
+    overwrite : bool
+        Replace the stems of another separation.
+    """
 
     def __init__(self, recording, separator, folder, options, overwrite):
         suffix = options["suffix"].lower()
-        suffix = suffix if suffix.startswith(".") else f".{suffix}"
-        targets = options["targets"]
-        targets = [targets] if isinstance(targets, str) else targets
-        _, subtype = output_format(
-            folder / f"*{suffix}", options["subtype"], options["bitrate"], recording.sample_rate
+        self.suffix = suffix if suffix.startswith(".") else f".{suffix}"
+        _, self._subtype = output_format(
+            folder / f"*{self.suffix}",
+            options["subtype"],
+            options["bitrate"],
+            recording.sample_rate,
         )
-        self.recording, self.folder, self.suffix, self.device = (
-            recording,
-            folder,
-            suffix,
-            separator.device,
-        )
-        self.two_stems, self.targets, self.overwrite = options["two_stems"], targets, overwrite
-        self._options = {key: options[key] for key in ("subtype", "bitrate", "clip")}
-        self._subtype = subtype
+        self.recording, self.folder, self.device = recording, folder, separator.device
+        self.two_stems, self.targets = options["two_stems"], options["targets"]
+        self.overwrite = overwrite
+        self._format = {key: options[key] for key in ("subtype", "bitrate", "clip")}
         self.made = describe(
-            recording,
-            separator,
-            {**options, "targets": targets, "suffix": suffix, "subtype": subtype},
+            recording, separator, {**options, "suffix": self.suffix, "subtype": self._subtype}
         )
-        self.files, self._done = {}, 0
-        if separator.targets is not None:  # before any work
+        self.files, self._samples_done = {}, 0
+        self._names = None  # of the files, where they are known before any work
+        if separator.targets is not None:
             residual = ("residual",) if separator.residual == "residual" else ()
             self._names = self.choose((*separator.targets, *residual))
-        else:
-            self._names = None
 
     def choose(self, names):
         """Which of the estimates are written; refuses unknown ones."""
-        wanted = (
-            (self.two_stems,) if self.two_stems else names if self.targets is None else self.targets
-        )
-        for target in wanted:
+        if self.two_stems:
+            chosen = [self.two_stems]
+        else:
+            chosen = list(names if self.targets is None else self.targets)
+        for target in chosen:
             if target not in names:
                 raise unknown("target", target, names)
-        return [*wanted, f"no_{self.two_stems}"] if self.two_stems else list(wanted)
+        return [*chosen, f"no_{self.two_stems}"] if self.two_stems else chosen
 
     def __enter__(self):
         try:
@@ -258,11 +270,9 @@ class _Stems:
         names = self.choose(tuple(block))
         if self.two_stems:
             target = block[self.two_stems]
-            block = {
-                **block,
-                names[1]: self.recording.mixture(self._done, target.shape[-1]) - target,
-            }
-        self._done += block[names[0]].shape[-1]
+            mixture = self.recording.mixture(self._samples_done, target.shape[-1])
+            block = {**block, names[1]: mixture - target}
+        self._samples_done += block[names[0]].shape[-1]
         if not self.files:
             self._open(names)
         for writer, name in zip(self._writers, names):
@@ -302,7 +312,7 @@ class _Stems:
                     self.recording.channels,
                     samples=self.recording.samples,
                     tags=tags,
-                    **self._options,
+                    **self._format,
                 )
             )
             for file in files.values()
@@ -324,8 +334,8 @@ class _Stems:
             if isinstance(error, SepkitError):
                 raise error
         except SepkitError as failure:  # the hidden folder means nothing to the user
-            told = str(failure).replace(str(self._beside.path), str(self.folder))
-            raise SepkitError(told) from None
+            message = str(failure).replace(str(self._beside.path), str(self.folder))
+            raise SepkitError(message) from None
         finally:
             self._beside.remove()
 

@@ -105,9 +105,8 @@ class ModelSeparator(Separator):
         self._check(mixture)
         samples = mixture.shape[-1]
         window = max((net.stft.n_fft for net in self.nets if hasattr(net, "stft")), default=1)
-        x = torch.nn.functional.pad(
-            mixture.to(self.device, torch.float32), (0, max(0, window - samples))
-        )  # (C, T), at least one window
+        x = mixture.to(self.device, torch.float32)
+        x = torch.nn.functional.pad(x, (0, max(0, window - samples)))  # (C, T)
         estimates = self._filtered(x) if self.spectral else self._direct(x)
         estimates = {
             target: estimates[target][..., :samples].to(mixture) for target in self.targets
@@ -125,9 +124,10 @@ class ModelSeparator(Separator):
             estimate.copy_(run(magnitude[None])[0])
         del magnitude
         rest = self.niter > 0 and (self.residual == "residual" or not self.complete)
+        # (J, C, F, N), with one more source if there is a rest
         separated = wiener(
             magnitudes, spectrum, self.niter, self.softmask, rest, self.frames_per_window
-        )  # (J, C, F, N), with one more source if there is a rest
+        )
         del magnitudes, spectrum
         names = [net.targets[0] for net in self.nets]
         # Channel by channel, for half the memory.

@@ -70,7 +70,7 @@ class OracleSeparator(Separator):
         self._check_references(mixture, references)
         spectrum = self.stft(mixture)  # (C, F, N)
         sources = torch.stack(
-            [self.stft(reference.to(mixture)) for reference in references.values()]
+            [self.stft(r.to(mixture)) for r in references.values()]
         )  # (J, C, F, N)
         if self.kind == "mwf":
             separated = expectation_maximization(sources, spectrum, niter=1, frames_per_window=None)

@@ -7,6 +7,7 @@ refused, or replaces what the record lists when the caller says so.
 
 import json
 import os
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -14,20 +15,21 @@ from .. import __version__, audio
 from ..errors import SepkitError
 from ..files import identity, read_json, sha256, write_json
 from ..names import fault
+from .base import Separator
 from .inputs import RECORD
 
 REMEDY = "choose another --out or --name, or pass --overwrite to replace them"
 
 
-def describe(recording, separator, options):
-    """What a separation is, as JSON holds it.
+def describe(recording, separator: Separator, options: dict) -> dict:
+    """All that identifies a separation, as JSON holds it.
 
     Parameters
     ----------
     recording : Recording
     separator : Separator
     options : dict
-        All that decides the files beside the two.
+        Whatever else decides the files.
     """
     source = {
         "name": os.fsencode(recording.path.name).decode("utf-8", "replace"),
@@ -39,7 +41,7 @@ def describe(recording, separator, options):
     return json.loads(json.dumps(made, default=str))
 
 
-def write_record(folder, made, files, device):
+def write_record(folder: Path, made: dict, files: Sequence[Path], device) -> None:
     """Write the record of a separation beside its stems.
 
     Parameters
@@ -49,7 +51,7 @@ def write_record(folder, made, files, device):
         From `describe`.
     files : sequence of Path
         The stems, complete.
-    device : str
+    device : torch.device
     """
     stems = {file.name: sha256(file) for file in files}
     date = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -57,7 +59,9 @@ def write_record(folder, made, files, device):
     write_json(folder / RECORD, {**about, **made, "stems": stems})
 
 
-def earlier_stems(folder, made, names, overwrite=False):
+def earlier_stems(
+    folder: Path, made: dict, names: Sequence[str], overwrite: bool = False
+) -> list[Path]:
     """The files of an earlier separation in a folder, which the one described may replace.
 
     Parameters
@@ -96,29 +100,35 @@ def finished(folder, made):
     return None
 
 
-def differences(record, made):
-    """What tells two separations apart, in words; empty where nothing does."""
-    told = []
+def differences(record: dict, made: dict) -> str:
+    """How two separations differ, in words; empty where they do not."""
+    found = []
     if record["input"].get("sha256") != made["input"]["sha256"]:
         other = record["input"].get("name", "another file")
-        told.append(f"of {other}, which is not this {made['input']['name']}")
-    told += _separators(record["separator"], made["separator"])
+        found.append(f"of {other}, which is not this {made['input']['name']}")
+    found += _separator_differences(record["separator"], made["separator"])
     before, now = record["options"], made["options"]
-    changed = [key for key in {**now, **before} if before.get(key) != now.get(key)]
+    changed = _changed(before, now)
     if "suffix" in changed and "subtype" in changed:
         changed.remove("subtype")  # goes with it
-    told += [
+    found += [
         f"with {key.replace('_', ' ')} {before.get(key)}, not {now.get(key)}" for key in changed
     ]
-    return "; ".join(told)
+    return "; ".join(found)
 
 
-def _separators(before, now):
-    """What tells two separators apart: their names, or else what is behind the name."""
+def _separator_differences(before, now):
+    """How two separators differ: in their names, or else in what is behind the name."""
     if before.get("name") != now.get("name"):
         return [f"by {before.get('name')}, not {now.get('name')}"]
-    changed = [key for key in {**now, **before} if before.get(key) != now.get(key)]
-    return [f"by {now.get('name')} with {k} {before.get(k)}, not {now.get(k)}" for k in changed]
+    return [
+        f"by {now.get('name')} with {key} {before.get(key)}, not {now.get(key)}"
+        for key in _changed(before, now)
+    ]
+
+
+def _changed(before, now):
+    return [key for key in {**now, **before} if before.get(key) != now.get(key)]
 
 
 def _of_unknown_origin(folder, names, overwrite):

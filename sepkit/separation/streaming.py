@@ -1,36 +1,40 @@
-"""Any rate, any length: how a separator meets recordings that are not made for it.
+"""Recordings of any rate, channels and length through one separator.
 
 A separator works at its own sample rate, with its own number of channels, and
-on as much audio as fits into memory. `separate_at` bridges the first two;
-`stream` the third, by overlapping chunks. Chapter 04 compares chunked with whole.
+on as much audio as fits into memory. `separate_at` converts rate and channels;
+`stream` separates overlapping chunks. Chapter 04 compares chunked with whole.
 """
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 
 from .. import audio
 from ..errors import SepkitError, warn
-from .base import check_mixture, share_remainder
+from .base import Separator, check_mixture, share_remainder
 
-#: Seconds separated at once, and by how much neighbours overlap. Open-Unmix needs 14 MB for a second of
-#: stereo; from 0.75 s after an edge on, where fades begin, its estimates differ from those of the whole by
-#: less than -35 dB, from 2 s on by less than -70 dB. See tests/bench/bench_separation.py.
+#: Seconds separated at once, and by how much neighbours overlap: the defaults everywhere.
+#: Open-Unmix needs 14 MB for a second of stereo; from 0.75 s after an edge on, where fades begin,
+#: its estimates differ from those of the whole by less than -35 dB, from 2 s on by less than
+#: -70 dB. See tests/bench/bench_separation.py.
 CHUNK = 30.0
 OVERLAP = 3.0
+
+Estimates = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Samples [start, stop) are separated at once; over `fade` the chunk takes over from the one before."""
+    """Samples [start, stop) are separated at once; over `fade`, (first, last), it fades in."""
 
     start: int
     stop: int
-    fade: tuple
+    fade: tuple[int, int]
 
 
-def plan(total, chunk=None, overlap=0, grid=1):
+def plan(total: int, chunk: int | None = None, overlap: int = 0, grid: int = 1) -> list[Chunk]:
     """Divide a recording into overlapping chunks of about equal length.
 
     Of each overlap, only the middle half is cross-faded: the outer quarters give
@@ -61,7 +65,8 @@ def plan(total, chunk=None, overlap=0, grid=1):
         return [Chunk(0, total, (0, 0))]
     if chunk < 1 or not 0 <= overlap <= chunk / 2:
         raise SepkitError(
-            f"chunk of {chunk} samples, overlap of {overlap}: the overlap must be 0 or more, and at most half a chunk"
+            f"chunk of {chunk} samples, overlap of {overlap}: "
+            "the overlap must be 0 or more, and at most half a chunk"
         )
     count = math.ceil((total - overlap) / (chunk - overlap))
     stride = math.ceil((total - overlap) / count / grid) * grid
@@ -77,7 +82,7 @@ def plan(total, chunk=None, overlap=0, grid=1):
     ]
 
 
-def join(chunks, separate):
+def join(chunks: list[Chunk], separate: Callable[[int, int], Estimates]) -> Iterator[Estimates]:
     """Cross-fade the estimates of overlapping chunks, with a gain of exactly one.
 
     The fades are linear and add up to one: where two estimates agree, as those of
@@ -94,28 +99,35 @@ def join(chunks, separate):
     dict of str to Tensor (channels, n)
         Finished stretches, in order: end to end they are the recording.
     """
-    held = {}  # the end of the chunk before, which the next one fades into
+    tail: Estimates = {}  # the end of the chunk before, which the next one fades into
     for chunk, following in zip(chunks, [*chunks[1:], None]):
         estimates = separate(chunk.start, chunk.stop)
-        first, settled = chunk.fade
-        end, last = following.fade if following else (chunk.stop, chunk.stop)
-        rise = (torch.arange(settled - first, dtype=torch.float32) + 0.5) / max(1, settled - first)
+        fade_start, fade_stop = chunk.fade
+        stop, tail_stop = following.fade if following else (chunk.stop, chunk.stop)
+        fade = fade_stop - fade_start
+        rise = (torch.arange(fade, dtype=torch.float32) + 0.5) / max(1, fade)  # (fade,), 0 to 1
         finished = {}
         for target, estimate in estimates.items():
-            at = estimate[..., first - chunk.start : end - chunk.start]
-            if held:
-                before = held[target]
-                faded = before + rise * (at[..., : before.shape[-1]] - before)
-                at = torch.cat([faded, at[..., before.shape[-1] :]], -1)
-            finished[target] = at
-        held = {
-            target: estimate[..., end - chunk.start : last - chunk.start].clone()
+            now = estimate[..., fade_start - chunk.start : stop - chunk.start]
+            if tail:
+                before = tail[target]
+                faded = before + rise * (now[..., : before.shape[-1]] - before)
+                now = torch.cat([faded, now[..., before.shape[-1] :]], -1)
+            finished[target] = now
+        tail = {
+            target: estimate[..., stop - chunk.start : tail_stop - chunk.start].clone()
             for target, estimate in estimates.items()
         }
         yield finished
 
 
-def stream(separator, track, chunk=CHUNK, overlap=OVERLAP, progress=None):
+def stream(
+    separator: Separator,
+    track,
+    chunk: float | None = CHUNK,
+    overlap: float = OVERLAP,
+    progress: Callable[[float, float], None] | None = None,
+) -> Iterator[Estimates]:
     """Separate a recording of any length and rate, stretch by stretch.
 
     Parameters
@@ -143,20 +155,21 @@ def stream(separator, track, chunk=CHUNK, overlap=OVERLAP, progress=None):
     rate = track.sample_rate
     if chunk is not None and not (chunk > 0 and 0 <= overlap <= chunk / 2):
         raise SepkitError(
-            f"chunk {chunk} s, overlap {overlap} s: expected a chunk above 0, and an overlap of at most half of it"
+            f"chunk {chunk} s, overlap {overlap} s: expected a chunk above 0, "
+            "and an overlap of at most half of it"
         )
-    size = None if chunk is None else max(2, round(chunk * rate))
-    shared = 0 if chunk is None else min(size // 2, round(overlap * rate))
-    chunks = plan(
-        track.samples, size, shared, 1 if chunk is None else _grid(separator, rate, size // 4)
-    )
-    informed = separator.uses_references and track.stems
+    if chunk is None:
+        chunks = plan(track.samples)
+    else:
+        size = max(2, round(chunk * rate))
+        shared = min(size // 2, round(overlap * rate))
+        chunks = plan(track.samples, size, shared, _grid(separator, rate, size // 4))
+    with_references = separator.uses_references and track.stems
 
     def separate(start, stop):
-        references = track.references(start, stop - start) if informed else None
-        return separate_at(
-            separator, track.mixture(start, stop - start), rate, references, notice=None
-        )
+        frames = stop - start
+        references = track.references(start, frames) if with_references else None
+        return separate_at(separator, track.mixture(start, frames), rate, references, notice=None)
 
     done = 0
     for finished in join(chunks, separate):
@@ -176,15 +189,19 @@ def _grid(separator, rate, longest):
     """
     own = separator.sample_rate or rate
     common = math.gcd(rate, own)
-    up, down = (
-        own // common,
-        rate // common,
-    )  # `down` samples of the recording last as long as `up` of the separator's
+    # `down` samples of the recording last as long as `up` of the separator's
+    up, down = own // common, rate // common
     grids = (down * step // math.gcd(up, step) for step in separator.steps)
     return next((grid for grid in grids if grid <= longest), down)
 
 
-def separate_at(separator, mixture, sample_rate, references=None, notice=warn):
+def separate_at(
+    separator: Separator,
+    mixture: torch.Tensor,
+    sample_rate: int,
+    references: Estimates | None = None,
+    notice: Callable[[str], None] | None = warn,
+) -> Estimates:
     """Separate audio of any rate, mono or stereo, with any separator.
 
     The audio is resampled to the separator's rate and the estimates back. Mono is
@@ -200,7 +217,7 @@ def separate_at(separator, mixture, sample_rate, references=None, notice=warn):
     references : dict of str to Tensor, optional
         The true stems, for oracles.
     notice : callable or None
-        Told in one line what was changed on the way; by default a Python warning.
+        Called with one line about what was converted; by default a Python warning.
 
     Returns
     -------
@@ -217,45 +234,43 @@ def separate_at(separator, mixture, sample_rate, references=None, notice=warn):
     check_mixture(mixture)
     if notice and (message := conversions(separator, sample_rate, mixture.shape[0])):
         notice(message)
+    if separator.channels == 1 and mixture.shape[0] == 2:
+        return _channel_by_channel(separator, mixture, sample_rate, references)
     channels, samples = mixture.shape
-    if separator.channels == 1 and channels == 2:
-        sides = [
-            separate_at(
-                separator,
-                mixture[c : c + 1],
-                sample_rate,
-                _each(references, lambda x, c=c: x[c : c + 1]),
-                None,
-            )
-            for c in (0, 1)
-        ]
-        return {target: torch.cat([side[target] for side in sides]) for target in sides[0]}
     rate = separator.sample_rate or sample_rate
 
-    def there(x):
+    def to_separator(x):
         return audio.to_channels(
             audio.resample(x, sample_rate, rate), separator.channels or channels
         )
 
-    def back(x):
+    def to_recording(x):
         x = audio.resample(audio.to_channels(x, channels), rate, sample_rate)[..., :samples]
         return torch.nn.functional.pad(x, (0, samples - x.shape[-1]))
 
-    estimates = _each(separator.separate(there(mixture), _each(references, there)), back)
+    if references is not None:
+        references = {name: to_separator(x) for name, x in references.items()}
+    estimates = separator.separate(to_separator(mixture), references)
+    estimates = {target: to_recording(x) for target, x in estimates.items()}
     return share_remainder(mixture, estimates, separator.residual)
 
 
-def conversions(separator, sample_rate, channels):
-    """What `separate_at` will change for this separator, in one line, or None."""
-    told = []
+def _channel_by_channel(separator, mixture, sample_rate, references):
+    """Stereo for a mono separator: it gets each channel by itself."""
+    sides = []
+    for c in range(mixture.shape[0]):
+        side = {name: x[c : c + 1] for name, x in (references or {}).items()} or None
+        sides.append(separate_at(separator, mixture[c : c + 1], sample_rate, side, notice=None))
+    return {target: torch.cat([side[target] for side in sides]) for target in sides[0]}
+
+
+def conversions(separator: Separator, sample_rate: int, channels: int) -> str | None:
+    """What `separate_at` will convert for this separator, in one line, or None."""
+    changes = []
     if separator.sample_rate not in (None, sample_rate):
-        told.append(f"{sample_rate} Hz is resampled to {separator.sample_rate} Hz and back")
+        changes.append(f"{sample_rate} Hz is resampled to {separator.sample_rate} Hz and back")
     if (channels, separator.channels) == (1, 2):
-        told.append("mono is duplicated to stereo, and averaged back")
+        changes.append("mono is duplicated to stereo, and averaged back")
     if (channels, separator.channels) == (2, 1):
-        told.append("each channel is separated by itself")
-    return f"for {separator.name}, {' and '.join(told)}" if told else None
-
-
-def _each(audios, change):
-    return None if audios is None else {name: change(x) for name, x in audios.items()}
+        changes.append("each channel is separated by itself")
+    return f"for {separator.name}, {' and '.join(changes)}" if changes else None

@@ -448,6 +448,11 @@ def test_train_separate_evaluate_end_to_end(songs, tmp_path):
     assert scores.is_file() and "uSDR on folder:songs (dB)" in scored.stdout
 
 
+def test_json_says_which_scores_are_infinite(songs, tmp_path):
+    said = sepkit("evaluate", "--reference", songs, "--estimate", songs, "--metrics", "si_sdr", "--json")
+    assert {row["value"] for row in json.loads(said.stdout)} == {"inf"}
+
+
 def test_evaluate_folders_prints_json(songs, tmp_path):
     said = sepkit(
         "evaluate",

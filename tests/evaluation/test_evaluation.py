@@ -1,4 +1,4 @@
-"""Scores of separators and of folders: paired by name, resumable, and clear about what does not fit."""
+"""Scores of separators and of folders: paired by name, resumed, clear about what does not fit."""
 
 import json
 import math
@@ -172,6 +172,43 @@ def test_an_interrupted_evaluation_goes_on_where_it_was_stopped(tmp_path):
     assert [s.value for s in scores] == [s.value for s in evaluate(Leak(), tracks)]
     third = Leak()
     assert evaluate(third, tracks, tmp_path) == scores and third.calls == 0
+
+
+@pytest.mark.parametrize("out", ["kept", "kept.json"])
+def test_scores_of_another_separator_are_never_replaced(tmp_path, out):
+    evaluate(Leak(), [make_track("one")], tmp_path / out)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    for tracks in ([make_track("one")], [make_track("two")]):  # the song's scores, those of all
+        other = MixtureSeparator()
+        with pytest.raises(SepkitError, match="holds the scores of leak, not of mixture; choose"):
+            evaluate(other, tracks, tmp_path / out)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
+    again = Leak()
+    evaluate(again, [make_track("one"), make_track("two", 1)], tmp_path / out)
+    assert again.calls == 1  # the first song is kept
+
+
+def test_scores_that_another_separator_writes_meanwhile_are_not_replaced(tmp_path):
+    class Slow(Leak):
+        def separate(self, mixture, references=None):
+            if not self.calls:
+                evaluate(MixtureSeparator(), [make_track()], tmp_path, **QUIET)
+            return super().separate(mixture, references)
+
+    slow = Slow()
+    with pytest.raises(SepkitError, match="a song.json: holds the scores of mixture, not of leak"):
+        evaluate(slow, [make_track()], tmp_path, **QUIET)
+    assert {score.separator for score in load_scores(tmp_path / "a song.json")} == {"mixture"}
+
+
+def test_scores_of_separated_folders_are_not_replaced_by_those_of_others(tmp_path):
+    for folder in ("true", "one", "two"):
+        write_songs(tmp_path / folder, ("a",))
+    places = tmp_path / "true", tmp_path / "one", tmp_path / "out"
+    scores = evaluate_folders(*places, metrics=["usdr"], **QUIET)
+    with pytest.raises(SepkitError, match="a.json: holds the scores of one, not of two"):
+        evaluate_folders(tmp_path / "true", tmp_path / "two", tmp_path / "out", metrics=["usdr"])
+    assert evaluate_folders(*places, metrics=["usdr"], **QUIET) == scores
 
 
 @pytest.mark.parametrize(
@@ -431,12 +468,15 @@ def test_what_does_not_fit_exactly_is_made_to_fit_and_told(tmp_path):
     for text in (
         "no estimates for 1 of 3 songs (c): scored without them",
         "extra left out, having no reference of that name",
-        "piano.wav: left out, there is no reference 'piano' (there are vocals, drums, bass) (and 1 more like this)",
+        "piano.wav: left out, there is no reference 'piano' (there are vocals, drums, bass) "
+        "(and 1 more like this)",
         "no estimate of bass; scored without",
         "vocals.wav: 8000 Hz, resampled to the references' 4000 Hz (and 3 more like this)",
         "drums.wav: 1 channel(s), made 2 like the reference",
-        "vocals.wav: 3.000 s, but the reference has 4.000 s (4000 samples missing): padded with silence at its end",
-        "a: 1 of 4 frames left out of csdr, isr, sir, sar: the estimate 'vocals' is silent in 1 (BSSEval's rule",
+        "vocals.wav: 3.000 s, but the reference has 4.000 s (4000 samples missing): padded with "
+        "silence at its end",
+        "a: 1 of 4 frames left out of csdr, isr, sir, sar: the estimate 'vocals' is silent in 1 "
+        "(BSSEval's rule",
     ):
         assert text in found
     assert "drums.wav: 6.000 s" not in found  # told once for each kind
@@ -506,17 +546,20 @@ def test_folders_that_cannot_be_paired_say_why_and_what_to_do(tmp_path):
         (
             "true",
             "one/a",
-            "one/a: holds audio files itself, but .*true holds 2 song.*put the files into folders named after the songs, such as a/a/vocals.wav",
+            "one/a: holds audio files itself, but .*true holds 2 song.*put the files into "
+            "folders named after the songs, such as a/a/vocals.wav",
         ),
         (
             "true",
             "others",
-            r"no song of .*others \(x, y\) has the name of one of .*true \(a, b\); songs are paired by",
+            r"no song of .*others \(x, y\) has the name of one of .*true \(a, b\); "
+            "songs are paired by",
         ),
         (
             "true",
             "stems",
-            r"its files \(kit, voice\) and the references of a \(vocals, drums\) have no name in common.*rename",
+            r"its files \(kit, voice\) and the references of a \(vocals, drums\) "
+            "have no name in common.*rename",
         ),
         (
             "true",

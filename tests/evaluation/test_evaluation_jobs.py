@@ -1,4 +1,4 @@
-"""Songs in several processes: what a kill leaves, what travels, and which sums stand for a reference."""
+"""Songs in several processes: what a kill leaves, what travels; sums that stand for a reference."""
 
 import os
 import pickle
@@ -251,7 +251,10 @@ class Stuck(OracleSeparator):
         if self.act:
             marker = Path(sys.argv[1]) / f"started {os.getpid()}"
             if len(list(Path(sys.argv[1]).glob("started *"))) >= 2 or marker.exists():
-                os.kill(os.getpid(), 9) if self.act == "die" else (Path(sys.argv[1]) / f"stuck {os.getpid()}").touch() or time.sleep(600)
+                if self.act == "die":
+                    os.kill(os.getpid(), 9)
+                (Path(sys.argv[1]) / f"stuck {os.getpid()}").touch()
+                time.sleep(600)
             marker.touch()
         return super().separate(mixture, references)
 
@@ -260,7 +263,8 @@ if __name__ == "__main__":
     separator = Stuck("irm1")
     separator.act = "" if act == "finish" else act
     try:
-        evaluate(separator, open_tracks(root / "true"), root / "out", metrics=["usdr"], workers=2, notice=print)
+        tracks, options = open_tracks(root / "true"), {"workers": 2, "notice": print}
+        evaluate(separator, tracks, root / "out", metrics=["usdr"], **options)
     except ValueError as error:
         print(type(error).__name__, error)
 """
@@ -284,18 +288,9 @@ def wait_for(condition, seconds=180):
         time.sleep(0.05)
 
 
-def alive(process):
-    """Whether a process runs; one that has ended but was not waited for does not."""
-    try:
-        with open(f"/proc/{process}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks processes up in /proc")
-def test_a_kill_leaves_no_process_behind_and_the_rest_is_scored_later(tmp_path):
+def test_a_kill_leaves_no_process_behind_and_the_rest_is_scored_later(tmp_path, alive):
     write_songs(tmp_path, ("a", "b", "c", "d", "e"))
     run = start(tmp_path, "stuck")
     try:

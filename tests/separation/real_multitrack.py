@@ -27,7 +27,7 @@ def available():
 
 
 def real_multitrack(horns=True):
-    """The multitrack as a Track of four stems; `horns` puts the horns into "other" or leaves them out."""
+    """The multitrack as a Track of four stems; `horns`: whether "other" has the horns."""
     voice, _ = audio.read(SAMPLES / "solo" / "vocadito_1.wav", sample_rate=RATE, channels=2)
     voice *= VOCAL_RMS / voice.square().mean().sqrt()
     length = voice.shape[-1]

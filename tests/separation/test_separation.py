@@ -139,7 +139,8 @@ def test_small_open_unmix_equals_its_own_forward_pass():
 
 
 def test_the_filter_shares_the_mixture_in_proportion_to_the_power():
-    # All estimates are in phase: v_j R_j is proportional to gain^2 * gain^2 / gain^2, so shares follow gain^2.
+    # All estimates are in phase: v_j R_j is proportional to gain^2 * gain^2 / gain^2, so shares
+    # follow gain^2.
     x = song()["vocals"]
     gains = dict(vocals=0.5, drums=0.3, bass=0.2, other=0.1)
     separator = ModelSeparator(scales(**gains), device="cpu")
@@ -291,7 +292,8 @@ def test_options_of_the_filter_are_no_hindrance_to_separators_without_one():
         (
             "no-such",
             {},
-            "unknown separator 'no-such': choose from mixture, ibm, .*open-unmix.*umxhq.*checkpoint",
+            "unknown separator 'no-such': choose from mixture, ibm, "
+            ".*open-unmix.*umxhq.*checkpoint",
         ),
         (
             "irm1",
@@ -614,7 +616,8 @@ from sepkit import separation
 torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[3])
 from test_separation import Scale
-separator = separation.ModelSeparator({"vocals": Scale("vocals", 0.5, sample_rate=44100, n_fft=4096)}, device="cpu", residual=True)
+network = Scale("vocals", 0.5, sample_rate=44100, n_fft=4096)
+separator = separation.ModelSeparator({"vocals": network}, device="cpu", residual=True)
 separation.separate_file(sys.argv[1], separator, sys.argv[2], suffix=".flac")
 print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])  # kB
 """

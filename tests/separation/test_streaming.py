@@ -60,7 +60,7 @@ def test_any_cut_of_an_identity_is_the_identity():
         overlap = draw.randint(0, chunk // 2)
         x = torch.randn(2, total)
         chunks = plan(total, chunk, overlap, grid)
-        y = joined(join(chunks, lambda start, stop: {"a": x[:, start:stop]}))["a"]
+        y = joined(join(chunks, lambda start, stop, x=x: {"a": x[:, start:stop]}))["a"]
         assert torch.equal(x, y), (total, chunk, overlap, grid)
         assert all(c.start % grid == 0 and c.stop - c.start < chunk + grid for c in chunks)
 
@@ -142,7 +142,7 @@ def test_starts_fall_on_steps_at_both_rates_unless_that_makes_chunks_too_long():
         starts = []
 
         class Spy(MemoryTrack):
-            def mixture(self, start=0, frames=None):
+            def mixture(self, start=0, frames=None, starts=starts):
                 starts.append(start)
                 return torch.zeros(1, frames)
 
@@ -244,7 +244,8 @@ def test_the_notice_says_all_in_one_line_and_only_when_something_changes(recwarn
     told = []
     separate_at(Gains(sample_rate=16000, channels=2), noise(1), RATE, notice=told.append)
     assert told == [
-        "for gains, 8000 Hz is resampled to 16000 Hz and back and mono is duplicated to stereo, and averaged back"
+        "for gains, 8000 Hz is resampled to 16000 Hz and back and mono is duplicated to stereo, "
+        "and averaged back"
     ]
     separate_at(Gains(sample_rate=RATE, channels=2), noise(2), RATE)
     assert not recwarn

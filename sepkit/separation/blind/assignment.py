@@ -10,10 +10,10 @@ import torch
 from ...errors import SepkitError
 from ..base import Separator, share_remainder
 
-_FAR = 100.0  # dB: nothing is better, or (negative) worse, than this
+_LIMIT = 100.0  # dB: SDR is clamped to +-this
 
 
-def project_back(unmixing, mixture):
+def project_back(unmixing: torch.Tensor, mixture: torch.Tensor) -> torch.Tensor:
     """The images of components in the channels: what each contributes to the mixture.
 
     Component j is ``w_j x``, its image ``a_j w_j x`` with ``A = W^-1`` (or the
@@ -38,7 +38,9 @@ def project_back(unmixing, mixture):
     )
 
 
-def assign(components, references, scale=True):
+def assign(
+    components: torch.Tensor, references: dict[str, torch.Tensor], scale: bool = True
+) -> dict[str, torch.Tensor]:
     """Name components after true stems, for scoring.
 
     As many components as stems: the one-to-one choice with the best sum of SDR.
@@ -68,12 +70,14 @@ def assign(components, references, scale=True):
     """
     if not references or len(components) == 0:
         raise SepkitError(
-            f"assign: {len(components)} components and {len(references)} references; expected at least one of each"
+            f"assign: {len(components)} components and {len(references)} references; expected "
+            "at least one of each"
         )
     for name, reference in references.items():
         if reference.shape != components.shape[1:]:
             raise SepkitError(
-                f"assign: the reference {name!r} has shape {tuple(reference.shape)}, a component {tuple(components.shape[1:])}; "
+                f"assign: the reference {name!r} has shape {tuple(reference.shape)}, a "
+                f"component {tuple(components.shape[1:])}; "
                 "they must be equal"
             )
     truth = torch.stack([r.flatten().double() for r in references.values()])  # (R, CT)
@@ -84,7 +88,7 @@ def assign(components, references, scale=True):
     )
     estimates = {}
     for k, (name, group) in enumerate(zip(references, groups)):
-        estimate = sum(components[j] for j in group)
+        estimate = sum((components[j] for j in group), components.new_zeros(()))
         if scale and power[group[0]] > 0:
             estimate = estimate * float(inner[group[0], k] / power[group[0]])
         estimates[name] = estimate.clone()
@@ -98,7 +102,7 @@ def _decibels(inner, components, references, scale):
         ratio = explained / (references - explained).clamp(min=0)
     else:
         ratio = references / (references - 2 * inner + components).clamp(min=0)
-    return (10 * torch.log10(ratio)).nan_to_num(-_FAR, _FAR, -_FAR).clamp(-_FAR, _FAR)
+    return (10 * torch.log10(ratio)).nan_to_num(-_LIMIT, _LIMIT, -_LIMIT).clamp(-_LIMIT, _LIMIT)
 
 
 def _groups(decibels, inner, scale):
@@ -132,10 +136,11 @@ class ComponentSeparator(Separator):
     uses_references = True
 
     def components(self, mixture):
-        """The images (components, channels, samples) of all components of a mixture that is not silent."""
+        """The images (components, channels, samples) in a mixture that is not silent."""
         raise NotImplementedError
 
     def separate(self, mixture, references=None):
+        """The components, under the names of the references that suit them best, or numbered."""
         self._check(mixture)
         silent = not mixture.any()
         components = (
@@ -157,6 +162,7 @@ class ComponentSeparator(Separator):
         return mixture.shape[0]
 
     def describe(self):
+        """That components are images, and that references choose their names."""
         return {
             **super().describe(),
             "scale": "images in the channels, no reference used",

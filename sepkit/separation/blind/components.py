@@ -26,7 +26,9 @@ _LOG_COSH = 0.3745672075
 MEASURES = ("negentropy", "kurtosis")
 
 
-def whiten(x, name="whiten"):
+def whiten(
+    x: torch.Tensor, name: str = "whiten"
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Make the channels uncorrelated, of zero mean and unit variance.
 
     With the covariance ``E D E^T`` of x: ``z = V (x - mean)``, ``V = D^(-1/2) E^T``
@@ -58,7 +60,7 @@ def whiten(x, name="whiten"):
     return z.to(x.dtype), V.to(x.dtype), mean.to(x.dtype)
 
 
-def rotate(z, angle):
+def rotate(z: torch.Tensor, angle: float) -> torch.Tensor:
     """Turn two channels: rows ``(cos a, sin a)`` and ``(-sin a, cos a)``, times z.
 
     Whitened channels stay white whatever the angle: ICA of two channels is the
@@ -78,7 +80,7 @@ def rotate(z, angle):
     return torch.tensor([[c, s], [-s, c]], dtype=z.dtype, device=z.device) @ z
 
 
-def non_gaussianity(y, measure="negentropy"):
+def non_gaussianity(y: torch.Tensor, measure: str = "negentropy") -> torch.Tensor:
     """How far from Gaussian each signal is: zero for a Gaussian, larger for speech and music.
 
     Signals are first given zero mean and unit variance, so the scale plays no part.
@@ -108,8 +110,17 @@ def non_gaussianity(y, measure="negentropy"):
     return (log_cosh.mean(-1) - _LOG_COSH).square()
 
 
-def fast_ica(x, sources=None, seed=0, iterations=200, tolerance=1e-5, name="fast_ica"):
-    """Independent components of an instantaneous mixture: scikit-learn's FastICA on whitened channels.
+def fast_ica(
+    x: torch.Tensor,
+    sources: int | None = None,
+    seed: int = 0,
+    iterations: int = 200,
+    tolerance: float = 1e-5,
+    name: str = "fast_ica",
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Independent components of an instantaneous mixture.
+
+    By scikit-learn's FastICA on whitened channels.
 
     Symmetric FastICA with the log cosh contrast (H&O, section 6). Order, sign and
     scale of the sources cannot be known: ``A s = (A P) (P^-1 s)``. By convention they
@@ -177,11 +188,12 @@ class PCASeparator(ComponentSeparator):
     residual : None, "spread" or "residual"
     """
 
-    def __init__(self, name="pca", residual=None):
+    def __init__(self, name: str = "pca", residual: str | None = None):
         super().__init__(name, residual=residual)
 
     def components(self, mixture):
-        directions = _principal(_several(mixture, self.name), self.name)[1]  # (C, C)
+        """One image per direction, of the largest variance first."""
+        directions = _principal(multichannel(mixture, self.name), self.name)[1]  # (C, C)
         return project_back(directions.T, mixture)
 
 
@@ -199,22 +211,24 @@ class ICASeparator(ComponentSeparator):
     residual : None, "spread" or "residual"
     """
 
-    def __init__(self, seed=0, name="ica", residual=None):
+    def __init__(self, seed: int = 0, name: str = "ica", residual: str | None = None):
         super().__init__(name, residual=residual)
         self.seed = seed
 
     def components(self, mixture):
+        """One image per independent component."""
         _, unmixing = fast_ica(
-            _several(mixture, self.name).double(), seed=self.seed, name=self.name
+            multichannel(mixture, self.name).double(), seed=self.seed, name=self.name
         )
         return project_back(unmixing, mixture)
 
     def describe(self):
+        """The seed, beside what every method of components says."""
         return {**super().describe(), "seed": self.seed}
 
 
 def _principal(x, name):
-    """Standard deviations (C,), directions (C, C) in columns and means (C, 1) of the channels, float64."""
+    """Of the channels, float64: deviations (C,), directions (C, C) in columns, means (C, 1)."""
     if x.ndim != 2 or not x.is_floating_point() or x.shape[-1] == 0:
         raise SepkitError(
             f"{name}: expected a float tensor (channels, samples), not {tuple(x.shape)}"
@@ -242,7 +256,8 @@ def check_covariance(covariance, x, name):
         what = "silent" if all(not x[c - 1].any() for c in flat) else "constant"
         which = "every channel" if len(flat) == len(level) else f"channel {flat[0]}"
         raise SepkitError(
-            f"{name}: {which} is {what}; expected sound in each channel, since one channel alone cannot be unmixed"
+            f"{name}: {which} is {what}; expected sound in each channel, since one channel "
+            "alone cannot be unmixed"
         )
     correlation = covariance / (level[:, None] * level[None, :]).sqrt()
     if torch.linalg.eigvalsh(correlation)[0] < SINGULAR * len(level):
@@ -252,14 +267,17 @@ def check_covariance(covariance, x, name):
             else "they are copies of each other, as in a mono recording"
         )
         raise SepkitError(
-            f"{name}: the channels' covariance is singular, because {why}; expected as many different channels as sources"
+            f"{name}: the channels' covariance is singular, because {why}; expected as many "
+            "different channels as sources"
         )
 
 
-def _several(mixture, name):
+def multichannel(mixture, name):
+    """The mixture; one of a single channel is refused."""
     if mixture.shape[0] < 2:
         raise SepkitError(
-            f"{name}: 1 channel cannot be unmixed into 2 or more sources; use a stereo recording, or hpss, repet or nmf"
+            f"{name}: 1 channel cannot be unmixed into 2 or more sources; use a stereo "
+            "recording, or hpss, repet or nmf"
         )
     return mixture
 
@@ -272,11 +290,12 @@ def _rotation(z, seed, iterations, tolerance, name):
     if len(z) == 1:
         return torch.ones(1, 1, dtype=z.dtype)
     model = FastICA(whiten=False, random_state=seed, max_iter=iterations, tol=tolerance)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(z.T.numpy())
-    if any(issubclass(w.category, ConvergenceWarning) for w in told):
+    if any(issubclass(w.category, ConvergenceWarning) for w in caught):
         warn(
-            f"{name} has not settled after {iterations} rounds: the sources may be Gaussian, or more than the channels"
+            f"{name} has not settled after {iterations} rounds: the sources may be Gaussian, or "
+            "more than the channels"
         )
     return torch.from_numpy(model.components_).to(z.dtype)

@@ -19,7 +19,9 @@ from .assignment import ComponentSeparator
 from .masking import MaskSeparator, loudness, wiener_masks
 
 
-def factorise(magnitude, components, iterations=100, seed=0):
+def factorise(
+    magnitude: torch.Tensor, components: int, iterations: int = 100, seed: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
     """``magnitude`` as ``W @ H`` with the least Kullback-Leibler divergence.
 
     Multiplicative updates (Lee and Seung, NIPS 2000) from a random start.
@@ -64,7 +66,9 @@ def factorise(magnitude, components, iterations=100, seed=0):
     return (W / total).to(magnitude), (H * (total * scale)[:, None]).to(magnitude)
 
 
-def activations(magnitude, spectra, iterations=50):
+def activations(
+    magnitude: torch.Tensor, spectra: torch.Tensor, iterations: int = 50
+) -> torch.Tensor:
     """When known spectra sound: H of ``magnitude = spectra @ H``, the spectra kept as they are.
 
     Parameters
@@ -86,7 +90,8 @@ def activations(magnitude, spectra, iterations=50):
 
     if spectra.ndim != 2 or spectra.shape[0] != magnitude.shape[0] or not (spectra >= 0).all():
         raise SepkitError(
-            f"activations: spectra {tuple(spectra.shape)} for a magnitude {tuple(magnitude.shape)}; expected values of 0 or more and the "
+            f"activations: spectra {tuple(spectra.shape)} for a magnitude "
+            f"{tuple(magnitude.shape)}; expected values of 0 or more and the "
             "same number of bins: learn them with the same n_fft"
         )
     v, scale = _normalised(magnitude, "activations")
@@ -108,15 +113,22 @@ def activations(magnitude, spectra, iterations=50):
     return (torch.from_numpy(H).T * scale).to(magnitude)
 
 
-def learn_dictionaries(recordings, components=20, n_fft=2048, hop=1024, iterations=100, seed=0):
-    """The spectra of each target, from recordings of it alone.
+def learn_dictionaries(
+    recordings: dict[str, torch.Tensor | list[torch.Tensor]],
+    components: int = 20,
+    n_fft: int = 2048,
+    hop: int = 1024,
+    iterations: int = 100,
+    seed: int = 0,
+) -> dict[str, torch.Tensor]:
+    """Learn the spectra of each target from recordings of it alone.
 
     Parameters
     ----------
     recordings : dict of str to Tensor (channels, samples), or list of such tensors
         For instance the stems of training songs; all of one sample rate.
     components : int
-        Spectra a target.
+        Spectra per target.
     n_fft, hop, iterations, seed
         As for `SupervisedNMFSeparator`.
 
@@ -132,17 +144,18 @@ def learn_dictionaries(recordings, components=20, n_fft=2048, hop=1024, iteratio
     stft, dictionaries = STFT(n_fft, hop), {}
     for target, audios in recordings.items():
         audios = [audios] if torch.is_tensor(audios) else audios
-        heard = torch.cat([loudness(stft(audio)) for audio in audios], -1)  # (F, all frames)
-        if not heard.any():
+        magnitude = torch.cat([loudness(stft(audio)) for audio in audios], -1)  # (F, all frames)
+        if not magnitude.any():
             raise SepkitError(
-                f"learn_dictionaries: {target!r} is silent in all its recordings; give others, or leave it out"
+                f"learn_dictionaries: {target!r} is silent in all its recordings; give others, "
+                "or leave it out"
             )
-        dictionaries[target] = factorise(heard, components, iterations, seed)[0]
+        dictionaries[target] = factorise(magnitude, components, iterations, seed)[0]
     return dictionaries
 
 
 class NMFSeparator(ComponentSeparator):
-    """Unsupervised NMF: components masked out of the mixture, and put together with the true stems' help.
+    """Unsupervised NMF: components are masked out of the mixture, and named by the true stems.
 
     Each component is a Wiener mask over the spectrogram; which of them make up a stem
     is read off the true stems (`sepkit.separation.blind.assign`), for scoring only. The images
@@ -163,14 +176,14 @@ class NMFSeparator(ComponentSeparator):
 
     def __init__(
         self,
-        count=16,
-        n_fft=2048,
-        hop=1024,
-        iterations=100,
-        power=1.0,
-        seed=0,
-        name="nmf",
-        residual=None,
+        count: int = 16,
+        n_fft: int = 2048,
+        hop: int = 1024,
+        iterations: int = 100,
+        power: float = 1.0,
+        seed: int = 0,
+        name: str = "nmf",
+        residual: str | None = None,
     ):
         super().__init__(name, residual=residual)
         if count < 1:
@@ -187,6 +200,7 @@ class NMFSeparator(ComponentSeparator):
 
     @torch.no_grad()
     def components(self, mixture):
+        """One image per spectrum, by a Wiener mask."""
         spectrogram = self.stft(mixture)  # (C, F, N)
         W, H = factorise(
             loudness(spectrogram),
@@ -203,6 +217,7 @@ class NMFSeparator(ComponentSeparator):
         return self.settings["count"]
 
     def describe(self):
+        """The settings, beside what every method of components says."""
         return {**super().describe(), **self.settings}
 
 
@@ -220,7 +235,7 @@ class SupervisedNMFSeparator(MaskSeparator):
     sample_rate : int, optional
         Of the recordings they were learnt from.
     count : int
-        Spectra a target, where they are learnt from the true stems.
+        Spectra per target, where they are learnt from the true stems.
     n_fft, hop : int
         Those of `learn_dictionaries`.
     iterations : int
@@ -239,16 +254,16 @@ class SupervisedNMFSeparator(MaskSeparator):
 
     def __init__(
         self,
-        dictionaries=None,
-        sample_rate=None,
-        count=20,
-        n_fft=2048,
-        hop=1024,
-        iterations=50,
-        power=1.0,
-        seed=0,
-        name="nmf-supervised",
-        residual=None,
+        dictionaries: dict[str, torch.Tensor] | None = None,
+        sample_rate: int | None = None,
+        count: int = 20,
+        n_fft: int = 2048,
+        hop: int = 1024,
+        iterations: int = 50,
+        power: float = 1.0,
+        seed: int = 0,
+        name: str = "nmf-supervised",
+        residual: str | None = None,
     ):
         super().__init__(
             name,
@@ -261,17 +276,20 @@ class SupervisedNMFSeparator(MaskSeparator):
         for target, spectra in (dictionaries or {}).items():
             if spectra.ndim != 2 or spectra.shape[0] != self.stft.bins:
                 raise SepkitError(
-                    f"{name}: the dictionary of {target!r} has shape {tuple(spectra.shape)}; expected ({self.stft.bins} bins, components) "
+                    f"{name}: the dictionary of {target!r} has shape {tuple(spectra.shape)}; "
+                    f"expected ({self.stft.bins} bins, components) "
                     f"for n_fft {n_fft}"
                 )
         self.dictionaries, self.uses_references = dictionaries, not dictionaries
         self.settings = {"count": count, "iterations": iterations, "power": power, "seed": seed}
 
     def separate(self, mixture, references=None):
+        """Estimates of the dictionaries' targets, or of the references'."""
         self._check(mixture)
         if not self.dictionaries and not references:
             raise SepkitError(
-                f"{self.name} knows no spectra; give dictionaries=learn_dictionaries(...), or references to learn them from"
+                f"{self.name} knows no spectra; give dictionaries=learn_dictionaries(...), or "
+                "references to learn them from"
             )
         if not mixture.any():
             silent = {target: torch.zeros_like(mixture) for target in self.targets or references}
@@ -279,16 +297,13 @@ class SupervisedNMFSeparator(MaskSeparator):
         return super().separate(mixture, references)
 
     def masks(self, spectrogram, references=None):
+        """Wiener masks from the spectra and when they sound."""
         dictionaries = self.dictionaries or self._learnt(references, spectrogram)
-        H = activations(
-            loudness(spectrogram),
-            torch.cat(list(dictionaries.values()), 1),
-            self.settings["iterations"],
-        )  # (all K, N)
-        parts = H.split([spectra.shape[1] for spectra in dictionaries.values()])
-        modelled = torch.stack(
-            [spectra @ part for spectra, part in zip(dictionaries.values(), parts)]
-        )  # (J, F, N)
+        magnitude = loudness(spectrogram)  # (F, N)
+        spectra = list(dictionaries.values())  # J times (F, K)
+        H = activations(magnitude, torch.cat(spectra, 1), self.settings["iterations"])  # (all K, N)
+        parts = H.split([W.shape[1] for W in spectra])  # J times (K, N)
+        modelled = torch.stack([W @ part for W, part in zip(spectra, parts)])  # (J, F, N)
         masks = wiener_masks(modelled, self.settings["power"])
         return dict(list(zip(dictionaries, masks))[:-1])
 
@@ -306,10 +321,11 @@ class SupervisedNMFSeparator(MaskSeparator):
         return {name: learnt.get(name, silent) for name in references}
 
     def describe(self):
+        """The settings, and where the spectra come from."""
         facts = {**super().describe(), **self.settings}
         if not self.dictionaries:
-            told = "learnt from the true stems of each mixture: an oracle"
-            return {**facts, "dictionaries": told}
+            source = "learnt from the true stems of each mixture: an oracle"
+            return {**facts, "dictionaries": source}
         given = self.dictionaries.items()
         known = {name: hashlib.sha256(x.contiguous().numpy()).hexdigest() for name, x in given}
         return {**facts, "dictionaries": "given", "spectra": digest(list(known.items()))}
@@ -319,11 +335,13 @@ def _normalised(magnitude, name):
     """float32 array with a mean of one, and the scale taken out."""
     if magnitude.is_complex() or magnitude.ndim != 2 or magnitude.numel() == 0:
         raise SepkitError(
-            f"{name}: expected a real magnitude (bins, frames), not {magnitude.dtype} {tuple(magnitude.shape)}"
+            f"{name}: expected a real magnitude (bins, frames), not {magnitude.dtype} "
+            f"{tuple(magnitude.shape)}"
         )
     if not (torch.isfinite(magnitude).all() and (magnitude >= 0).all() and magnitude.any()):
         raise SepkitError(
-            f"{name}: the magnitude is silent, negative, NaN or infinite; expected values of 0 or more that are not all 0"
+            f"{name}: the magnitude is silent, negative, NaN or infinite; expected values of 0 "
+            "or more that are not all 0"
         )
     scale = magnitude.double().mean()
     return (magnitude.double() / scale).float().cpu().numpy(), float(scale)

@@ -12,14 +12,14 @@ import torch
 from ...errors import SepkitError
 from ...stft import STFT
 from .assignment import ComponentSeparator
-from .components import _several, whiten
+from .components import multichannel, whiten
 
-_RIDGE = 1e-9  # what is added to each weighted covariance, of its own mean variance
+_RIDGE = 1e-9  # added to each weighted covariance, relative to its own mean variance
 _TINY = 1e-20  # and absolutely, with the mixture at unit power: for bins of silence
 
 
 @torch.no_grad()
-def iva(spectrogram, iterations=40):
+def iva(spectrogram: torch.Tensor, iterations: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
     """Separate as many sources as channels by AuxIVA with iterative projection.
 
     Model: the vector ``y_j(n)`` over all bins is spherically Laplacian (Kim, Attias,
@@ -91,12 +91,11 @@ class _Products:
         rows, columns = torch.triu_indices(self.channels, self.channels, device=x.device)
         R = x[:, rows] * x[:, columns].conj()  # (F, pairs, N)
         self.rows, self.columns = rows, columns
-        self.real, self.imaginary = (
-            part.reshape(-1, self.frames).contiguous() for part in (R.real, R.imag)
-        )  # (F pairs, N)
-        self.twice = torch.where(rows == columns, 1.0, 2.0).to(
-            R.real
-        )  # (pairs,): R_cd stands for R_dc too
+        # (F pairs, N) each
+        self.real = R.real.reshape(-1, self.frames).contiguous()
+        self.imaginary = R.imag.reshape(-1, self.frames).contiguous()
+        # (pairs,): R_cd stands for R_dc too
+        self.twice = torch.where(rows == columns, 1.0, 2.0).to(R.real)
 
     def power(self, w):
         """``sum_f |w(f)^H x(f, n)|^2``, (N,), for w (F, C)."""
@@ -139,16 +138,25 @@ class IVASeparator(ComponentSeparator):
     residual : None, "spread" or "residual"
     """
 
-    def __init__(self, n_fft=4096, hop=1024, iterations=40, name="iva", residual=None):
+    def __init__(
+        self,
+        n_fft: int = 4096,
+        hop: int = 1024,
+        iterations: int = 40,
+        name: str = "iva",
+        residual: str | None = None,
+    ):
         super().__init__(name, residual=residual)
         self.stft, self.iterations, self.steps = STFT(n_fft, hop), iterations, (hop,)
 
     def components(self, mixture):
-        whiten(_several(mixture, self.name), self.name)  # refuses what cannot be unmixed
+        """One image per source, that with most of the first channel first."""
+        whiten(multichannel(mixture, self.name), self.name)  # refuses what cannot be unmixed
         images, _ = iva(self.stft(mixture), self.iterations)
         return self.stft.inverse(images, mixture.shape[-1])
 
     def describe(self):
+        """The STFT and the rounds, beside what every method of components says."""
         return {
             **super().describe(),
             "n_fft": self.stft.n_fft,
@@ -161,13 +169,15 @@ def _checked(spectrogram):
     """(F, C, N) in double precision at unit power, and the scale taken out."""
     if not spectrogram.is_complex() or spectrogram.ndim != 3 or spectrogram.shape[0] < 2:
         raise SepkitError(
-            f"iva: got {spectrogram.dtype} of shape {tuple(spectrogram.shape)}; expected complex (channels, bins, frames), "
+            f"iva: got {spectrogram.dtype} of shape {tuple(spectrogram.shape)}; expected "
+            "complex (channels, bins, frames), "
             "2 channels or more"
         )
     channels, _, frames = spectrogram.shape
     if frames <= channels:
         raise SepkitError(
-            f"iva: {frames} frames of {channels} channels are too few to learn from; use a longer recording or a shorter hop"
+            f"iva: {frames} frames of {channels} channels are too few to learn from; use a "
+            "longer recording or a shorter hop"
         )
     x = spectrogram.to(torch.complex128).movedim(-2, 0)  # (F, C, N)
     scale = x.abs().square().mean().sqrt()

@@ -11,8 +11,10 @@ from ...stft import STFT
 from ..base import Separator, share_remainder
 
 
-def loudness(spectrogram):
-    """The magnitude that all channels share: root of the mean power, (channels, bins, frames) to (bins, frames).
+def loudness(spectrogram: torch.Tensor) -> torch.Tensor:
+    """The magnitude over all channels: root of the mean power.
+
+    (channels, bins, frames) to (bins, frames).
 
     Masks are made from it, and are the same for all channels: the place of a sound
     between the channels is kept.
@@ -20,7 +22,7 @@ def loudness(spectrogram):
     return spectrogram.abs().square().mean(0).sqrt()
 
 
-def wiener_masks(magnitudes, power=2.0):
+def wiener_masks(magnitudes: torch.Tensor, power: float = 2.0) -> torch.Tensor:
     """Ratio masks ``m_j^power / sum_k m_k^power``; equal shares where all are zero.
 
     Parameters
@@ -35,12 +37,14 @@ def wiener_masks(magnitudes, power=2.0):
         They sum to one everywhere.
     """
     largest = magnitudes.amax(0)
-    heard = largest > 0
-    share = torch.where(heard, magnitudes / torch.where(heard, largest, 1.0), 1.0).pow(power)
+    sounds = largest > 0
+    share = torch.where(sounds, magnitudes / torch.where(sounds, largest, 1.0), 1.0).pow(power)
     return share / share.sum(0)
 
 
-def hpss_masks(magnitude, kernel=31, power=2.0):
+def hpss_masks(
+    magnitude: torch.Tensor, kernel: int | tuple[int, int] = 31, power: float = 2.0
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Harmonic and percussive masks by median filters, `librosa.decompose.hpss`.
 
     A median over time keeps horizontal lines, a median over frequency vertical ones:
@@ -60,12 +64,12 @@ def hpss_masks(magnitude, kernel=31, power=2.0):
     """
     from librosa.decompose import hpss
 
-    masks = hpss(magnitude.cpu().numpy(), kernel_size=kernel, power=power, mask=True)
-    return tuple(torch.from_numpy(mask).to(magnitude) for mask in masks)
+    harmonic, percussive = hpss(magnitude.cpu().numpy(), kernel_size=kernel, power=power, mask=True)
+    return torch.from_numpy(harmonic).to(magnitude), torch.from_numpy(percussive).to(magnitude)
 
 
-def centre_mask(spectrogram, sharpness=8.0):
-    """How equal the two channels are: 1 in the centre, 0 for one channel alone or opposed channels.
+def centre_mask(spectrogram: torch.Tensor, sharpness: float = 8.0) -> torch.Tensor:
+    """How equal the two channels are: 1 in the centre, 0 for one channel alone or opposed ones.
 
     ``max(0, 2 Re(L R*) / (|L|^2 + |R|^2))^sharpness``: the panning similarity of
     Avendano, "Frequency-domain source identification and manipulation in stereo
@@ -86,7 +90,8 @@ def centre_mask(spectrogram, sharpness=8.0):
     """
     if spectrogram.ndim != 3 or spectrogram.shape[0] != 2:
         raise SepkitError(
-            f"centre_mask: expected a stereo spectrogram (2, bins, frames), not {tuple(spectrogram.shape)}"
+            "centre_mask: expected a stereo spectrogram (2, bins, frames), not "
+            f"{tuple(spectrogram.shape)}"
         )
     left, right = spectrogram
     power = left.abs().square() + right.abs().square()
@@ -108,16 +113,29 @@ class MaskSeparator(Separator):
         Hann window and hop.
     """
 
-    def __init__(self, name, targets, n_fft, hop, sample_rate=None, channels=None, residual=None):
+    def __init__(
+        self,
+        name: str,
+        targets,
+        n_fft: int,
+        hop: int,
+        sample_rate: int | None = None,
+        channels: int | None = None,
+        residual: str | None = None,
+    ):
         super().__init__(name, targets, sample_rate, channels, residual)
         self.stft, self.steps = STFT(n_fft, hop), (hop,)
 
     def masks(self, spectrogram, references=None):
-        """{target: mask (bins, frames)} for all targets but the last, of (channels, bins, frames)."""
+        """{target: mask (bins, frames)} for all targets but the last.
+
+        The spectrogram is (channels, bins, frames).
+        """
         raise NotImplementedError
 
     @torch.no_grad()
     def separate(self, mixture, references=None):
+        """The masked mixture for all targets but the last, which gets the rest."""
         self._check(mixture)
         spectrogram = self.stft(mixture)
         masks = self.masks(spectrogram, references)
@@ -130,6 +148,7 @@ class MaskSeparator(Separator):
         return share_remainder(mixture, {**estimates, names[-1]: rest}, self.residual)
 
     def describe(self):
+        """STFT and rate, beside what every separator says."""
         return {
             **super().describe(),
             "n_fft": self.stft.n_fft,
@@ -158,15 +177,25 @@ class HPSSSeparator(MaskSeparator):
     residual : None, "spread" or "residual"
     """
 
-    def __init__(self, n_fft=4096, hop=1024, kernel=31, power=2.0, name="hpss", residual=None):
+    def __init__(
+        self,
+        n_fft: int = 4096,
+        hop: int = 1024,
+        kernel: int | tuple[int, int] = 31,
+        power: float = 2.0,
+        name: str = "hpss",
+        residual: str | None = None,
+    ):
         super().__init__(name, ("drums", "harmonic"), n_fft, hop, residual=residual)
         self.kernel, self.power = kernel, power
 
     def masks(self, spectrogram, references=None):
+        """The percussive mask."""
         _, percussive = hpss_masks(loudness(spectrogram), self.kernel, self.power)
         return {"drums": percussive}
 
     def describe(self):
+        """Medians and power, beside the STFT."""
         return {**super().describe(), "kernel": self.kernel, "power": self.power}
 
 
@@ -193,29 +222,33 @@ class CentreSeparator(MaskSeparator):
 
     def __init__(
         self,
-        sharpness=8.0,
-        lowest=150.0,
-        n_fft=4096,
-        hop=1024,
-        sample_rate=44100,
-        name="centre",
-        residual=None,
+        sharpness: float = 8.0,
+        lowest: float = 150.0,
+        n_fft: int = 4096,
+        hop: int = 1024,
+        sample_rate: int = 44100,
+        name: str = "centre",
+        residual: str | None = None,
     ):
         super().__init__(name, ("vocals", "accompaniment"), n_fft, hop, sample_rate, 2, residual)
         self.sharpness, self.lowest = sharpness, lowest
 
     def separate(self, mixture, references=None):
+        """Vocals from the centre; a mixture of two equal channels is refused."""
         self._check(mixture)
         if mixture.any() and torch.equal(mixture[0], mixture[1]):
             raise SepkitError(
-                f"{self.name}: both channels are equal, so all of the mixture is centre; use a stereo recording, or repet-sim for mono"
+                f"{self.name}: both channels are equal, so all of the mixture is centre; use a "
+                "stereo recording, or repet-sim for mono"
             )
         return super().separate(mixture, references)
 
     def masks(self, spectrogram, references=None):
+        """The centre's mask, without what lies below `lowest`."""
         mask = centre_mask(spectrogram, self.sharpness)
         mask[self._below(self.lowest)] = 0
         return {"vocals": mask}
 
     def describe(self):
+        """Sharpness and lowest frequency, beside the STFT."""
         return {**super().describe(), "sharpness": self.sharpness, "lowest": self.lowest}

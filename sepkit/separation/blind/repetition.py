@@ -15,8 +15,8 @@ from ...errors import SepkitError
 from .masking import MaskSeparator, loudness
 
 
-def beat_spectrum(magnitude):
-    """How alike the spectrogram is to itself some frames later: its peaks are where the music repeats.
+def beat_spectrum(magnitude: torch.Tensor) -> torch.Tensor:
+    """How alike the spectrogram is to itself by lag: it peaks where the music repeats.
 
     The autocorrelation over time of each bin's power, unbiased, averaged over bins
     and divided by its value at lag 0 (Rafii and Pardo 2013, section II-A).
@@ -39,7 +39,9 @@ def beat_spectrum(magnitude):
     return (lags / lags[0] if lags[0] > 0 else torch.zeros_like(lags)).to(magnitude.dtype)
 
 
-def repeating_period(beat, shortest, longest=None, tolerance=2):
+def repeating_period(
+    beat: torch.Tensor, shortest: int, longest: int | None = None, tolerance: int = 2
+) -> int:
     """The lag whose whole multiples are peaks of the beat spectrum.
 
     For a candidate p, at every multiple ``k p`` (the largest lags left out, being
@@ -71,7 +73,8 @@ def repeating_period(beat, shortest, longest=None, tolerance=2):
     longest = min(longest or len(b), len(b) // 3)
     if not 1 <= shortest <= longest:
         raise SepkitError(
-            f"REPET: {len(b)} frames are too short for a pattern of {shortest} frames or more to come three times; "
+            f"REPET: {len(b)} frames are too short for a pattern of {shortest} frames or more "
+            "to come three times; "
             "use a longer recording, a smaller `shortest`, or hpss"
         )
     b = b[: len(b) - len(b) // 4]
@@ -89,7 +92,7 @@ def repeating_period(beat, shortest, longest=None, tolerance=2):
     return shortest + int(np.argmax(scores))
 
 
-def repet_mask(magnitude, period):
+def repet_mask(magnitude: torch.Tensor, period: int) -> torch.Tensor:
     """The share of every bin that repeats with a period.
 
     The median over all repetitions of a frame is the repeating model W; no larger than
@@ -124,7 +127,7 @@ def repet_mask(magnitude, period):
     return _share(torch.from_numpy(model).to(magnitude).repeat(1, repeats)[:, :frames], magnitude)
 
 
-def similar_frames(magnitude, apart=22, neighbours=10):
+def similar_frames(magnitude: torch.Tensor, apart: int = 22, neighbours: int = 10):
     """For every frame the frames most like it, as a sparse matrix.
 
     Likeness is the cosine between two frames. Of one frame's likenesses only those
@@ -139,7 +142,7 @@ def similar_frames(magnitude, apart=22, neighbours=10):
     apart : int
         Frames: half a second or so.
     neighbours : int
-        At most; Rafii and Pardo 2012 took up to 100 a song, a second apart.
+        At most; Rafii and Pardo 2012 took up to 100 per song, a second apart.
 
     Returns
     -------
@@ -157,12 +160,13 @@ def similar_frames(magnitude, apart=22, neighbours=10):
     frames = magnitude.shape[-1]
     if apart < 1 or neighbours < 1 or frames < 3 * apart:
         raise SepkitError(
-            f"REPET-SIM: {frames} frames with similar ones {apart} apart, {neighbours} neighbours; expected at least {3 * max(apart, 1)} "
+            f"REPET-SIM: {frames} frames with similar ones {apart} apart, {neighbours} "
+            f"neighbours; expected at least {3 * max(apart, 1)} "
             "frames and 1 neighbour: use a longer recording, or hpss"
         )
-    unit = magnitude.cpu() / magnitude.cpu().norm(dim=0).clamp(
-        min=torch.finfo(magnitude.dtype).tiny
-    )  # (F, N)
+    magnitude = magnitude.cpu()
+    tiny = torch.finfo(magnitude.dtype).tiny
+    unit = magnitude / magnitude.norm(dim=0).clamp(min=tiny)  # (F, N)
     likeness = (unit.T @ unit).fill_diagonal_(2.0)  # (N, N), nothing more like a frame than itself
     largest = torch.nn.functional.max_pool1d(
         likeness[None], 2 * apart + 1, stride=1, padding=apart
@@ -176,7 +180,7 @@ def similar_frames(magnitude, apart=22, neighbours=10):
     )
 
 
-def repet_sim_mask(magnitude, apart=22, neighbours=10):
+def repet_sim_mask(magnitude: torch.Tensor, apart: int = 22, neighbours: int = 10) -> torch.Tensor:
     """The share of every bin that comes again in similar frames, wherever they are.
 
     Each frame is modelled by the median over its `similar_frames`
@@ -267,14 +271,14 @@ class REPETSeparator(_RepetitionSeparator):
 
     def __init__(
         self,
-        shortest=0.8,
-        longest=8.0,
-        lowest=100.0,
-        n_fft=2048,
-        hop=1024,
-        sample_rate=44100,
-        name="repet",
-        residual=None,
+        shortest: float = 0.8,
+        longest: float = 8.0,
+        lowest: float = 100.0,
+        n_fft: int = 2048,
+        hop: int = 1024,
+        sample_rate: int = 44100,
+        name: str = "repet",
+        residual: str | None = None,
     ):
         super().__init__(name, shortest, lowest, n_fft, hop, sample_rate, residual)
         self.shortest, self.longest = shortest, longest
@@ -287,6 +291,7 @@ class REPETSeparator(_RepetitionSeparator):
         return repet_mask(magnitude, period)
 
     def describe(self):
+        """Bounds of the period, beside what both methods say."""
         return {**super().describe(), "shortest": self.shortest, "longest": self.longest}
 
 
@@ -314,14 +319,14 @@ class REPETSIMSeparator(_RepetitionSeparator):
 
     def __init__(
         self,
-        apart=0.5,
-        neighbours=10,
-        lowest=100.0,
-        n_fft=2048,
-        hop=1024,
-        sample_rate=44100,
-        name="repet-sim",
-        residual=None,
+        apart: float = 0.5,
+        neighbours: int = 10,
+        lowest: float = 100.0,
+        n_fft: int = 2048,
+        hop: int = 1024,
+        sample_rate: int = 44100,
+        name: str = "repet-sim",
+        residual: str | None = None,
     ):
         super().__init__(name, apart, lowest, n_fft, hop, sample_rate, residual)
         self.apart, self.neighbours = apart, neighbours
@@ -331,12 +336,13 @@ class REPETSIMSeparator(_RepetitionSeparator):
         return repet_sim_mask(magnitude, self._frames(self.apart), self.neighbours)
 
     def describe(self):
+        """What similar frames are, beside what both methods say."""
         return {**super().describe(), "apart": self.apart, "neighbours": self.neighbours}
 
 
 def _share(model, magnitude):
     """The part of a magnitude that its model explains, 1 where there is nothing to explain."""
-    heard = magnitude > 0
+    sounds = magnitude > 0
     return torch.where(
-        heard, torch.minimum(model, magnitude) / torch.where(heard, magnitude, 1.0), 1.0
+        sounds, torch.minimum(model, magnitude) / torch.where(sounds, magnitude, 1.0), 1.0
     )

@@ -16,7 +16,7 @@ def generator(seed):
 
 @pytest.fixture(scope="session")
 def independent():
-    """``independent(count, samples, seed)``: Laplacian noises, float64 (count, samples), of unit variance."""
+    """``independent(count, samples, seed)``: Laplacian noises of unit variance, float64."""
 
     def make(count, samples=40000, seed=0):
         u = torch.rand(count, samples, dtype=torch.float64, generator=generator(seed)) - 0.5
@@ -27,7 +27,7 @@ def independent():
 
 @pytest.fixture(scope="session")
 def speakers():
-    """Two of the band's speakers: float64 (2, samples), 8 s at 16 kHz; skipped where they have no voice."""
+    """Two of the band's speakers: float64 (2, samples), 8 s at 16 kHz; skipped without voices."""
     if voice.available_engine() != "espeak":
         pytest.skip("the band's voice is not installed: pip install sepkit[band]")
     said = [
@@ -40,7 +40,7 @@ def speakers():
 
 @pytest.fixture(scope="session")
 def talkers():
-    """Two signals like speech, float64 (2, samples), 10 s at 16 kHz: coloured noise in syllables and pauses."""
+    """Coloured noise in syllables and pauses: two like speech, (2, samples), 10 s at 16 kHz."""
     samples, signals = 160000, []
     for seed, (syllables, pole) in enumerate(((3.1, 0.9), (4.3, 0.7))):
         g = generator(seed)
@@ -85,7 +85,7 @@ def room(talkers):
 
 @pytest.fixture(scope="session")
 def toy_song():
-    """``toy_song(seconds, rate)``: a Track of a repeating band, and a voice that does not repeat."""
+    """``toy_song(seconds, rate)``: a Track of a repeating band and a voice that never repeats."""
 
     def make(seconds=5.0, rate=8000):
         samples = round(seconds * rate)

@@ -20,7 +20,7 @@ def gain(name, room, **options):
 
 
 def objective(spectrogram, demixing):
-    """Sum of the sources' mean norms, less the log determinants (Ono 2011, equation 6, for G(r) = r)."""
+    """Sum of the sources' mean norms, less the log determinants (Ono 2011, eq. 6, G(r) = r)."""
     y = demixing @ spectrogram.to(demixing.dtype).movedim(1, 0)  # (F, J, N)
     norms = y.abs().square().sum(0).sqrt().mean(-1).sum()
     return float(norms - torch.linalg.slogdet(demixing).logabsdet.sum())

@@ -164,7 +164,8 @@ def test_too_short_to_repeat(name, seconds):
     x = 0.1 * torch.randn(2, 1 * RATE, generator=generator())
     with pytest.raises(
         SepkitError,
-        match=f"{name}: 1.00 s are too short to find what repeats; use a recording of {seconds} s or more",
+        match=f"{name}: 1.00 s are too short to find what repeats; "
+        f"use a recording of {seconds} s or more",
     ):
         get(name, **OPTIONS).separate(x)
 
