@@ -1,6 +1,8 @@
 """The one exception that sepkit raises at its users, and the one warning."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class SepkitError(ValueError):
@@ -24,6 +26,15 @@ def unknown(kind, name, known):
         What exists.
     """
     return SepkitError(f"unknown {kind} {name!r}: choose from {', '.join(map(str, known))}")
+
+
+@contextmanager
+def naming(name: object) -> Iterator[None]:
+    """Put a name, such as a song's, before the errors of a block that do not say it."""
+    try:
+        yield
+    except SepkitError as error:
+        raise SepkitError(str(error) if str(name) in str(error) else f"{name}: {error}") from None
 
 
 class Notice(UserWarning):

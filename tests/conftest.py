@@ -1,4 +1,4 @@
-"""What all tests share: no settings of whoever runs them, one thread, which small tensors prefer, and broken files."""
+"""What all tests share: no user settings, one thread, which small tensors prefer, broken files."""
 
 import os
 import signal

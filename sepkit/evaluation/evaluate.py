@@ -1,49 +1,45 @@
-"""Separators times tracks make Scores.
+"""`evaluate` separates and scores tracks, `evaluate_folders` scores stems of any origin."""
 
-`evaluate` separates and scores a data set, `evaluate_folders` scores stems that
-anyone separated with anything. Both pair by name, and write one file a song that
-museval's tools can read as well. Chapters 02, 04 and 11 use them.
-"""
-
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from .. import __version__
+from ..datasets import data_set_name
+from ..datasets.track import Track
 from ..errors import SepkitError, warn
-from ..files import provenance, read_json
+from ..files import provenance
 from ..metrics.findings import Finding
-from ..metrics.museval_files import load_museval
-from ..metrics.scores import DEFAULT_METRICS, load_scores
+from ..metrics.scores import DEFAULT_METRICS, Score
 from ..metrics.scoring import check_metrics
+from ..separation.base import Separator
 from ..separation.streaming import CHUNK, OVERLAP
 from .folders import paired_songs
-from .jobs import Job, Separated, run_all
-from .store import Places, file_name
-from .tables import tables, to_table
-
-__all__ = ["evaluate", "evaluate_folders", "load", "tables", "to_table"]
+from .jobs import Job, SeparatedSong, run_all
+from .store import ScoreStore, file_name
 
 
 def evaluate(
-    separator,
-    tracks,
-    out=None,
-    metrics=DEFAULT_METRICS,
-    workers=1,
-    dataset="",
-    chunk=CHUNK,
-    overlap=OVERLAP,
-    window=1.0,
-    hop=1.0,
-    progress=None,
-    notice=warn,
-    findings=None,
+    separator: Separator,
+    tracks: Iterable[Track],
+    out: str | Path | None = None,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    workers: int = 1,
+    dataset: str = "",
+    chunk: float | None = CHUNK,
+    overlap: float = OVERLAP,
+    window: float = 1.0,
+    hop: float = 1.0,
+    progress: Callable[[int, int, str], None] | None = None,
+    notice: Callable[[str], None] | None = warn,
+    findings: list[Finding] | None = None,
     **about,
-):
+) -> list[Score]:
     """Separate tracks and score the estimates.
 
     With `out`, every finished song is kept: the same call goes on where it was
     stopped. A song is scored again when anything that decides its scores has
-    changed: the audio, the separator's weights or options, the metrics.
+    changed: the audio, the separator's weights or options, the metrics. Scores of
+    a separator of another name are never replaced.
 
     Parameters
     ----------
@@ -59,13 +55,14 @@ def evaluate(
     dataset : str
         What tables call the data; `sepkit.datasets.data_set_name` has the usual names.
     chunk, overlap : float
-        As in `sepkit.separation.streaming.stream`, in seconds; ``chunk=None`` separates whole songs at once.
+        As in `sepkit.separation.streaming.stream`, in seconds; ``chunk=None`` separates
+        whole songs at once.
     window, hop : float
         Frames of the framewise metrics, in seconds.
     progress : callable, optional
         Called with the songs done, the songs in all and a song's name.
     notice : callable or None
-        Told what is unusual about the data, one line for each kind of `findings`.
+        Called with what is unusual about the data, one line for each kind of `findings`.
     findings : list, optional
         Receives every `sepkit.metrics.Finding`: silent stems and frames, collinear
         references, estimates that are the reference or the mixture, and the like.
@@ -81,8 +78,9 @@ def evaluate(
     Raises
     ------
     SepkitError
-        If there are no tracks, two have one name, or a song and the separator have
-        no target in common; and as separation and metrics raise, naming the song.
+        If there are no tracks, two have one name, `out` holds the scores of another
+        separator, or a song and the separator have no target in common; and as
+        separation and metrics raise, naming the song.
     """
     tracks = list(tracks)
     _check(tracks, metrics)
@@ -103,35 +101,40 @@ def evaluate(
         **about,
         "separator": settings["separator"],
     }
-    facts, places = provenance(**about), Places(out)
+    store, facts = _store(out, separator.name, tracks), provenance(**about)
     jobs = [
-        Job(Separated(separator, track, chunk, overlap), places.song(track.name), settings, facts)
+        Job(
+            SeparatedSong(separator, track, chunk, overlap),
+            store.song_file(track.name),
+            settings,
+            facts,
+        )
         for track in tracks
     ]
-    return _run(jobs, places, [], workers, progress, notice, findings)
+    return _run(jobs, store, [], workers, progress, notice, findings)
 
 
 def evaluate_folders(
-    reference,
-    estimate,
-    out=None,
-    metrics=DEFAULT_METRICS,
-    workers=1,
-    sample_rate=None,
-    dataset=None,
-    separator=None,
-    window=1.0,
-    hop=1.0,
-    progress=None,
-    notice=warn,
-    findings=None,
+    reference: str | Path,
+    estimate: str | Path,
+    out: str | Path | None = None,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    workers: int = 1,
+    sample_rate: int | None = None,
+    dataset: str | None = None,
+    separator: str | None = None,
+    window: float = 1.0,
+    hop: float = 1.0,
+    progress: Callable[[int, int, str], None] | None = None,
+    notice: Callable[[str], None] | None = warn,
+    findings: list[Finding] | None = None,
     **about,
-):
+) -> list[Score]:
     """Score stems that were separated before, by any program.
 
     Two folders of stems (one song), or two folders of song folders. Songs and stems
     are paired by name; stems may have any names. What does not fit exactly is made
-    to fit, and told: estimates are resampled, padded or cut to their reference.
+    to fit, and reported: estimates are resampled, padded or cut to their reference.
 
     Parameters
     ----------
@@ -156,15 +159,13 @@ def evaluate_folders(
         If a folder is missing or holds no song, no song or stem has a partner, or a
         stem that other songs have is missing in one; the message says what to do.
     """
-    folder = Path(estimate).resolve()  # of songs, or METHOD/SONG beside DATA/SONG
-    separator = (
-        separator
-        or (folder.parent if folder.name == Path(reference).resolve().name else folder).name
-    )
-    songs, before = paired_songs(reference, estimate, separator, sample_rate)
-    _check([song.track for song in songs], metrics)
-    from ..datasets import data_set_name
-
+    if not separator:
+        folder = Path(estimate).resolve()  # of songs, or METHOD/SONG beside DATA/SONG
+        one_song = folder.name == Path(reference).resolve().name
+        separator = folder.parent.name if one_song else folder.name
+    songs, pairing = paired_songs(reference, estimate, separator, sample_rate)
+    tracks = [song.track for song in songs]
+    _check(tracks, metrics)
     dataset = data_set_name(reference) if dataset is None else dataset
     settings = {
         "sepkit": __version__,
@@ -178,38 +179,13 @@ def evaluate_folders(
     facts = provenance(
         **{"device": "none", "seed": None, "profile": None, "estimates": separator, **about}
     )
-    places = Places(out)
-    jobs = [Job(song, places.song(song.track.name), settings, facts) for song in songs]
-    return _run(jobs, places, before, workers, progress, notice, findings)
+    store = _store(out, separator, tracks)
+    jobs = [Job(song, store.song_file(song.track.name), settings, facts) for song in songs]
+    return _run(jobs, store, pairing, workers, progress, notice, findings)
 
 
-def load(path, **about):
-    """Scores that were kept: by sepkit, or by museval.
-
-    Parameters
-    ----------
-    path : str or Path
-        A file of either. A folder to which `evaluate` wrote; or any folder of museval's files.
-    **about
-        ``separator``, ``dataset`` and ``version`` of museval's files, as for
-        `sepkit.metrics.load_museval`.
-
-    Returns
-    -------
-    list of Score
-
-    Raises
-    ------
-    SepkitError
-        As `sepkit.metrics.load_scores` and `sepkit.metrics.load_museval`.
-    """
-    path = Path(path)
-    if (path / "scores.json").is_file():
-        path = path / "scores.json"
-    content = read_json(path) if path.is_file() else None
-    if isinstance(content, dict) and "scores" in content:
-        return load_scores(path)
-    return load_museval(path, **about)
+def _store(out, separator, tracks):
+    return ScoreStore(out, separator, [track.name for track in tracks])
 
 
 def _check(tracks, metrics):
@@ -224,32 +200,28 @@ def _check(tracks, metrics):
             )
 
 
-def _run(jobs, places, before, workers, progress, notice, findings):
-    """Score all songs, tell what is unusual, and write the file for all."""
+def _run(jobs, store, pairing, workers, progress, notice, findings):
+    """Score all songs, report what is unusual, and write the file for all."""
     results = {}
     for done, (index, result) in enumerate(run_all(jobs, workers, notice), start=1):
         results[index] = result
         if progress:
             progress(done, len(jobs), jobs[index].source.track.name)
     ordered = [results[index] for index in sorted(results)]
-    found = [*before, *(finding for result in ordered for finding in result.findings)]
-    if kept := sum(result.kept for result in ordered):
-        found.append(
-            Finding(
-                "kept",
-                "",
-                (),
-                f"{places.folder}: {kept} of {len(jobs)} songs had been scored before; kept",
-            )
-        )
+    found = [*pairing, *(finding for result in ordered for finding in result.findings)]
+    if reused := sum(result.reused for result in ordered):
+        text = f"{store.folder}: {reused} of {len(jobs)} songs had been scored before; kept"
+        found.append(Finding("kept", "", (), text))
     if findings is not None:
         findings += found
     if notice:
-        _tell(found, notice)
-    return places.finish([score for result in ordered for score in result.scores], found)
+        _report(found, notice)
+    scores = [score for result in ordered for score in result.scores]
+    store.save(scores, found)
+    return scores
 
 
-def _tell(findings, notice):
+def _report(findings, notice):
     """One line for each kind of finding, however many songs it concerns."""
     kinds = {}
     for finding in findings:

@@ -3,31 +3,37 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+from .. import audio
 from ..datasets import SPLITS, open_tracks
 from ..datasets.folders import audio_files, is_song
+from ..datasets.track import Track
 from ..errors import SepkitError
 from ..files import digest, identity
 from ..metrics.findings import Finding
+from ..metrics.signals import Signals
 from .jobs import references_for, signals_of
-from .signals import FileTrack, Fitted, Part, by_parts
+from .signals import TrackSignal, seekable_track
 
 
 @dataclass
-class Song:
-    """A track and the files with its estimates."""
+class FolderSong:
+    """A track and the files with its estimates: what a `Job` scores."""
 
-    track: object
-    files: dict  # {target: path}
-    parts: dict  # {target: stems whose sum is its reference}
+    track: Track
+    files: dict[str, Path]  # {target: path}
+    parts: dict[str, tuple[str, ...]]  # {target: stems whose sum is its reference}
     name: str  # what tables call the estimates
 
-    def identity(self):
+    def identity(self) -> str:
+        """A hash of the track and of all files with estimates."""
         estimates = {target: identity(path) for target, path in self.files.items()}
         return digest(self.track.identity(), estimates)
 
-    def signals(self, track):
+    def signals(self, track: Track) -> tuple[Signals, list[Finding], dict]:
         """Signals, findings and provenance: what does not fit exactly is made to fit, and told."""
-        findings = []
+        findings: list[Finding] = []
         estimates = {
             target: self._fitted(target, path, track, findings)
             for target, path in self.files.items()
@@ -35,32 +41,74 @@ class Song:
         return signals_of(track, self.parts, estimates), findings, {}
 
     def _fitted(self, target, path, track, findings):
-        def tell(kind, text):
+        """The signal of a file, made to fit its reference."""
+
+        def report(kind, text):
             findings.append(Finding(kind, "", (target,), f"{path}: {text}"))
 
         rate, channels, samples = track.sample_rate, track.channels, track.samples
         estimate = FileTrack(path, rate, channels)
         header = estimate.header
         if header.sample_rate != rate:
-            tell("rate", f"{header.sample_rate} Hz, resampled to the references' {rate} Hz")
+            report("rate", f"{header.sample_rate} Hz, resampled to the references' {rate} Hz")
         if header.channels != channels:
-            tell("channels", f"{header.channels} channel(s), made {channels} like the reference")
+            report("channels", f"{header.channels} channel(s), made {channels} like the reference")
         missing = samples - estimate.samples
         if abs(missing) > (header.sample_rate != rate):  # resampling may round up one sample
-            done = "padded with silence at its end" if missing > 0 else "cut at its end"
-            tell(
-                "length",
-                (
-                    f"{estimate.samples / rate:.3f} s, but the reference has "
-                    f"{samples / rate:.3f} s ({abs(missing)} samples "
-                    f"{'missing' if missing > 0 else 'more'}): {done}; if the two do not start "
-                    "together, the scores mean nothing"
-                ),
-            )
-        return Fitted(Part(by_parts(estimate), ("estimate",)), samples)
+            report("length", _length_in_words(estimate.samples, samples, rate))
+        return FittedSignal(TrackSignal(seekable_track(estimate), ("estimate",)), samples)
 
 
-def paired_songs(reference, estimate, name, sample_rate=None):
+def _length_in_words(found, expected, rate):
+    missing = expected - found
+    done = "padded with silence at its end" if missing > 0 else "cut at its end"
+    return (
+        f"{found / rate:.3f} s, but the reference has {expected / rate:.3f} s "
+        f"({abs(missing)} samples {'missing' if missing > 0 else 'more'}): {done}; "
+        "if the two do not start together, the scores mean nothing"
+    )
+
+
+class FileTrack(Track):
+    """One file as a track with one stem, at any rate and number of channels."""
+
+    def __init__(self, path: Path, sample_rate: int, channels: int):
+        self.header = audio.info(path)
+        super().__init__(
+            str(path),
+            ("estimate",),
+            self.header.sample_rate,
+            self.header.samples,
+            channels,
+            sample_rate,
+        )
+        self.paths = (self.header.path,)
+
+    @property
+    def seekable(self) -> bool:  # type: ignore[override]
+        """Where nothing is resampled, and the format allows it."""
+        return self.sample_rate == self.file_rate and audio.seekable(self.header)
+
+    def _read_file(self, name, start, frames):
+        return audio.read(self.header.path, start, frames, header=self.header)[0]
+
+
+class FittedSignal:
+    """A signal cut to a number of samples, or continued by zeros."""
+
+    def __init__(self, signal, samples):
+        self.signal, self.samples, self.channels = signal, samples, signal.channels
+
+    def read(self, start, frames):
+        """(channels, frames) from sample `start`."""
+        available = max(0, min(frames, self.signal.samples - start))
+        part = self.signal.read(start, available) if available else torch.zeros(self.channels, 0)
+        return torch.nn.functional.pad(part, (0, frames - available))
+
+
+def paired_songs(
+    reference: str | Path, estimate: str | Path, name: str, sample_rate: int | None = None
+) -> tuple[list[FolderSong], list[Finding]]:
     """Pair songs and stems by name.
 
     Parameters
@@ -74,7 +122,7 @@ def paired_songs(reference, estimate, name, sample_rate=None):
 
     Returns
     -------
-    songs : list of Song
+    songs : list of FolderSong
     findings : list of Finding
         What was left out, and why.
 
@@ -87,7 +135,7 @@ def paired_songs(reference, estimate, name, sample_rate=None):
         raise SepkitError(f"{estimate}: no such folder; a folder with estimated stems was expected")
     tracks = open_tracks(reference, sample_rate=sample_rate)
     folders = _song_folders(Path(estimate))
-    findings = []
+    findings: list[Finding] = []
     if is_song(estimate) and Path(reference).is_dir() and is_song(reference):
         pairs = [(tracks[0], Path(estimate))]  # one song each: their folders may have any names
     elif is_song(estimate):
@@ -136,20 +184,17 @@ def _check_songs(reference, estimate, tracks, folders, pairs, findings):
         )
     paired = {track.name for track, _ in pairs}
     if missing := [track.name for track in tracks if track.name not in paired]:
-        text = f"{estimate}: no estimates for {len(missing)} of {len(tracks)} songs ({_some(missing)}): scored without them"
+        text = (
+            f"{estimate}: no estimates for {len(missing)} of {len(tracks)} songs "
+            f"({_some(missing)}): scored without them"
+        )
         findings.append(Finding("songs", "", (), text))
     if extra := [name for name in folders if name not in paired]:
-        findings.append(
-            Finding(
-                "extra songs",
-                "",
-                (),
-                f"{estimate}: {_some(extra)} left out, having no reference of that name",
-            )
-        )
+        text = f"{estimate}: {_some(extra)} left out, having no reference of that name"
+        findings.append(Finding("extra songs", "", (), text))
 
 
-def _pair_stems(track, folder, called, findings):
+def _pair_stems(track, folder, separator, findings):
     files = {name: path for name, path in audio_files(folder).items() if name != "mixture"}
     parts, sums = references_for(track.stems, files, track.name)
     if not parts:
@@ -161,17 +206,23 @@ def _pair_stems(track, folder, called, findings):
     findings += sums
     for name in files:
         if name not in parts:
-            text = f"{files[name]}: left out, there is no reference {name!r} (there are {', '.join(track.stems)})"
+            text = (
+                f"{files[name]}: left out, there is no reference {name!r} "
+                f"(there are {', '.join(track.stems)})"
+            )
             findings.append(Finding("extra stems", "", (name,), text))
-    heard = {stem for stems in parts.values() for stem in stems}
-    if missing := tuple(stem for stem in track.stems if stem not in heard):
-        text = f"{folder}: no estimate of {', '.join(missing)}; scored without, which can change the frames that count for csdr"
+    estimated = {stem for stems in parts.values() for stem in stems}
+    if missing := tuple(stem for stem in track.stems if stem not in estimated):
+        text = (
+            f"{folder}: no estimate of {', '.join(missing)}; scored without, which can change "
+            "the frames that count for csdr"
+        )
         findings.append(Finding("missing stems", "", missing, text))
-    return Song(track, {target: files[target] for target in parts}, parts, called)
+    return FolderSong(track, {target: files[target] for target in parts}, parts, separator)
 
 
 def _check_alike(songs):
-    """A stem that only some songs lack is a mistake, and their scores could not be summarised together."""
+    """Refuse a stem that only some songs lack: a mistake, and no summary would be of all songs."""
     for target in dict.fromkeys(target for song in songs for target in song.files):
         for song in songs:
             if target not in song.files and (

@@ -4,15 +4,16 @@ import os
 import pickle
 import time
 import warnings
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 
-from ..datasets.track import NOT_THE_SUM, left_of_mixture, left_over
-from ..errors import SepkitError
+from ..datasets.track import NOT_THE_SUM, Track, left_of_mixture, left_over
+from ..errors import SepkitError, naming
 from ..metrics.findings import Finding
 from ..metrics.findings import findings as found_in
 from ..metrics.scores import Score
@@ -20,91 +21,110 @@ from ..metrics.scoring import measure
 from ..metrics.signals import Signals
 from ..runtime.memory import free_memory
 from ..runtime.processes import run_jobs
+from ..separation.base import Separator
 from ..separation.streaming import stream
-from .signals import Kept, Part, by_parts
-from .store import finished, write_song
+from .signals import BufferedSignal, TrackSignal, seekable_track
+from .store import load_song, refuse_other_scores, write_song
 
-#: Names for all stems but one, beside ``no_<stem>``, which `sepkit.separation.separate_file` writes.
+#: Names for all stems but one, beside the ``no_<stem>`` of `sepkit.separation.separate_file`.
 _ALL_BUT = {"accompaniment": "vocals", "instrumental": "vocals"}
-#: Bytes that a process takes at most: four stereo stems with all metrics, as measured (1.03 GB,
-#: whatever their length), and with the separators that are shipped, in chunks of the usual 30 s (1.3 GB).
-SCORING, SEPARATING = 1.1e9, 1.5e9
+#: Bytes that a process takes at most to score four stereo stems with all metrics, as measured
+#: (1.03 GB, whatever their length).
+SCORING_BYTES = 1.1e9
+#: And to separate them before, with what is shipped and in chunks of the usual 30 s (1.3 GB).
+SEPARATING_BYTES = 1.5e9
 
 
 @dataclass
 class Result:
-    """What came of a song: Scores and Findings; `kept` where they are those of an earlier run."""
+    """Scores and Findings of a song; `reused` where they are those of an earlier run."""
 
-    scores: list
-    findings: list
-    kept: bool = False
+    scores: list[Score]
+    findings: list[Finding]
+    reused: bool = False
+
+
+class Source(Protocol):
+    """A song whose estimates can be had: separated now, or read from files."""
+
+    track: Track
+
+    @property
+    def name(self) -> str:
+        """What tables call the estimates."""
+
+    def identity(self) -> str:
+        """A hash of all audio that is scored."""
+
+    def signals(self, track: Track) -> tuple[Signals, list[Finding], dict[str, Any]]:
+        """Signals, findings and further provenance; `track` can be read in parts."""
 
 
 @dataclass
 class Job:
-    """One song: all that a process needs to score it.
+    """One song: all that a process needs to score it."""
 
-    `source` has a `track`, a `name` (what tables call the estimates), an
-    `identity()` of all audio that it scores, and ``signals(track)``: Signals, findings and
-    further provenance; it gets its track as it is read by parts.
-    """
-
-    source: object
+    source: Source
     file: Path | None
-    settings: dict
-    provenance: dict
+    settings: dict[str, Any]
+    provenance: dict[str, Any]
 
-    def run(self):
-        track, settings = self.source.track, dict(self.settings)
+    def run(self) -> Result:
+        """Score the song and write its file, or take the scores that are there."""
+        track, name, settings = self.source.track, self.source.name, dict(self.settings)
         if self.file is not None:
             # Asked for first: what changes while it is read is scored again.
             settings["audio"] = self.source.identity()
-            if (earlier := finished(self.file, settings)) is not None:
-                return Result(*earlier, kept=True)
+            if (earlier := load_song(self.file, settings)) is not None:
+                return Result(*earlier, reused=True)
         window, hop = settings["window"], settings["hop"]
         with naming(track.name), warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", message="the mixture is not the sum"
-            )  # told once a song, not once a chunk
-            kept = by_parts(track)
-            signals, findings, facts = self.source.signals(kept)
+            # Told once per song, below, and not once per chunk.
+            warnings.filterwarnings("ignore", message="the mixture is not the sum")
+            readable = seekable_track(track)
+            signals, findings, facts = self.source.signals(readable)
             measured = measure(signals, track.sample_rate, settings["metrics"], window, hop)
             rows = measured.rows(settings["metrics"], window, hop)
             unusual = found_in(
                 measured.products, track.sample_rate, track.name, measured.frames, measured.silent
             )
-            if (level := left_of_mixture(kept)) > NOT_THE_SUM:
+            if (level := left_of_mixture(readable)) > NOT_THE_SUM:
                 unusual.append(Finding("not the sum", track.name, (), left_over(level)))
         facts = {**self.provenance, **facts}
         scores = [
-            Score(track.name, *row[:3], self.source.name, settings["dataset"], row[3], facts)
-            for row in rows
+            Score(track.name, target, metric, value, name, settings["dataset"], card, facts)
+            for target, metric, value, card in rows
         ]
-        findings += [
-            f for f in unusual if not (f.kind == "mixture" and self.source.name == "mixture")
-        ]  # it is meant to be that
+        if name == "mixture":  # which is meant to be the mixture
+            unusual = [finding for finding in unusual if finding.kind != "mixture"]
+        findings += unusual
+        refuse_other_scores(self.file, name)  # another process may have been faster
         write_song(self.file, scores, findings, measured.frames, settings)
         return Result(scores, findings)
 
 
 @dataclass
-class Separated:
-    """A track that is separated now."""
+class SeparatedSong:
+    """A track that is separated now: what a `Job` scores."""
 
-    separator: object
-    track: object
+    separator: Separator
+    track: Track
     chunk: float | None
     overlap: float
 
     @property
-    def name(self):
+    def name(self) -> str:
+        """The separator's."""
         return self.separator.name
 
-    def identity(self):
+    def identity(self) -> str:
+        """The track's."""
         return self.track.identity()
 
-    def signals(self, track):
-        began, estimates = time.perf_counter(), {}
+    def signals(self, track: Track) -> tuple[Signals, list[Finding], dict[str, Any]]:
+        """Separate the track; the provenance gets the seconds it took."""
+        began = time.perf_counter()
+        estimates: dict[str, BufferedSignal] = {}
         for block in stream(self.separator, track, self.chunk, self.overlap):
             targets, _ = references_for(track.stems, block)
             if not targets:
@@ -115,14 +135,16 @@ class Separated:
                 )
             for target in targets:
                 if target not in estimates:
-                    estimates[target] = Kept(track.channels, track.samples)
+                    estimates[target] = BufferedSignal(track.channels, track.samples)
                 estimates[target].write(block[target])
         seconds = round(time.perf_counter() - began, 3)
         targets, findings = references_for(track.stems, estimates, track.name)
         return signals_of(track, targets, estimates), findings, {"seconds": seconds}
 
 
-def references_for(stems, names, track=""):
+def references_for(
+    stems: Sequence[str], names: Collection[str], track: str = ""
+) -> tuple[dict[str, tuple[str, ...]], list[Finding]]:
     """Which stems make up the reference of each estimate, by name.
 
     A stem is its own reference. ``no_vocals``, ``accompaniment`` and ``instrumental``
@@ -143,30 +165,30 @@ def references_for(stems, names, track=""):
         {target: stems to add}, in the order of the stems; others are left out.
     findings : list of Finding
     """
-    parts, findings = {stem: (stem,) for stem in stems if stem in names}, []
+    parts: dict[str, tuple[str, ...]] = {stem: (stem,) for stem in stems if stem in names}
+    findings = []
     for name in names:
-        kept = _ALL_BUT.get(name, name.removeprefix("no_") if name.startswith("no_") else None)
-        rest = tuple(stem for stem in stems if stem != kept)
-        if name in stems or kept not in stems or not rest or all(stem in names for stem in rest):
+        without = _ALL_BUT.get(name, name.removeprefix("no_") if name.startswith("no_") else None)
+        rest = tuple(stem for stem in stems if stem != without)
+        if name in stems or without not in stems or not rest or all(stem in names for stem in rest):
             continue
         parts[name] = rest
-        findings.append(
-            Finding(
-                "sum", track, (name,), f"the reference of {name!r} is the sum of {', '.join(rest)}"
-            )
-        )
+        text = f"the reference of {name!r} is the sum of {', '.join(rest)}"
+        findings.append(Finding("sum", track, (name,), text))
     return parts, findings
 
 
-def signals_of(track, parts, estimates):
+def signals_of(track: Track, parts: dict[str, tuple[str, ...]], estimates: dict) -> Signals:
     """The Signals of a track: `parts` are {target: stems whose sum is its reference}."""
-    references = {target: Part(track, stems) for target, stems in parts.items()}
-    heard = sorted(stem for stems in parts.values() for stem in stems)
-    summed = not track.has_mixture and heard == sorted(track.stems)
-    return Signals(references, estimates, None if summed else Part(track))
+    references = {target: TrackSignal(track, stems) for target, stems in parts.items()}
+    estimated = sorted(stem for stems in parts.values() for stem in stems)
+    summed = not track.has_mixture and estimated == sorted(track.stems)
+    return Signals(references, estimates, None if summed else TrackSignal(track))
 
 
-def run_all(jobs, workers, notice):
+def run_all(
+    jobs: list[Job], workers: int, notice: Callable[[str], None] | None
+) -> Iterator[tuple[int, Result]]:
     """(index, Result) of every job, as they are finished; `workers` songs at a time.
 
     Raises
@@ -175,8 +197,8 @@ def run_all(jobs, workers, notice):
         As the first song that fails; or if a process is killed. Songs that run in
         other processes are given up, finished ones are kept.
     """
-    workers = _that_fit(min(workers, len(jobs)), jobs, notice)
-    if workers > 1 and (why := _inseparable(jobs[0].source)):
+    workers = _workers_that_fit(min(workers, len(jobs)), jobs, notice)
+    if workers > 1 and (why := _why_sequential(jobs[0].source)):
         workers = 1
         if notice:
             notice(f"one song at a time, because {why}")
@@ -187,9 +209,10 @@ def run_all(jobs, workers, notice):
     yield from run_jobs([job.run for job in jobs], workers, partial(torch.set_num_threads, threads))
 
 
-def _that_fit(workers, jobs, notice):
-    """No more processes than the memory holds: all that begin are to come to an end."""
-    need = SEPARATING if hasattr(jobs[0].source, "separator") else SCORING
+def _workers_that_fit(workers, jobs, notice):
+    """No more processes than the memory holds, so that none is killed."""
+    separating = isinstance(jobs[0].source, SeparatedSong)
+    need = SEPARATING_BYTES if separating else SCORING_BYTES
     free = free_memory()
     if workers == 1 or free is None or workers * need <= free:
         return workers
@@ -202,22 +225,12 @@ def _that_fit(workers, jobs, notice):
     return fitting
 
 
-def _inseparable(source):
+def _why_sequential(source):
     """Why this work cannot be handed to other processes, or None."""
-    device = getattr(getattr(source, "separator", None), "device", torch.device("cpu"))
-    if device.type != "cpu":
-        return f"the separator is on {device}"
+    if isinstance(source, SeparatedSong) and source.separator.device.type != "cpu":
+        return f"the separator is on {source.separator.device}"
     try:
         pickle.dumps(source)
     except (TypeError, AttributeError, pickle.PicklingError) as error:
         return f"separator or track cannot be handed to another process ({error})"
     return None
-
-
-@contextmanager
-def naming(track):
-    """Put the song's name before what goes wrong with it."""
-    try:
-        yield
-    except SepkitError as error:
-        raise SepkitError(str(error) if track in str(error) else f"{track}: {error}") from None

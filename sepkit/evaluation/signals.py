@@ -1,11 +1,13 @@
-"""Audio of a song as evaluation reads it: part by part, so that its length does not matter."""
+"""Signals of a song that are read part by part, so that its length does not matter.
+
+Each has ``channels``, ``samples`` and ``read(start, frames)``: what `sepkit.metrics.signals` takes.
+"""
 
 import tempfile
 
 import numpy as np
 import torch
 
-from .. import audio
 from ..datasets.track import Track
 from ..errors import SepkitError
 from ..files import free_bytes
@@ -14,11 +16,11 @@ from ..files import free_bytes
 IN_MEMORY = 1 << 25
 
 
-class Kept:
+class BufferedSignal:
     """A signal that is written once, end to end, and then read in parts.
 
     It lies in memory, or in a file without a name that goes when this object or its process
-    does, however it ends. Readable as `sepkit.metrics.signals.Signals` wants it.
+    does, however it ends.
 
     Parameters
     ----------
@@ -26,7 +28,7 @@ class Kept:
         Of the whole signal.
     """
 
-    def __init__(self, channels, samples):
+    def __init__(self, channels: int, samples: int):
         self.channels, self.samples, self.written = channels, samples, 0
         need, folder = 4 * channels * samples, tempfile.gettempdir()
         if need > IN_MEMORY and need > free_bytes(folder):
@@ -37,11 +39,11 @@ class Kept:
             )
         self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)
 
-    def write(self, part):
+    def write(self, part: torch.Tensor) -> None:
         """Append (channels, samples), float32."""
         data = part.detach().cpu().to(torch.float32).T.contiguous().numpy()
         try:
-            self._file.write(data)
+            self._file.write(data.data)
         except OSError as error:
             raise SepkitError(
                 f"{tempfile.gettempdir()}: {error.strerror}; free some space, or set TMPDIR to "
@@ -55,43 +57,30 @@ class Kept:
 
     def read(self, start, frames):
         """(channels, frames); zeros where nothing was written."""
-        size, there = 4 * self.channels, max(0, min(frames, self.written - start))
-        self._file.seek(start * size)
-        data = np.frombuffer(self._file.read(there * size), np.float32).reshape(
-            there, self.channels
-        )
+        frame_bytes, available = 4 * self.channels, max(0, min(frames, self.written - start))
+        self._file.seek(start * frame_bytes)
+        data = np.frombuffer(self._file.read(available * frame_bytes), np.float32)
         out = torch.zeros(self.channels, frames)
-        out[:, :there] = torch.from_numpy(data.T.copy())
+        out[:, :available] = torch.from_numpy(data.reshape(available, self.channels).T.copy())
         return out
 
 
-class Part:
-    """One stem of a track, the sum of several, or its mixture, as a signal that is read in parts."""
+class TrackSignal:
+    """One stem of a track, the sum of several, or its mixture."""
 
-    def __init__(self, track, stems=None):
+    def __init__(self, track: Track, stems: tuple[str, ...] | None = None):
         self.track, self.stems = track, stems
         self.channels, self.samples = track.channels, track.samples
 
     def read(self, start, frames):
+        """(channels, frames) from sample `start`."""
         if self.stems is None:
             return self.track.mixture(start, frames)
         return sum(self.track.stem(stem, start, frames) for stem in self.stems)
 
 
-class Fitted:
-    """A signal cut to a number of samples, or continued by zeros."""
-
-    def __init__(self, signal, samples):
-        self.signal, self.samples, self.channels = signal, samples, signal.channels
-
-    def read(self, start, frames):
-        there = max(0, min(frames, self.signal.samples - start))
-        part = self.signal.read(start, there) if there else torch.zeros(self.channels, 0)
-        return torch.nn.functional.pad(part, (0, frames - there))
-
-
-class KeptTrack(Track):
-    """A track each signal of which is read once, from its beginning to its end, and kept.
+class BufferedTrack(Track):
+    """A track whose signals are each read once, from beginning to end, and buffered.
 
     For files of which a part costs more than its length, or differs from the same part of
     the whole: compressed ones, and those that are resampled.
@@ -99,46 +88,19 @@ class KeptTrack(Track):
 
     def __init__(self, track):
         super().__init__(track.name, track.stems, track.sample_rate, track.samples, track.channels)
-        self.track, self.has_mixture, self.paths, self._kept = (
-            track,
-            track.has_mixture,
-            track.paths,
-            {},
-        )
+        self.track, self.has_mixture, self.paths = track, track.has_mixture, track.paths
+        self._buffers: dict[str, BufferedSignal] = {}
 
     def _read_file(self, name, start, frames):
         if name == "mixture" and not self.has_mixture:
             return sum(self._read_file(stem, start, frames) for stem in self.stems)
-        if name not in self._kept:
-            self._kept[name] = Kept(self.channels, self.samples)
+        if name not in self._buffers:
+            self._buffers[name] = BufferedSignal(self.channels, self.samples)
             for part in self.track.parts(name):
-                self._kept[name].write(part)
-        return self._kept[name].read(start, frames)
+                self._buffers[name].write(part)
+        return self._buffers[name].read(start, frames)
 
 
-def by_parts(track):
-    """The track itself where parts are read easily, else a `KeptTrack` of it."""
-    return track if track.seekable else KeptTrack(track)
-
-
-class FileTrack(Track):
-    """One file as a track with one stem, at any rate and number of channels."""
-
-    def __init__(self, path, sample_rate, channels):
-        self.header = audio.info(path)
-        super().__init__(
-            str(path),
-            ("estimate",),
-            self.header.sample_rate,
-            self.header.samples,
-            channels,
-            sample_rate,
-        )
-        self.paths = (self.header.path,)
-
-    @property
-    def seekable(self):
-        return self.sample_rate == self.file_rate and audio.seekable(self.header)
-
-    def _read_file(self, name, start, frames):
-        return audio.read(self.header.path, start, frames, header=self.header)[0]
+def seekable_track(track: Track) -> Track:
+    """The track itself where any part costs no more than its length, else a `BufferedTrack`."""
+    return track if track.seekable else BufferedTrack(track)

@@ -4,6 +4,7 @@ import math
 import statistics
 from dataclasses import dataclass
 
+from ..metrics.scores import Score
 from ..metrics.statistics import bootstrap_interval
 
 LABELS = {
@@ -21,58 +22,55 @@ LEAST_SONGS = 5
 
 
 @dataclass
-class Table:
+class ScoreTable:
     """What a table shows: metric and data, the card in words, column names, rows of text."""
 
     title: str
     card: str
-    columns: tuple
-    rows: list
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
 
 
-def tables(scores, songs=False, interval=False):
+def tables(scores: list[Score], songs: bool = False, interval: bool = False) -> list[ScoreTable]:
     """Scores by metric card and data set: what differs in either never shares a table.
 
     Parameters
     ----------
     scores : list of Score
     songs : bool
-        One row a song, instead of one a separator.
+        One row per song, instead of one per separator.
     interval : bool
         Beside each summary its 95 % bootstrap interval over songs, from five songs on.
 
     Returns
     -------
-    list of Table
+    list of ScoreTable
         NaN is left out of summaries; a cell that summarises fewer songs than the
         row's says of how many; ``nan`` means that no song has a number.
     """
-    groups = {}
+    groups: dict[tuple, list[Score]] = {}
     for score in scores:
         groups.setdefault((score.metric, score.dataset, score.card), []).append(score)
-    return [_table(*key, group, songs, interval) for key, group in groups.items()]
+    return [_table(group, songs, interval) for group in groups.values()]
 
 
-def to_table(scores, songs=False, interval=False):
+def to_table(scores: list[Score], songs: bool = False, interval: bool = False) -> str:
     """`tables` as plain text, columns aligned."""
     blocks = []
     for table in tables(scores, songs, interval):
         rows = [table.columns, *table.rows]
         widths = [max(len(row[k]) for row in rows) for k in range(len(table.columns))]
-        lines = [
-            "  ".join(
-                [
-                    row[0].ljust(widths[0]),
-                    *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:])),
-                ]
-            )
-            for row in rows
-        ]
-        blocks.append("\n".join([f"{table.title}: {table.card}", *lines]))
+        lines = [f"{table.title}: {table.card}"]
+        for first, *cells in rows:
+            aligned = (cell.rjust(width) for cell, width in zip(cells, widths[1:]))
+            lines.append("  ".join([first.ljust(widths[0]), *aligned]))
+        blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
-def _table(metric, dataset, card, scores, songs, interval):
+def _table(scores, songs, interval):
+    """The table of scores of one metric, data set and card."""
+    metric, dataset, card = scores[0].metric, scores[0].dataset, scores[0].card
     targets = list(dict.fromkeys(score.target for score in scores))
     how = "mean" if metric in MEANS else "median"
     values = {}  # {(separator,) or (separator, track): {target: [dB]}}
@@ -88,9 +86,8 @@ def _table(metric, dataset, card, scores, songs, interval):
         rows.append((*name, *cells) if songs else (*name, *cells, str(count)))
     title = f"{LABELS.get(metric, metric)}{f' on {dataset}' if dataset else ''} (dB)"
     columns = ("system", "song", *targets) if songs else ("system", *targets, "songs")
-    return Table(
-        title, _in_words(card, targets) + ("" if songs else f", {how} over songs"), columns, rows
-    )
+    words = _in_words(card, targets) + ("" if songs else f", {how} over songs")
+    return ScoreTable(title, words, columns, rows)
 
 
 def _in_words(card, targets):
@@ -110,10 +107,10 @@ def _in_words(card, targets):
 
 def _cell(values, how, interval, count):
     """The summary of one target's songs as text."""
-    heard = [value for value in values if not math.isnan(value)]
-    if not heard:
+    numbers = [value for value in values if not math.isnan(value)]
+    if not numbers:
         return "nan" if values else ""
-    cell = f"{getattr(statistics, how)(heard):.2f}"
-    if interval and len(heard) >= LEAST_SONGS and all(map(math.isfinite, heard)):
-        cell += " [{:.2f}, {:.2f}]".format(*bootstrap_interval(heard, statistic=how))
-    return cell if len(heard) == count else f"{cell} (of {len(heard)})"
+    cell = f"{getattr(statistics, how)(numbers):.2f}"
+    if interval and len(numbers) >= LEAST_SONGS and all(map(math.isfinite, numbers)):
+        cell += " [{:.2f}, {:.2f}]".format(*bootstrap_interval(numbers, statistic=how))
+    return cell if len(numbers) == count else f"{cell} (of {len(numbers)})"
