@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from sepkit.learn import plots
 from sepkit.learn.ch06 import figures
@@ -39,12 +38,6 @@ def test_every_second_band_is_shaded(split):
     _, ax = plots.figure()
     figures.spectra_with_bands({"vocals": np.ones(1025)}, split, ax)
     assert len(ax.patches) == len(band_edges(split)) // 2
-
-
-def test_reach_is_relative_to_the_largest_change():
-    _, ax = plots.figure()
-    image = figures.reach(torch.tensor([[10.0, 0.1], [0.0, 1e-4]]), ax).get_array()
-    np.testing.assert_allclose(image, [[0, -2], [-9, -5]], atol=1e-5)
 
 
 def test_mask_plane_puts_energy_where_the_mask_is():

@@ -15,7 +15,8 @@ def judged(check, chapter, answers):
     chapter : str
         Two digits.
     answers : list of (exercise, answer, verdict)
-        `verdict` is `STUB`, `RIGHT`, or a part of the reason why the answer is wrong ("" for any reason).
+        `verdict` is `STUB`, `RIGHT`, or a part of the reason why the answer is wrong, ``""`` for
+        any reason.
     """
 
     @pytest.mark.parametrize("exercise, answer, verdict", answers)
