@@ -1,13 +1,14 @@
 """The command ``sepkit``, also as ``python -m sepkit``."""
 
 import contextlib
+import io
 import os
 import sys
 
 from .runtime import interruption
 
 
-def main():
+def main() -> None:
     """Run the command; Ctrl-C is heard before anything heavy is imported."""
     open_streams()
     interruption.watch()
@@ -17,8 +18,11 @@ def main():
         run()
 
 
-def open_streams():
-    """Standard streams that were closed lead nowhere (not into the next file that is opened), and any name can be said."""
+def open_streams() -> None:
+    """Open standard streams that were closed, and let any file name be printed.
+
+    Without this, the next file that is opened would take the place of a closed stream.
+    """
     with contextlib.suppress(OSError):
         while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
             os.set_inheritable(number, True)
@@ -26,10 +30,9 @@ def open_streams():
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w", encoding="utf-8", errors="replace", closefd=False))
-    if sys.stdout.encoding.lower() == "utf-8":
-        sys.stdout.reconfigure(
-            errors="surrogateescape"
-        )  # names of files are bytes, which need not be UTF-8
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.encoding.lower() == "utf-8":
+        # Names of files are bytes, which need not be UTF-8.
+        sys.stdout.reconfigure(errors="surrogateescape")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every odd or broken file, through the command line: a result of the right length, or one clear line and no file."""
+"""Odd and broken files on the command line: a result of the right length, or one clear line."""
 
 import os
 import signal
@@ -151,7 +151,7 @@ def test_unknown_two_stems_target_lists_those_there_are(tmp_path, checkpoints):
 
 
 def run_limited(tmp_path, arguments, limit):
-    """The command in a process of its own, in which no file may grow beyond `limit` bytes: a disk that is full."""
+    """The command in a process where no file may grow beyond `limit` bytes, as on a full disk."""
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP, once or twice, at any moment: one line, soon, and nobody is left behind."""
+"""Ctrl-C, SIGTERM and SIGHUP, once or twice, at any moment: one line, soon, no process left."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Time stretching against its peers: processor time, and what becomes of attacks, stereo image and level.
+"""Time stretching against its peers: processor time, attacks, stereo image, level.
 
     python tests/bench/bench_augmentation.py [--seconds 10] [--repeats 3]
 
@@ -70,7 +70,8 @@ def main(seconds, repeats):
                 spent[name].append(time.process_time() - start)
     ours = statistics.median(spent["sepkit"])
     print(
-        f"{'':12}{'CPU s a minute':>16}{'ratio':>8}{'attack':>9}{'coherence':>11}{'level':>10}   at speeds 0.9 and 1.1"
+        f"{'':12}{'CPU s a minute':>16}{'ratio':>8}{'attack':>9}{'coherence':>11}"
+        f"{'level':>10}   at speeds 0.9 and 1.1"
     )
     for name, stretch in CONTENDERS.items():
         median = statistics.median(spent[name])

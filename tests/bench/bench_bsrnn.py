@@ -1,6 +1,7 @@
-"""Band-split RNN: beside a version computed band by band, a plain matrix product, and itself in lower precision.
+"""Band-split RNN beside a version band by band, a matrix product, and its lower precisions.
 
-    python tests/bench/bench_bsrnn.py [--threads 1] [--repeats 2] [--device cpu] [--seconds 6] [--checkpoint FILE MIXTURE TARGET]
+    python tests/bench/bench_bsrnn.py [--threads 1] [--repeats 2] [--device cpu] [--seconds 6]
+        [--checkpoint FILE MIXTURE TARGET]
 
 The contenders take turns, and on a CPU their processor time is measured, so that a
 busy machine disturbs little. The plain version is the tests' reference: one small
@@ -64,7 +65,7 @@ def operations(model, spectrum):
 
 @torch.no_grad()
 def inference(options):
-    """V7 at the paper's size: both ends, the whole, and the share of what a matrix product reaches."""
+    """V7 at the paper's size: both ends, the whole, and its share of a matrix product's speed."""
     model = build("bsrnn").to(options.device).eval()
     plain = reference_for(model).to(options.device)
     spectrum = model.stft(
@@ -104,7 +105,8 @@ def inference(options):
     )
     rates = {name: work[name][1] / value for name, value in seconds.items()}
     print(
-        f"  sepkit reaches {rates['sepkit'] / rates['matrix product']:.0%} of the matrix product's operations a second"
+        f"  sepkit reaches {rates['sepkit'] / rates['matrix product']:.0%} "
+        "of the matrix product's operations a second"
     )
 
 
@@ -171,7 +173,8 @@ def scores(options):
     for precision in [kind for kind in PRECISIONS if kind != "int8" or options.device == "cpu"]:
         model.set_precision(precision)
         print(
-            f"  {precision:<34}{sdr(target, model(mixture[None].to(options.device))[0].cpu()):>10.3f} dB"
+            f"  {precision:<34}"
+            f"{sdr(target, model(mixture[None].to(options.device))[0].cpu()):>10.3f} dB"
         )
 
 
@@ -186,7 +189,8 @@ def main():
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     print(
-        f"{options.device}, {options.threads} thread(s), 44.1 kHz stereo; {'wall' if options.device == 'cuda' else 'processor'} time"
+        f"{options.device}, {options.threads} thread(s), 44.1 kHz stereo; "
+        f"{'wall' if options.device == 'cuda' else 'processor'} time"
     )
     inference(options)
     precisions(options)

@@ -1,6 +1,7 @@
-"""Examples a second that the loader gives, beside those that a training step of each student's network takes.
+"""Examples per second from the loader, and how many a training step of each network takes.
 
-    python tests/bench/bench_loader.py [--lasting 1.5] [--steps 2] [--models open-unmix bsrnn ...] [--no-demand]
+    python tests/bench/bench_loader.py [--lasting 1.5] [--steps 2] [--no-demand]
+        [--models open-unmix bsrnn ...]
 
 Stereo at 44.1 kHz, four stems, examples of 3 s as the students' recipes have them. A
 network trains on one thread. The loader's rate includes remixing (gains and exchange of channels),
@@ -102,7 +103,8 @@ def trainer(name, size, device):
 def demand(names, steps, rates):
     """How many examples a second each network takes, and how many times as many the loader has."""
     print(
-        f"\nstudents' networks on one thread\n{'':24s}{'batch':>6s}{'s a step':>10s}{'examples/s':>12s}{'wav, 2 workers':>16s}{'cache, 0':>10s}{'cache, 2':>10s}"
+        f"\nstudents' networks on one thread\n{'':24s}{'batch':>6s}{'s a step':>10s}"
+        f"{'examples/s':>12s}{'wav, 2 workers':>16s}{'cache, 0':>10s}{'cache, 2':>10s}"
     )
     for name in names:
         plan, step = trainer(name, "student", "cpu")
@@ -133,9 +135,10 @@ def training(
     steps=30,
     counts=(2, 4, min(12, os.cpu_count())),
 ):
-    """Examples a second of a training with the loader, against the same step on one batch that lies on the device."""
+    """Examples per second of training: with the loader, and with one batch kept on the device."""
     print(
-        f"\n{size} size on {device}, examples a second\n{'':24s}{'workers':>8s}{'cached batch':>14s}{'with loader':>14s}{'ratio':>8s}"
+        f"\n{size} size on {device}, examples a second\n{'':24s}{'workers':>8s}"
+        f"{'cached batch':>14s}{'with loader':>14s}{'ratio':>8s}"
     )
     for name in names:
         plan, step = trainer(name, size, device)

@@ -106,7 +106,8 @@ def main():
 
 def report(seconds, options, runs):
     print(
-        f"{STEMS} stereo stems of {seconds:g} s, {options.threads} threads, median of {options.repeats}"
+        f"{STEMS} stereo stems of {seconds:g} s, {options.threads}"
+        f" threads, median of {options.repeats}"
     )
     median = {
         name: {what: statistics.median(r[what] for r in results) for what in ("cpu", "peak")}
@@ -115,7 +116,8 @@ def report(seconds, options, runs):
     theirs = median.get("museval")
     for name, mine in median.items():
         compared = (
-            f"{theirs['cpu'] / mine['cpu']:>8.1f} x less CPU, {mine['peak'] / theirs['peak']:>4.0%} of the memory"
+            f"{theirs['cpu'] / mine['cpu']:>8.1f} x less CPU, "
+            f"{mine['peak'] / theirs['peak']:>4.0%} of the memory"
             if theirs
             else ""
         )

@@ -1,4 +1,4 @@
-"""Open-Unmix: training steps and inference against the authors' package, losses, and the cost of data.
+"""Open-Unmix: training and inference against the authors' package, losses, data.
 
     python tests/bench/bench_open_unmix.py [--threads 1] [--repeats 5] [--full]
 

@@ -1,6 +1,7 @@
-"""Open-Unmix, four targets joined by the Wiener filter, against its authors' package with the same random weights.
+"""Open-Unmix with the Wiener filter against its authors' package, with equal random weights.
 
-    python tests/bench/bench_open_unmix_separator.py [--seconds 30] [--minutes 10] [--threads 1] [--repeats 3] [--only PART ...]
+    python tests/bench/bench_open_unmix_separator.py [--seconds 30] [--minutes 10] [--threads 1]
+        [--repeats 3] [--only PART ...]
 
 Time and memory against the package; a long recording through `separation.stream`; where the
 time goes, and how near the LSTM comes to a plain matrix product; lower precision and
@@ -129,25 +130,29 @@ def against_the_package(options):
     names = ["sepkit"] + (["openunmix"] if importlib.util.find_spec("openunmix") else [])
     medians = in_turns(names, options.seconds, options.threads, options.repeats)
     print(
-        f"\nfour targets, niter 1, {options.seconds:g} s of stereo, {options.threads} thread(s), median of {options.repeats}"
+        f"\nfour targets, niter 1, {options.seconds:g} s of stereo, {options.threads}"
+        f" thread(s), median of {options.repeats}"
     )
     print(f"  {'':<12}{'CPU s':>8}{'of real time':>14}{'wall s':>8}{'peak GB':>9}{'added GB':>10}")
     for name, run in medians.items():
         print(
-            f"  {name:<12}{run['cpu']:>8.2f}{run['cpu'] / options.seconds:>14.3f}{run['wall']:>8.2f}{run['peak']:>9.2f}{run['peak'] - run['before']:>10.2f}"
+            f"  {name:<12}{run['cpu']:>8.2f}{run['cpu'] / options.seconds:>14.3f}"
+            f"{run['wall']:>8.2f}{run['peak']:>9.2f}{run['peak'] - run['before']:>10.2f}"
         )
     if len(medians) == 2:
         ours, theirs = medians.values()
         added = (ours["peak"] - ours["before"]) / (theirs["peak"] - theirs["before"])
         print(
-            f"  sepkit / openunmix: time {ours['cpu'] / theirs['cpu']:.2f} (at most 0.7 is wanted), memory added {added:.2f} (0.5), peak {ours['peak'] / theirs['peak']:.2f}"
+            f"  sepkit / openunmix: time {ours['cpu'] / theirs['cpu']:.2f} (at most 0.7 is "
+            f"wanted), memory added {added:.2f} (0.5), peak {ours['peak'] / theirs['peak']:.2f}"
         )
 
 
 def long_recording(options):
     run = in_turns(["stream"], 60 * options.minutes, options.threads, 1)["stream"]
     print(
-        f"\n{options.minutes:g} minutes through separation.stream: peak {run['peak']:.2f} GB (under 2 is wanted), {run['cpu'] / 60 / options.minutes:.3f} of real time"
+        f"\n{options.minutes:g} minutes through separation.stream: peak {run['peak']:.2f} GB "
+        f"(under 2 is wanted), {run['cpu'] / 60 / options.minutes:.3f} of real time"
     )
 
 
@@ -188,11 +193,12 @@ def breakdown(options):
     print(f"\nwhere the time goes, {options.seconds:g} s")
     for name, value in seconds.items():
         print(f"  {name:<26}{value:>8.3f} s{value / seconds['whole']:>8.0%}")
-    # Three layers, two directions, four gates of 256 units, each from 512 inputs and 256 units; 2 operations a weight.
+    # Three layers, two directions, four gates of 256 units, each from 512 inputs and 256 units;
+    # two operations per weight.
     work = len(STEMS) * frames * 3 * 2 * 4 * 256 * (512 + 256) * 2
     left, right = torch.randn(frames, 768), torch.randn(768, 1024)
     product = 2 * frames * 768 * 1024 / timed(lambda: left @ right, 10 * options.repeats)
-    # What a recurrence cannot avoid: one frame after another, so a vector and not a matrix times the weights.
+    # What a recurrence cannot avoid: frame by frame, so a vector times the weights, no matrix.
     vector, square = torch.randn(1, 256), torch.randn(256, 1024)
     step = (
         2
@@ -203,13 +209,14 @@ def breakdown(options):
     )
     rate = work / seconds["LSTM, 4 targets"]
     print(
-        f"  LSTM {rate / 1e9:.0f} GFLOP/s; a product of {frames} frames with all weights {product / 1e9:.0f} ({rate / product:.0%}); of one frame {step / 1e9:.0f}"
+        f"  LSTM {rate / 1e9:.0f} GFLOP/s; a product of {frames} frames with all weights "
+        f"{product / 1e9:.0f} ({rate / product:.0%}); of one frame {step / 1e9:.0f}"
     )
 
 
 @torch.no_grad()
 def precisions(options):
-    """Random weights at the paper's size for time; the shipped networks and a song of the band for what is lost."""
+    """Random weights at the paper's size for time; the shipped networks and a song for quality."""
     audio, kinds = (
         noise(10),
         [(kind, False) for kind in PRECISIONS] + ([("float32", True)] if options.compile else []),
@@ -218,7 +225,8 @@ def precisions(options):
     if song:
         shipped = models.load("open-unmix")
     print(
-        f"\nprecision, one target of 10 s; SDR of the shipped networks on {song.name if song else 'no song: sepkit data band'}, mean of the stems"
+        "\nprecision, one target of 10 s; SDR of the shipped networks on "
+        f"{song.name if song else 'no song: sepkit data band'}, mean of the stems"
     )
     runs, first = {}, {}
     for kind in kinds:
@@ -233,13 +241,18 @@ def precisions(options):
         {kind: timed(run, 1) for kind, run in runs.items()} for _ in range(3 * options.repeats)
     ]  # in turns
     for kind, compiled in kinds:
-        told = f"  {kind + (', compiled' if compiled else ''):<20}{min(times[kind, compiled] for times in rounds):>8.3f} s"
+        title, fastest = (
+            kind + (", compiled" if compiled else ""),
+            min(t[kind, compiled] for t in rounds),
+        )
+        told = f"  {title:<20}{fastest:>8.3f} s"
         if song:
             joined = separation.ModelSeparator(
                 shipped, device="cpu", precision=kind, compile=compiled
             )
             estimates = joined.separate(song.mixture())
-            told += f"   SDR {statistics.mean(float(sdr(song.stem(t), estimates[t])) for t in estimates):.4f} dB"
+            values = [float(sdr(song.stem(t), estimates[t])) for t in estimates]
+            told += f"   SDR {statistics.mean(values):.4f} dB"
         print(
             told + (f"   (first call {first[kind, compiled]:.0f} s)" if compiled else ""),
             flush=True,

@@ -1,6 +1,7 @@
-"""How much faster than the music the networks are, by thread count; Open-Unmix live; a transformer against the LSTM.
+"""Real-time factors by thread count; Open-Unmix live; a transformer against the LSTM.
 
-    python tests/bench/bench_realtime.py [--seconds 6] [--threads 1 2] [--repeats 2] [--frames 255 1024 4096] [--only PART ...]
+    python tests/bench/bench_realtime.py [--seconds 6] [--threads 1 2] [--repeats 2]
+        [--only PART ...] [--frames 255 1024 4096]
 
 The real-time factor is the time that separation takes, over the length of the audio. Random
 weights at the papers' sizes: the time does not depend on them. On one thread, processor time
@@ -42,7 +43,8 @@ def table(options):
     """Every network that the registry builds, one target or as many as it has at once."""
     busy = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     print(
-        f"\nreal-time factor, {options.seconds:g} s, the papers' sizes, {busy}\n  {'':<24}{'parameters':>12}{'targets':>9}",
+        f"\nreal-time factor, {options.seconds:g} s, the papers' sizes, {busy}"
+        f"\n  {'':<24}{'parameters':>12}{'targets':>9}",
         end="",
     )
     print(
@@ -54,26 +56,25 @@ def table(options):
         separator = ModelSeparator(network, device="cpu")
         audio = 0.1 * torch.randn(network.channels, int(options.seconds * network.sample_rate))
         print(
-            f"  {name:<24}{sum(p.numel() for p in network.parameters()):>12,}{len(network.targets):>9}",
+            f"  {name:<24}{sum(p.numel() for p in network.parameters()):>12,}"
+            f"{len(network.targets):>9}",
             end="",
             flush=True,
         )
         for threads in options.threads:
             torch.set_num_threads(threads)
             clock = time.process_time if threads == 1 else time.perf_counter
-            print(
-                f"{timed(lambda: separator.separate(audio), options.repeats, clock) / options.seconds:>12.3f}",
-                end="",
-                flush=True,
-            )
+            seconds = timed(lambda: separator.separate(audio), options.repeats, clock)
+            print(f"{seconds / options.seconds:>12.3f}", end="", flush=True)
         print()
 
 
 def live(options):
-    """The unidirectional network in blocks of one hop, on one thread: what each block costs, and how late the output is."""
+    """The unidirectional network in blocks of one hop, on one thread: cost per block, latency."""
     torch.set_num_threads(1)
     print(
-        "\nlive, unidirectional, blocks of one hop, 1 thread\n  hidden  real-time factor   slowest block of 23.2 ms   latency"
+        "\nlive, unidirectional, blocks of one hop, 1 thread\n  hidden  real-time "
+        "factor   slowest block of 23.2 ms   latency"
     )
     for hidden in (128, 512):
         torch.manual_seed(0)
@@ -93,7 +94,8 @@ def live(options):
 def context(options):
     """A training step of one network by sequence length: time, and the memory that it adds."""
     print(
-        f"\ntraining step by sequence length, batch {options.batch}, paper's size, 1 thread: seconds, and GB added"
+        f"\ntraining step by sequence length, batch {options.batch}, "
+        "paper's size, 1 thread: seconds, and GB added"
     )
     print(f"  {'':<42}" + "".join(f"{f'{frames} frames':>18}" for frames in options.frames))
     for name in CONTEXTS:
@@ -120,7 +122,7 @@ def resident(what):
 
 
 def measure(name, frames, batch):
-    """In a process of its own: two steps on random magnitudes, with the optimiser's state in place."""
+    """In a process of its own: two steps on random magnitudes, with an optimiser's state."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -1,6 +1,7 @@
-"""Remixing a batch in one pass against one example, one augmentation after another, and against a training step.
+"""Remixing a batch in one pass against example by example, and against a training step.
 
-    python tests/bench/bench_remix.py [--batch 8] [--seconds 3] [--repeats 15] [--threads 1] [--no-step]
+    python tests/bench/bench_remix.py [--batch 8] [--seconds 3] [--repeats 15] [--threads 1]
+        [--no-step]
 
 Stereo at 44.1 kHz, four stems. The contenders take turns, so that a busy machine slows all
 alike; the table shows medians, and ratios to sepkit. On the CPU, processor time is taken.
@@ -37,7 +38,7 @@ class Noise:
 
 
 def by_example(stems, indices, epoch):
-    """Gain and exchange for each stem of each example on its own, summed and stacked: how a data set without batches does it."""
+    """Gain and exchange per stem and example, summed and stacked: as a data set without batches."""
     draws = Draws(42, epoch, indices)
     gains, swaps = (
         draws.uniform("gain", len(STEMS)).tolist(),

@@ -49,7 +49,8 @@ def real_time_factors(names, options):
         for threads in options.threads:
             torch.set_num_threads(threads)
             with torch.no_grad():
-                row += f"{median_seconds(lambda: model(mixture), options.repeats) / options.seconds:>14.3f}"
+                seconds = median_seconds(lambda: model(mixture), options.repeats)
+            row += f"{seconds / options.seconds:>14.3f}"
         print(row, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Separation of a file by chunk length: real-time factor, processor time, peak memory, distance from the whole.
+"""Separation of a file by chunk length: real-time factor, processor time, memory, distance.
 
     python tests/bench/bench_separation.py [--seconds 120] [--chunks 5 10 30 60 0] [--threads 2]
 
@@ -133,10 +133,12 @@ def main():
         folder = Path(folder)
         make_file(folder / "song.wav", options.seconds)
         print(
-            f"{options.seconds:g} s stereo at {RATE} Hz, {options.threads} threads; import {run('mixture', 'none', folder, 0, 1)[2]:.2f} GB"
+            f"{options.seconds:g} s stereo at {RATE} Hz, {options.threads} threads; import "
+            f"{run('mixture', 'none', folder, 0, 1)[2]:.2f} GB"
         )
         print(
-            f"{'separator':<22}{'chunk':>8}{'RTF':>9}{'CPU s/s':>9}{'peak GB':>9}{'dB to whole':>13}"
+            f"{'separator':<22}{'chunk':>8}{'RTF':>9}{'CPU s/s':>9}"
+            f"{'peak GB':>9}{'dB to whole':>13}"
         )
         for name in options.only:
             for chunk in sorted(
@@ -152,7 +154,8 @@ def main():
                 )
                 label = f"{chunk:g} s" if chunk else "whole"
                 print(
-                    f"{name:<22}{label:>8}{seconds / options.seconds:>9.3f}{used / options.seconds:>9.3f}{peak:>9.2f}{decibels}",
+                    f"{name:<22}{label:>8}{seconds / options.seconds:>9.3f}"
+                    f"{used / options.seconds:>9.3f}{peak:>9.2f}{decibels}",
                     flush=True,
                 )
 

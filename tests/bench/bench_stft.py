@@ -101,7 +101,8 @@ def main():
         2, int(options.seconds * RATE), generator=torch.Generator().manual_seed(0)
     )
     print(
-        f"{options.seconds:g} s stereo, window {N_FFT}, hop {HOP}, {TARGETS} targets, {options.threads} threads"
+        f"{options.seconds:g} s stereo, window {N_FFT}, hop {HOP}, "
+        f"{TARGETS} targets, {options.threads} threads"
     )
     transforms(audio, options.repeats)
     filters(audio, options.repeats)

@@ -32,7 +32,8 @@ def main(names):
         code = subprocess.run([sys.executable, str(script)], cwd=HERE.parent.parent).returncode
         failed += code != 0
         print(
-            f"   {time.perf_counter() - began:.0f} s{'' if code == 0 else f', FAILED with exit code {code}'}\n",
+            f"   {time.perf_counter() - began:.0f} s"
+            f"{'' if code == 0 else f', FAILED with exit code {code}'}\n",
             flush=True,
         )
     return failed
