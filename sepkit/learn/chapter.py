@@ -181,12 +181,12 @@ class Run:
         """A few seconds of music to look at and listen to.
 
         A recorded song when it can be had (profile smoke and ``SEPKIT_OFFLINE=1``
-        never ask), otherwise a song of this run's data set; `Excerpt.told` says which.
+        never ask), otherwise a song of this run's data set; `Excerpt.description` says which.
 
         Returns
         -------
         Excerpt
-            With ``audio`` (1, samples), ``sample_rate``, ``name``, ``dataset`` and ``told``.
+            With ``audio`` (1, samples), ``sample_rate``, ``name``, ``dataset``, ``description``.
         """
         network = self.profile != "smoke" and os.environ.get("SEPKIT_OFFLINE") != "1"
         return example_music(self, seconds, sample_rate, network)

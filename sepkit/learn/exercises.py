@@ -22,6 +22,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import torch
+
 from ..errors import SepkitError
 
 #: Judges an answer: raises `Wrong` or `NotAttempted`, or returns nothing.
@@ -52,6 +55,15 @@ def attempt(function: Any, *arguments: Any) -> Any:
     if is_stub(result):
         raise NotAttempted
     return result
+
+
+def as_tensor(result: Any) -> torch.Tensor:
+    """Inside a check: turn what the reader's function returned into a tensor, or say it is none."""
+    need(
+        torch.is_tensor(result) or isinstance(result, (np.ndarray, float, int)),
+        f"a tensor was expected, not {type(result).__name__}",
+    )
+    return torch.as_tensor(result)
 
 
 def is_stub(answer: Any) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .chapter import Run
 
 _SONG = "fishin"
-_TOLD = (
+_DESCRIPTION = (
     "Karissa Hobbs, \"Let's Go Fishin'\", recorded; licence CC BY 3.0, from librosa's example audio"
 )
 _START = 28.0  # seconds: instruments, then the voice comes in
@@ -38,7 +38,7 @@ class Excerpt:
         Of the song.
     dataset : str
         Where a score of it belongs.
-    told : str
+    description : str
         What is heard, in a sentence for the reader.
     """
 
@@ -46,7 +46,7 @@ class Excerpt:
     sample_rate: int
     name: str
     dataset: str
-    told: str
+    description: str
 
 
 def example_music(run: Run, seconds: float, sample_rate: int, network: bool) -> Excerpt:
@@ -61,7 +61,11 @@ def example_music(run: Run, seconds: float, sample_rate: int, network: bool) -> 
         frames = min(int(seconds * whole.sample_rate), whole.samples - start)
         x, _ = audio.read(path, start, frames, sample_rate, channels=1)
         return Excerpt(
-            _level(x), sample_rate, "Let's Go Fishin'", "librosa-example", f"You hear {_TOLD}."
+            _level(x),
+            sample_rate,
+            "Let's Go Fishin'",
+            "librosa-example",
+            f"You hear {_DESCRIPTION}.",
         )
     track = run.tracks("test", sample_rate=sample_rate, channels=1)[0]
     frames = min(int(seconds * sample_rate), track.samples)

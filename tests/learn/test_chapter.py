@@ -170,7 +170,7 @@ def test_example_music_without_a_network_is_a_song_of_the_data_set(begin, monkey
     )
     excerpt = begin().example_music(seconds=0.5)
     assert excerpt.audio.shape == (1, 22050) and float(excerpt.audio.abs().max()) <= 0.9
-    assert excerpt.dataset == "folder:songs" and "'noise'" in excerpt.told
+    assert excerpt.dataset == "folder:songs" and "'noise'" in excerpt.description
 
     monkeypatch.setenv("SEPKIT_OFFLINE", "1")
     assert begin(profile="student").example_music(seconds=0.5).name == "noise"
@@ -191,7 +191,7 @@ def test_example_music_is_a_recording_when_there_is_one(begin, monkeypatch, tmp_
     assert (
         excerpt.audio.shape == (1, 44100)
         and excerpt.dataset == "librosa-example"
-        and "CC BY" in excerpt.told
+        and "CC BY" in excerpt.description
     )
 
 

@@ -1,6 +1,7 @@
 """Exercises of chapter 01: folded frequencies, the shape of an STFT, window lengths, decibels."""
 
 import math
+from typing import Any
 
 from ..exercises import Exercises, attempt, need
 
@@ -24,7 +25,7 @@ _FOLDS = (
     "Adding a whole sample rate changes nothing: first take `frequency % rate`.",
     "What is left lies between 0 and `rate`. Above `rate / 2` it folds down to `rate - rest`.",
 )
-def ex_01_1(answer):
+def ex_01_1(answer: Any) -> None:
     """Every frequency folds into the range from 0 to half the sample rate."""
     for frequency, rate in _FOLDS:
         got = float(attempt(answer, frequency, rate))
@@ -55,7 +56,7 @@ def ex_01_1(answer):
     "Frames are centred on the samples 0, hop, 2 hop, ... up to the end: `1 + length // hop`.",
     "The bins are `rate / n_fft` Hz apart, the frames `hop / rate` seconds.",
 )
-def ex_01_2(answer):
+def ex_01_2(answer: Any) -> None:
     """Two channels, 1025 bins 21.5 Hz apart, 259 frames 11.6 ms apart."""
     shape, bin_hz, frame_ms = answer
     need(len(shape) == 3, "the shape has three numbers: channels, bins, frames")
@@ -100,7 +101,7 @@ def ex_01_2(answer):
     "(b) How many samples are 30 ms? The window must not be longer.",
     "(a) `n_fft >= 4 * 44100 / 13.47`, about 13 096. (b) `n_fft <= 0.030 * 44100 = 1323`.",
 )
-def ex_01_3(answer):
+def ex_01_3(answer: Any) -> None:
     """16384 for the notes, 1024 for the strokes: no single window serves both."""
     notes, strokes = answer
     for part, value in (("a", notes), ("b", strokes)):
@@ -131,7 +132,7 @@ def ex_01_3(answer):
     "Undo `20 * log10(ratio) = 12` for the amplitude.",
     "`10 ** (12 / 20)` for the amplitude. Power is the square of amplitude.",
 )
-def ex_01_4(answer):
+def ex_01_4(answer: Any) -> None:
     """12 dB: amplitude almost exactly 4 times, power 16 times smaller."""
     amplitude, power = (float(part) for part in answer)
     need(

@@ -1,11 +1,12 @@
 """Exercises of chapter 02: a ratio mask, the phase-sensitive mask, SDR, precision and recall."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 
-from ..exercises import Exercises, attempt, need
+from ..exercises import Exercises, as_tensor, attempt, need
 
 exercises = Exercises("02")
 check, hint = exercises.check, exercises.hint
@@ -16,14 +17,6 @@ def _spectra(seed, *shape):
     return torch.randn(*shape, dtype=torch.complex64, generator=generator)
 
 
-def _tensor(result):
-    need(
-        torch.is_tensor(result) or isinstance(result, (np.ndarray, float, int)),
-        f"a tensor was expected, not {type(result).__name__}",
-    )
-    return torch.as_tensor(result)
-
-
 @exercises.add(
     "The numerator is `target.abs() ** power`. The denominator adds the same over all sources, the"
     " target included.",
@@ -32,11 +25,11 @@ def _tensor(result):
     "`share / total.clamp(min=1e-20)` with `share = target.abs() ** power` and `total = share +"
     " sum(other.abs() ** power for other in others)`.",
 )
-def ex_02_1(answer):
+def ex_02_1(answer: Any) -> None:
     """With power 1 it is IRM1, with power 2 it is IRM2; the masks of all sources add up to one."""
     target, *others = _spectra(1, 3, 1, 5, 7)
     for power in (1, 2):
-        got = _tensor(attempt(answer, target, others, power))
+        got = as_tensor(attempt(answer, target, others, power))
         need(
             got.shape == target.shape,
             f"the mask has shape {tuple(got.shape)}, the target {tuple(target.shape)}",
@@ -68,7 +61,7 @@ def ex_02_1(answer):
             torch.allclose(got, right, atol=1e-5),
             f"with power {power} the values are not |S|^p / sum |S_k|^p",
         )
-    silent = _tensor(attempt(answer, target * 0, [other * 0 for other in others], 1))
+    silent = as_tensor(attempt(answer, target * 0, [other * 0 for other in others], 1))
     need(
         bool(torch.isfinite(silent).all()),
         "where all sources are silent it gives NaN; 0 is wanted there",
@@ -81,10 +74,10 @@ def ex_02_1(answer):
     "That is a projection. For complex numbers: `Re(S * conj(X)) / |X|^2`, which is `Re(S / X)`.",
     "`(S / X).real.clamp(0, 1)`",
 )
-def ex_02_2(answer):
+def ex_02_2(answer: Any) -> None:
     """The real mask that comes nearest to the target in every bin, held between 0 and 1."""
     S, X = _spectra(2, 1, 6, 8), _spectra(3, 1, 6, 8)
-    got = _tensor(attempt(answer, S, X))
+    got = as_tensor(attempt(answer, S, X))
     need(not got.is_complex(), "the mask is complex; only the real part of S / X is wanted")
     free = (S / X).real
     need(
@@ -110,7 +103,7 @@ def ex_02_2(answer):
     " with that of the error.",
     "Energies are powers, so it is `10 * log10`, not 20.",
 )
-def ex_02_3(answer):
+def ex_02_3(answer: Any) -> None:
     """And an estimate at half the amplitude has 6.02 dB, however well it is separated: SDR punishes
     a wrong level.
     """
@@ -153,7 +146,7 @@ IDEAL = np.array([[1, 1, 0], [0, 1, 0], [1, 0, 0]])
     " them are ones in `ideal`?",
     "Five bins are taken, three of them rightly. `ideal` has four ones.",
 )
-def ex_02_4(answer):
+def ex_02_4(answer: Any) -> None:
     """Of five taken bins three are the target's, and of its four bins three were taken."""
     precision, recall = (float(part) for part in answer)
     need(

@@ -1,11 +1,12 @@
 """Exercises of chapter 03: a silencing angle, kurtosis, whitening, ICA's conditions, NMF masks."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 
-from ..exercises import Exercises, attempt, need
+from ..exercises import Exercises, as_tensor, attempt, need
 
 exercises = Exercises("03")
 check, hint = exercises.check, exercises.hint
@@ -23,21 +24,13 @@ def _signals(seed=0, samples=4000):
     )
 
 
-def _tensor(result):
-    need(
-        torch.is_tensor(result) or isinstance(result, (np.ndarray, float, int)),
-        f"a tensor was expected, not {type(result).__name__}",
-    )
-    return torch.as_tensor(result)
-
-
 @exercises.add(
     "Speaker 1 reaches microphone 1 with factor 1.0 and microphone 2 with factor 0.5. How much of"
     " speaker 1 is in `cos(angle) * x1 + sin(angle) * x2`?",
     "It is `1.0 * cos(angle) + 0.5 * sin(angle)`. Where is that zero?",
     "`tan(angle) = -1.0 / 0.5`. The tangent repeats after 180 degrees: `180 - degrees(atan(2))`.",
 )
-def ex_03_1(answer):
+def ex_03_1(answer: Any) -> None:
     """Two microphones can silence any one direction; here with a minus sign, since the cosine is
     negative beyond 90 degrees.
     """
@@ -77,7 +70,7 @@ def _left(angle):
     " gives the same number. The bell curve has 3; subtract that.",
     "`y = y - y.mean()`, then `(y**4).mean() / (y**2).mean() ** 2 - 3`",
 )
-def ex_03_2(answer):
+def ex_03_2(answer: Any) -> None:
     """It is zero for a Gaussian, negative for flat distributions such as the uniform one (-1.2),
     and large for speech.
     """
@@ -107,12 +100,12 @@ def ex_03_2(answer):
     " along them are its eigenvalues.",
     "`values, E = torch.linalg.eigh(C)`, then `z = (E / values.sqrt()).T @ x`.",
 )
-def ex_03_3(answer):
+def ex_03_3(answer: Any) -> None:
     """The covariance is the identity. So it would be after any further rotation: that is why
     whitening alone does not separate.
     """
     x = _signals()
-    z = _tensor(attempt(answer, x.clone()))
+    z = as_tensor(attempt(answer, x.clone()))
     need(
         tuple(z.shape) == tuple(x.shape),
         f"two channels of {x.shape[1]} samples were expected, not shape {tuple(z.shape)}",
@@ -163,7 +156,7 @@ _CASES = (
     "Echoes break the first condition; too few channels, or two sources at one place, the second;"
     " two Gaussian sources the third.",
 )
-def ex_03_4(answer):
+def ex_03_4(answer: Any) -> None:
     """No delays, as many different mixtures as sources, at most one of them Gaussian: these are the
     conditions of ICA.
     """
@@ -180,7 +173,7 @@ def ex_03_4(answer):
     "A mask is the share: chosen divided by all. Keep the denominator above a tiny number.",
     "`(W[:, chosen] @ H[chosen]) / (W @ H).clip(1e-12)`",
 )
-def ex_03_5(answer):
+def ex_03_5(answer: Any) -> None:
     """The masks of all groups add up to one, so nothing of the mixture is lost or counted twice."""
     rng = np.random.default_rng(0)
     W, H, chosen = rng.uniform(0.1, 1, (6, 4)), rng.uniform(0.1, 1, (4, 5)), [0, 2]

@@ -1,5 +1,7 @@
 """Exercises of chapter 04: counting the LSTM, bins and frames, the Wiener gain."""
 
+from typing import Any
+
 import torch
 
 from ..exercises import Exercises, attempt, need
@@ -16,7 +18,7 @@ _I, _H = 512, 256  # inputs and units of one direction of a published layer
     " layer before. So all six (3 layers, 2 directions) have the same size.",
     "`6 * 4 * (256 * 512 + 256 * 256 + 2 * 256)`",
 )
-def ex_04_1(answer):
+def ex_04_1(answer: Any) -> None:
     """4 730 880, more than half of the whole network; `sum(p.numel() for p in
     published.lstm.parameters())` agrees.
     """
@@ -52,7 +54,7 @@ def ex_04_1(answer):
     " 44100` samples.",
     "`int(16000 * 4096 / 44100) + 1` and `1 + (6 * 44100 - 4096) // 1024`",
 )
-def ex_04_2(answer):
+def ex_04_2(answer: Any) -> None:
     """1487 bins and 255 frames: the shape that the published network saw in training."""
     bins, frames = (float(part) for part in answer)
     need(bins != 1486, "bins: 1486 is the number of the last bin; bin 0 counts too")
@@ -84,7 +86,7 @@ def ex_04_2(answer):
     "The gain is a share of power, and power is the square of a magnitude.",
     "`v1 / (v1 + v2)`, with `v1 = a ** 2`",
 )
-def ex_04_3(answer):
+def ex_04_3(answer: Any) -> None:
     """A share of powers; for any number of sources the gains add up to one."""
     a, b = torch.tensor([3.0, 1.0, 0.5]), torch.tensor([4.0, 1.0, 2.0])
     given = torch.as_tensor(attempt(answer, a, b), dtype=torch.float32)

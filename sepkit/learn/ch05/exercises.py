@@ -1,6 +1,7 @@
 """Exercises of chapter 05: phase errors, masks above one, rotation, ideal maps, depth, bands."""
 
 import math
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ def _close(one, other, tolerance=1e-3):
     "The square of that length is 2 - 2 cos(angle). The signal's energy is 1.",
     "`-10 * math.log10(2 - 2 * math.cos(math.radians(degrees)))`",
 )
-def ex_05_1(answer):
+def ex_05_1(answer: Any) -> None:
     """11.4 dB at 15 degrees, 0 dB at 60: a perfect magnitude with a phase 60 degrees off scores
     like silence.
     """
@@ -64,7 +65,7 @@ def ex_05_1(answer):
     " that?",
     "`math.acos(r / 2) / math.pi`",
 )
-def ex_05_2(answer):
+def ex_05_2(answer: Any) -> None:
     """A third at equal strength, and nearly half where the voice is alone: every other bin would
     need a mask above one.
     """
@@ -111,7 +112,7 @@ def _bins(count=60):
     "`length = (torch.hypot(real, imag) * mask + addition).clamp(min=0) / torch.hypot(real, imag)`;"
     " then `length * (real * cosine - imag * sine)` and `length * (imag * cosine + real * sine)`",
 )
-def ex_05_3(answer):
+def ex_05_3(answer: Any) -> None:
     """The same as `decoupled`, without a single complex number or angle."""
     from ...models.resunet import decoupled
 
@@ -170,7 +171,7 @@ def ex_05_3(answer):
     "`mask = (S / X).abs().clamp(max=1)`, `shift = (S / X) / (S / X).abs()`, `addition = S.abs() -"
     " mask * X.abs()`",
 )
-def ex_05_4(answer):
+def ex_05_4(answer: Any) -> None:
     """With these three maps any voice comes out exactly; a network only has to guess them."""
     X, S = torch.view_as_complex(_bins()), torch.view_as_complex(_bins().roll(7, 0))
     got = attempt(answer, S, X)
@@ -240,7 +241,7 @@ def ex_05_4(answer):
     "layers: `(6 + 4 + 6 + 1) * 4 * 2 + 6 + 1`; frames: `8 * (sum(scales) + 4 * 32 + sum(scales) +"
     " 1)` with `scales = [1, 2, 4, 8, 16, 32]`",
 )
-def ex_05_5(answer):
+def ex_05_5(answer: Any) -> None:
     """143 layers, and 2040 frames: 20 seconds to each side, far more than the 3 seconds that it was
     trained with.
     """
@@ -282,7 +283,7 @@ def ex_05_5(answer):
     "`offset = bin * 11025 / 512`; even: `band * 5512.5 + offset`; odd: `(band + 1) * 5512.5 -"
     " offset`",
 )
-def ex_05_6(answer):
+def ex_05_6(answer: Any) -> None:
     """In an odd band, low bins are high notes: figures have to turn those bands over, as Figure 7
     does.
     """

@@ -112,9 +112,9 @@ def three_maps(
     most : float, optional
         The addition that gets the darkest colour; by default that of 1 % of the bins heard.
     """
-    heard = np.asarray(loudness > float(loudness.max()) * 10 ** (-span / 20))
+    audible = np.asarray(loudness > float(loudness.max()) * 10 ** (-span / 20))
     added = np.asarray(addition)
-    most = most or max(float(np.quantile(np.abs(added[heard]), 0.99)), 1e-9)
+    most = most or max(float(np.quantile(np.abs(added[audible]), 0.99)), 1e-9)
     extent = (0, seconds, 0, top / 1000)
     shared: dict[str, Any] = dict(
         origin="lower", aspect="auto", extent=extent, interpolation="nearest"
@@ -123,13 +123,13 @@ def three_maps(
         ("mask |M|", np.asarray(mask), dict(cmap="cividis", vmin=0, vmax=1), "mask"),
         (
             "phase shift ∠M",
-            np.where(heard, np.degrees(np.asarray(phase)), np.nan),
+            np.where(audible, np.degrees(np.asarray(phase)), np.nan),
             dict(cmap="twilight", vmin=-180, vmax=180),
             "degrees",
         ),
         (
             "addition Q",
-            np.where(heard, added, np.nan),
+            np.where(audible, added, np.nan),
             dict(cmap="RdBu_r", vmin=-most, vmax=most),
             "magnitude",
         ),

@@ -1,6 +1,7 @@
 """Exercises of chapter 06: bands, parameters, fixed lengths, reach, complex masks, overlap."""
 
 import math
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ SPLIT = ((2000, 100), (8000, 500), (16000, 2000))
     "`bands, lower = 1, 0`, then `for upper, width in split: bands, lower = bands + (upper - lower)"
     " // width, upper`",
 )
-def ex_06_1(answer):
+def ex_06_1(answer: Any) -> None:
     """37 for this split, and 41 for V7: `len(band_edges("V7")) - 1` agrees."""
     from ...models.bands import SPLITS, band_edges
 
@@ -45,7 +46,7 @@ def ex_06_1(answer):
     " bias.",
     "With `size = 2 * channels * width`: `2 * size + size * features + features`",
 )
-def ex_06_2(answer):
+def ex_06_2(answer: Any) -> None:
     """`model.encoder` has just these, band after band."""
     got = [float(attempt(answer, *given)) for given in ((5, 2, 128), (93, 1, 32))]
     for (width, channels, features), said in zip(((5, 2, 128), (93, 1, 32)), got):
@@ -76,7 +77,7 @@ def ex_06_2(answer):
     " the shape that it normalises over: (20,) in the paper, (263, 20) in the public layout.",
     "`1 + 6 * 44100 // 512`, `2 * 20` and `2 * 263 * 20`",
 )
-def ex_06_3(answer):
+def ex_06_3(answer: Any) -> None:
     """517 frames do not fit weights for 263: such a network takes windows of 3.04 s and nothing
     else.
     """
@@ -116,7 +117,7 @@ def ex_06_3(answer):
     " spreads what the first one has spread.",
     "`(frames, bands, bands * frames)`",
 )
-def ex_06_4(answer):
+def ex_06_4(answer: Any) -> None:
     """Two RNNs across each other reach everything: a row, then every column."""
     rows = tuple(float(part) for part in answer)
     need(len(rows) == 3, "three numbers were expected")
@@ -152,7 +153,7 @@ def ex_06_4(answer):
     " at the real part of S / X.",
     "`M = S / X`, `m = M.real`, `error = abs(S - m * X)`",
 )
-def ex_06_5(answer):
+def ex_06_5(answer: Any) -> None:
     """No real number does better: whatever is at right angles to X stays wrong. A magnitude mask
     cannot turn.
     """
@@ -188,7 +189,7 @@ def ex_06_5(answer):
     "Amplitudes become decibels with 20 log10.",
     "`20 * math.log10(5 / 5.614)` and `20 * math.log10(6 / 5.614)`",
 )
-def ex_06_6(answer):
+def ex_06_6(answer: Any) -> None:
     """A song that is 1.6 dB louder and softer, twice a second: the division must be by the number
     of windows that are there.
     """

@@ -174,11 +174,11 @@ def overlap_gain(size: int, hop: int, samples: int, divisor: float | None = None
     -------
     ndarray
     """
-    heard = np.zeros(samples)
+    windows = np.zeros(samples)
     for first in range(0, samples - size + 1, hop):
-        heard[first : first + size] += 1
-    heard = heard[: (samples - size) // hop * hop + size : 100]
-    return 20 * np.log10(heard / (heard if divisor is None else divisor))
+        windows[first : first + size] += 1
+    windows = windows[: (samples - size) // hop * hop + size : 100]
+    return 20 * np.log10(windows / (windows if divisor is None else divisor))
 
 
 def _log_frequency(ax, sample_rate):

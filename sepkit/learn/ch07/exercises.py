@@ -1,6 +1,7 @@
 """Exercises of chapter 07: counting remixes, remixing a batch, SNR gains, targets, verdicts."""
 
 import math
+from typing import Any
 
 import torch
 
@@ -24,7 +25,7 @@ CASES = {
     " And the bass? And the rest?",
     "`songs ** 4` and `(1 / songs) ** 3`",
 )
-def ex_07_1(answer):
+def ex_07_1(answer: Any) -> None:
     """331 776 out of 24, and one remix in 13 824 is a real combination: there is hardly any real
     music in a remixed epoch.
     """
@@ -60,7 +61,7 @@ def ex_07_1(answer):
     " axis 1.",
     "`torch.stack([stems[orders[s], s] for s in range(stems.shape[1])], dim=1)`",
 )
-def ex_07_2(answer):
+def ex_07_2(answer: Any) -> None:
     """No stem is lost, none occurs twice, each stays in its place: only who plays with whom has
     changed. It costs no reading at all.
     """
@@ -107,7 +108,7 @@ def ex_07_2(answer):
     "10 log10(g² S / M) should be `snr`. Solve for g.",
     "`torch.sqrt(music.square().sum() / speech.square().sum()) * 10 ** (snr / 20)`",
 )
-def ex_07_3(answer):
+def ex_07_3(answer: Any) -> None:
     """`SpeechRemix` scales the music instead; after the mixture is normalised, nobody can tell the
     difference.
     """
@@ -160,7 +161,7 @@ def ex_07_3(answer):
     "SDR = -20 log10|1 - g|. For the second, 20 dB are a factor of 10 in amplitude.",
     "`-20 * math.log10(1 - 0.5)`, and 1 - g = 0.1",
 )
-def ex_07_4(answer):
+def ex_07_4(answer: Any) -> None:
     """A gain of a tenth too little is enough to hold a perfect network down at 20 dB, and the
     mixture does not tell it.
     """
@@ -201,7 +202,7 @@ def _score(gain):
     "A: all eight point the same way, p = 2 / 256. B: one song makes the mean. C: p = 2 / 32 ="
     " 0.0625.",
 )
-def ex_07_5(answer):
+def ex_07_5(answer: Any) -> None:
     """The largest mean was no proof, and the smallest effect was. C may well be true: ask for more
     songs.
     """

@@ -156,9 +156,9 @@ def by_seed(scores: Sequence[Score], metric: str = "usdr") -> Arms:
     """
     chosen = [score for score in scores if score.metric == metric]
     if len({score.dataset for score in chosen}) != 1:
-        told = sorted({score.dataset for score in chosen}) or "none"
+        found = sorted({score.dataset for score in chosen}) or "none"
         raise SepkitError(
-            f"by_seed: {metric} of one data set was expected, found {told}; choose a metric that"
+            f"by_seed: {metric} of one data set was expected, found {found}; choose a metric that"
             " the experiment scores"
         )
     table: Arms = {}

@@ -2,6 +2,7 @@
 
 import itertools
 from math import isclose, log10, nan, sqrt
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ _FALLS = {
     " (SIR), or none (SAR).",
     "At 44 100 Hz the 512 taps reach 11.6 ms.",
 )
-def ex_08_1(answer):
+def ex_08_1(answer: Any) -> None:
     """Each error has the measure that names it; SDR falls in all six cases and tells them not
     apart.
     """
@@ -89,7 +90,7 @@ def ex_08_1(answer):
     " target, and the rest of the estimate is the error.",
     "The ratio of the energies of `a * reference` and of `a * reference - estimate`, as 10 log10.",
 )
-def ex_08_2(answer):
+def ex_08_2(answer: Any) -> None:
     """And whatever gain the estimate gets, the value stays: that is what the name promises."""
     reference, estimate = _signals()
     got, right = float(attempt(answer, reference, estimate)), _joint(reference, estimate)
@@ -133,7 +134,7 @@ FRAMES = {"song 1": (nan, 2.0, 4.0, 9.0), "song 2": (-20.0, 6.0, 7.0, 8.0)}
     "The medians of the songs are 4 and 6.5, their means 5 and 0.25. The median of two numbers lies"
     " half-way between them.",
 )
-def ex_08_3(answer):
+def ex_08_3(answer: Any) -> None:
     """The same frames, 2.6 dB apart: one ruined second moves the mean, and hardly the median."""
     medians, means = (float(part) for part in answer)
     need(medians == medians and means == means, "NaN is left out before anything is computed")
@@ -178,7 +179,7 @@ DIFFERENCES = (0.4, 0.1, 0.9, 0.3, -0.2)
     "`np.mean([abs(np.dot(signs, d)) >= abs(np.sum(d)) - 1e-9 for signs in product((1, -1),"
     " repeat=len(d))])`",
 )
-def ex_08_4(answer):
+def ex_08_4(answer: Any) -> None:
     """Six of 32 patterns: with five songs even four wins prove little. All five would give 2/32,
     still above 5 %.
     """
@@ -210,7 +211,7 @@ def ex_08_4(answer):
     " distance from the threshold, in standard errors.",
     "The root of 2772 is 52.65.",
 )
-def ex_08_5(answer):
+def ex_08_5(answer: Any) -> None:
     """Printed were t = -12.8 and se = 0.218, the figures of another table's row: an erratum you can
     prove from the page itself.
     """
@@ -237,7 +238,7 @@ def ex_08_5(answer):
     " estimate?",
     "Let the estimate be 1: the reference is k, the error k - 1. Amplitudes take 20 log10.",
 )
-def ex_08_6(answer):
+def ex_08_6(answer: Any) -> None:
     """At k = 3 it is 3.52 dB: the printed figure, to the last digit."""
     values = {k: float(attempt(answer, k)) for k in (2.0, 3.0, 10.0)}
     right = {k: 20 * log10(k / (k - 1)) for k in values}

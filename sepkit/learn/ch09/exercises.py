@@ -1,6 +1,7 @@
 """Exercises of chapter 09: encoder rates, upsampling, context, dilations, overlap, losses."""
 
 import math
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ _HANN_ENERGY = 1536.0  # sum of w ** 2 for a Hann window of 4096: 3 / 8 of it
     " ones. Encoder: a frame every half filter, with one number for each filter.",
     "`2 * 2049 / 1024` and `256 / 10`",
 )
-def ex_09_1(answer):
+def ex_09_1(answer: Any) -> None:
     """About 4 and 25.6. Numbers alone tell nothing about information, but they say what a network
     has to carry.
     """
@@ -51,7 +52,7 @@ def ex_09_1(answer):
     " + cos(w). The image lies at pi - w.",
     "`20 * log10((1 - cos(w)) / (1 + cos(w)))`",
 )
-def ex_09_2(answer):
+def ex_09_2(answer: Any) -> None:
     """The ratio is tan²(w / 2): low tones leave faint images, tones near the old Nyquist frequency
     leave images as strong as themselves.
     """
@@ -98,7 +99,7 @@ def ex_09_2(answer):
     "Context: half of what is lost, over 22 050. Work: to get 16 389 samples, 147 443 must go in.",
     "`(147443 - 16389) / 2 / 22050` and `147443 / 16389`",
 )
-def ex_09_3(answer):
+def ex_09_3(answer: Any) -> None:
     """Almost 3 s on each side, and 9 times the samples: fine for training, but songs are separated
     in longer pieces.
     """
@@ -128,7 +129,7 @@ def ex_09_3(answer):
     " to begin with.",
     "`(1 + 4 * 2 * (2**10 - 1)) * 10 / 44100`",
 )
-def ex_09_4(answer):
+def ex_09_4(answer: Any) -> None:
     """8185 frames, 1.86 s, from 40 convolutions with 3 taps each; without dilations it would be 81
     frames.
     """
@@ -172,7 +173,7 @@ def ex_09_4(answer):
     "In a loop over `zip(pieces, starts)`: `total[start : start + n] += weight * piece` and"
     " `weights[start : start + n] += weight`",
 )
-def ex_09_5(answer):
+def ex_09_5(answer: Any) -> None:
     """What all pieces agree on comes back unchanged, and where they disagree one fades into the
     other.
     """
@@ -215,7 +216,7 @@ def ex_09_5(answer):
     " times the mean of x².",
     "`float((make_window('hann', 4096) ** 2).sum())`",
 )
-def ex_09_6(answer):
+def ex_09_6(answer: Any) -> None:
     """1536, 3/8 of the window: the same error, three zeros more."""
     factor = float(answer)
     need(

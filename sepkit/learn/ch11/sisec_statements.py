@@ -55,14 +55,14 @@ def umx_ranks() -> pd.DataFrame:
         "all, further training data included": entered.index,
     }
     rows = []
-    for told, names in choices.items():
+    for competitors, names in choices.items():
         ranks = {
             target: int(1 + (medians.loc[names, target] > ours[target]).sum()) for target in STEMS
         }
         second = sum(rank == 2 for rank in ranks.values())
         rows.append(
             {
-                "competitors": told,
+                "competitors": competitors,
                 **ranks,
                 "second in": second,
                 "two of four": "holds" if second == 2 else "fails",
@@ -98,7 +98,7 @@ def scatter(
                 table = sisec.summary(target).set_index("method").loc[[HIGH, other]]
                 spread = (table.q3 - table.q1).iloc[0] - (table.q3 - table.q1).iloc[1]
                 median = table["median"].iloc[0] - table["median"].iloc[1]
-                told = {
+                spread_of = {
                     "low": np.nan,
                     "high": np.nan,
                     "larger spread": "undecided: no scores by song",
@@ -110,7 +110,7 @@ def scatter(
                         "median": median,
                         "measure": "interquartile range",
                         "spread": spread,
-                        **told,
+                        **spread_of,
                     }
                 )
                 continue
@@ -122,14 +122,14 @@ def scatter(
             )
             median = np.subtract(*np.median(songs, axis=0))
             for measure, function in SPREADS.items():
-                told = _interval(songs, function, seed, resamples)
+                spread_of = _interval(songs, function, seed, resamples)
                 rows.append(
                     {
                         "against": other,
                         "target": target,
                         "median": median,
                         "measure": measure,
-                        **told,
+                        **spread_of,
                     }
                 )
     return pd.DataFrame(rows)
