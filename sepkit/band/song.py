@@ -166,11 +166,11 @@ class _Voice:
         self.description = str(getattr(self.singer, "name", "")) or None
 
     def sing(self, tune, samples):
-        from . import lyrics, voice
+        from . import vocabulary, voice
 
         notes = [voice.Note(event.start, event.duration, event.pitch) for event in tune]
-        words = lyrics.draw_words(self.rng, self.plan.split, max(1, len(notes)))
-        wave = voice.sing(notes, self.singer, words, self.plan.seconds, self.rng, self.plan.voice)
+        text = vocabulary.draw_words(self.rng, self.plan.split, max(1, len(notes)))
+        wave = voice.sing(notes, self.singer, text, self.plan.seconds, self.rng, self.plan.voice)
         wave = np.asarray(wave, np.float32)[:samples]
         wave = np.pad(wave, (0, samples - len(wave)))
         doubled, delay, position = (

@@ -311,7 +311,7 @@ def sing(notes, singer, words, seconds, rng, engine="espeak"):
     if not rows:
         return audio
     if not words:
-        raise SepkitError("sing: no words; pass at least one, or see lyrics.draw_words")
+        raise SepkitError("sing: no words; pass at least one, or see vocabulary.draw_words")
     make = _Espeak if engine == "espeak" else _Dsp
     mouth = make(words, singer, rng)
     if not any(mouth.syllables[word] for word in words):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sepkit.band import dsp_voice, espeak, expression, flite, lyrics, sentences, speech, voice
+from sepkit.band import dsp_voice, espeak, expression, flite, sentences, speech, vocabulary, voice
 from sepkit.band.phonetics import SONORANT, STOP, VOWEL, Segment, kind_of, syllabify
 from sepkit.band.voice import Note
 from sepkit.errors import SepkitError
@@ -183,11 +183,11 @@ def test_singers_of_the_test_songs_are_not_in_train():
 
 
 def test_words_of_the_test_songs_are_not_in_train():
-    train, test = set(lyrics.words("train")), set(lyrics.words("test"))
+    train, test = set(vocabulary.words("train")), set(vocabulary.words("test"))
     assert not train & test and len(train) >= 200 and len(test) >= 100
-    drawn = lyrics.draw_words(np.random.default_rng(0), "test", 60)
+    drawn = vocabulary.draw_words(np.random.default_rng(0), "test", 60)
     assert len(drawn) == 60 and set(drawn) <= test
-    assert drawn == lyrics.draw_words(np.random.default_rng(0), "test", 60)
+    assert drawn == vocabulary.draw_words(np.random.default_rng(0), "test", 60)
     nouns, verbs, adjectives = zip(sentences.WORDS["train"], sentences.WORDS["test"])
     for train, test in (nouns, verbs, adjectives):
         assert not set(train) & set(test) and len(set(train)) == len(train)
@@ -221,7 +221,7 @@ def test_singers_sound_different(engine):
 
 
 def test_every_word_has_syllables_in_the_plain_voice():
-    for word in (*lyrics.words("train"), *lyrics.words("test")):
+    for word in (*vocabulary.words("train"), *vocabulary.words("test")):
         assert dsp_voice.spell(word), word
     # (onset, vowel, coda) of each syllable
     spelt = {
@@ -296,13 +296,13 @@ def test_unknown_splits_are_named():
     rng = np.random.default_rng(0)
     for call in (
         lambda: voice.draw_singer(rng, "valid"),
-        lambda: lyrics.words("valid"),
+        lambda: vocabulary.words("valid"),
         lambda: speech.draw_speaker(0, "valid", 0),
     ):
         with pytest.raises(SepkitError, match="unknown split 'valid': choose from train, test"):
             call()
     with pytest.raises(SepkitError, match="at least one word"):
-        lyrics.draw_words(rng, "train", 0)
+        vocabulary.draw_words(rng, "train", 0)
 
 
 def test_without_the_extra_the_plain_voice_is_chosen(monkeypatch):
