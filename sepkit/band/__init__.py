@@ -1,6 +1,6 @@
 """The embedded data set, "the band": songs rendered on this machine, in MUSDB18-HQ layout.
 
->>> from sepkit.datasets import band
+>>> from sepkit import band
 >>> root = band.ensure("student")                                       # doctest: +SKIP
 >>> band.render("ska", train=0, test=6, genres=["ska"], horn_correlation=0.8)   # doctest: +SKIP
 

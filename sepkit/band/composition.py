@@ -1,19 +1,73 @@
-"""The score of a song: grid, harmony, and the notes of each part.
+"""The score of a song: chords and scales, the grid, and the notes of each part.
 
 Each stem composes from its own random generator, so a knob that touches one
 part leaves the notes of the others where they are.
 """
 
+import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import SepkitError
 from .genres import FILLS, GENRES, HORN_STEPS
-from .harmony import chord, nearest, scale, voicing
-from .instruments import Event, Hit
-from .pools import KITS_BY_GENRE, PROGRAMS
+from .instruments import KITS_BY_GENRE, PROGRAMS, Event, Hit
+from .knobs import Knobs
 
 STEPS = 16  # of a bar
+_MAJOR = (0, 2, 4, 5, 7, 9, 11)
+_MINOR = (0, 2, 3, 5, 7, 8, 10)
+_NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII")
+_SHAPES = {
+    ("major", ""): (0, 4, 7),
+    ("minor", ""): (0, 3, 7),
+    ("major", "7"): (0, 4, 7, 10),
+    ("minor", "7"): (0, 3, 7, 10),
+    ("major", "maj7"): (0, 4, 7, 11),
+    ("minor", "maj7"): (0, 3, 7, 11),
+}
+
+
+class Chord(NamedTuple):
+    """Root pitch class (0 = C) and the semitones of its tones above the root."""
+
+    root: int
+    tones: tuple
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The pitch classes of its tones."""
+        return tuple((self.root + tone) % 12 for tone in self.tones)
+
+
+def chord(numeral: str, key: int, mode: str) -> Chord:
+    """A Roman numeral such as ``"vi"``, ``"bVII"`` or ``"Imaj7"`` as a `Chord` in a key."""
+    match = re.fullmatch(r"(b?)([IViv]+)(maj7|7|)", numeral)
+    if match is None or match[2].upper() not in _NUMERALS:
+        raise SepkitError(f"{numeral!r} is not a chord numeral, such as vi, bVII or Imaj7")
+    scale = _MAJOR if mode == "major" else _MINOR
+    root = key + scale[_NUMERALS.index(match[2].upper())] - bool(match[1])
+    return Chord(root % 12, _SHAPES["major" if match[2].isupper() else "minor", match[3]])
+
+
+def scale(key: int, mode: str) -> tuple[int, ...]:
+    """The pitch classes of a key."""
+    return tuple((key + step) % 12 for step in (_MAJOR if mode == "major" else _MINOR))
+
+
+def voicing(chord: Chord, low: int) -> list[int]:
+    """The chord's tones, each at its first place at or above MIDI pitch `low`, sorted."""
+    return sorted(low + (pitch_class - low) % 12 for pitch_class in chord.classes)
+
+
+def nearest(pitch: int, classes: tuple[int, ...]) -> int:
+    """The pitch nearest to `pitch` whose class is in `classes`."""
+    for distance in range(7):
+        for candidate in (pitch - distance, pitch + distance):
+            if candidate % 12 in classes:
+                return candidate
+    return pitch
 
 
 @dataclass
@@ -40,7 +94,7 @@ class Grid:
     progression: str
     bars: list = field(default_factory=list)
 
-    def time(self, bar, step):
+    def time(self, bar: int, step: float) -> float:
         """Seconds at a (fractional) sixteenth step of a bar; swing delays the off-beats."""
         beat, within = divmod(step / 4, 1)
         middle = 0.5 + self.swing / 6
@@ -50,7 +104,7 @@ class Grid:
         return (bar * 4 + beat + bent) * 60 / self.tempo
 
     @property
-    def step(self):
+    def step(self) -> float:
         """Seconds of a sixteenth."""
         return 15 / self.tempo
 
@@ -69,7 +123,9 @@ def pick(rng, items):
     return items[int(rng.integers(len(items)))]
 
 
-def make_grid(rng, genre, split, seconds, knobs):
+def make_grid(
+    rng: np.random.Generator, genre: str, split: str, seconds: float, knobs: Knobs
+) -> Grid:
     """Tempo, key, mode, swing and chords of a song.
 
     Every quantity is drawn whether or not a knob overrides it, so one knob
@@ -105,20 +161,15 @@ def make_grid(rng, genre, split, seconds, knobs):
     return grid
 
 
-def melody(rng, grid, centre):
+def melody(rng: np.random.Generator, grid: Grid, centre: float) -> list[Event]:
     """The vocal line: phrases of two bars that walk through the scale and end long, then a rest.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    grid : Grid
-    centre : float
-        MIDI pitch around which the voice is comfortable.
+    The voice is comfortable around the MIDI pitch `centre`.
     """
     classes = scale(grid.key, grid.mode)
     events, pitch = [], int(round(centre))
     density = GENRES[grid.genre].density
-    # Slow tempi carry more notes a bar: about three syllables a second in all.
+    # Slow tempi carry more notes per bar: about three syllables a second in all.
     wanted = np.clip(3.2 * density * 240 / grid.tempo, 3, 9)
     for bar in range(0, len(grid.bars), 2):
         steps = 32 if bar + 1 < len(grid.bars) and grid.bars[bar + 1].sings else 16
@@ -160,7 +211,7 @@ def melody(rng, grid, centre):
     return events
 
 
-def drums(rng, grid):
+def drums(rng: np.random.Generator, grid: Grid) -> tuple[str, list[Hit]]:
     """Kit name and strokes: a pattern for verses, one for choruses, fills and crashes."""
     style = GENRES[grid.genre]
     kit = pick(rng, KITS_BY_GENRE[grid.genre][grid.split])
@@ -191,7 +242,7 @@ def _strokes(rng, grid, bar, role, steps):
     ]
 
 
-def bass(rng, grid):
+def bass(rng: np.random.Generator, grid: Grid) -> Line:
     """The bass line: a pattern of chord degrees for verses and one for choruses."""
     style = GENRES[grid.genre]
     program = pick(rng, PROGRAMS[style.bass_pool][grid.split])
@@ -235,8 +286,8 @@ def _held(pattern):
     return notes
 
 
-def accompaniment(rng, grid):
-    """Guitars, keys and pads: a list of `Line`; the first part of a genre is always there."""
+def accompaniment(rng: np.random.Generator, grid: Grid) -> list[Line]:
+    """Guitars, keys and pads; the first part of a genre is always there."""
     lines = []
     for part in GENRES[grid.genre].parts:
         program = pick(rng, PROGRAMS[part.pool][grid.split])

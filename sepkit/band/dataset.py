@@ -33,7 +33,7 @@ PRESETS = {
 VERSION = 1  # of the songs that a seed gives; goes up whenever they change
 MANIFEST = "band.json"
 _SONGS, _SECONDS = Number(0, 10**7), Number(2, 600, whole=False)
-_BYTES_A_SECOND = 5 * 44100 * 2 * 2
+_BYTES_PER_SECOND = 5 * 44100 * 2 * 2
 
 
 def ensure(preset="student", root=None, workers=None, progress=True):
@@ -150,9 +150,8 @@ def _render_missing(root, settings, plans, workers, progress):
         return
     need = _check_space(root, len(jobs), settings)
     if progress:
-        _say(
-            f"band: {len(jobs)} songs, {need / 1e9:.2f} GB, voice {settings['voice']}, instruments {settings['instruments']} -> {root}"
-        )
+        engines = f"voice {settings['voice']}, instruments {settings['instruments']}"
+        _say(f"band: {len(jobs)} songs, {need / 1e9:.2f} GB, {engines} -> {root}")
     _write_manifest(root, settings, plans, complete=False)
     done = itertools.count(1)
     with progress_bar("rendering songs", "songs", shown=progress, keep=True) as update:
@@ -162,7 +161,7 @@ def _render_missing(root, settings, plans, workers, progress):
 
 def _check_space(root, songs, settings):
     """The bytes that so many songs need, if they are free."""
-    need, free = songs * settings["seconds"] * _BYTES_A_SECOND, free_bytes(root)
+    need, free = songs * settings["seconds"] * _BYTES_PER_SECOND, free_bytes(root)
     if need > free:
         told = f"{songs} songs need {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
         raise SepkitError(f"{root}: {told}; choose another folder or fewer songs")
@@ -231,13 +230,14 @@ def _voice_engine(voice):
     found = available_engine()
     if voice == "espeak" and found != "espeak":
         raise SepkitError(
-            "voice='espeak' needs espeakng-loader and pyworld: pip install 'sepkit[band]', or pass voice='dsp'"
+            "voice='espeak' needs espeakng-loader and pyworld: "
+            "pip install 'sepkit[band]', or pass voice='dsp'"
         )
     return _chosen("voice", voice, found, "dsp")
 
 
 def _chosen(what, asked, found, plain):
-    # Plain DSP in place of what "auto" hoped for is always said, whether or not there is a progress bar.
+    # Plain DSP in place of what "auto" looks for is always said, with or without a progress bar.
     if asked == "auto" and found == plain:
         _say(f"band: plain DSP {what}; for the better one: pip install 'sepkit[band]'")
     return found if asked == "auto" else asked
@@ -257,7 +257,8 @@ def _same_settings(root, settings):
     ]
     if changed:
         raise SepkitError(
-            f"{root}: was rendered with {'; '.join(changed)}; choose another folder or delete this one"
+            f"{root}: was rendered with {'; '.join(changed)}; "
+            "choose another folder or delete this one"
         )
 
 

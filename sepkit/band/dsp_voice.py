@@ -20,6 +20,7 @@ from .phonetics import (
     VOICED_STOP,
     VOWEL,
     Segment,
+    Syllable,
     kind_of,
     syllabify,
 )
@@ -68,52 +69,15 @@ NOISES = {
     "dʒ": (3600, 1800, 0.8),
 }
 
-# Longest spellings first; "" is silent.
-_SPELLING = (
-    ("igh", "aɪ"),
-    ("ough", "ɔ"),
-    ("tion", "ʃən"),
-    ("ee", "i"),
-    ("ea", "i"),
-    ("oo", "u"),
-    ("ou", "aʊ"),
-    ("ow", "aʊ"),
-    ("ai", "eɪ"),
-    ("ay", "eɪ"),
-    ("oi", "ɔɪ"),
-    ("oy", "ɔɪ"),
-    ("ie", "i"),
-    ("oa", "ɔʊ"),
-    ("au", "ɔ"),
-    ("aw", "ɔ"),
-    ("ew", "u"),
-    ("ue", "u"),
-    ("ui", "u"),
-    ("ey", "i"),
-    ("ei", "eɪ"),
-    ("sh", "ʃ"),
-    ("tch", "tʃ"),
-    ("ch", "tʃ"),
-    ("th", "θ"),
-    ("ph", "f"),
-    ("ng", "ŋ"),
-    ("ck", "k"),
-    ("gh", ""),
-    ("qu", "kw"),
-    ("wh", "w"),
-    ("kn", "n"),
-    ("er", "ə"),
-    ("a", "æ"),
-    ("e", "ɛ"),
-    ("i", "ɪ"),
-    ("o", "ɔ"),
-    ("u", "ʌ"),
-    ("c", "k"),
-    ("j", "dʒ"),
-    ("q", "k"),
-    ("r", "ɹ"),
-    ("x", "ks"),
-)
+# Spelling and sound, longest spellings first; nothing behind the colon is silent.
+_SPELLING = [
+    rule.split(":")
+    for rule in """
+igh:aɪ ough:ɔ tion:ʃən ee:i ea:i oo:u ou:aʊ ow:aʊ ai:eɪ ay:eɪ oi:ɔɪ oy:ɔɪ ie:i oa:ɔʊ au:ɔ
+aw:ɔ ew:u ue:u ui:u ey:i ei:eɪ sh:ʃ tch:tʃ ch:tʃ th:θ ph:f ng:ŋ ck:k gh: qu:kw wh:w kn:n
+er:ə a:æ e:ɛ i:ɪ o:ɔ u:ʌ c:k j:dʒ q:k r:ɹ x:ks
+""".split()
+]
 _GLIDES = {"aɪ": ("a", "ɪ"), "aʊ": ("a", "ʊ"), "eɪ": ("ɛ", "ɪ"), "ɔɪ": ("ɔ", "ɪ"), "ɔʊ": ("ɔ", "ʊ")}
 _DURATION = {
     VOWEL: 0.15,
@@ -126,14 +90,8 @@ _DURATION = {
 _SOUND = re.compile("|".join([*_GLIDES, "tʃ", "dʒ", "."]))
 
 
-def spell(word):
-    """The syllables of an English word by simple spelling rules.
-
-    Returns
-    -------
-    list of Syllable
-        Empty when the word has no vowel.
-    """
+def spell(word: str) -> list[Syllable]:
+    """The syllables of an English word by simple spelling rules; none if it has no vowel."""
     letters = re.sub(r"[^a-z]", "", word.lower())
     letters = re.sub(r"([bcdfgklmnprstvz])\1", r"\1", letters)
     if len(letters) > 3 and re.search(r"[aeiouy].*[^aeiouy]e$", letters):
@@ -152,8 +110,8 @@ def spell(word):
     return syllabify(word, segments)
 
 
-def synthesise(spans, f0, gain, singer, rng):
-    """Sing one phrase; arguments and result as in `world.synthesise`, with the generator of the noise."""
+def synthesise(spans, f0, gain, singer, rng: np.random.Generator) -> np.ndarray:
+    """Sing one phrase: arguments and result of `world.synthesise`, `rng` of the noise."""
     hop = 0.005
     samples = round(len(f0) * hop * RATE)
     time = np.arange(samples + WINDOW) / RATE - WINDOW / 2 / RATE

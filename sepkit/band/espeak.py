@@ -105,26 +105,30 @@ def _shorter(data):
     return str(link)
 
 
-def speak(text, voice="en", rate=160, pitch=50, pitch_range=50, seed=0, fundamental=0):
+def speak(
+    text: str,
+    voice: str = "en",
+    rate: int = 160,
+    pitch: int = 50,
+    pitch_range: int = 50,
+    seed: int = 0,
+    fundamental: float = 0,
+) -> Utterance:
     """Speak `text`; the same arguments give the same samples, in any process.
 
     Parameters
     ----------
-    text : str
-    voice : str
-        One of `ACCENTS`, with ``+variant`` behind it where wanted (``"en-us+f3"``).
-    rate : int
-        Words a minute, 80 to 450.
-    pitch, pitch_range : int
+    text
+    voice
+        One of `ACCENTS`, optionally followed by ``+variant`` (``"en-us+f3"``).
+    rate
+        Words per minute, 80 to 450.
+    pitch, pitch_range
         0 to 100; a range of 0 is a monotone.
-    seed : int
+    seed
         Of the library's generator (flutter, roughness).
-    fundamental : float
+    fundamental
         Speak on this fixed fundamental (Hz) instead of with an intonation; 0 keeps the voice's own.
-
-    Returns
-    -------
-    Utterance
 
     Raises
     ------
@@ -143,16 +147,14 @@ def speak(text, voice="en", rate=160, pitch=50, pitch_range=50, seed=0, fundamen
 
 @contextmanager
 def _fresh(library):
-    """The library loaded from a copy of its own, so that it remembers nothing; unloaded and removed afterwards."""
+    """The library, loaded from a copy of its own without memory; removed afterwards."""
     handle, copy = tempfile.mkstemp(prefix="sepkit-espeak-", suffix=Path(library).suffix)
     os.close(handle)
     try:
         shutil.copyfile(library, copy)
         try:
             loaded = ctypes.CDLL(copy)
-        except (
-            OSError
-        ):  # a temporary folder that runs no code: the library itself, unloaded after use, will do
+        except OSError:  # a temporary folder that runs no code: the library itself will do
             loaded = ctypes.CDLL(library)
         try:
             yield loaded
@@ -201,7 +203,8 @@ def _speak(lib, data, text, voice, rate, pitch, pitch_range, seed, fundamental):
         lib.espeak_ng_SetRandSeed(ctypes.c_long(seed))
         if lib.espeak_SetVoiceByName(voice.encode()) != 0:
             raise SepkitError(
-                f"unknown espeak-ng voice {voice!r}: choose from {', '.join(ACCENTS)}, with +variant"
+                f"unknown espeak-ng voice {voice!r}: "
+                f"choose from {', '.join(ACCENTS)}, with +variant"
             )
         for parameter, value in (
             (_RATE, rate),

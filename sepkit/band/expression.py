@@ -211,7 +211,7 @@ def _vibrato(time, start, end, singer, rng):
 
 
 def _drift(frames, rng, scale):
-    """Slow noise (about 4 Hz and below) of standard deviation `scale`, and a tenth of it frame by frame."""
+    """Slow noise (below about 4 Hz) of standard deviation `scale`, a tenth of it per frame."""
     from scipy.signal import lfilter
 
     slow = lfilter([1.0], [1.0, -0.9], rng.standard_normal(frames + 100))[100:] * np.sqrt(

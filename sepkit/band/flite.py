@@ -23,7 +23,7 @@ RATE = 22050  # Hz, that of espeak-ng
 BANDWIDTH = 7600.0
 _SECONDS = 60  # a verse takes less than one
 _PAUSE = "pau"
-#: flite's names of sounds (ARPAbet) that are longer than, or differ from, the IPA of their consonant
+#: flite's names of sounds (ARPAbet) that differ from the IPA of their consonant
 _IPA = {
     "ch": "tʃ",
     "dh": "ð",
@@ -37,24 +37,15 @@ _IPA = {
 }
 
 
-def available():
+def available() -> bool:
     """Whether the program ``flite`` is installed."""
     return shutil.which("flite") is not None
 
 
-def speak(words, voice):
-    """Speak words, a pause after each; the same arguments give the same samples.
+def speak(words: list[str], voice: str) -> Utterance:
+    """Speak words with a voice of `VOICES`, a pause after each; always the same samples.
 
-    Parameters
-    ----------
-    words : list of str
-    voice : str
-        A key of `VOICES`.
-
-    Returns
-    -------
-    Utterance
-        At 22,050 Hz. The text of which `words` gives positions is the words joined by ", ".
+    They are at 22,050 Hz. `Utterance.words` gives positions in the words joined by ", ".
 
     Raises
     ------
@@ -65,7 +56,8 @@ def speak(words, voice):
         raise unknown("flite voice", voice, VOICES)
     if not available():
         raise SepkitError(
-            "flite is not installed; install it (Debian: apt-get install flite), or use voices='wide'"
+            "flite is not installed; install it (Debian: apt-get install flite), "
+            "or use voices='wide'"
         )
     samples, sounds = _run(", ".join(words), voice)
     groups = _groups(sounds)

@@ -17,7 +17,8 @@ class Part:
     name: str
     pool: str
     style: str  # chords | arpeggio | pad | line
-    patterns: dict  # split -> list of 16-step patterns
+    train: str  # 16-step patterns, for the songs of each split
+    test: str
     low: int = 48  # the lowest pitch of its chords
     level: float = 0.0
     length: float = 0.9  # of a note, in units of its step
@@ -25,9 +26,16 @@ class Part:
     doubled: bool = False  # may be played twice, left and right
     chance: float = 1.0  # of being in the song
 
+    @property
+    def patterns(self) -> dict[str, list[str]]:
+        """The patterns by split."""
+        return {"train": self.train.split(), "test": self.test.split()}
+
 
 @dataclass(frozen=True)
 class Genre:
+    """What the songs of a genre are made of."""
+
     tempo: tuple
     swing: tuple
     minor: float  # share of songs in minor
@@ -110,15 +118,8 @@ ROCK = Genre(
             "rhythm guitar",
             "driven guitar",
             "power",
-            {
-                "train": [
-                    "X.x.X.x.X.x.X.x.",
-                    "X.....x.X.....x.",
-                    "X--.X.x.X--.x.x.",
-                    "X-------X---X-x-",
-                ],
-                "test": ["X..x..x.X..x..x.", "X---..X.x---..x.", "X.xxX.x.X.xxX.x."],
-            },
+            "X.x.X.x.X.x.X.x. X.....x.X.....x. X--.X.x.X--.x.x. X-------X---X-x-",
+            "X..x..x.X..x..x. X---..X.x---..x. X.xxX.x.X.xxX.x.",
             low=40,
             drive=0.7,
             doubled=True,
@@ -127,10 +128,8 @@ ROCK = Genre(
             "second guitar",
             "clean guitar",
             "arpeggio",
-            {
-                "train": ["x.x.x.x.x.x.x.x.", "x..x..x.x..x..x."],
-                "test": ["x.xx..x.x.xx..x.", "..x.x.x...x.x.x."],
-            },
+            "x.x.x.x.x.x.x.x. x..x..x.x..x..x.",
+            "x.xx..x.x.xx..x. ..x.x.x...x.x.x.",
             low=52,
             level=-4,
             length=2.0,
@@ -141,7 +140,8 @@ ROCK = Genre(
             "organ",
             "organ",
             "pad",
-            {"train": ["X---------------"], "test": ["X-------x-------"]},
+            "X---------------",
+            "X-------x-------",
             low=55,
             level=-8,
             chance=0.4,
@@ -175,10 +175,8 @@ BALLAD = Genre(
             "piano",
             "piano",
             "arpeggio",
-            {
-                "train": ["x.x.x.x.x.x.x.x.", "X---x-x-X---x-x-", "x.xxx.x.x.xxx.x."],
-                "test": ["x..x..x.x..x..x.", "X-x-x---X-x-x---"],
-            },
+            "x.x.x.x.x.x.x.x. X---x-x-X---x-x- x.xxx.x.x.xxx.x.",
+            "x..x..x.x..x..x. X-x-x---X-x-x---",
             low=50,
             length=3.0,
         ),
@@ -186,7 +184,8 @@ BALLAD = Genre(
             "strings",
             "strings",
             "pad",
-            {"train": ["X---------------"], "test": ["X-------x-------"]},
+            "X---------------",
+            "X-------x-------",
             low=55,
             level=-3,
             chance=0.8,
@@ -195,10 +194,8 @@ BALLAD = Genre(
             "guitar",
             "clean guitar",
             "chords",
-            {
-                "train": ["X.....x.x.x...x.", "x.x.X.x.x.x.X.xx"],
-                "test": ["X...x.x...x.x.x.", "x..xX..xx..xX..x"],
-            },
+            "X.....x.x.x...x. x.x.X.x.x.x.X.xx",
+            "X...x.x...x.x.x. x..xX..xx..xX..x",
             low=48,
             level=-3,
             length=1.6,
@@ -240,10 +237,8 @@ SKA = Genre(
             "skank",
             "clean guitar",
             "chords",
-            {
-                "train": ["..X...X...X...X.", "..X...Xx..X...Xx"],
-                "test": ["..X..xX...X..xX.", "..xX..X...xX..X."],
-            },
+            "..X...X...X...X. ..X...Xx..X...Xx",
+            "..X..xX...X..xX. ..xX..X...xX..X.",
             low=57,
             length=0.7,
             drive=0.1,
@@ -253,10 +248,8 @@ SKA = Genre(
             "organ",
             "organ",
             "chords",
-            {
-                "train": ["..xo..xo..xo..xo", ".xx..xx..xx..xx."],
-                "test": ["..x.x.x...x.x.x.", ".x.x.x.x.x.x.x.x"],
-            },
+            "..xo..xo..xo..xo .xx..xx..xx..xx.",
+            "..x.x.x...x.x.x. .x.x.x.x.x.x.x.x",
             low=55,
             level=-5,
             length=0.8,
@@ -266,7 +259,8 @@ SKA = Genre(
             "piano",
             "piano",
             "chords",
-            {"train": ["..X...X...X...X."], "test": ["..X...x...X...x."]},
+            "..X...X...X...X.",
+            "..X...x...X...x.",
             low=55,
             level=-4,
             length=0.8,
@@ -311,10 +305,8 @@ JAZZ = Genre(
             "piano",
             "piano",
             "chords",
-            {
-                "train": ["X.....x.........", "...x......X.....", "X.........x...x."],
-                "test": ["..X.......x.....", "X..x......X....."],
-            },
+            "X.....x......... ...x......X..... X.........x...x.",
+            "..X.......x..... X..x......X.....",
             low=52,
             length=1.8,
         ),
@@ -322,7 +314,8 @@ JAZZ = Genre(
             "vibraphone",
             "vibraphone",
             "arpeggio",
-            {"train": ["..x.x.....x.x..."], "test": ["x..x....x..x...."]},
+            "..x.x.....x.x...",
+            "x..x....x..x....",
             low=60,
             level=-4,
             length=3.0,
@@ -361,29 +354,18 @@ ELECTRO = Genre(
             "arpeggiator",
             "synth",
             "arpeggio",
-            {
-                "train": ["xxxxxxxxxxxxxxxx", "x.xxx.xxx.xxx.xx"],
-                "test": ["xx.xx.x.xx.xx.x.", "x.x.xxx.x.x.xxx."],
-            },
+            "xxxxxxxxxxxxxxxx x.xxx.xxx.xxx.xx",
+            "xx.xx.x.xx.xx.x. x.x.xxx.x.x.xxx.",
             low=60,
             length=0.8,
         ),
-        Part(
-            "pad",
-            "strings",
-            "pad",
-            {"train": ["X---------------"], "test": ["X-------X-------"]},
-            low=52,
-            level=-2,
-        ),
+        Part("pad", "strings", "pad", "X---------------", "X-------X-------", low=52, level=-2),
         Part(
             "stabs",
             "synth",
             "chords",
-            {
-                "train": ["X..X..X.....X...", "..X...X...X...X."],
-                "test": ["X.....X..X......", "...X..X....X..X."],
-            },
+            "X..X..X.....X... ..X...X...X...X.",
+            "X.....X..X...... ...X..X....X..X.",
             low=57,
             level=-3,
             length=0.9,
@@ -422,10 +404,8 @@ FUNK = Genre(
             "scratch guitar",
             "clean guitar",
             "chords",
-            {
-                "train": ["xoxoXoxoxoxoXoxo", "..xoX.xo..xoX.xo"],
-                "test": ["x.xoXox.x.xoXox.", ".xo.Xoxo.xo.Xoxo"],
-            },
+            "xoxoXoxoxoxoXoxo ..xoX.xo..xoX.xo",
+            "x.xoXox.x.xoXox. .xo.Xoxo.xo.Xoxo",
             low=57,
             length=0.5,
             drive=0.1,
@@ -435,7 +415,8 @@ FUNK = Genre(
             "clavinet",
             "clavinet",
             "arpeggio",
-            {"train": ["x.xx..x.x.x..xx."], "test": ["xx..x.x.xx..x.x."]},
+            "x.xx..x.x.x..xx.",
+            "xx..x.x.xx..x.x.",
             low=50,
             level=-3,
             length=0.7,
@@ -445,7 +426,8 @@ FUNK = Genre(
             "organ",
             "organ",
             "pad",
-            {"train": ["X---------------"], "test": ["X-------x-------"]},
+            "X---------------",
+            "X-------x-------",
             low=57,
             level=-7,
             chance=0.5,

@@ -8,14 +8,15 @@ from .genres import GENRES
 # name: (kind, range or choices, what it does). None always means: drawn for each song.
 KNOBS = {
     "genre": ("choice", tuple(GENRES), "the genre of every song; by default they take turns"),
-    "tempo": ("number", (50.0, 200.0), "beats a minute; by default within the genre's range"),
+    "tempo": ("number", (50.0, 200.0), "beats per minute; by default within the genre's range"),
     "key": ("integer", (0, 11), "tonic, 0 = C ... 11 = B"),
     "mode": ("choice", ("major", "minor"), "scale and progressions"),
     "swing": ("number", (0.0, 1.0), "0 straight eighths, 1 triplets"),
     "horn_correlation": (
         "number",
         (0.0, 1.0),
-        "probability that a horn note doubles a melody note; note count and level stay; adds horns where a genre has none",
+        "probability that a horn note doubles a melody note; note count and level stay; "
+        "adds horns where a genre has none",
     ),
     "a_cappella": (
         "flag",
@@ -31,8 +32,9 @@ KNOBS = {
     "voices": (
         "choice",
         ("classic", "wide", "natural"),
-        "who sings: classic is 16 voices to train on and 11 others to test; wide, for training, has all of espeak-ng's "
-        "that suit a song, with wider ranges; natural takes half of the singers from flite, which must be installed",
+        "who sings: classic is 16 voices to train on and 11 others to test; wide, for training, "
+        "has all of espeak-ng's that suit a song, with wider ranges; natural takes half of the "
+        "singers from flite, which must be installed",
     ),
     "vocals_level": ("number", (-12.0, 12.0), "dB added to the vocals"),
     "other_level": ("number", (-12.0, 12.0), "dB added to the other stem"),
@@ -73,14 +75,14 @@ class Knobs:
                 _check(field.name, value)
 
     @classmethod
-    def of(cls, **given):
-        """Knobs from keyword arguments; an unknown name raises a `SepkitError` that lists them all."""
+    def of(cls, **given) -> "Knobs":
+        """Knobs from keyword arguments; an unknown name raises an error that lists them all."""
         for name in given:
             if name not in KNOBS:
                 raise unknown("band knob", name, KNOBS)
         return cls(**given)
 
-    def given(self):
+    def given(self) -> dict:
         """The knobs that differ from their defaults, as a dict."""
         return {f.name: v for f, v in zip(fields(self), asdict(self).values()) if v != f.default}
 
@@ -96,6 +98,5 @@ def _check(name, value):
     low, high = allowed
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not low <= value <= high or (kind == "integer" and value != int(value)):
-        raise SepkitError(
-            f"band knob {name}={value!r}: give {'an integer' if kind == 'integer' else 'a number'} from {low:g} to {high:g}"
-        )
+        what = "an integer" if kind == "integer" else "a number"
+        raise SepkitError(f"band knob {name}={value!r}: give {what} from {low:g} to {high:g}")

@@ -1,4 +1,4 @@
-"""From parts to stems: drive, panning, equaliser, reverb, levels, and the limits that keep a song from clipping."""
+"""From parts to stems: drive, panning, equaliser, reverb, levels, and ceilings against clipping."""
 
 from dataclasses import dataclass
 
@@ -18,12 +18,8 @@ LEVELS = {"drums": 0.036, "bass": 0.036, "other": 0.041, "vocals": 0.034}
 # Peaks a stem cannot exceed: they add up to less than 1, so no mixture ever clips,
 # without a gain that would depend on the song (and change over a sweep of a knob).
 CEILINGS = {"drums": 0.37, "bass": 0.17, "other": 0.22, "vocals": 0.23}
-WETNESS = {
-    "drums": 0.6,
-    "bass": 0.15,
-    "other": 1.0,
-    "vocals": 1.0,
-}  # low notes stay dry, as engineers keep them
+# Low notes stay dry, as engineers keep them.
+WETNESS = {"drums": 0.6, "bass": 0.15, "other": 1.0, "vocals": 1.0}
 LEVEL_SPREAD = 2.0  # dB, standard deviation over songs
 
 
@@ -32,14 +28,14 @@ class Tone:
     """The sound of one stem in one song."""
 
     level: float  # dB
-    tilt: float  # dB an octave around 1 kHz
+    tilt: float  # dB per octave around 1 kHz
     air: float  # dB above 8 kHz
     reverb: float  # 0 ... 1, share of the wet signal
     decay: float  # seconds to -60 dB
     seed: int  # of the reverb's noise
 
 
-def draw_tone(rng, stem, reverb=None):
+def draw_tone(rng: np.random.Generator, stem: str, reverb: float | None = None) -> Tone:
     """Draw the sound of a stem; a given `reverb` replaces the drawn one and nothing else."""
     level = float(np.clip(rng.normal(0, LEVEL_SPREAD), -5, 5))
     tilt, air = float(np.clip(rng.normal(0, 0.6), -1.2, 1.2)), float(rng.uniform(-3, 4))
@@ -48,7 +44,7 @@ def draw_tone(rng, stem, reverb=None):
     return Tone(level, tilt, air, wet, decay, int(rng.integers(2**31)))
 
 
-def active_rms(audio):
+def active_rms(audio: np.ndarray) -> float:
     """RMS over the 50 ms blocks that lie within 40 dB of the loudest one; 0 for silence."""
     power = np.mean(np.atleast_2d(audio).astype(np.float64) ** 2, axis=0)
     power = (
@@ -60,13 +56,13 @@ def active_rms(audio):
     return float(np.sqrt(power[power > 1e-4 * loudest].mean())) if loudest > 0 else 0.0
 
 
-def normalise(audio, level):
+def normalise(audio: np.ndarray, level: float) -> np.ndarray:
     """Scale to an active RMS; silence stays silence."""
     now = active_rms(audio)
     return audio * np.float32(level / now) if now > 1e-9 else audio
 
 
-def drive(wave, amount):
+def drive(wave: np.ndarray, amount: float) -> np.ndarray:
     """Overdrive a (mono) guitar or horn: a soft clipper in front of a cabinet's low-pass."""
     if amount <= 0:
         return wave
@@ -75,8 +71,8 @@ def drive(wave, amount):
     return low_pass(high_pass(hot - hot.mean(), 60), 12000)
 
 
-def excite(wave, level):
-    """Add harmonics above 7 kHz, which the font's 22 kHz samples lack, at `level` dB below the wave."""
+def excite(wave: np.ndarray, level: float) -> np.ndarray:
+    """Add harmonics above 7 kHz, which the font's samples lack, at `level` dB below the wave."""
     band = high_pass(wave, 2000)
     loud = active_rms(band)
     if loud < 1e-9:
@@ -86,7 +82,7 @@ def excite(wave, level):
 
 
 def pan(wave, position, width=0.0, delay=0):
-    """Mono to stereo: equal-power weights, and by `width` a second, delayed copy on the other side."""
+    """Mono to stereo: equal-power weights, and by `width` a delayed copy on the other side."""
     left, right = pan_weights(position)
     out = np.stack([wave * np.float32(left), wave * np.float32(right)])
     if width and delay:
@@ -159,15 +155,15 @@ def finish(audio, stem, tone, gain=0.0, old=0.0):
     return to_int16(limit(audio, CEILINGS[stem]))
 
 
-def limit(audio, ceiling):
-    """Leave samples below 70 % of the ceiling alone and bend the rest under it (no memory, no gain)."""
+def limit(audio: np.ndarray, ceiling: float) -> np.ndarray:
+    """Bend samples above 70 % of the ceiling under it (no memory, no gain)."""
     knee = np.float32(0.7 * ceiling)
     room = np.float32(ceiling) - knee
     excess = np.maximum(np.abs(audio) - knee, 0)
     return np.where(excess > 0, np.sign(audio) * (knee + room * np.tanh(excess / room)), audio)
 
 
-def to_int16(audio):
+def to_int16(audio: np.ndarray) -> np.ndarray:
     """Round to 16 bit."""
     return np.round(np.asarray(audio) * 32767).astype(np.int16)
 

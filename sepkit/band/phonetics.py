@@ -2,14 +2,9 @@
 
 from dataclasses import dataclass
 
-VOWEL, SONORANT, VOICED_FRICATIVE, VOICED_STOP, FRICATIVE, STOP = (
-    "vowel",
-    "sonorant",
-    "voiced fricative",
-    "voiced stop",
-    "fricative",
-    "stop",
-)
+VOWEL, SONORANT = "vowel", "sonorant"
+VOICED_FRICATIVE, VOICED_STOP = "voiced fricative", "voiced stop"
+FRICATIVE, STOP = "fricative", "stop"
 VOICED = (VOWEL, SONORANT, VOICED_FRICATIVE, VOICED_STOP)
 _CLASSES = (
     (SONORANT, "mnŋɲɱlɫʎɹɾrʁɻjwʍ"),
@@ -54,7 +49,7 @@ class Syllable:
     coda: tuple
 
 
-def kind_of(symbol):
+def kind_of(symbol: str) -> str:
     """The class of an IPA symbol; what is in no list of consonants is a vowel."""
     bare = symbol.lstrip("ˈˌ'")
     for kind, letters in _CLASSES:
@@ -63,17 +58,12 @@ def kind_of(symbol):
     return VOWEL
 
 
-def syllabify(word, segments):
-    """Cut the sounds of a word into syllables.
+def syllabify(word: str, segments: list[Segment]) -> list[Syllable]:
+    """Cut the sounds of a word into syllables; none when it has no vowel.
 
     Between two vowels the last consonant opens the next syllable, with a
     plosive or fricative before it when it is a liquid or glide ("a-pple",
     "se-cret"); ŋ always closes.
-
-    Returns
-    -------
-    list of Syllable
-        Empty when the word has no vowel.
     """
     nuclei = [i for i, segment in enumerate(segments) if segment.kind == VOWEL]
     syllables, begin = [], 0

@@ -10,7 +10,7 @@ from scipy.signal import lfilter
 RATE = 44100
 
 
-def frequency(pitch):
+def frequency(pitch: float) -> float:
     """MIDI pitch (a float) to Hz."""
     return 440.0 * 2 ** ((pitch - 69) / 12)
 
@@ -79,33 +79,24 @@ def square(pitch, samples, cutoff, width=0.5):
     return low_pass(0.5 * (wave - wave.mean()), cutoff)
 
 
-def family(program):
+def family(program: int) -> str:
     """The plain timbre that stands for a General MIDI program."""
-    limits = [
-        (7, "keys"),
-        (15, "mallet"),
-        (23, "organ"),
-        (31, "pluck"),
-        (39, "bass"),
-        (55, "pad"),
-        (79, "brass"),
-        (87, "lead"),
-    ]
-    return next((name for last, name in limits if program <= last), "pad")
+    limits = {7: "keys", 15: "mallet", 23: "organ", 31: "pluck", 39: "bass"}
+    limits |= {55: "pad", 79: "brass", 87: "lead"}
+    return next((name for last, name in limits.items() if program <= last), "pad")
 
 
-def tone(timbre, pitch, samples, rng):
+def tone(timbre: int | str, pitch: float, samples: int, rng: np.random.Generator) -> np.ndarray:
     """One note of a plain timbre.
 
     Parameters
     ----------
-    timbre : int or str
+    timbre
         A General MIDI program (its family, coloured by its number), or
         ``"saw-bass"``, ``"square-bass"``, ``"saw-lead"``, ``"square-lead"``.
-    pitch : float
+    pitch
         MIDI pitch.
-    samples : int
-    rng : numpy.random.Generator
+    samples, rng
 
     Returns
     -------
@@ -168,7 +159,7 @@ def snare(rng, tone=190.0, ring=0.08, buzz=0.13, cutoff=1800.0, balance=0.6):
 
 
 def metal(rng, decay=0.05, cutoff=7000.0, tone=0.3, base=420.0, seconds=None):
-    """A cymbal or hi-hat: high-passed noise and inharmonic pulses (as the analogue drum machines)."""
+    """A cymbal or hi-hat: high-passed noise and inharmonic pulses, as of analogue drum machines."""
     time = np.arange(int(RATE * (seconds or min(2.5, 7 * decay)))) / RATE
     wave = (1 - tone) * rng.standard_normal(len(time))
     for ratio in (1, 1.342, 1.229, 1.652, 1.955, 2.671):

@@ -62,14 +62,14 @@ def render_song(folder, plan):
     return facts
 
 
-def is_complete(folder):
+def is_complete(folder: str | Path) -> bool:
     """Whether a song's folder holds all its files."""
     return all((Path(folder) / name).is_file() for name in (*(f"{f}.wav" for f in FILES), _FACTS))
 
 
 @contextmanager
 def only_one(root, lock=".band.lock"):
-    """Let one process at a time render into `root`; another waits, and then finds the songs done."""
+    """Let one process at a time render into `root`; another waits, then finds the songs done."""
     from filelock import FileLock
 
     try:
@@ -94,7 +94,7 @@ def only_one(root, lock=".band.lock"):
         lock.release()
 
 
-def sweep(root):
+def sweep(root: str | Path) -> None:
     """Remove what an interrupted rendering left behind: hidden temporary folders."""
     for split in ("train", "test"):
         for leftover in Path(root, split).glob(".*.*"):
@@ -102,10 +102,10 @@ def sweep(root):
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
-def render_all(jobs, workers, advance, render=None):
-    """Render (folder, plan) pairs on `workers` processes; calls `advance()` after each song.
+def render_all(jobs, workers: int, advance=lambda: None, render=None) -> None:
+    """Call `render`, by default `render_song`, with each job's arguments on `workers` processes.
 
-    `render` is what does it, `render_song` by default, and a job its arguments.
+    `advance()` is called after each.
     """
     render = render or render_song
     if workers <= 1 or len(jobs) <= 1:

@@ -12,58 +12,14 @@ from .knobs import Knobs
 RATE = 44100
 # Each has its own child of the song's seed. The order is part of the data set: append only.
 _STREAMS = ("grid", "melody", "drums", "bass", "other", "horns", "vocals", "beatbox", "mix")
-_FIRST = (
-    "Amber",
-    "Autumn",
-    "Blue",
-    "Broken",
-    "Copper",
-    "Crystal",
-    "Distant",
-    "Electric",
-    "Empty",
-    "Golden",
-    "Gentle",
-    "Hidden",
-    "Hollow",
-    "Ivory",
-    "Little",
-    "Lonely",
-    "Lucky",
-    "Midnight",
-    "Northern",
-    "Paper",
-    "Quiet",
-    "Restless",
-    "Silver",
-    "Velvet",
-)
-_SECOND = (
-    "Arrow",
-    "Avenue",
-    "Bridge",
-    "Circle",
-    "Corner",
-    "Engine",
-    "Garden",
-    "Harbour",
-    "Highway",
-    "Island",
-    "Kitchen",
-    "Ladder",
-    "Lantern",
-    "Letter",
-    "Mirror",
-    "Morning",
-    "Mountain",
-    "Ocean",
-    "Parade",
-    "Postcard",
-    "River",
-    "Shadow",
-    "Station",
-    "Window",
-)
+_FIRST = """
+Amber Autumn Blue Broken Copper Crystal Distant Electric Empty Golden Gentle Hidden Hollow
+Ivory Little Lonely Lucky Midnight Northern Paper Quiet Restless Silver Velvet
+""".split()
+_SECOND = """
+Arrow Avenue Bridge Circle Corner Engine Garden Harbour Highway Island Kitchen Ladder
+Lantern Letter Mirror Morning Mountain Ocean Parade Postcard River Shadow Station Window
+""".split()
 
 
 @dataclass(frozen=True)
@@ -79,13 +35,13 @@ class Plan:
     instruments: str = "dsp"  # "sampled" or "dsp"
     knobs: Knobs = field(default_factory=Knobs)
 
-    def stream(self, name):
+    def stream(self, name: str) -> np.random.Generator:
         """The random generator of one part of this song."""
         key = (("train", "test").index(self.split), self.index, _STREAMS.index(name))
         return np.random.default_rng(np.random.SeedSequence(entropy=self.seed, spawn_key=key))
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The song's folder: split, number, genre and two words."""
         rng = np.random.default_rng(
             [self.seed, ("train", "test").index(self.split), self.index, 77]
@@ -94,12 +50,8 @@ class Plan:
         return f"{self.split}-{self.index:03d}-{self.genre}-{words[0]}-{words[1]}".lower()
 
 
-def make(plan):
+def make(plan: Plan) -> tuple[dict, dict]:
     """Render a song.
-
-    Parameters
-    ----------
-    plan : Plan
 
     Returns
     -------
@@ -230,7 +182,7 @@ def _other(plan, grid, tune, samples):
 
 
 def _player(rng):
-    """How a player sounds in this song; drawn for parts that are absent too, so that none shifts another."""
+    """How a player sounds in this song; drawn for absent parts too, so that none shifts another."""
     return {
         "seed": int(rng.integers(2**32)),
         "detune": float(rng.normal(0, 5)),

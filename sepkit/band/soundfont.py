@@ -27,21 +27,8 @@ _ATTACK, _HOLD, _DECAY, _SUSTAIN, _RELEASE = 34, 35, 36, 37, 38
 _INSTRUMENT, _KEYS, _VELOCITIES, _ATTENUATION = 41, 43, 44, 48
 _COARSE, _FINE, _SAMPLE, _MODE, _SCALE, _ROOT = 51, 52, 53, 54, 56, 58
 _LOOP_SHIFT = {"start": (2, 45), "end": (3, 50)}
-_SIGNED = {
-    _FILTER,
-    _MODENV_FILTER,
-    _PAN,
-    _ATTACK,
-    _HOLD,
-    _DECAY,
-    _RELEASE,
-    _COARSE,
-    _FINE,
-    2,
-    3,
-    45,
-    50,
-}
+_SIGNED = {_FILTER, _MODENV_FILTER, _PAN, _ATTACK, _HOLD, _DECAY, _RELEASE, _COARSE, _FINE}
+_SIGNED |= {number for pair in _LOOP_SHIFT.values() for number in pair}
 
 
 @dataclass(frozen=True)
@@ -55,7 +42,7 @@ class Zone:
     end: int
     loop: tuple  # (start, end) from `start`, or () when the sample is played once
     ratio: float  # playback speed at key 0 of scale-tuned notes
-    scale: float  # cents a key
+    scale: float  # cents per key
     attack: float
     hold: float
     decay: float  # seconds for 100 dB
@@ -64,14 +51,15 @@ class Zone:
     cutoff: float  # Hz
     gain: float
 
-    def covers(self, key, velocity):
+    def covers(self, key: int, velocity: int) -> bool:
+        """Whether this sample sounds for a key that is struck with this velocity."""
         return (
             self.keys[0] <= key <= self.keys[1]
             and self.velocities[0] <= velocity <= self.velocities[1]
         )
 
 
-def font_path():
+def font_path() -> Path | None:
     """The font that pretty_midi bundles, or None when pretty_midi is not installed."""
     spec = importlib.util.find_spec("pretty_midi")  # finds the folder without importing the package
     if spec is None or not spec.submodule_search_locations:
@@ -82,7 +70,7 @@ def font_path():
 
 @lru_cache(maxsize=1)
 def bundled():
-    """The bundled font, read once a process.
+    """The bundled font, read once per process.
 
     Raises
     ------
@@ -92,7 +80,8 @@ def bundled():
     path = font_path()
     if path is None:
         raise SepkitError(
-            "the sampled instruments need pretty_midi: pip install 'sepkit[band]', or pass instruments='dsp'"
+            "the sampled instruments need pretty_midi: "
+            "pip install 'sepkit[band]', or pass instruments='dsp'"
         )
     return SoundFont(path)
 
@@ -180,14 +169,12 @@ class SoundFont:
             sustain=settings.get(_SUSTAIN, 0) / 10,
             release=_seconds(settings, _RELEASE),
             cutoff=8.176 * 2 ** (cutoff / 1200),
-            gain=10
-            ** (
-                -0.4 * settings.get(_ATTENUATION, 0) / 200
-            ),  # 0.4: as the hardware did, and every synth since
+            # 0.4: as the hardware did, and every synthesiser since
+            gain=10 ** (-0.4 * settings.get(_ATTENUATION, 0) / 200),
         )
 
-    def tone(self, zone, pitch, samples):
-        """`zone` at MIDI `pitch` (a float), looped to at most `samples`, without envelope, float32."""
+    def tone(self, zone: Zone, pitch: float, samples: int) -> np.ndarray:
+        """`zone` at MIDI `pitch`, looped to at most `samples`, without envelope, float32."""
         ratio = zone.ratio * 2 ** (pitch * zone.scale / 1200)
         data = self.samples[zone.start : zone.end]
         if not zone.loop:

@@ -3,17 +3,16 @@
 import math
 import os
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import SepkitError, unknown
 from ..files import atomic_path, read_object, write_json
-from ..runtime.processes import run_jobs
 from ..validation import SEED, Number, checked
 from . import voice
-from .sentences import compose
+from .rendering import render_all
+from .vocabulary import compose
 
 RATE = 16000
 #: RMS of every utterance
@@ -31,8 +30,8 @@ class Speaker:
     """A voice that speaks: a `Singer` for its timbre, and how it talks.
 
     `scale` stretches formants and pitch together (the length of the vocal
-    tract), `pitch` and `melody` are espeak-ng's 0 ... 100, `rate` is words a
-    minute, `tilt` dB an octave above 1 kHz.
+    tract), `pitch` and `melody` are espeak-ng's 0 ... 100, `rate` is words per
+    minute, `tilt` dB per octave above 1 kHz.
     """
 
     name: str
@@ -45,7 +44,7 @@ class Speaker:
     tilt: float
 
 
-def draw_speaker(seed, split, index):
+def draw_speaker(seed: int, split: str, index: int) -> Speaker:
     """The `index`-th speaker of a split: variants first differ, then accents, then everything else.
 
     Raises
@@ -87,16 +86,10 @@ def draw_speaker(seed, split, index):
     )
 
 
-def say(speaker, seconds, rng, engine="espeak"):
-    """One utterance.
-
-    Parameters
-    ----------
-    speaker : Speaker
-    seconds : float
-        The utterance ends with the last word that fits into them.
-    rng : numpy.random.Generator
-    engine : {"espeak", "dsp"}
+def say(
+    speaker: Speaker, seconds: float, rng: np.random.Generator, engine: str = "espeak"
+) -> tuple[np.ndarray, str]:
+    """One utterance; it ends with the last word that fits into `seconds`.
 
     Returns
     -------
@@ -142,7 +135,7 @@ def _spoken(speaker, text, seconds, rng):
 
 
 def _plain(speaker, text, seconds, rng):
-    """Without the extra: the formant synthesiser on short falling notes, four a second."""
+    """Without the extra: the formant synthesiser on short falling notes, four per second."""
     import soxr
 
     tempo = speaker.rate / 160 * 4.2
@@ -184,7 +177,7 @@ def _breathe(wave, breath, rng):
 
 
 def _tilt(wave, slope):
-    """A shelf of about `slope` dB an octave above 1 kHz."""
+    """A shelf of about `slope` dB per octave above 1 kHz."""
     from scipy.signal import lfilter
 
     pole = math.exp(-2 * math.pi * 1500 / RATE)
@@ -259,7 +252,7 @@ def render_speech(
     write_json(folder / MANIFEST, {**settings, "complete": False, "speakers": known})
     if workers is None:  # starting a process costs more than a minute of speech
         workers = os.cpu_count() or 1 if seconds * sum(len(job[4]) for job in jobs) > 1800 else 1
-    _run(jobs, workers)
+    render_all(jobs, workers, render=_render_speaker)
     speakers = dict(sorted({**known, **wanted}.items()))
     write_json(folder / MANIFEST, {**settings, "complete": True, "speakers": speakers})
     return folder
@@ -280,7 +273,7 @@ def _check(speakers_train, speakers_test, utterances, seconds, seed, engine):
 
 
 def _known(folder, settings):
-    """The speakers that earlier calls rendered here with the same settings, and whether the last one came to its end."""
+    """The speakers that earlier calls rendered here, and whether the last call was completed."""
     if not (folder / MANIFEST).is_file():
         return {}, False
     before = read_object(folder / MANIFEST, speakers=dict)
@@ -291,7 +284,8 @@ def _known(folder, settings):
     ]
     if changed:
         raise SepkitError(
-            f"{folder}: was rendered with {'; '.join(changed)}; choose another folder or delete this one"
+            f"{folder}: was rendered with {'; '.join(changed)}; "
+            "choose another folder or delete this one"
         )
     return before["speakers"], bool(before.get("complete"))
 
@@ -303,15 +297,6 @@ def _facts(speaker):
         "pitch": speaker.pitch,
         "rate": speaker.rate,
     }
-
-
-def _run(jobs, workers):
-    if workers <= 1 or len(jobs) <= 1:
-        for job in jobs:
-            _render_speaker(*job)
-        return
-    for _ in run_jobs([partial(_render_speaker, *job) for job in jobs], workers):
-        pass
 
 
 def _render_speaker(folder, seed, split, index, numbers, seconds, engine):

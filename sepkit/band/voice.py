@@ -25,99 +25,23 @@ _LOW, _HIGH = ("low", 53.0, 58.0), ("high", 61.0, 66.0)
 VARIANTS = {
     "train": {
         "": _LOW,
-        "+m1": _LOW,
-        "+m2": _LOW,
-        "+m3": _LOW,
-        "+m4": _LOW,
-        "+m7": _LOW,
-        "+Michael": _LOW,
-        "+Gene": _LOW,
-        "+Mike": _LOW,
-        "+miguel": _LOW,
-        "+f1": _HIGH,
-        "+f2": _HIGH,
-        "+f5": _HIGH,
-        "+Alicia": _HIGH,
-        "+Annie": _HIGH,
-        "+belinda": _HIGH,
+        **dict.fromkeys("+m1 +m2 +m3 +m4 +m7 +Michael +Gene +Mike +miguel".split(), _LOW),
+        **dict.fromkeys("+f1 +f2 +f5 +Alicia +Annie +belinda".split(), _HIGH),
     },
     "test": {
-        "+m5": _LOW,
-        "+m6": _LOW,
-        "+norbert": _LOW,
-        "+Storm": _LOW,
-        "+grandpa": _LOW,
-        "+victor": _LOW,
-        "+f3": _HIGH,
-        "+f4": _HIGH,
-        "+linda": _HIGH,
-        "+anika": _HIGH,
-        "+shelby": _HIGH,
+        **dict.fromkeys("+m5 +m6 +norbert +Storm +grandpa +victor".split(), _LOW),
+        **dict.fromkeys("+f3 +f4 +linda +anika +shelby".split(), _HIGH),
     },
 }
-#: The other voices of espeak-ng that suit a song and are none of the test songs'; a singer of either register has any.
-WIDE = (
-    "Alex",
-    "Andrea",
-    "Andy",
-    "Denis",
-    "Diogo",
-    "Gene2",
-    "Henrique",
-    "Hugo",
-    "Jacky",
-    "Lee",
-    "Marco",
-    "Mario",
-    "Nguyen",
-    "Reed",
-    "RicishayMax",
-    "RicishayMax2",
-    "RicishayMax3",
-    "adam",
-    "announcer",
-    "antonio",
-    "aunty",
-    "benjamin",
-    "boris",
-    "caleb",
-    "david",
-    "ed",
-    "edward",
-    "edward2",
-    "grandma",
-    "gustave",
-    "ian",
-    "iven",
-    "iven2",
-    "iven3",
-    "iven4",
-    "john",
-    "kaukovalta",
-    "klatt",
-    "klatt2",
-    "klatt3",
-    "klatt4",
-    "klatt5",
-    "klatt6",
-    "m8",
-    "marcelo",
-    "max",
-    "michel",
-    "mike2",
-    "pablo",
-    "paul",
-    "pedro",
-    "quincy",
-    "rob",
-    "robert",
-    "sandro",
-    "steph",
-    "steph2",
-    "steph3",
-    "travis",
-    "zac",
-)
+#: The other voices of espeak-ng that suit a song and are none of the test songs'; a singer of
+#: either register has any.
+WIDE = """
+Alex Andrea Andy Denis Diogo Gene2 Henrique Hugo Jacky Lee Marco Mario Nguyen Reed
+RicishayMax RicishayMax2 RicishayMax3 adam announcer antonio aunty benjamin boris caleb
+david ed edward edward2 grandma gustave ian iven iven2 iven3 iven4 john kaukovalta klatt
+klatt2 klatt3 klatt4 klatt5 klatt6 m8 marcelo max michel mike2 pablo paul pedro quincy rob
+robert sandro steph steph2 steph3 travis zac
+""".split()
 ACCENTS = ("en", "en-us", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-us-nyc")
 
 
@@ -132,62 +56,29 @@ class Note:
 
 @dataclass(frozen=True)
 class Singer:
-    """Everything that makes a voice.
+    """Everything that makes a voice."""
 
-    Attributes
-    ----------
-    name : str
-        Accent, variant and formant shift, for the manifest.
-    accent, variant : str
-        Of espeak-ng, or a voice of `flite` and nothing; ``"dsp"`` takes its formants from their names.
-    register : str
-        "low" or "high".
-    centre : float
-        MIDI pitch around which the voice is comfortable.
-    formant : float
-        Factor on all formants.
-    breath : float
-        0 (clear) to 1 (whispering).
-    brightness : float
-        dB towards the treble.
-    vibrato_rate, vibrato_depth, vibrato_delay : float
-        Hz, cents (peak), seconds after the note's start.
-    portamento : float
-        Seconds from note to note.
-    scoop, intonation, jitter : float
-        Cents: from below into a phrase; spread of the notes; spread within a note.
-    """
-
-    name: str
-    accent: str
-    variant: str
-    register: str
-    centre: float
-    formant: float = 1.0
-    breath: float = 0.2
-    brightness: float = 0.0
-    vibrato_rate: float = 5.3
-    vibrato_depth: float = 33.0
-    vibrato_delay: float = 0.25
-    portamento: float = 0.08
-    scoop: float = 60.0
-    intonation: float = 5.0
-    jitter: float = 4.0
+    name: str  # accent, variant and formant shift, for the manifest
+    accent: str  # of espeak-ng, or a voice of `flite`
+    variant: str  # of espeak-ng; "dsp" takes its formants from the two names
+    register: str  # "low" or "high"
+    centre: float  # MIDI pitch around which the voice is comfortable
+    formant: float = 1.0  # factor on all formants
+    breath: float = 0.2  # 0 (clear) to 1 (whispering)
+    brightness: float = 0.0  # dB towards the treble
+    vibrato_rate: float = 5.3  # Hz
+    vibrato_depth: float = 33.0  # cents (peak)
+    vibrato_delay: float = 0.25  # seconds after the note's start
+    portamento: float = 0.08  # seconds from note to note
+    scoop: float = 60.0  # cents from below into a phrase
+    intonation: float = 5.0  # cents, spread of the notes
+    jitter: float = 4.0  # cents, spread within a note
 
 
-def draw_singer(rng, split, voices="classic"):
+def draw_singer(rng: np.random.Generator, split: str, voices: str = "classic") -> Singer:
     """Draw a singer; no espeak-ng variant of the test songs occurs in train.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    split : {"train", "test"}
-    voices : {"classic", "wide", "natural"}
-        See `sepkit.band.knobs.KNOBS`; songs of test are always classic.
-
-    Returns
-    -------
-    Singer
+    `voices` is explained in `sepkit.band.knobs.KNOBS`; songs of test are always classic.
 
     Raises
     ------
@@ -224,7 +115,7 @@ def draw_singer(rng, split, voices="classic"):
 
 
 def _draw_widely(rng, natural):
-    """A singer of any size and school: what varies the voice helps on real songs, what varies the band does not."""
+    """A singer of any size and school: variety of voices helps on real songs."""
     if natural and rng.random() < 0.5:
         accent = list(flite.VOICES)[rng.integers(len(flite.VOICES))]
         variant, low = "", rng.random() < (0.7 if flite.VOICES[accent] == "low" else 0.2)
@@ -260,8 +151,8 @@ def _draw_widely(rng, natural):
 
 
 @lru_cache(maxsize=1)
-def available_engine():
-    """``"espeak"`` when espeakng_loader and pyworld import and espeak-ng answers, else ``"dsp"``."""
+def available_engine() -> str:
+    """``"espeak"`` when espeakng_loader and pyworld import and espeak-ng works, else ``"dsp"``."""
     try:
         import pyworld  # noqa: F401
 
@@ -273,23 +164,28 @@ def available_engine():
     return "espeak"
 
 
-def sing(notes, singer, words, seconds, rng, engine="espeak"):
+def sing(
+    notes: list[Note],
+    singer: Singer,
+    words: list[str],
+    seconds: float,
+    rng: np.random.Generator,
+    engine: str = "espeak",
+) -> np.ndarray:
     """Sing `words` on `notes`.
 
-    One syllable a note (some are held over two), words again from the first
+    One syllable per note (some are held over two), words again from the first
     when they run out. Vowels begin on the notes' starts; consonants stand up
     to 0.12 s before. The same arguments and generator state give the same
     samples in any process (to one unit of int16).
 
     Parameters
     ----------
-    notes : list of Note
+    notes
         One voice: a note that overlaps the next one is cut.
-    singer : Singer
-    words : list of str
-    seconds : float
+    singer, words, rng
+    seconds
         Length of the song.
-    rng : numpy.random.Generator
     engine : {"espeak", "dsp"}
 
     Returns
@@ -348,7 +244,7 @@ def _checked(notes, seconds):
 
 
 def _phrases(spans, frames):
-    """(first frame, last frame, spans relative to it): the song cut at rests, so that rests cost nothing."""
+    """(first frame, last frame, spans relative to it) of the phrases between rests."""
     groups = []
     for span in spans:
         if groups and span.start - groups[-1][-1].end < 0.12:
@@ -384,7 +280,7 @@ def _fade(wave):
 
 
 def _disperse(audio, rows):
-    """Spread the pulses of the vocoder in time: four all-passes, as radio stations use to lower the crest of voices."""
+    """Spread the vocoder's pulses in time by four all-passes, as radio stations lower crests."""
     from scipy.signal import lfilter
 
     angle = 2 * math.pi * 250 / RATE

@@ -51,18 +51,8 @@ class Lexicon:
     spectrum: np.ndarray
 
 
-def learn(words, singer):
-    """Speak the words as `singer` would and analyse them.
-
-    Parameters
-    ----------
-    words : iterable of str
-    singer : Singer
-
-    Returns
-    -------
-    Lexicon
-    """
+def learn(words, singer) -> Lexicon:
+    """Speak the words as `singer` would and analyse them."""
     unique = sorted(set(words))
     said = _spoken(unique, singer)
     syllables, stretches = {}, []
@@ -155,12 +145,12 @@ def _complete(spoken, kind, singer, top):
         * 24.0
         * decibel
     )
-    # The floor of what is voiced: 12 dB an octave down from 2 kHz, below the level under 1 kHz.
+    # The floor of what is voiced: 12 dB per octave down from 2 kHz, below the level under 1 kHz.
     base = np.log(np.mean(np.exp(log[:, 3:24]), axis=1))[:, None]
     depth = np.where(np.isin(kind, (VOWEL, SONORANT))[:, None], 22.0, 14.0) - singer.brightness
     floor = base - (depth + 12.0 * np.maximum(octaves, 0)) * decibel
     tilt = singer.brightness * 0.5 * np.clip(octaves, -1, 2) * decibel
-    # Fricatives keep their hiss: 9 dB an octave down from its level at 4 to 8 kHz.
+    # Fricatives keep their hiss: 9 dB per octave down from its level at 4 to 8 kHz.
     noisy = np.isin(kind, (FRICATIVE, STOP, VOICED_FRICATIVE))
     hiss = np.log(np.mean(np.exp(log[noisy, 93:186]), axis=1))[:, None] - 3 * decibel
     high = np.where(_FREQUENCY > 5000.0, -9.0 * (octaves - np.log2(3.5)) * decibel, -40.0)

@@ -12,18 +12,7 @@ import pytest
 import soundfile
 
 from sepkit import band
-from sepkit.band import (
-    composition,
-    genres,
-    harmony,
-    instruments,
-    mixing,
-    plain,
-    pools,
-    rendering,
-    song,
-    soundfont,
-)
+from sepkit.band import composition, genres, instruments, mixing, plain, rendering, song, soundfont
 from sepkit.errors import SepkitError
 
 STEMS = ("drums", "bass", "other", "vocals")
@@ -71,7 +60,7 @@ def test_the_manifest_says_how_the_songs_were_made(root):
     fact = manifest["songs"][next(n for n in manifest["songs"] if "ska" in n)]
     assert (
         120 <= fact["tempo"] <= 168
-        and fact["kit"] in pools.KITS
+        and fact["kit"] in instruments.KITS
         and 0 <= fact["horn_correlation"] <= 1
     )
     assert str(root) not in json.dumps(manifest)
@@ -254,23 +243,26 @@ def test_without_the_extra_the_instruments_are_plain_and_this_is_said(
     assert json.loads((tmp_path / "band.json").read_text())["settings"]["instruments"] == "dsp"
 
 
-# ---- what test songs do not share with train songs ------------------------------------------------
+# ---- what test songs do not share with train songs
 
 
 def test_nothing_of_the_test_songs_occurs_in_train():
     programs = {
-        split: {p for pool in pools.PROGRAMS.values() for p in pool[split]}
+        split: {p for pool in instruments.PROGRAMS.values() for p in pool[split]}
         for split in ("train", "test")
     }
     assert not programs["train"] & programs["test"]
     kits = {
-        split: {k for pool in pools.KITS_BY_GENRE.values() for k in pool[split]}
+        split: {k for pool in instruments.KITS_BY_GENRE.values() for k in pool[split]}
         for split in ("train", "test")
     }
     assert not kits["train"] & kits["test"]
     drums = {
         split: {
-            str(layer) for k in kits[split] for layers in pools.KITS[k].values() for layer in layers
+            str(layer)
+            for k in kits[split]
+            for layers in instruments.KITS[k].values()
+            for layer in layers
         }
         for split in kits
     }
@@ -304,8 +296,8 @@ def test_every_pattern_has_sixteen_steps_and_every_drum_a_sound():
             roles = {
                 role for pattern in (*genre.drums[split], *genres.FILLS[split]) for role in pattern
             } | {"crash"}
-            for kit in pools.KITS_BY_GENRE[name][split]:
-                assert roles <= set(pools.KITS[kit])
+            for kit in instruments.KITS_BY_GENRE[name][split]:
+                assert roles <= set(instruments.KITS[kit])
 
 
 # ---- knobs ---------------------------------------------------------------------------------------
@@ -364,7 +356,7 @@ def test_horns_join_a_genre_without_horns_when_asked():
     assert "horn_correlation" not in song.make(plan("rock"))[1]
     assert (
         song.make(plan("rock", horn_correlation=0.5))[1]["programs"]["high horn"]
-        in pools.PROGRAMS["high horn"]["train"]
+        in instruments.PROGRAMS["high horn"]["train"]
     )
 
 
@@ -444,7 +436,7 @@ def test_swing_moves_the_offbeat_to_the_triplet():
     ],
 )
 def test_chords(numeral, key, mode, classes):
-    assert harmony.chord(numeral, key, mode).classes == classes
+    assert composition.chord(numeral, key, mode).classes == classes
 
 
 def cents_off(wave, pitch):
@@ -460,11 +452,11 @@ def cents_off(wave, pitch):
     ]
 
 
-@pytest.mark.parametrize("pool", pools.PROGRAMS)
+@pytest.mark.parametrize("pool", instruments.PROGRAMS)
 def test_sampled_instruments_are_in_tune(pool):
     if soundfont.font_path() is None:
         pytest.skip("pretty_midi is not installed: no sampled instruments")
-    for program in (*pools.PROGRAMS[pool]["train"], *pools.PROGRAMS[pool]["test"]):
+    for program in (*instruments.PROGRAMS[pool]["train"], *instruments.PROGRAMS[pool]["test"]):
         for pitch in (34.0,) if "bass" in pool else (52.0, 67.0):
             wave = instruments.play(
                 [instruments.Event(0, 0.7, pitch)],

@@ -1,4 +1,4 @@
-"""The singers and speakers of the band: what they sing is on pitch, has words, and is the same every time."""
+"""The singers and speakers of the band: on pitch, with words, and the same every time."""
 
 import dataclasses
 import json
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sepkit.band import dsp_voice, espeak, expression, flite, sentences, speech, vocabulary, voice
+from sepkit.band import dsp_voice, espeak, expression, flite, speech, vocabulary, voice
 from sepkit.band.phonetics import SONORANT, STOP, VOWEL, Segment, kind_of, syllabify
 from sepkit.band.voice import Note
 from sepkit.errors import SepkitError
@@ -33,7 +33,7 @@ def sing(engine, tune=TUNE, singer=SINGER, words=WORDS, seconds=5.0, seed=3):
 
 
 def track(wave, lowest, highest, frame=2048, hop=220):
-    """Fundamental (Hz) on frames by autocorrelation with a parabola through the peak; times in seconds."""
+    """Fundamental (Hz) on frames, by autocorrelation a parabola through the peak; times (s)."""
     starts = np.arange(0, len(wave) - frame, hop)
     frames = np.stack([wave[s : s + frame] for s in starts]) * np.hanning(frame)
     window = np.fft.irfft(np.abs(np.fft.rfft(np.hanning(frame), 2 * frame)) ** 2)[: frame // 2]
@@ -126,7 +126,7 @@ def test_words_begin_with_their_consonants(engine):
 
 @both_engines
 def test_there_is_sound_above_10_khz_and_no_hole_below(engine):
-    """The spoken material ends at 11 kHz and has holes at 4 to 6 kHz; the sung voice has neither edge nor hole."""
+    """What is spoken ends at 11 kHz and has holes at 4 to 6 kHz; what is sung has neither."""
     wave = sing(engine)
     levels = [10 * np.log10(band_energy(wave, f, f + 1000)) for f in range(0, 18000, 1000)]
     assert max(levels) - levels[10] < 70 and max(levels) - levels[14] < 80
@@ -188,7 +188,7 @@ def test_words_of_the_test_songs_are_not_in_train():
     drawn = vocabulary.draw_words(np.random.default_rng(0), "test", 60)
     assert len(drawn) == 60 and set(drawn) <= test
     assert drawn == vocabulary.draw_words(np.random.default_rng(0), "test", 60)
-    nouns, verbs, adjectives = zip(sentences.WORDS["train"], sentences.WORDS["test"])
+    nouns, verbs, adjectives = zip(vocabulary.SPOKEN["train"], vocabulary.SPOKEN["test"])
     for train, test in (nouns, verbs, adjectives):
         assert not set(train) & set(test) and len(set(train)) == len(train)
 
@@ -412,7 +412,7 @@ def test_speech_goes_on_where_it_stopped(tmp_path):
 
 
 def test_speakers_of_a_call_that_was_killed_are_all_in_the_manifest(tmp_path, monkeypatch):
-    """Killed after the first speaker's files: the next call has the other one to render, and knows both."""
+    """Killed after the first speaker's files: the next call renders the other and knows both."""
     settings = {
         "speakers_train": 2,
         "speakers_test": 0,
@@ -458,14 +458,14 @@ def test_speech_names_mistakes(change, message, tmp_path):
 
 
 def test_sentences_are_made_of_the_splits_own_words():
-    text = sentences.compose(np.random.default_rng(2), "test", 40)
+    text = vocabulary.compose(np.random.default_rng(2), "test", 40)
     assert len(text.split()) >= 40 and text.endswith(".")
-    nouns = set(sentences.WORDS["train"][0]) | set(sentences.WORDS["train"][2])
+    nouns = set(vocabulary.SPOKEN["train"][0]) | set(vocabulary.SPOKEN["train"][2])
     assert not nouns & {word.strip(".,").lower() for word in text.split()}
     assert " a o" not in text and " a i" not in text  # an orchard, an island
 
 
-# --- more voices for training ---------------------------------------------------------------------------------------
+# --- more voices for training
 
 needs_flite = pytest.mark.skipif(
     not (flite.available() and voice.available_engine() == "espeak"),
