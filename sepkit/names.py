@@ -1,6 +1,8 @@
 """Names that come from files and become paths: a check before they do."""
 
 import unicodedata
+from pathlib import Path
+from typing import Any
 
 from .errors import SepkitError
 
@@ -14,7 +16,7 @@ DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
 }
 
 
-def plain_name(name, what, source):
+def plain_name(name: Any, what: str, source: str | Path) -> str:
     """A name, if it may become the name of one file or folder on every system.
 
     Parameters
@@ -46,7 +48,7 @@ def plain_name(name, what, source):
     return name
 
 
-def plain_path(path, what, source):
+def plain_path(path: Any, what: str, source: str | Path) -> str:
     """A path below a folder, such as ``train/a song``, if each part is a plain name.
 
     Returns
@@ -59,7 +61,7 @@ def plain_path(path, what, source):
     return path
 
 
-def fault(name):
+def fault(name: object) -> str | None:
     """What keeps a name from being plain, in words; None if nothing does."""
     if not isinstance(name, str):
         return "is no text"

@@ -4,6 +4,8 @@ Any other name works as a stem and as a target too; it stands behind these, and 
 A new target gets its place and its colour here, and nowhere else.
 """
 
+from collections.abc import Iterable
+
 #: Known stems -> colour in plots (Okabe and Ito's, told apart by the colour-blind). Their order is
 #: that of tables and of song folders: the field's (SiSEC, Open-Unmix), others behind it.
 COLOURS = {
@@ -20,7 +22,7 @@ STEMS = ("vocals", "drums", "bass", "other")
 STEMS_OF_DEMUCS = (*STEMS[1:], STEMS[0])
 
 
-def in_order(names):
+def in_order(names: Iterable[str]) -> list[str]:
     """Stems in the order of tables: those of `COLOURS` first, then others by name."""
     known = list(COLOURS)
     return sorted(names, key=lambda n: (known.index(n) if n in COLOURS else len(known), n))

@@ -6,6 +6,7 @@ A decoder that finds fewer shortens its count without a word.
 import os
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import SepkitError
 
@@ -41,7 +42,7 @@ class Samples:
     floating: bool | None = None
 
 
-def find(path):
+def find(path: Path) -> Samples | None:
     """The `Samples` of a WAV, RF64, W64, AIFF, CAF or AU file; None for other files.
 
     Raises

@@ -44,10 +44,11 @@ class Decoded:
     stream: int = 0
 
     @property
-    def samples(self):
+    def samples(self) -> int:
+        """Samples per channel."""
         return len(self._copy())
 
-    def read(self, start, frames):
+    def read(self, start: int, frames: int) -> np.ndarray:
         """Samples as float32, (frames, channels)."""
         return np.array(self._copy()[start : start + frames])
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from ..errors import SepkitError
 from . import READABLE
@@ -68,12 +69,12 @@ _DAMAGE = re.compile(
 REMEDY = "install ffmpeg (apt install ffmpeg, brew install ffmpeg, winget install ffmpeg)"
 
 
-def installed():
+def installed() -> bool:
     """Whether ffmpeg and ffprobe are there."""
     return bool(shutil.which("ffmpeg") and shutil.which("ffprobe"))
 
 
-def probe(path, stream=0):
+def probe(path: str | Path, stream: int = 0) -> dict[str, Any]:
     """{"sample_rate", "channels", "codec", "seconds"} of an audio stream; seconds may be None.
 
     Raises
@@ -113,7 +114,7 @@ def probe(path, stream=0):
     }
 
 
-def tags(path):
+def tags(path: str | Path) -> dict[str, str]:
     """{"title", "artist", "tracknumber", ...} of a file; empty without ffmpeg or tags."""
     if not installed():
         return {}
@@ -128,7 +129,7 @@ def tags(path):
     return {"tracknumber" if name == "track" else name: text for name, text in found.items()}
 
 
-def decode(path, file, room, stream=0):
+def decode(path: str | Path, file: BinaryIO, room: int, stream: int = 0) -> dict[str, Any]:
     """Write all samples of an audio stream into an open file, and return what `probe` says.
 
     Parameters

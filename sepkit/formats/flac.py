@@ -1,12 +1,14 @@
 """FLAC: the length that the last frame states, beside the one in the header (RFC 9639)."""
 
+from pathlib import Path
+
 from ..errors import SepkitError
 
 #: A frame is shorter than this, in bytes: two channels of 65,535 samples in 24 bits.
 _LONGEST = 1 << 19
 
 
-def length(path):
+def length(path: Path) -> int:
     """Samples of a FLAC file by its header, checked against its last frame.
 
     A header that was written into a pipe does not state them; then the last frame does.
@@ -108,4 +110,4 @@ def _shifted(value, bits, polynomial):
     return value
 
 
-_TABLES = {}
+_TABLES: dict[int, list[int]] = {}

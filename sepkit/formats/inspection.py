@@ -3,7 +3,10 @@
 import functools
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import soundfile
 
 from ..errors import Notice, SepkitError
@@ -23,25 +26,34 @@ class AudioWarning(Notice):
     """Something about an audio file that the user may want to know."""
 
 
-def warn(message):
+def warn(message: str) -> None:
     """Tell in one line."""
     warnings.warn(message, AudioWarning, stacklevel=4)
 
 
+class Source(Protocol):
+    """What reads the samples of a file: `Plain`, `Decoded` or `mpeg.Stream`."""
+
+    @property
+    def samples(self) -> int:
+        """Samples per channel."""
+
+    def read(self, start: int, frames: int) -> np.ndarray:
+        """Samples as float32, (frames, channels)."""
+
+
 @dataclass(frozen=True)
 class Format:
-    """A file's sample rate (Hz), channels, encoding, and what reads it: `source` has
-    ``samples`` and ``read(start, frames) -> (frames, channels)``.
-    """
+    """A file's sample rate (Hz), channels, encoding, and what reads its samples."""
 
     sample_rate: int
     channels: int
     subtype: str
-    source: object
+    source: Source
 
 
 @functools.lru_cache(maxsize=4096)
-def inspect(path, state):
+def inspect(path: Path, state: tuple) -> Format:
     """The `Format` of a file, found out once for each state of it.
 
     Parameters

@@ -10,11 +10,13 @@ ISO/IEC 11172-3 and 13818-3 (frame headers); the LAME tag's specification (the
 encoder's delay and padding in the Xing header).
 """
 
+import functools
 import io
 import mmap
 import re
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -57,25 +59,19 @@ class Frame:
     kind: tuple  # version and layer
 
     @property
-    def fixed(self):
+    def fixed(self) -> tuple:
         """What may not change within a file."""
         return self.kind, self.rate, self.channels
 
 
-def frame_at(data, at):
+def frame_at(data: bytes | mmap.mmap, at: int) -> Frame | None:
     """The `Frame` whose header stands at `at`, or None."""
     if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] & 0xE0 != 0xE0:
         return None
-    return _frame(data[at + 1], data[at + 2], data[at + 3] >> 6)
+    return _parsed(data[at + 1], data[at + 2], data[at + 3] >> 6 == 3)
 
 
-def _frame(second, third, mode, known={}):
-    key = second, third, mode == 3
-    if key not in known:
-        known[key] = _parsed(*key)
-    return known[key]
-
-
+@functools.cache
 def _parsed(second, third, mono):
     version, layer = second >> 3 & 3, second >> 1 & 3
     bits, rate, padding = third >> 4, third >> 2 & 3, third >> 1 & 1
@@ -112,7 +108,7 @@ class Stream:
         Bytes that are neither frames nor tags.
     """
 
-    path: object
+    path: Path
     frame: Frame
     count: int
     index: np.ndarray
@@ -121,7 +117,7 @@ class Stream:
     samples: int
     damaged: int
 
-    def read(self, start, frames):
+    def read(self, start: int, frames: int) -> np.ndarray:
         """Samples as float32, (frames, channels)."""
         each = self.frame.samples
         first, last = (start + self.skip) // each, -(-(start + self.skip + frames) // each)
@@ -185,7 +181,9 @@ def _side_information(frame):
     return 9 if frame.channels == 1 else 17
 
 
-def find(path, start=0, stop=None, within=None):
+def find(
+    path: Path, start: int = 0, stop: int | None = None, within: int | None = None
+) -> Stream | None:
     """The `Stream` of MPEG frames in a file, or None where there is none.
 
     Parameters

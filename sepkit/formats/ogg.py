@@ -8,6 +8,7 @@ import mmap
 import struct
 import zlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..errors import SepkitError
 
@@ -28,8 +29,6 @@ class Link:
     ----------
     codec : str or None
         "Vorbis", "Opus", or None for others.
-    last : int
-        Samples of its last page.
     regular : bool
         Whether the positions that its pages state are those of the packets in them.
     """
@@ -44,11 +43,12 @@ class Link:
     positions: list = field(default_factory=lambda: [0, 0], repr=False)
 
     @property
-    def last(self):
+    def last(self) -> int:
+        """Samples of the last page."""
         return self.positions[1] - self.positions[0]
 
 
-def checksum(page):
+def checksum(page: bytes) -> int:
     """The checksum of a page whose own four bytes of checksum are zero.
 
     Its polynomial is that of zlib, which goes through the bits of a byte the other way.
@@ -57,7 +57,7 @@ def checksum(page):
     return int(f"{value:032b}"[::-1], 2)
 
 
-def links(path):
+def links(path: Path) -> list[Link] | None:
     """The streams of an Ogg file, in order; None where several run at the same time.
 
     Raises
@@ -65,7 +65,7 @@ def links(path):
     SepkitError
         If a page is damaged or missing, or the file ends before its last page.
     """
-    found = []
+    found: list[Link] = []
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         at = 0
         while at < len(data):
