@@ -75,8 +75,8 @@ def experiment(
     if name is None:
         refuse_unused(context, "no name of an experiment", *songs, "profile", "out", "device")
         return _list(catalogue.EXPERIMENTS, as_json)
-    plan = catalogue.plan(name, profile)
-    if plan is None:
+    design = catalogue.design(name, profile)
+    if design is None:
         refuse_unused(context, name, *songs)
         scores = cost.run(out, profile, device, notice=notice)
     else:
@@ -85,7 +85,7 @@ def experiment(
         augmented = augmented and str(augmented)
         scores = experiments.run(
             name,
-            plan,
+            design,
             data,
             preset,
             seeds,

@@ -1,4 +1,4 @@
-"""Experiments: equal steps, scores that belong to the trained weights, going on after a stop, and what is refused."""
+"""Experiments: equal steps, scores of the trained weights, resuming, and what is refused."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from sepkit import audio, models
 from sepkit.datasets import open_tracks
 from sepkit.errors import SepkitError
 from sepkit.reproduce import claims, experiments, ledger
-from sepkit.reproduce.experiments import Arm, Plan, catalogue, cost
+from sepkit.reproduce.experiments import Arm, Design, catalogue, cost
 from sepkit.reproduce.experiments.catalogue import EXPERIMENTS
 from sepkit.training import Recipe
 from sepkit.training.checkpoint import Notice
@@ -21,7 +21,7 @@ from sepkit.training.state import read_state, write_state
 RATE = 8000
 TINY = dict(hidden=4, layers=1, n_fft=256, hop=128, sample_rate=RATE, channels=1, bandwidth=4000)
 RECIPE = Recipe(batch=2, chunk_seconds=0.5, samples_per_track=2, max_steps=3, lr=1e-2)
-PLAN = Plan(
+DESIGN = Design(
     "open-unmix",
     TINY,
     RECIPE,
@@ -44,11 +44,11 @@ def songs(tmp_path):
     return str(tmp_path / "songs")
 
 
-def go(songs, tmp_path, plan=PLAN, seeds=2, **options):
+def go(songs, tmp_path, design=DESIGN, seeds=2, **options):
     told = []
     scores = experiments.run(
         "trial",
-        plan,
+        design,
         songs,
         seeds=seeds,
         out=tmp_path / "out",
@@ -105,7 +105,7 @@ def test_a_stopped_experiment_goes_on_with_the_next_arm_and_ends_with_the_same_s
     with pytest.raises(Stop):
         experiments.run(
             "trial",
-            PLAN,
+            DESIGN,
             songs,
             seeds=2,
             out=tmp_path / "broken" / "out",
@@ -124,11 +124,11 @@ def test_a_stopped_experiment_goes_on_with_the_next_arm_and_ends_with_the_same_s
 
 def test_an_arm_that_changed_is_trained_again_and_refused_in_the_old_folder(songs, tmp_path):
     go(songs, tmp_path, seeds=1)
-    longer = Plan(**{**vars(PLAN), "recipe": RECIPE.but(max_steps=4)})
+    longer = Design(**{**vars(DESIGN), "recipe": RECIPE.but(max_steps=4)})
     scores, told = go(songs, tmp_path, longer, seeds=1)  # more steps: the trainings go on
     assert {s.provenance["steps"] for s in scores} == {4} and "kept" not in " ".join(told)
     with pytest.raises(SepkitError, match="holds a run with hidden 4, not 6"):
-        go(songs, tmp_path, Plan(**{**vars(PLAN), "settings": {**TINY, "hidden": 6}}), seeds=1)
+        go(songs, tmp_path, Design(**{**vars(DESIGN), "settings": {**TINY, "hidden": 6}}), seeds=1)
 
 
 def spoil_sample(songs, name, sample):
@@ -158,19 +158,19 @@ def test_arms_whose_songs_have_changed_are_run_again(
     songs, tmp_path, monkeypatch, song, sample, again
 ):
     arms = (Arm("one song", songs=1), Arm("all songs"), Arm("by heart", excerpt=(1, 1.9)))
-    plan = Plan(**{**vars(PLAN), "arms": arms})
-    before, _ = go(songs, tmp_path, plan, seeds=1)
+    design = Design(**{**vars(DESIGN), "arms": arms})
+    before, _ = go(songs, tmp_path, design, seeds=1)
     spoil_sample(songs, song, sample)
-    after, told = go(songs, tmp_path, plan, seeds=1)
+    after, told = go(songs, tmp_path, design, seeds=1)
     assert kept(told) == {arm.name: arm.name not in again for arm in arms}
-    fresh, _ = go(songs, tmp_path / "fresh", plan, seeds=1)
+    fresh, _ = go(songs, tmp_path / "fresh", design, seeds=1)
     assert [s.value for s in after] == [s.value for s in fresh]
     monkeypatch.setattr(
         experiments.running.training, "train", None
     )  # from here on nothing is trained
-    assert all(kept(go(songs, tmp_path, plan, seeds=1)[1]).values())
+    assert all(kept(go(songs, tmp_path, design, seeds=1)[1]).values())
     spoil_sample(songs, song, sample)  # back to what it was: both are kept
-    assert [s.value for s in go(songs, tmp_path, plan, seeds=1)[0]] == [s.value for s in before]
+    assert [s.value for s in go(songs, tmp_path, design, seeds=1)[0]] == [s.value for s in before]
 
 
 def test_moving_the_songs_and_names_of_training_songs_change_nothing(songs, tmp_path):
@@ -182,7 +182,7 @@ def test_moving_the_songs_and_names_of_training_songs_change_nothing(songs, tmp_
 
 
 def test_kept_scores_are_found_without_decoding_a_song(songs, tmp_path, monkeypatch):
-    in_memory = Plan(**{**vars(PLAN), "recipe": RECIPE.but(cache="memory")})
+    in_memory = Design(**{**vars(DESIGN), "recipe": RECIPE.but(cache="memory")})
     go(songs, tmp_path, in_memory, seeds=1)
     monkeypatch.setattr(audio, "read", None)
     assert all(kept(go(songs, tmp_path, in_memory, seeds=1)[1]).values())
@@ -208,7 +208,7 @@ def test_arms_choose_songs_and_excerpts(songs, tmp_path):
         Arm("by heart", excerpt=(1, 1.0)),
         Arm("by heart", excerpt=(0, 1.0)),
     )
-    scores, _ = go(songs, tmp_path, Plan(**{**vars(PLAN), "arms": arms}), seeds=1)
+    scores, _ = go(songs, tmp_path, Design(**{**vars(DESIGN), "arms": arms}), seeds=1)
     counts = {
         s.separator: (
             s.provenance["train_songs"],
@@ -248,15 +248,15 @@ def test_an_excerpt_is_learnt_and_scored_as_three_overlapping_examples():
 
 
 def test_derived_scores_are_computed_seed_by_seed(songs, tmp_path):
-    plan = Plan(
+    design = Design(
         **{
-            **vars(PLAN),
+            **vars(DESIGN),
             "derived": {
                 "l1 - mse": lambda t: {key: t["l1"][key] - t["mse"][key] for key in t["l1"]}
             },
         }
     )
-    scores, _ = go(songs, tmp_path, plan)
+    scores, _ = go(songs, tmp_path, design)
     by = {(s.separator, s.provenance["seed"], s.track, s.metric): s for s in scores}
     derived = [s for s in scores if s.separator == "l1 - mse"]
     assert len(derived) == 8 and all(s.provenance["derived"] for s in derived)
@@ -273,9 +273,9 @@ def test_the_gain_of_remixing_and_the_spread_are_what_they_say():
         f"{n} songs, remixing {word}": {("a", "usdr"): value}
         for n, word, value in ((4, "on", 5.0), (4, "off", 2.0), (24, "on", 6.0), (24, "off", 5.5))
     }
-    function = catalogue.plan("songs").derived["gain by remixing, 4 songs against 24"]
+    function = catalogue.design("songs").derived["gain by remixing, 4 songs against 24"]
     assert function(table) == {("a", "usdr"): 2.5}
-    spread = catalogue.plan("speech").derived["spread over songs, speech probability 0"]
+    spread = catalogue.design("speech").derived["spread over songs, speech probability 0"]
     found = spread(
         {"speech probability 0": {("a", "usdr"): 1.0, ("b", "usdr"): 5.0, ("a", "csdr"): 7.0}}
     )
@@ -284,14 +284,14 @@ def test_the_gain_of_remixing_and_the_spread_are_what_they_say():
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 @pytest.mark.parametrize("profile", ["smoke", "student", "paper"])
-def test_every_plan_is_sound(name, profile):
-    plan = catalogue.plan(name, profile)
+def test_every_design_is_sound(name, profile):
+    design = catalogue.design(name, profile)
     if name == "cost":
-        assert plan is None and profile in cost.SIZES
+        assert design is None and profile in cost.BUDGETS
         return
     if name != "overfit":  # its arms are one network on several songs
-        assert len({arm.name for arm in plan.arms}) == len(plan.arms)
-    recipes = [plan.recipe.but(**arm.recipe) for arm in plan.arms]
+        assert len({arm.name for arm in design.arms}) == len(design.arms)
+    recipes = [design.recipe.but(**arm.recipe) for arm in design.arms]
     assert (
         len(
             {
@@ -302,21 +302,21 @@ def test_every_plan_is_sound(name, profile):
         == 1
     )  # equal steps
     if profile != "paper":  # those networks are large; their settings are tested with the models
-        for arm in plan.arms:
+        for arm in design.arms:
             models.build(
-                arm.model or plan.model,
-                **({**plan.settings, **arm.settings} if not arm.model else arm.settings),
+                arm.model or design.model,
+                **({**design.settings, **arm.settings} if not arm.model else arm.settings),
             )
 
 
 def test_claims_name_arms_that_exist():
     known = {claim.id: claim for claim in claims.load_claims()}
     for name, experiment in EXPERIMENTS.items():
-        plan = catalogue.plan(name)
+        design = catalogue.design(name)
         separators = (
-            {*(arm.name for arm in plan.arms), *plan.derived} if plan else set(cost.VARIANTS)
+            {*(arm.name for arm in design.arms), *design.derived} if design else set(cost.VARIANTS)
         )
-        measures = plan.metrics if plan else ("step_time",)
+        measures = design.metrics if design else ("step_time",)
         for identifier in experiment.claims:
             claim = known[identifier]
             assert claim.finding == identifier.rstrip("abcd")
@@ -364,16 +364,16 @@ def test_the_summary_has_the_mean_over_songs_and_its_spread_over_seeds(songs, tm
 )
 def test_what_an_arm_lacks_is_named(songs, tmp_path, arm, message):
     with pytest.raises(SepkitError, match=message):
-        go(songs, tmp_path, Plan(**{**vars(PLAN), "arms": (arm,)}), seeds=1)
+        go(songs, tmp_path, Design(**{**vars(DESIGN), "arms": (arm,)}), seeds=1)
 
 
 def test_unknown_experiments_and_profiles_are_refused():
     with pytest.raises(
         SepkitError, match="unknown experiment 'sweep': choose from overfit, variants"
     ):
-        catalogue.plan("sweep")
+        catalogue.design("sweep")
     with pytest.raises(SepkitError, match="unknown profile 'big'"):
-        catalogue.plan("songs", "big")
+        catalogue.design("songs", "big")
 
 
 def test_costs_are_relative_to_the_first_variant_and_reach_the_claims_but_no_table(tmp_path):

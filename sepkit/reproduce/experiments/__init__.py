@@ -5,7 +5,7 @@ knows, `cost` times training steps, `scores` reads and sums up what was measured
 Chapters 07 and 11.
 """
 
-from .running import Arm, Plan, run
+from .running import Arm, Design, run
 from .scores import overview, stored, summary
 
-__all__ = ["Arm", "Plan", "overview", "run", "stored", "summary"]
+__all__ = ["Arm", "Design", "overview", "run", "stored", "summary"]

@@ -1,21 +1,22 @@
 """The experiments that sepkit knows: what they ask, which claims they test, and their arms.
 
-Each has a plan for every profile. ``student`` trains networks of 0.13 million
+Each has a design for every profile. ``student`` trains networks of 0.13 million
 parameters on mono songs at 16 kHz, where a training takes half a minute of one CPU core;
 ``paper`` takes the network, the recipe and the sample rate of the publication.
 All arms of an experiment take the same number of steps.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ...errors import unknown
 from ...training import STUDENT
 from ...training.presets import recipe_for
-from .running import Arm, Plan
+from .running import Arm, Derived, Design
 
 #: A network for sweeps: half a minute of one CPU core a training.
-SMALL = dict(
+SMALL: dict[str, Any] = dict(
     hidden=64,
     layers=2,
     dropout=0.1,
@@ -31,41 +32,48 @@ _SMALL = STUDENT.but(chunk_seconds=2.0, samples_per_track=100, max_steps=1000)
 
 @dataclass(frozen=True)
 class Experiment:
-    """`plans` takes (profile) and returns a Plan, or None where nothing is trained; `claims` are ids of sepkit/assets/reported/claims.csv."""
+    """An experiment in all profiles.
+
+    `claims` are ids of sepkit/assets/reported/claims.csv; `design` takes a profile and returns its
+    Design, or None where nothing is trained.
+    """
 
     question: str
-    claims: tuple
-    plans: Callable
+    claims: tuple[str, ...]
+    design: Callable[[str], Design | None]
 
 
-def small(profile, arms, paper="bsrnn", recipe=None, **more):
-    """The plan that most experiments share: a small Open-Unmix, or the paper's network."""
-    changes = recipe or {}
+def small(
+    profile: str,
+    arms: Iterable[Arm],
+    paper: str = "bsrnn",
+    recipe: dict[str, Any] | None = None,
+    **more: Any,
+) -> Design:
+    """The design that most experiments share: a small Open-Unmix, or the paper's network."""
+    arms, changes = tuple(arms), recipe or {}
     if profile == "paper":
         full, settings = recipe_for(paper, "paper")
-        return Plan(paper, settings, full, tuple(arms), preset="paper", **more)
-    plan = dict(settings=SMALL, recipe=_SMALL.but(**changes), preset="experiments")
+        return Design(paper, settings, full, arms, preset="paper", **more)
     if profile == "smoke":
-        plan = dict(
-            settings=SMOKE,
-            recipe=_SMALL.but(**{**changes, "max_steps": 2, "samples_per_track": 8}),
-            preset="smoke",
-        )
-    return Plan("open-unmix", arms=tuple(arms), **plan, **more)
+        few = _SMALL.but(**{**changes, "max_steps": 2, "samples_per_track": 8})
+        return Design("open-unmix", SMOKE, few, arms, preset="smoke", **more)
+    return Design("open-unmix", SMALL, _SMALL.but(**changes), arms, preset="experiments", **more)
 
 
-# --- the third report: five variants of Open-Unmix ---------------------------------------------------------
+# --- the third report: five variants of Open-Unmix ---
 
 
-def variants(profile):
+def variants(profile: str) -> Design:
     """Table 1 of the third report, filled: five variants, and what they cost one by one."""
-    wave = {
+    filters: dict[str, dict[str, Any]] = {
         "smoke": dict(filters=2, hidden=8, levels=4),
         "student": dict(filters=4, hidden=64, dropout=0.1),
         "paper": {},
-    }[profile]
+    }
+    wave = filters[profile]
     former = {"smoke": dict(SMOKE, heads=2), "student": dict(SMALL, heads=4), "paper": {}}[profile]
-    at = {} if profile == "paper" else dict(sample_rate=16000, channels=1)
+    at: dict[str, Any] = {} if profile == "paper" else dict(sample_rate=16000, channels=1)
     low = 8000 if profile != "paper" else 22050
     lower = Arm(
         f"Time domain, trained at {low / 1000:g} kHz",
@@ -87,17 +95,18 @@ def variants(profile):
         ),
         lower,
     ]
-    # Half the steps of the other experiments: the time-domain network takes ten times as long for one.
+    # Half the steps of the other experiments: one of the time-domain network takes ten times as
+    # long.
     recipe = dict(lr=2e-3) | (dict(max_steps=500) if profile == "student" else {})
     return small(
         profile, arms, "open-unmix", recipe, metrics=("usdr", "si_sdr", "csdr", "sir", "sar")
     )
 
 
-# --- the thesis: remixing, speech, augmentation ------------------------------------------------------------
+# --- the thesis: remixing, speech, augmentation ---
 
 
-def songs(profile):
+def songs(profile: str) -> Design:
     """What remixing brings, against the number of training songs."""
     counts = {"smoke": (2, 3), "student": (4, 8, 16, 24), "paper": (4, 8, 16, 24, 86)}[profile]
     arms = [
@@ -110,25 +119,24 @@ def songs(profile):
         for word, p in (("off", 0.0), ("on", 1.0))
     ]
 
-    def gain(few, many):
-        name = "{} songs, remixing {}"
-
-        def difference(table):
-            parts = [table[name.format(n, word)] for n in (few, many) for word in ("on", "off")]
-            return {
-                key: parts[0][key] - parts[1][key] - parts[2][key] + parts[3][key]
-                for key in parts[0]
-            }
-
-        return difference
-
     few, many = counts[0], counts[3] if len(counts) > 2 else counts[-1]
     return small(
-        profile, arms, derived={f"gain by remixing, {few} songs against {many}": gain(few, many)}
+        profile, arms, derived={f"gain by remixing, {few} songs against {many}": _gain(few, many)}
     )
 
 
-def mixing(profile):
+def _gain(few: int, many: int) -> Derived:
+    """What remixing brings with few songs, minus what it brings with many."""
+    names = [f"{n} songs, remixing {word}" for n in (few, many) for word in ("on", "off")]
+
+    def difference(table):
+        few_on, few_off, many_on, many_off = (table[name] for name in names)
+        return {key: few_on[key] - few_off[key] - many_on[key] + many_off[key] for key in few_on}
+
+    return difference
+
+
+def mixing(profile: str) -> Design:
     """SDR against the probability of a remix."""
     chosen = (0.0, 1.0) if profile == "smoke" else (0.0, 0.25, 0.5, 0.8, 1.0)
     return small(
@@ -136,7 +144,7 @@ def mixing(profile):
     )
 
 
-def speech(profile):
+def speech(profile: str) -> Design:
     """SDR against the probability that a training mixture is speech over accompaniment."""
     chosen = (0.0, 1.0) if profile == "smoke" else (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
     arms = [Arm("speech probability 0")]
@@ -155,9 +163,10 @@ def speech(profile):
     return small(profile, arms, recipe=dict(mix_prob=0.25), derived=spread)
 
 
-def augmentation(profile):
+def augmentation(profile: str) -> Design:
     """Static augmentation x7, and the validation songs as training songs."""
-    # Seven times the songs, a seventh of the chunks from each: epochs stay as long, and the best one is chosen as often.
+    # Seven times the songs, a seventh of the chunks from each: epochs stay as long, and the best
+    # one is chosen as often.
     seventh = {
         "smoke": dict(samples_per_track=1),
         "student": dict(samples_per_track=14),
@@ -178,7 +187,7 @@ def augmentation(profile):
     return small(profile, arms, recipe=dict(mix_prob=0.8), derived=spread)
 
 
-def ablation(profile):
+def ablation(profile: str) -> Design:
     """The recipe of Open-Unmix, with one part left out at a time."""
     arms = [
         Arm("whole recipe"),
@@ -187,13 +196,18 @@ def ablation(profile):
         Arm("without swapped channels", recipe=dict(swap=0.0)),
         Arm("without mixing songs", recipe=dict(mix_prob=0.0)),
     ]
-    plan = small(profile, arms, "open-unmix")
-    stereo = {} if profile == "paper" else dict(channels=2)  # or there is nothing to swap
-    return Plan(**{**vars(plan), "settings": {**plan.settings, **stereo}})
+    design = small(profile, arms, "open-unmix")
+    if profile == "paper":
+        return design
+    # Stereo: there are no channels to swap otherwise.
+    return replace(design, settings={**design.settings, "channels": 2})
 
 
-def overfit(profile):
-    """Twelve seconds by heart, of six songs, as three examples of six seconds, each overlapping the next by half."""
+def overfit(profile: str) -> Design:
+    """Twelve seconds by heart, of six songs.
+
+    They are three examples of six seconds, each overlapping the next by half.
+    """
     number, seconds, steps = {
         "smoke": (1, 4.0, 2),
         "student": (6, 12.0, 252),
@@ -213,14 +227,17 @@ def overfit(profile):
         weight_decay=0.0,
         max_steps=steps,
     )
-    arms = [Arm("BSRNN, 12 s by heart, minus SDR", excerpt=(k, seconds)) for k in range(number)]
-    return Plan(
-        "bsrnn", settings, recipe, tuple(arms), preset="smoke" if profile == "smoke" else "student"
-    )
+    name = "BSRNN, 12 s by heart, minus SDR"
+    arms = [Arm(name, excerpt=(song, seconds)) for song in range(number)]
+    preset = "smoke" if profile == "smoke" else "student"
+    return Design("bsrnn", settings, recipe, tuple(arms), preset=preset)
 
 
-def _spread(arm):
-    """How far each song's score lies from the arm's mean: its average is larger where the scores are more spread."""
+def _spread(arm: str) -> Derived:
+    """How far each song's score lies from the arm's mean.
+
+    Its average is larger where the scores are more spread.
+    """
 
     def deviations(table):
         found, means = table[arm], {}
@@ -261,10 +278,11 @@ EXPERIMENTS = {
         ablation,
     ),
 }
+PROFILES = ("smoke", "student", "paper")
 
 
-def plan(name, profile="student"):
-    """The plan of an experiment in a profile; None for ``cost``, which trains nothing, see `experiment_cost`.
+def design(name: str, profile: str = "student") -> Design | None:
+    """The design of an experiment in a profile; None for ``cost``, which trains nothing.
 
     Raises
     ------
@@ -273,6 +291,6 @@ def plan(name, profile="student"):
     """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
-    if profile not in ("smoke", "student", "paper"):
-        raise unknown("profile", profile, ("smoke", "student", "paper"))
-    return EXPERIMENTS[name].plans(profile)
+    if profile not in PROFILES:
+        raise unknown("profile", profile, PROFILES)
+    return EXPERIMENTS[name].design(profile)

@@ -6,7 +6,9 @@ a "song" of the Scores is one such turn. Chapter 11.
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,8 +24,8 @@ VARIANTS: dict[str, tuple[str, dict, str]] = {
     "loss dual": ("open-unmix", {}, "dual"),
     "transformer": ("open-unmix-transformer", {}, "mse"),
 }
-#: Batch, seconds and changes to the network (the authors' sizes otherwise), and how many turns, by profile.
-SIZES = {
+#: Profile -> batch size, seconds, changes to the network (otherwise of the authors' size), turns.
+BUDGETS: dict[str, tuple[int, float, dict[str, Any], int]] = {
     "smoke": (1, 0.5, dict(hidden=8, layers=1), 2),
     "student": (4, 6.0, dict(hidden=128), 8),
     "paper": (16, 6.0, {}, 12),
@@ -36,7 +38,13 @@ CARD = MetricCard(
 
 
 @denormals_as_zero()
-def run(out="runs/experiments", profile="student", device="auto", seed=0, notice=print):
+def run(
+    out: str | Path = "runs/experiments",
+    profile: str = "student",
+    device: str = "auto",
+    seed: int = 0,
+    notice: Callable[[str], object] = print,
+) -> list[Score]:
     """Time forward pass, backward pass and Adam's step of every variant.
 
     Parameters
@@ -48,85 +56,79 @@ def run(out="runs/experiments", profile="student", device="auto", seed=0, notice
     seed : int
         For weights and noise: the songs do not matter.
     notice : callable
-        Told what is done, a line each.
+        Called with one line of text per turn.
 
     Returns
     -------
     list of Score
         Metric ``step_time``, relative to the first variant; the provenance has the seconds.
     """
-    device = resolve_device(device)
-    batch, seconds, changes, turns = SIZES[profile]
+    batch, seconds, changes, turns = BUDGETS[profile]
+    where = resolve_device(device)
     torch.manual_seed(seed)
     steppers = {
-        name: _stepper(*VARIANTS[name], changes, batch, seconds, device) for name in VARIANTS
+        name: _stepper(*variant, changes, batch, seconds, where)
+        for name, variant in VARIANTS.items()
     }
-    for step in steppers.values():
-        step()  # buffers are made and kernels chosen
-    taken = {name: [] for name in VARIANTS}
-    for turn in range(turns):
-        for name, step in steppers.items():
-            taken[name].append(min(step(), step()))
-        notice(
-            f"turn {turn + 1} of {turns}: "
-            + ", ".join(f"{name} {values[-1]:.3f} s" for name, values in taken.items())
-        )
-    unit = sorted(taken[next(iter(VARIANTS))])[turns // 2]
+    taken = _take_turns(steppers, turns, notice)
     scores = []
+    unit = _median(taken[next(iter(VARIANTS))])
     for name, values in taken.items():
-        facts = {
-            "batch": batch,
-            "chunk_seconds": seconds,
-            "seconds": round(sorted(values)[turns // 2], 4),
-            "steps": 2 * turns,
-            "hours": 0.0,
-        }
         own = provenance(
             f"sepkit experiment cost --profile {profile}",
-            device=str(device),
+            device=str(where),
             seed=seed,
             profile=profile,
             experiment="cost",
             turns=turns,
             derived="seconds of a step",
-            **facts,
+            batch=batch,
+            chunk_seconds=seconds,
+            seconds=round(_median(values), 4),
+            steps=2 * turns,
+            hours=0.0,
         )
         scores += [
-            Score(f"turn {k}", "vocals", "step_time", v / unit, name, "noise", CARD, own)
-            for k, v in enumerate(values)
+            Score(f"turn {turn}", "vocals", "step_time", value / unit, name, "noise", CARD, own)
+            for turn, value in enumerate(values)
         ]
-    save_scores(
-        Path(out) / "cost.json",
-        scores,
-        extra={"experiment": "cost", "seeds": 1, "arms": list(VARIANTS)},
-        indent=None,
-    )
+    about = {"experiment": "cost", "seeds": 1, "arms": list(VARIANTS)}
+    save_scores(Path(out) / "cost.json", scores, extra=about, indent=None)
     return scores
+
+
+def _take_turns(steppers, turns, notice):
+    """{name: seconds of a step in each turn}."""
+    for step in steppers.values():
+        step()  # buffers are made and kernels chosen
+    taken = {name: [] for name in steppers}
+    for turn in range(turns):
+        for name, step in steppers.items():
+            taken[name].append(min(step(), step()))
+        times = ", ".join(f"{name} {values[-1]:.3f} s" for name, values in taken.items())
+        notice(f"turn {turn + 1} of {turns}: {times}")
+    return taken
+
+
+def _median(values):
+    return sorted(values)[len(values) // 2]
 
 
 def _stepper(model, settings, loss, changes, batch, seconds, device):
     """A function that takes one training step and returns its seconds."""
-    network = (
-        models.build(
-            model,
-            target="vocals",
-            **{**settings, **changes, **({"heads": 4} if "transformer" in model else {})},
-        )
-        .to(device)
-        .train()
-    )
-    network.set_loss(loss)
-    optimiser = torch.optim.Adam(network.parameters())
-    mixture = 0.1 * torch.randn(
-        batch, network.channels, int(seconds * network.sample_rate), device=device
-    )
+    heads = {"heads": 4} if "transformer" in model else {}
+    network = models.build(model, target="vocals", **{**settings, **changes, **heads})
+    network.to(device).train().set_loss(loss)
+    optimizer = torch.optim.Adam(network.parameters())
+    samples = int(seconds * network.sample_rate)
+    mixture = 0.1 * torch.randn(batch, network.channels, samples, device=device)
     target = 0.5 * mixture
 
     def step():
         clock = time.perf_counter()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         network.loss(mixture, target).backward()
-        optimiser.step()
+        optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return time.perf_counter() - clock

@@ -9,6 +9,7 @@ what was trained, on what, for how many steps and hours;
 
 import statistics
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ... import metrics, models, separation, training
 from ...band.rendering import only_one
 from ...datasets import MemoryTrack, data_set_name, open_tracks
 from ...datasets.loader import decoded
+from ...datasets.speech import open_speech
 from ...device import resolve_device
 from ...errors import SepkitError
 from ...files import digest, provenance
@@ -26,8 +28,12 @@ from ...training import Recipe
 from ...training.songs import OtherSongs, identities
 
 TARGET = "vocals"
-#: How often an epoch goes through an excerpt that is learnt by heart; validating it takes as long as learning it.
-HEARD = 14
+#: Passes over the excerpt per epoch where an excerpt is learnt by heart: validating it takes as
+#: long as training on it, so an epoch holds several.
+REPEATS = 14
+#: Values of a further separator, computed from those of the arms:
+#: {arm: {(track, metric): value}} -> {(track, metric): value}.
+Derived = Callable[[dict[str, dict[tuple[str, str], float]]], dict[tuple[str, str], float]]
 
 
 @dataclass(frozen=True)
@@ -43,14 +49,14 @@ class Arm:
     settings, recipe : dict
         Changes to the experiment's network and recipe.
     songs : int, optional
-        Train with the first so many songs; by default with all.
+        Train with this many songs, the first ones; by default with all.
     with_valid : bool
         The validation songs are trained on too (and still choose the best epoch).
     augmented : bool
         Train on the statically augmented data set.
     excerpt : (int, float), optional
-        Train, validate and test on that many seconds of test song number so-and-so, as three
-        examples of half that length, each overlapping the next by half.
+        (number of the test song, seconds): train, validate and test on that excerpt, as three
+        examples of half its length, each overlapping the next by half.
     score_rate : int, optional
         Score at this sample rate instead of the network's.
     """
@@ -62,52 +68,52 @@ class Arm:
     songs: int | None = None
     with_valid: bool = False
     augmented: bool = False
-    excerpt: tuple | None = None
+    excerpt: tuple[int, float] | None = None
     score_rate: int | None = None
 
 
 @dataclass(frozen=True)
-class Plan:
+class Design:
     """An experiment in one profile: a network, a recipe, and the arms that change them.
 
-    `derived` maps the name of a further separator to a function of {arm: {(track, metric): value}},
-    which returns {(track, metric): value}: differences of differences, spreads.
+    `derived` maps the name of a further separator to the function that computes its values, such
+    as differences of differences, from those of the arms.
     """
 
     model: str
     settings: dict
     recipe: Recipe
-    arms: tuple
-    metrics: tuple = ("usdr", "si_sdr", "csdr")
-    derived: dict = field(default_factory=dict)
+    arms: tuple[Arm, ...]
+    metrics: tuple[str, ...] = ("usdr", "si_sdr", "csdr")
+    derived: dict[str, Derived] = field(default_factory=dict)
     preset: str = "experiments"
 
 
 def run(
-    name,
-    plan,
-    data="band",
-    preset=None,
-    seeds=3,
-    out="runs/experiments",
-    profile="student",
-    device="auto",
-    root=None,
-    augmented=None,
-    speech=None,
-    notice=print,
-):
+    name: str,
+    design: Design,
+    data: str = "band",
+    preset: str | None = None,
+    seeds: int = 3,
+    out: str | Path = "runs/experiments",
+    profile: str = "student",
+    device: str = "auto",
+    root: str | Path | None = None,
+    augmented: str | None = None,
+    speech: str | None = None,
+    notice: Callable[[str], object] = print,
+) -> list[Score]:
     """Train and score all arms of an experiment; again, to go on where it stopped.
 
     Parameters
     ----------
     name : str
         Of the experiment.
-    plan : Plan
+    design : Design
     data : str
         See `sepkit.datasets.open_tracks`.
     preset : str, optional
-        Size of the band; by default the plan's.
+        Size of the band; by default the design's.
     seeds : int
         Trainings of each arm, with seeds 0, 1, ...
     out : str or Path
@@ -116,12 +122,12 @@ def run(
     root : str or Path, optional
         Data root.
     augmented : str, optional
-        The augmented data set (``sepkit data augment``), for plans that ask for it.
+        The augmented data set (``sepkit data augment``), for designs that ask for it.
     speech : str, optional
-        What `sepkit.datasets.speech.open_speech` opens, for plans with speech remixes; by
+        What `sepkit.datasets.speech.open_speech` opens, for designs with speech remixes; by
         default the band's, on the band.
     notice : callable
-        Told what is done, a line each.
+        Called with one line of text per training.
 
     Returns
     -------
@@ -130,60 +136,88 @@ def run(
     Raises
     ------
     SepkitError
-        As training and evaluation raise; and if an arm needs an augmented data set or speech that was not given.
+        As training and evaluation raise; and if an arm needs an augmented data set or speech that
+        was not given.
     """
-    laboratory = _Laboratory(
-        name,
-        plan,
-        data,
-        preset or plan.preset,
-        seeds,
-        Path(out) / name,
-        profile,
-        device,
-        root,
-        augmented,
-        speech,
+    runner = _Runner(
+        name=name,
+        design=design,
+        data=data,
+        preset=preset or design.preset,
+        seeds=seeds,
+        out=Path(out) / name,
+        profile=profile,
+        device=resolve_device(device),
+        root=root,
+        augmented=augmented,
+        speech=speech,
     )
-    scores, left = [], len(plan.arms) * seeds
-    for seed in range(
-        seeds
-    ):  # all arms of a seed first: a stopped experiment is short of seeds, not of arms
-        for arm in plan.arms:
-            with only_one(
-                out, f".{name}-{_slug(arm.name)}-{seed}.lock"
-            ):  # another call waits, and finds it done
-                found, told = laboratory.scores(arm, seed)
-            scores, left = scores + found, left - 1
-            notice(f"{arm.name}, seed {seed}: {told}; {left} to go")
-    scores += _derived(plan, scores)
-    about = {"experiment": name, "seeds": seeds, "arms": [arm.name for arm in plan.arms]}
+    scores: list[Score] = []
+    left = len(design.arms) * seeds
+    # All arms of a seed first: a stopped experiment is short of seeds, not of arms.
+    for seed, arm in ((seed, arm) for seed in range(seeds) for arm in design.arms):
+        # Another call on this folder waits here, and finds the arm done.
+        with only_one(out, f".{name}-{_slug(arm.name)}-{seed}.lock"):
+            found, outcome = runner.scores(arm, seed)
+        scores, left = scores + found, left - 1
+        notice(f"{arm.name}, seed {seed}: {outcome}; {left} to go")
+    scores += _derived(design, scores)
+    about = {"experiment": name, "seeds": seeds, "arms": [arm.name for arm in design.arms]}
     save_scores(Path(out) / f"{name}.json", scores, extra=about, indent=None)
     return scores
 
 
-class _Laboratory:
-    """What the trainings of an experiment share."""
+@dataclass
+class _Runner:
+    """Trains and scores the arms of one experiment; what they share is opened once.
 
-    def __init__(
-        self, name, plan, data, preset, seeds, out, profile, device, root, augmented, speech
-    ):
-        self.name, self.plan, self.data, self.preset, self.seeds, self.out = (
-            name,
-            plan,
-            data,
-            preset,
-            seeds,
-            out,
-        )
-        self.profile, self.device, self.root, self.augmented, self.speech = (
-            profile,
-            resolve_device(device),
-            root,
-            augmented,
-            speech,
-        )
-        self._opened, self._decoded = {}, {}
+    The fields are the parameters of `run`, `out` the folder of the trainings.
+    """
+
+    name: str
+    design: Design
+    data: str
+    preset: str
+    seeds: int
+    out: Path
+    profile: str
+    device: torch.device
+    root: str | Path | None
+    augmented: str | None
+    speech: str | None
+    _opened: dict = field(default_factory=dict)
+    _decoded: dict = field(default_factory=dict)
+
+    def scores(self, arm, seed):
+        """The Scores of one training, and in words how they came about."""
+        recipe = self.design.recipe.but(**arm.recipe, seed=seed)
+        in_memory = recipe.cache == "memory"  # `held` has decoded them
+        recipe = recipe.but(cache=None if in_memory else recipe.cache)
+        network = self._network(arm, seed)
+        speech = self.voices(arm, network) if recipe.speech_prob else None
+        songs = self._songs(arm, network)
+        about = self._about(arm, network, recipe, songs, speech)
+        number = f"{arm.excerpt[0]}-" if arm.excerpt else ""
+        folder = self.out / f"{_slug(arm.name)}-{number}{seed}"
+        file = folder / f"scores-{digest(about)[:16]}.json"
+        if file.is_file():
+            return load_scores(file), "kept"
+        train, valid, test = self._examples(arm, songs)
+        best = self._trained(arm, train, valid, folder, recipe, speech)
+        header, log = models.read_header(best)["extra"], _last_row(best.parent)
+        facts = {
+            "steps": int(log["step"]),
+            "best_step": header["step"],
+            "hours": round(float(log["seconds"]) / 3600, 4),
+            "train_songs": len(set(_names(train))),
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "valid_loss": header["valid_loss"],
+            "audio": digest(about["audio"]),
+        }
+        clock = time.perf_counter()
+        scores = self._score(arm, models.load(best), test, seed, facts)
+        save_scores(file, scores, extra={"about": about})
+        return scores, _outcome(scores, float(log["seconds"]), time.perf_counter() - clock)
 
     def tracks(self, split, model, data=None):
         """The songs of a split at the network's sample rate and channels, opened once."""
@@ -202,7 +236,7 @@ class _Laboratory:
 
     def held(self, tracks):
         """Tracks to train on: decoded once, where the recipe wants them in memory."""
-        if self.plan.recipe.cache != "memory":
+        if self.design.recipe.cache != "memory":
             return tracks
         missing = [track for track in tracks if id(track) not in self._decoded]
         self._decoded |= zip(map(id, missing), decoded(missing))
@@ -213,94 +247,59 @@ class _Laboratory:
         source = self.speech or ("band" if self.data == "band" else None)
         if source is None:
             raise SepkitError(
-                f"{self.name}: the arm {arm.name!r} needs speech; give --speech band, or a folder of speech"
+                f"{self.name}: the arm {arm.name!r} needs speech; give --speech band, "
+                "or a folder of speech"
             )
         key = ("speech", model.sample_rate)
         if key not in self._opened:
-            from ...datasets.speech import open_speech
-
             self._opened[key] = open_speech(
                 source, "train", model.sample_rate, self.root, self.preset
             )
         return self._opened[key]
 
-    def scores(self, arm, seed):
-        """The Scores of one training, and in words how they came about."""
-        number = f"{arm.excerpt[0]}-" if arm.excerpt else ""
-        folder = self.out / f"{_slug(arm.name)}-{number}{seed}"
-        recipe = self.plan.recipe.but(**arm.recipe, seed=seed)
-        in_memory = recipe.cache == "memory"  # `held` has decoded them
-        recipe = recipe.but(cache=None if in_memory else recipe.cache)
-        network = self._network(arm, seed)
-        voices = self.voices(arm, network) if recipe.speech_prob else None
-        songs = self._songs(arm, network)
-        about = self._about(arm, network, recipe, songs, voices)
-        file = folder / f"scores-{digest(about)[:16]}.json"
-        if file.is_file():
-            return load_scores(file), "kept"
-        train, valid, test = self._examples(arm, songs)
-        best = self._trained(arm, train, valid, folder, recipe, voices)
-        folder, trained = best.parent, models.read_header(best)["extra"]
-        clock = time.perf_counter()
-        scores = self._score(
-            arm,
-            models.load(best),
-            test,
-            seed,
-            {
-                "steps": _steps(folder),
-                "best_step": trained["step"],
-                "hours": round(_seconds(folder) / 3600, 4),
-                "train_songs": len(set(_names(train))),
-                "parameters": sum(p.numel() for p in network.parameters()),
-                "valid_loss": trained["valid_loss"],
-                "audio": digest(about["audio"]),
-            },
-        )
-        save_scores(file, scores, extra={"about": about})
-        heard = [
-            s.value for s in scores if s.metric == "usdr" and s.value == s.value
-        ]  # NaN: a silent reference
-        mean = statistics.fmean(heard) if heard else float("nan")
-        return (
-            scores,
-            f"usdr {mean:.2f} dB, {_seconds(folder):.0f} s of training, {time.perf_counter() - clock:.0f} s of scoring",
-        )
-
-    def _about(self, arm, network, recipe, songs, voices):
+    def _about(self, arm, network, recipe, songs, speech):
         """All that decides an arm's scores."""
         audio = {part: identities(tracks) for part, tracks in songs.items()}
         return {
             "model": network.name,
             "settings": network.settings,
-            "recipe": _decisive(recipe),
-            "metrics": list(self.plan.metrics),
+            "recipe": _without_runtime(recipe),
+            "metrics": list(self.design.metrics),
             "test": _names(songs["test"]),
             "score rate": arm.score_rate,
             "excerpt": arm.excerpt,
             "data": data_set_name(self.data),
-            "audio": {**audio, "speech": voices and voices.identity()},
+            "audio": {**audio, "speech": speech and speech.identity()},
         }
 
     def _network(self, arm, seed):
-        plan, other = self.plan, arm.model not in (None, self.plan.model)
-        settings = arm.settings if other else {**plan.settings, **arm.settings}
+        design = self.design
+        other = arm.model not in (None, design.model)
+        settings = arm.settings if other else {**design.settings, **arm.settings}
         torch.manual_seed(seed)
-        return models.build(arm.model or plan.model, target=TARGET, **settings)
+        return models.build(arm.model or design.model, target=TARGET, **settings)
 
-    def _trained(self, arm, train, valid, folder, recipe, voices):
+    def _trained(self, arm, train, valid, folder, recipe, speech):
         """The best checkpoint: of the arm's folder; of one beside it, if that is on other audio."""
-        heard = digest(identities(train), identities(valid), voices and voices.identity())
 
         def trained_in(folder):
-            network, device = self._network(arm, recipe.seed), str(self.device)
-            more = dict(progress=False, speech=voices)
-            return training.train(network, train, valid, folder, recipe, device, TARGET, **more)
+            return training.train(
+                self._network(arm, recipe.seed),
+                train,
+                valid,
+                folder,
+                recipe,
+                str(self.device),
+                TARGET,
+                progress=False,
+                speech=speech,
+            )
 
         try:
             return trained_in(folder)
         except OtherSongs:
-            return trained_in(folder.with_name(f"{folder.name}-{heard[:8]}"))
+            audio = digest(identities(train), identities(valid), speech and speech.identity())
+            return trained_in(folder.with_name(f"{folder.name}-{audio[:8]}"))
 
     def _songs(self, arm, network):
         """What an arm depends on: tracks by split; of an excerpt the song that it is cut from."""
@@ -309,14 +308,16 @@ class _Laboratory:
             return {"train": [], "valid": [], "test": [test[arm.excerpt[0]]]}
         if arm.augmented and self.augmented is None:
             raise SepkitError(
-                f"{self.name}: the arm {arm.name!r} needs --augmented FOLDER; write it with: sepkit data augment"
+                f"{self.name}: the arm {arm.name!r} needs --augmented FOLDER; "
+                "write it with: sepkit data augment"
             )
         train = list(self.tracks("train", network, self.augmented if arm.augmented else None))
         valid = self.tracks("valid", network)
         if arm.songs is not None:
             if arm.songs > len(train):
                 raise SepkitError(
-                    f"{self.name}: the arm {arm.name!r} needs {arm.songs} training songs; {self.data} has {len(train)}"
+                    f"{self.name}: the arm {arm.name!r} needs {arm.songs} training songs; "
+                    f"{self.data} has {len(train)}"
                 )
             train = train[: arm.songs]
         train = train + list(valid) * arm.with_valid
@@ -326,11 +327,11 @@ class _Laboratory:
         """Tracks to train, validate and test with."""
         if arm.excerpt:
             parts = _thirds(_loudest(songs["test"][0], arm.excerpt[1]))
-            return parts * HEARD, parts, parts
+            return parts * REPEATS, parts, parts
         return self.held(songs["train"]), self.held(songs["valid"]), songs["test"]
 
     def _score(self, arm, network, test, seed, facts):
-        separator = separation.ModelSeparator(network, device=self.device)
+        """Score a trained network on the test songs."""
         rate = arm.score_rate or network.sample_rate
         if rate != network.sample_rate:
             test = open_tracks(
@@ -341,27 +342,13 @@ class _Laboratory:
                 channels=network.channels,
                 preset=self.preset if self.data == "band" else None,
             )
-        dataset = data_set_name(self.data)
-        if (rate, network.channels) != (
-            44100,
-            2,
-        ):  # such scores never share a column with those of the full audio
-            dataset += f", {rate / 1000:g} kHz {'mono' if network.channels == 1 else 'stereo'}"
-        facts = {**facts, "preset": self.preset} if self.data == "band" else facts
-        if arm.excerpt:
-            facts["excerpt"] = f"{arm.excerpt[1]:g} s"
-        command = f"sepkit experiment {self.name} --profile {self.profile} --data {dataset.partition(',')[0]} --seeds {self.seeds}"
-        own = provenance(
-            command,
-            device=str(self.device),
-            seed=seed,
-            profile=self.profile,
-            experiment=self.name,
-            **facts,
-        )
+        separator = separation.ModelSeparator(network, device=self.device)
+        own = self._provenance(arm, seed, facts)
+        dataset = _data_set_label(data_set_name(self.data), rate, network.channels)
         found = {}
         for track in test:  # the examples of an excerpt have one name, and count together
-            for target, metric, value, card in _of_song(separator, track, rate, self.plan.metrics):
+            scored = _of_song(separator, track, rate, self.design.metrics)
+            for target, metric, value, card in scored:
                 if target == TARGET:
                     found.setdefault((track.name, metric, card), []).append(float(value))
         return [
@@ -369,20 +356,51 @@ class _Laboratory:
             for (name, metric, card), values in found.items()
         ]
 
+    def _provenance(self, arm, seed, facts):
+        if self.data == "band":
+            facts = {**facts, "preset": self.preset}
+        if arm.excerpt:
+            facts = {**facts, "excerpt": f"{arm.excerpt[1]:g} s"}
+        return provenance(
+            f"sepkit experiment {self.name} --profile {self.profile} "
+            f"--data {data_set_name(self.data).partition(',')[0]} --seeds {self.seeds}",
+            device=str(self.device),
+            seed=seed,
+            profile=self.profile,
+            experiment=self.name,
+            **facts,
+        )
 
-def _of_song(separator, track, rate, wanted):
-    mixture, voice = track.mixture(), track.stem(TARGET)
-    same = rate == separator.sample_rate
-    estimate = (
-        separator.separate(mixture) if same else separation.separate_at(separator, mixture, rate)
-    )[TARGET]
-    truth = {TARGET: voice, "accompaniment": mixture - voice}
-    return metrics.score_track(
-        truth, {TARGET: estimate, "accompaniment": mixture - estimate}, rate, wanted
+
+def _outcome(scores, training_seconds, scoring_seconds):
+    values = [s.value for s in scores if s.metric == "usdr"]
+    values = [value for value in values if value == value]  # NaN: a silent reference
+    mean = statistics.fmean(values) if values else float("nan")
+    return (
+        f"usdr {mean:.2f} dB, {training_seconds:.0f} s of training, "
+        f"{scoring_seconds:.0f} s of scoring"
     )
 
 
-def _derived(plan, scores):
+def _data_set_label(name, rate, channels):
+    """A data set's name; other rates and channels never share a column with the full audio."""
+    if (rate, channels) == (44100, 2):
+        return name
+    return f"{name}, {rate / 1000:g} kHz {'mono' if channels == 1 else 'stereo'}"
+
+
+def _of_song(separator, track, rate, wanted: Sequence[str]):
+    mixture, voice = track.mixture(), track.stem(TARGET)
+    if rate == separator.sample_rate:
+        estimate = separator.separate(mixture)[TARGET]
+    else:
+        estimate = separation.separate_at(separator, mixture, rate)[TARGET]
+    truth = {TARGET: voice, "accompaniment": mixture - voice}
+    estimates = {TARGET: estimate, "accompaniment": mixture - estimate}
+    return metrics.score_track(truth, estimates, rate, wanted)
+
+
+def _derived(design, scores):
     """Scores of what is computed from arms, seed by seed."""
     made = []
     for seed in sorted({score.provenance["seed"] for score in scores}):
@@ -390,16 +408,10 @@ def _derived(plan, scores):
         for score in (s for s in scores if s.provenance["seed"] == seed):
             table.setdefault(score.separator, {})[score.track, score.metric] = score.value
             example[score.track, score.metric] = score
-        for name, function in plan.derived.items():
+        for name, function in design.derived.items():
             for key, value in function(table).items():
-                made.append(
-                    replace(
-                        example[key],
-                        separator=name,
-                        value=value,
-                        provenance={**example[key].provenance, "derived": name},
-                    )
-                )
+                own = {**example[key].provenance, "derived": name}
+                made.append(replace(example[key], separator=name, value=value, provenance=own))
     return made
 
 
@@ -430,7 +442,8 @@ def _thirds(track):
     ]
 
 
-def _decisive(recipe):
+def _without_runtime(recipe):
+    """The fields of a recipe on which the result depends."""
     free = ("workers", "cache", "save_minutes")
     return {key: value for key, value in recipe.flat().items() if key not in free}
 
@@ -443,14 +456,7 @@ def _slug(name):
     return "".join(c if c.isalnum() or c in ".-" else "-" for c in name.lower()).strip("-")
 
 
-def _log(folder):
+def _last_row(folder):
+    """The last row of a training's ``log.csv``."""
     lines = (folder / "log.csv").read_text().splitlines()
     return dict(zip(lines[0].split(","), lines[-1].split(","), strict=True))
-
-
-def _steps(folder):
-    return int(_log(folder)["step"])
-
-
-def _seconds(folder):
-    return float(_log(folder)["seconds"])

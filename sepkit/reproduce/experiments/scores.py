@@ -1,13 +1,17 @@
-"""The Scores of experiments: where they are kept, and what they say in short. Chapters 07 and 11."""
+"""The Scores of experiments: where they are kept, and what they say in short.
+
+Chapters 07 and 11.
+"""
 
 import statistics
 from pathlib import Path
+from typing import Any
 
 from ...files import shipped
-from ...metrics import METRICS, load_scores
+from ...metrics import METRICS, Score, load_scores
 
 
-def summary(scores):
+def summary(scores: list[Score]) -> list[dict[str, Any]]:
     """What an experiment found, a row for each arm.
 
     Parameters
@@ -31,13 +35,7 @@ def summary(scores):
             "steps": max(s.provenance["steps"] for s in own),
         }
         for metric in dict.fromkeys(score.metric for score in own):
-            by_seed = {}
-            for score in own:
-                if score.metric == metric and score.value == score.value:
-                    by_seed.setdefault(score.provenance["seed"], []).append(score.value)
-            means = [statistics.fmean(values) for _, values in sorted(by_seed.items())] or [
-                float("nan")
-            ]
+            means = _means_over_songs([score for score in own if score.metric == metric])
             spread = f" ± {statistics.stdev(means):.2f}" if len(means) > 1 else ""
             row[f"{metric} ({'dB, ' * (metric in METRICS)}mean)"] = (
                 f"{statistics.fmean(means):.2f}{spread}"
@@ -46,7 +44,16 @@ def summary(scores):
     return rows
 
 
-def overview(stored):
+def _means_over_songs(scores):
+    """The mean of each seed, NaN left out; one NaN where nothing is left."""
+    by_seed = {}
+    for score in scores:
+        if score.value == score.value:
+            by_seed.setdefault(score.provenance["seed"], []).append(score.value)
+    return [statistics.fmean(values) for _, values in sorted(by_seed.items())] or [float("nan")]
+
+
+def overview(stored: dict[str, list[Score]]) -> list[dict[str, Any]]:
     """What experiments took, a row each.
 
     Parameters
@@ -62,30 +69,30 @@ def overview(stored):
     rows = []
     for name, scores in stored.items():
         own = [score for score in scores if "derived" not in score.provenance] or scores
-        facts = {
-            (
-                score.separator,
-                score.track if "excerpt" in score.provenance else "",
-                score.provenance["seed"],
-            ): score.provenance
-            for score in own
-        }
+        trainings = {_training(score): score.provenance for score in own}
+        facts = trainings.values()
         rows.append(
             {
                 "experiment": name,
-                "arms": len({arm for arm, _, _ in facts}),
-                "seeds": len({seed for *_, seed in facts}),
-                "steps": max(fact["steps"] for fact in facts.values()),
-                "hours": round(sum(fact["hours"] for fact in facts.values()), 2),
+                "arms": len({arm for arm, *_ in trainings}),
+                "seeds": len({seed for *_, seed in trainings}),
+                "steps": max(fact["steps"] for fact in facts),
+                "hours": round(sum(fact["hours"] for fact in facts), 2),
                 "device": own[0].provenance["device"],
-                "commit": ", ".join(sorted({fact["commit"] for fact in facts.values()})),
+                "commit": ", ".join(sorted({fact["commit"] for fact in facts})),
                 "command": own[0].provenance["command"],
             }
         )
     return rows
 
 
-def stored(folder=None):
+def _training(score):
+    """What tells one training from another: (arm, song of an excerpt, seed)."""
+    song = score.track if "excerpt" in score.provenance else ""
+    return score.separator, song, score.provenance["seed"]
+
+
+def stored(folder: str | Path | None = None) -> dict[str, list[Score]]:
     """The Scores of experiments that were run before.
 
     Parameters
