@@ -185,7 +185,8 @@ def place(name, value):
     user = text.split(os.sep)[0]
     if user.startswith("~") and spelled.startswith("~"):
         raise SepkitError(
-            f"{name}={text[:60]!r}: there is no user {user[1:]!r} here; a folder of that name is ./{user}"
+            f"{name}={text[:60]!r}: there is no user {user[1:]!r} here; a folder of that name is "
+            f"./{user}"
         )
     return pathlib.Path(spelled)
 

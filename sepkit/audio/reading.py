@@ -10,8 +10,10 @@ import functools
 import math
 import os
 import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -22,13 +24,13 @@ from ..errors import SepkitError
 from ..formats.inspection import inspect, warn
 
 MAX_CHANNELS = 2
-#: Samples this far beyond full scale (40 dB) are told: whole recordings have none.
+#: A peak this far beyond full scale (40 dB) is warned of: sound recordings have none.
 FAR_BEYOND = 100.0
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What is known about a file: path, sample rate (Hz), samples a channel, channels, subtype.
+    """What is known about a file: path, sample rate (Hz), samples per channel, channels, subtype.
 
     `source` is what reads its samples, see `sepkit.formats`.
     """
@@ -38,14 +40,15 @@ class AudioInfo:
     samples: int
     channels: int
     subtype: str
-    source: object = field(repr=False, compare=False)
+    source: Any = field(repr=False, compare=False)
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
+        """Duration in seconds."""
         return self.samples / self.sample_rate
 
 
-def info(path):
+def info(path: str | Path) -> AudioInfo:
     """Look at a file and check that it is whole, as far as that can be seen, and usable.
 
     All its frames are counted where its header does not state its length or may be wrong
@@ -65,7 +68,7 @@ def info(path):
         raise SepkitError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def file_state(path):
+def file_state(path: Path) -> tuple[int, int, int, int]:
     """What changes when a file does (size, time, inode); refuses what is no regular file."""
     if path.is_symlink() and not path.exists():
         link = os.readlink(path)
@@ -102,7 +105,14 @@ def _info(path, state):
     return AudioInfo(path, found.sample_rate, samples, found.channels, found.subtype, found.source)
 
 
-def read(path, start=0, frames=None, sample_rate=None, channels=None, header=None):
+def read(
+    path: str | Path,
+    start: int = 0,
+    frames: int | None = None,
+    sample_rate: int | None = None,
+    channels: int | None = None,
+    header: AudioInfo | None = None,
+) -> tuple[torch.Tensor, int]:
     """Read a file, or a part of it, without loading the rest.
 
     Parameters
@@ -142,7 +152,8 @@ def read(path, start=0, frames=None, sample_rate=None, channels=None, header=Non
     frames = header.samples - start if frames is None else frames
     if start < 0 or frames < 1 or start + frames > header.samples:
         raise SepkitError(
-            f"{path}: asked for samples {start} to {start + frames}, but the file has {header.samples}"
+            f"{path}: asked for samples {start} to {start + frames}, but the file has "
+            f"{header.samples}"
         )
     try:
         data = header.source.read(start, frames)  # (samples, channels)
@@ -153,7 +164,8 @@ def read(path, start=0, frames=None, sample_rate=None, channels=None, header=Non
         ) from None
     if len(data) < frames:
         raise SepkitError(
-            f"{path}: truncated, {len(data)} of {frames} samples could be read from sample {start}; copy it again"
+            f"{path}: truncated, {len(data)} of {frames} samples could be read from sample "
+            f"{start}; copy it again"
         )
     if not header.subtype.startswith("PCM_"):
         _check_level(path, data)
@@ -173,12 +185,12 @@ def _check_level(path, data):
         warn(f"{path}: samples more than 40 dB beyond full scale; the file may be damaged")
 
 
-def resampled_length(samples, from_rate, to_rate):
+def resampled_length(samples: int, from_rate: float, to_rate: float) -> int:
     """The number of samples after resampling: samples * to / from, rounded up."""
     return math.ceil(samples * to_rate / from_rate)
 
 
-def resample(audio, from_rate, to_rate):
+def resample(audio: torch.Tensor, from_rate: float, to_rate: float) -> torch.Tensor:
     """Resample audio of shape (..., samples), by the SoX resampler.
 
     Returns a tensor of the same dtype with ``resampled_length`` samples.
@@ -192,18 +204,21 @@ def resample(audio, from_rate, to_rate):
     length = resampled_length(audio.shape[-1], from_rate, to_rate)
     if audio.shape[-1] < 2:  # soxr does not take a single sample of two channels
         audio = torch.nn.functional.pad(audio, (0, 2 - audio.shape[-1]))
-    flat = (
-        audio.detach().cpu().reshape(-1, audio.shape[-1]).T.numpy()
-    )  # (samples, channels), soxr's order
-    out = torch.from_numpy(
-        np.ascontiguousarray(soxr.resample(flat, from_rate, to_rate).T)
-    )  # (channels, ~length)
+    flat = audio.detach().cpu().reshape(-1, audio.shape[-1])
+    # soxr wants (samples, channels)
+    out = soxr.resample(flat.T.numpy(), from_rate, to_rate)
+    out = torch.from_numpy(np.ascontiguousarray(out.T))  # (channels, about `length`)
     out = torch.nn.functional.pad(out, (0, max(0, length - out.shape[-1])))[..., :length]
     return out.reshape(*audio.shape[:-1], length).to(audio)
 
 
-def resampled_parts(parts, from_rate, to_rate, count):
-    """`resample` for a signal that comes in `count` parts (channels, n); the same samples to the last bit."""
+def resampled_parts(
+    parts: Iterable[torch.Tensor], from_rate: float, to_rate: float, count: int
+) -> Iterator[torch.Tensor]:
+    """`resample` for a signal that comes in `count` parts of shape (channels, n).
+
+    The samples are those of the whole signal resampled at once, bit for bit.
+    """
     stream = None
     for number, part in enumerate(parts, 1):
         stream = stream or soxr.ResampleStream(from_rate, to_rate, part.shape[0], dtype="float32")
@@ -211,12 +226,12 @@ def resampled_parts(parts, from_rate, to_rate, count):
         yield torch.from_numpy(np.ascontiguousarray(out.T))
 
 
-def seekable(header):
-    """Whether a file holds its samples as they are, or in FLAC's frames: any part is read quickly and exactly."""
+def seekable(header: AudioInfo) -> bool:
+    """Whether any part of a file is read quickly and exactly: PCM, floating point and FLAC."""
     return header.subtype.startswith(("PCM", "FLOAT", "DOUBLE"))
 
 
-def to_channels(audio, channels):
+def to_channels(audio: torch.Tensor, channels: int) -> torch.Tensor:
     """Make audio of shape (channels, samples) mono or stereo.
 
     Mono becomes stereo by duplication, stereo becomes mono by averaging.

@@ -1,5 +1,7 @@
 """Title, artist, album and the like: read from one file, to be written into others."""
 
+from pathlib import Path
+
 import soundfile
 
 from ..formats import ffmpeg
@@ -21,7 +23,7 @@ TAGS = (*FRAMES, "license")
 LONGEST = 1000
 
 
-def read_tags(path):
+def read_tags(path: str | Path) -> dict[str, str]:
     """{tag: text} of a file; empty where there are none."""
     try:
         with soundfile.SoundFile(soundfile_name(path)) as file:
@@ -32,12 +34,12 @@ def read_tags(path):
     return {tag: text for tag, text in texts.items() if 0 < len(text) <= LONGEST}
 
 
-def id3(tags):
+def id3(tags: dict[str, str]) -> bytes:
     """An ID3v2.3 tag for the start of an MP3 file, in UTF-16; empty where there are no tags."""
     frames = b"".join(_frame(FRAMES[tag], text) for tag, text in tags.items() if tag in FRAMES)
     if not frames:
         return b""
-    size = bytes(len(frames) >> shift & 0x7F for shift in (21, 14, 7, 0))  # seven bits a byte
+    size = bytes(len(frames) >> shift & 0x7F for shift in (21, 14, 7, 0))  # seven bits per byte
     return b"ID3\x03\x00\x00" + size + frames
 
 

@@ -41,7 +41,12 @@ BLOCK = 1 << 16
 _PAGES = 1024
 
 
-def output_format(path, subtype=None, bitrate=None, sample_rate=None):
+def output_format(
+    path: str | Path,
+    subtype: str | None = None,
+    bitrate: int | None = None,
+    sample_rate: int | None = None,
+) -> tuple[str, str]:
     """The soundfile format and subtype for a file that is to be written.
 
     Parameters
@@ -128,11 +133,11 @@ class Writer:
         path,
         sample_rate,
         channels,
-        subtype=None,
-        clip=False,
-        samples=None,
-        bitrate=None,
-        tags=None,
+        subtype: str | None = None,
+        clip: bool = False,
+        samples: int | None = None,
+        bitrate: int | None = None,
+        tags: dict[str, str] | None = None,
     ):
         self.path, self.clip, self.tags = Path(path), clip, dict(tags or {})
         self.format, self.subtype = output_format(self.path, subtype, bitrate, sample_rate)
@@ -171,7 +176,7 @@ class Writer:
         level = (highest - self._bitrate) / (highest - lowest)
         return {"bitrate_mode": "CONSTANT", "compression_level": level}
 
-    def write(self, block):
+    def write(self, block: torch.Tensor | np.ndarray) -> None:
         """Append a block of shape (channels, samples)."""
         data = block.detach().cpu() if isinstance(block, torch.Tensor) else block
         data = np.asarray(data).T
@@ -242,7 +247,15 @@ class Writer:
             return False
 
 
-def write(path, audio, sample_rate, subtype=None, clip=False, bitrate=None, tags=None):
+def write(
+    path: str | Path,
+    audio: torch.Tensor | np.ndarray,
+    sample_rate: int,
+    subtype: str | None = None,
+    clip: bool = False,
+    bitrate: int | None = None,
+    tags: dict[str, str] | None = None,
+) -> Path:
     """Write audio of shape (channels, samples); see `Writer` for formats and errors."""
     if audio.ndim != 2:
         shape = tuple(audio.shape)
@@ -253,8 +266,8 @@ def write(path, audio, sample_rate, subtype=None, clip=False, bitrate=None, tags
     return Path(path)
 
 
-def remove_stamps(path, kind):
-    """Neutralise what says when a file was written: a time in WAV, a random number in Ogg.
+def remove_stamps(path: Path, kind: str) -> None:
+    """Zero what libsndfile writes anew at every run: a time in WAV, a random number in Ogg.
 
     Parameters
     ----------

@@ -39,7 +39,8 @@ def list_(
 
 
 @app.command(
-    epilog="Example: sepkit data band --root ska --train 0 --test 6 --genre ska --knob horn_correlation=0.8"
+    epilog="Example: sepkit data band --root ska --train 0 --test 6 --genre ska "
+    "--knob horn_correlation=0.8"
 )
 @errors_in_one_line
 def band(
@@ -119,7 +120,8 @@ def band(
 
 
 @app.command(
-    epilog="Example: sepkit data augment --data band --out band-x7, then: sepkit train --data band-x7"
+    epilog="Example: sepkit data augment --data band --out band-x7, "
+    "then: sepkit train --data band-x7"
 )
 @errors_in_one_line
 def augment(
@@ -210,14 +212,15 @@ def musdb7s(root: Root = None):
 
 
 def download(folder):
-    """Fetch the excerpts beside `folder`, then rename: half a download is never taken for the data set."""
+    """Fetch the excerpts beside `folder`, then rename it: half a download is no data set."""
     from ..datasets import musdb18
     from ..errors import SepkitError
     from ..files import free_bytes
 
     if free_bytes(folder) < 1e9:
         raise SepkitError(
-            f"{folder}: the excerpts need 1 GB while they are unpacked; free some space or pass --root DIR"
+            f"{folder}: the excerpts need 1 GB while they are unpacked; free some space or pass "
+            "--root DIR"
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f".{folder.name}.part")

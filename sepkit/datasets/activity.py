@@ -15,6 +15,7 @@ holds what is left, and only the chunks it has are counted; so too in songs shor
 segment.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +24,10 @@ import numpy as np
 from ..errors import SepkitError
 from ..files import data_root, digest, read_json, write_json
 from ..runtime.threads import in_threads
+from .track import Track
 
 SECONDS = 6.0
-CHUNKS = 10  # a segment; with an overlap of half, the next begins 5 chunks later
+CHUNKS = 10  # per segment; with an overlap of half, the next begins 5 chunks later
 QUANTILE = 0.15
 SILENT = 1e-5
 LEAST = 1e-3
@@ -54,8 +56,8 @@ class Activity:
     segments: list
     frames: int
 
-    def statistics(self):
-        """One row a stem: its segments, how many are kept, and in how many songs none is.
+    def statistics(self) -> list[dict]:
+        """One row per stem: its segments, how many are kept, and in how many songs none is.
 
         Returns
         -------
@@ -79,7 +81,12 @@ class Activity:
         return rows
 
 
-def find(tracks, folder=None, workers=None, damaged=None):
+def find(
+    tracks: Sequence[Track],
+    folder: str | Path | None = None,
+    workers: int | None = None,
+    damaged: Callable[[Exception], None] | None = None,
+) -> Activity:
     """The active segments of all stems of all tracks, from the cache or found now.
 
     Parameters
@@ -87,11 +94,11 @@ def find(tracks, folder=None, workers=None, damaged=None):
     tracks : list of Track
         Of one sample rate.
     folder : str or Path, optional
-        Where the index is kept, one small file a song; by default ``activity`` in the data
+        Where the index is kept, one small file per song; by default ``activity`` in the data
         root (`sepkit.files.data_root`). An entry is made again when the song's files
         change. Tracks that lie in memory only are not kept.
     workers : int, optional
-        Songs at a time; by default one a core, at most 8.
+        Songs at a time; by default one per core, at most 8.
     damaged : callable, optional
         Gets the error of each song that cannot be read, which is left out then.
 
@@ -102,16 +109,17 @@ def find(tracks, folder=None, workers=None, damaged=None):
     Raises
     ------
     SepkitError
-        Without tracks or with tracks of several rates, as reading them, and if the index cannot be written.
+        Without tracks or with tracks of several rates, as reading them, and if the index cannot
+        be written.
     """
     if not tracks or len({track.sample_rate for track in tracks}) != 1:
         raise SepkitError("source activity: tracks of one sample rate were expected")
     folder = data_root() / "activity" if folder is None else Path(folder)
     found = in_threads(lambda track: _of_track(track, folder), tracks, workers)
     errors = [error for error in found if isinstance(error, Exception)]
-    if errors and (damaged is None or len(errors) == len(tracks)):
-        raise errors[0]
     for error in errors:
+        if damaged is None or len(errors) == len(tracks):
+            raise error
         damaged(error)
     found = [one for one in found if not isinstance(one, Exception)]
     return Activity(
@@ -155,7 +163,7 @@ def _chunk(sample_rate):
     return max(1, round(SECONDS / CHUNKS * sample_rate))
 
 
-def chunk_energies(track, stem):
+def chunk_energies(track: Track, stem: str) -> np.ndarray:
     """The energies of a stem's chunks of 0.6 s, one after another.
 
     Returns
@@ -172,15 +180,15 @@ def chunk_energies(track, stem):
     return np.concatenate(energies) * (44100 / track.sample_rate)
 
 
-def segments_of(energies):
-    """The chunks' energies by segments: (segments, 10), NaN where the last one is longer than the track."""
+def segments_of(energies: np.ndarray) -> np.ndarray:
+    """Energies of the chunks by segments: (segments, 10), NaN behind the end of the track."""
     hop = CHUNKS // 2
     missing = max(CHUNKS - len(energies), -(len(energies) - CHUNKS) % hop)
     padded = np.pad(energies, (0, missing), constant_values=np.nan)
     return np.lib.stride_tricks.sliding_window_view(padded, CHUNKS)[::hop]
 
 
-def active_segments(energies):
+def active_segments(energies: np.ndarray) -> np.ndarray:
     """Numbers of the segments in which a stem is active; segment n begins with chunk 5 n.
 
     Parameters

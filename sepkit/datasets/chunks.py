@@ -3,12 +3,16 @@
 Chapter 04 trains with them; chapter 07 asks what each choice brings.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from ..errors import SepkitError, unknown
+from .activity import Activity
 from .remix import Draws
+from .track import Track
 
 
 class Chunks(Dataset):
@@ -26,7 +30,7 @@ class Chunks(Dataset):
     seconds : float
         Length of a chunk; tracks that are shorter are padded with silence.
     per_track : int
-        Chunks a track in every epoch.
+        Chunks per track in every epoch.
     seed : int
     mix_prob : float
         Probability that an example is a remix: each stem, the target included,
@@ -53,20 +57,20 @@ class Chunks(Dataset):
 
     Notes
     -----
-    Defaults are those of Open-Unmix: 6 s, 64 chunks a track, every stem from a
+    Defaults are those of Open-Unmix: 6 s, 64 chunks per track, every stem from a
     track of its own.
     """
 
     def __init__(
         self,
-        tracks,
-        seconds=6.0,
-        per_track=64,
-        seed=42,
-        mix_prob=1.0,
-        activity=None,
-        random_start=True,
-        target=None,
+        tracks: Sequence[Track],
+        seconds: float = 6.0,
+        per_track: int = 64,
+        seed: int = 42,
+        mix_prob: float = 1.0,
+        activity: Activity | None = None,
+        random_start: bool = True,
+        target: str | None = None,
     ):
         check_alike(tracks, target)
         self.tracks, self.stems, self.per_track = list(tracks), tracks[0].stems, per_track
@@ -78,15 +82,11 @@ class Chunks(Dataset):
                 "active excerpts of real songs: say by target=... which stem must be active"
             )
         self.seed, self.epoch = seed, 0
-        self.mix_prob, self.activity, self.random_start, self.target = (
-            mix_prob,
-            activity,
-            random_start,
-            target,
-        )
+        self.mix_prob, self.activity = mix_prob, activity
+        self.random_start, self.target = random_start, target
         self._sources = {stem: self._tracks_with(stem) for stem in self.stems}
 
-    def set_epoch(self, epoch):
+    def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, which decides what every index holds."""
         self.epoch = epoch
 
@@ -96,24 +96,32 @@ class Chunks(Dataset):
     def __getitem__(self, index):
         return self.stack([index])[0], index
 
-    def stack(self, indices, allocate=torch.empty):
-        """Several examples as one tensor (len(indices), stems, channels, frames), which ``allocate(shape)`` makes room for."""
+    def stack(
+        self,
+        indices: Sequence[int],
+        allocate: Callable[[tuple[int, ...]], torch.Tensor] = torch.empty,
+    ) -> torch.Tensor:
+        """Several examples as one tensor (len(indices), stems, channels, frames).
+
+        ``allocate(shape)`` makes the tensor.
+        """
         stems = allocate((len(indices), len(self.stems), self.tracks[0].channels, self.frames))
         for example, places in zip(stems, self.places(indices)):
-            for row, stem, (number, start) in zip(example, self.stems, places):
+            for out, stem, (number, start) in zip(example, self.stems, places):  # (C, frames)
                 track = self.tracks[number]
                 frames = min(self.frames, track.samples)
-                row[:, :frames] = track.stem(stem, start, frames)
-                row[:, frames:] = 0
+                out[:, :frames] = track.stem(stem, start, frames)
+                out[:, frames:] = 0
         return stems
 
-    def places(self, indices):
-        """Where the stems come from: for each example a list of (track number, first sample), in the order of `stems`."""
+    def places(self, indices: Sequence[int]) -> list[list[tuple[int, int]]]:
+        """Where the stems come from.
+
+        For each example a list of (track number, first sample), in the order of `stems`.
+        """
         draws = Draws(self.seed, self.epoch, indices, self.mix_prob)
-        own, common = (
-            draws.uniform("places", len(self.stems), 3).tolist(),
-            draws.uniform("place", 2).tolist(),
-        )
+        own = draws.uniform("places", len(self.stems), 3).tolist()
+        common = draws.uniform("place", 2).tolist()
         return [
             [self._own_place(stem, draw) for stem, draw in zip(self.stems, own[row])]
             if remixed
@@ -132,7 +140,7 @@ class Chunks(Dataset):
         return number, self._start(number, stem, int(where * self.per_track), where, within)
 
     def _start(self, number, stem, slot, where, within):
-        """The first sample of an excerpt: of the whole track, or around an active segment of the stem."""
+        """First sample of an excerpt: anywhere, or around an active segment of the stem."""
         last = max(0, self.tracks[number].samples - self.frames)
         if not self.random_start:
             where, within = slot / (self.per_track - 1) if self.per_track > 1 else 0.5, 0.0
@@ -140,21 +148,21 @@ class Chunks(Dataset):
         if not len(segments):
             return min(int(where * (last + 1)), last)
         segment = segments[min(int(where * len(segments)), len(segments) - 1)]
-        spare = (
-            self.activity.frames - self.frames
-        )  # a longer chunk holds the segment, a shorter one lies in it
+        # A longer chunk holds the segment, a shorter one lies in it.
+        spare = self.activity.frames - self.frames
         low, high = (min(max(start, 0), last) for start in sorted((segment, segment + spare)))
         return low + min(int(within * (high - low + 1)), high - low)
 
     def _tracks_with(self, stem):
-        """Numbers of the tracks that give this stem to remixes: those in which it is active, if any."""
+        """Numbers of the tracks that give this stem to remixes: where it is active, if anywhere."""
         everyone = range(len(self.tracks))
         if self.activity is None:
             return everyone
         sounding = [number for number in everyone if len(self.activity.starts[number][stem])]
         if not sounding and stem == self.target:
             raise SepkitError(
-                f"{stem}: no active segment in any of the {len(self.tracks)} tracks; choose another target, or train without activity"
+                f"{stem}: no active segment in any of the {len(self.tracks)} tracks; choose "
+                "another target, or train without activity"
             )
         return sounding or everyone
 
@@ -168,7 +176,7 @@ class Chunks(Dataset):
         return self._shuffled
 
 
-def check_alike(tracks, target=None):
+def check_alike(tracks: Sequence[Track], target: str | None = None) -> None:
     """Raise a `SepkitError` unless the tracks can be trained on together and have the target."""
     if not tracks:
         raise SepkitError("no training tracks: the data set has no songs in this split")
@@ -179,6 +187,7 @@ def check_alike(tracks, target=None):
         for what in ("sample_rate", "channels", "stems"):
             if getattr(track, what) != getattr(first, what):
                 raise SepkitError(
-                    f"{track.name}: {what.replace('_', ' ')} {getattr(track, what)}, but {first.name} has "
+                    f"{track.name}: {what.replace('_', ' ')} {getattr(track, what)}, but "
+                    f"{first.name} has "
                     f"{getattr(first, what)}; train on tracks that are alike"
                 )

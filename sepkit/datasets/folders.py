@@ -1,4 +1,4 @@
-"""Song folders: one folder a song, one file a stem, and perhaps a mixture.
+"""Song folders: one folder per song, one file per stem, and perhaps a mixture.
 
 MUSDB18-HQ, the band and anyone's own recordings have this layout. Stems may
 have any names: vocals.wav and drums.flac, or speech.wav and noise.wav.
@@ -18,12 +18,12 @@ from .track import Track
 PADDING = 0.5
 
 
-def audio_files(folder):
+def audio_files(folder: str | Path) -> dict[str, Path]:
     """{file name without suffix: path} of the audio files in a folder, hidden files left out.
 
     Broken links, pipes and the like are among them: reading them says what they are.
     """
-    files = {}
+    files: dict[str, Path] = {}
     for path in sorted(Path(folder).iterdir()):
         name = path.name.lower()
         if name.startswith(".") or name.endswith(".stem.mp4"):  # those hold all stems
@@ -37,7 +37,7 @@ def audio_files(folder):
     return files
 
 
-def is_song(folder):
+def is_song(folder: str | Path) -> bool:
     """Whether a folder holds audio files itself."""
     return Path(folder).is_dir() and bool(audio_files(folder))
 
@@ -48,7 +48,7 @@ class FolderTrack(Track):
     Parameters
     ----------
     folder : str or Path
-        Holds one audio file a stem and, if there is one, ``mixture.*``.
+        Holds one audio file per stem and, if there is one, ``mixture.*``.
     sample_rate, channels : int, optional
         As in `Track`.
 
@@ -64,7 +64,9 @@ class FolderTrack(Track):
         rate or by more than `PADDING` in length; the message names both.
     """
 
-    def __init__(self, folder, sample_rate=None, channels=None):
+    def __init__(
+        self, folder: str | Path, sample_rate: int | None = None, channels: int | None = None
+    ):
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise SepkitError(
@@ -78,11 +80,8 @@ class FolderTrack(Track):
         headers = {name: audio.info(path) for name, path in files.items()}
         samples, self.notes = _one_length(self.folder, list(headers.values()))
         first = next(iter(headers.values()))
-        self._headers, self.has_mixture, self.paths = (
-            headers,
-            "mixture" in files,
-            tuple(files.values()),
-        )
+        self._headers, self.has_mixture = headers, "mixture" in files
+        self.paths = tuple(files.values())
         self._channels = max(header.channels for header in headers.values())
         stems = in_order(name for name in files if name != "mixture")
         super().__init__(
@@ -96,13 +95,15 @@ class FolderTrack(Track):
         )
 
     @property
-    def seekable(self):
+    def seekable(self) -> bool:  # type: ignore[override]
+        """Whether all files are uncompressed or FLAC, and read at their own rate."""
         return self.sample_rate == self.file_rate and all(
             map(audio.seekable, self._headers.values())
         )
 
     @property
-    def block(self):  # compressed songs of usual length are decoded at once
+    def block(self) -> int:  # type: ignore[override]
+        """Samples worth reading at a time; a compressed song of usual length is decoded at once."""
         return (
             Track.block
             if all(map(audio.seekable, self._headers.values()))
@@ -121,19 +122,21 @@ class FolderTrack(Track):
 
 
 def _one_length(folder, headers):
-    """The samples of a song, and notes on files that are shorter; `headers` are the `AudioInfo` of its files."""
+    """The samples of a song, and notes on shorter files; `headers` are its files' `AudioInfo`."""
     longest, rate = max(headers, key=lambda header: header.samples), headers[0].sample_rate
     for header in headers:
         if header.sample_rate != rate:
             raise SepkitError(
-                f"{header.path}: sample rate {header.sample_rate} differs from {rate} in {headers[0].path.name}; "
+                f"{header.path}: sample rate {header.sample_rate} differs from {rate} in "
+                f"{headers[0].path.name}; "
                 "stems of one song must match"
             )
     shorter = [header for header in headers if header.samples < longest.samples]
     for header in shorter:
         if longest.samples - header.samples > PADDING * rate:
             raise SepkitError(
-                f"{header.path}: {header.samples} samples differ from {longest.samples} in {longest.path.name}, by more than "
+                f"{header.path}: {header.samples} samples differ from {longest.samples} in "
+                f"{longest.path.name}, by more than "
                 f"{PADDING:g} s; stems of one song must match"
             )
     if not shorter:

@@ -82,14 +82,16 @@ class StemTrack(Track):
         self.sample_rate, self.channels = int(sample_rate or SAMPLE_RATE), channels or 2
 
     @cached_property
-    def file_samples(self):
+    def file_samples(self) -> int:  # type: ignore[override]
+        """Samples that the file's mixture decodes to."""
         rate = ffmpeg.probe(self.path)["sample_rate"]
         if rate != SAMPLE_RATE:
             raise SepkitError(f"{self.path}: {rate} Hz; .stem.mp4 files have {SAMPLE_RATE} Hz")
         return self._stream("mixture").samples
 
     @cached_property
-    def samples(self):
+    def samples(self) -> int:  # type: ignore[override]
+        """Samples at `sample_rate`; the file is decoded when this is first asked for."""
         return audio.resampled_length(self.file_samples, self.file_rate, self.sample_rate)
 
     def _read_file(self, name, start, frames):
@@ -106,7 +108,7 @@ class StemTrack(Track):
         return Decoded(self.path, state, stream=STREAMS.index(name))
 
 
-def download_excerpts(root, address=EXCERPTS):
+def download_excerpts(root: str | Path, address: str = EXCERPTS) -> Path:
     """Fetch MUSDB18's free 7-second excerpts (140 MB) into `root`.
 
     A download that breaks off leaves ``MUSDB18-7-STEMS.zip.part`` beside `root`, from which the

@@ -54,7 +54,8 @@ def real_mixes():
     """
     if not available():
         raise SepkitError(
-            f"real mixes: set ${VARIABLE} to the folder that holds solo/vocadito_1.wav and stems/drums.mp3"
+            f"real mixes: set ${VARIABLE} to the folder that holds solo/vocadito_1.wav and "
+            "stems/drums.mp3"
         )
     folder = Path(os.environ[VARIABLE])
     return [_mix(folder, number, *mix) for number, mix in enumerate(MIXES, 1)]

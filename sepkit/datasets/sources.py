@@ -1,9 +1,11 @@
-"""Data sets: everything that can be opened becomes a list of Tracks.
+"""Opening data: a data set, a folder of songs or one song becomes a list of Tracks.
 
 >>> tracks = open_tracks("band", split="test", preset="smoke")   # doctest: +SKIP
 """
 
 from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 
@@ -13,15 +15,21 @@ from .folders import FolderTrack, is_song
 from .layouts import recognised
 from .musdb18 import SUFFIX, VALIDATION, StemTrack
 from .registry import SPLITS, data_folder
-from .track import WrappedTrack
+from .track import Track, WrappedTrack
 
 #: Without a list of validation songs, every seventh training song validates: 14 %, as in MUSDB18.
-EVERY = 7
+VALIDATION_EVERY = 7
 
 
 def open_tracks(
-    data, split=None, root=None, sample_rate=None, channels=None, preset=None, damaged=None
-):
+    data: str | Path,
+    split: str | None = None,
+    root: str | Path | None = None,
+    sample_rate: int | None = None,
+    channels: int | None = None,
+    preset: str | None = None,
+    damaged: Callable[[SepkitError], None] | None = None,
+) -> list[Track]:
     """Open a data set.
 
     Parameters
@@ -65,12 +73,14 @@ def open_tracks(
 
 
 def _nothing_for(split, folder, songs):
-    """What to say where a split is empty."""
+    """The error message for an empty split."""
     count = len(songs.get("train", songs.get("", [])))
     if split in ("train", "valid") and count == 1 and "valid" not in songs:
         return (
-            f"{folder}: one song to train on, and none to validate with; at least two are needed: add songs "
-            f"(or put one into {folder / 'valid'}), or cut this one in two (the first minutes as one song, the rest as another)"
+            f"{folder}: one song to train on, and none to validate with; at least two are needed: "
+            "add songs "
+            f"(or put one into {folder / 'valid'}), or cut this one in two (the first minutes as "
+            "one song, the rest as another)"
         )
     there = ", ".join(f"{len(paths)} in {name}/" for name, paths in songs.items() if name and paths)
     there = f" ({there})" if there else ""
@@ -80,7 +90,7 @@ def _nothing_for(split, folder, songs):
 _LAYOUT = "SONG/vocals.wav ..., train/SONG/vocals.wav ..., or SONG.stem.mp4"
 
 
-def songs_by_split(folder):
+def songs_by_split(folder: Path) -> dict[str, list[Path]]:
     """The songs of a data set: {split folder name or "": [song paths]}."""
     splits = [name for name in SPLITS if (folder / name).is_dir() and not is_song(folder / name)]
     if splits:
@@ -97,7 +107,7 @@ def _songs_in(folder):
     return sorted(found, key=lambda path: path.name)
 
 
-def songs_of_split(songs, split):
+def songs_of_split(songs: dict[str, list[Path]], split: str | None) -> list[Path]:
     """The songs of a split, or all; `songs` as `songs_by_split` gives them."""
     if split is None:
         return [path for paths in songs.values() for path in paths]
@@ -112,7 +122,7 @@ def songs_of_split(songs, split):
 
 def _validation(pool):
     named = [path for path in pool if path.name.removesuffix(SUFFIX) in VALIDATION]
-    return named or pool[EVERY // 2 :: EVERY] or pool[1:]
+    return named or pool[VALIDATION_EVERY // 2 :: VALIDATION_EVERY] or pool[1:]
 
 
 def _readable(paths, sample_rate, channels, damaged):
@@ -129,13 +139,14 @@ def _readable(paths, sample_rate, channels, damaged):
     return tracks
 
 
-def open_song(path, sample_rate=None, channels=None):
+def open_song(path: Path, sample_rate: int | None = None, channels: int | None = None) -> Track:
     """One song, a folder or a ``.stem.mp4`` file, as a Track."""
     if path.is_dir():
         return FolderTrack(path, sample_rate, channels)
     return StemTrack(path, sample_rate, channels)
 
 
+#: Ways to treat songs that lack a stem which others have.
 MISSING = ("refuse", "silent", "skip")
 
 
@@ -149,11 +160,12 @@ class Filled(WrappedTrack):
         All stems, those of the track among them.
     """
 
-    def __init__(self, track, stems):
+    def __init__(self, track: Track, stems: Sequence[str]):
         super().__init__(track)
         self.stems = tuple(stems)
 
-    def identity(self):
+    def identity(self) -> str:
+        """A hash of the track and of all stems."""
         return digest(self.track.identity(), self.stems)
 
     def _read(self, name, start, frames):
@@ -163,7 +175,9 @@ class Filled(WrappedTrack):
         return torch.zeros_like(like)
 
 
-def with_the_same_stems(parts, target=None, missing="refuse"):
+def with_the_same_stems(
+    parts: Sequence[Sequence[Track]], target: str | None = None, missing: str = "refuse"
+) -> list[list[Track]]:
     """Several lists of tracks, all of one set of stems.
 
     Parameters

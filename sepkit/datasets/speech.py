@@ -54,7 +54,10 @@ class Speech:
         return len(self.files)
 
     def __repr__(self):
-        return f"Speech({len(self)} utterances of {len(self.speakers)} speakers, {self.sample_rate} Hz)"
+        return (
+            f"Speech({len(self)} utterances of {len(self.speakers)} speakers, {self.sample_rate} "
+            "Hz)"
+        )
 
     def identity(self):
         """A hash of what is said and by whom, from the bytes of the files; and of the rate."""
@@ -137,7 +140,8 @@ def open_speech(source, split="train", sample_rate=44100, root=None, preset=None
         folder = ensure(preset or "student", root)
         if not (folder / "speech").is_dir():
             raise SepkitError(
-                f"{folder}: this size of the band has no speakers; open the speech of another, such as preset='student'"
+                f"{folder}: this size of the band has no speakers; open the speech of another, "
+                "such as preset='student'"
             )
     else:
         folder = Path(source).expanduser()
@@ -153,7 +157,10 @@ def open_speech(source, split="train", sample_rate=44100, root=None, preset=None
 
 
 def _expected():
-    return f"expected train/SPEAKER/*.wav and test/SPEAKER/*.wav, or LibriSpeech as unpacked from {LIBRISPEECH}; the default is 'band'"
+    return (
+        "expected train/SPEAKER/*.wav and test/SPEAKER/*.wav, or LibriSpeech as unpacked from "
+        f"{LIBRISPEECH}; the default is 'band'"
+    )
 
 
 def _speakers(folder, split):
@@ -203,7 +210,8 @@ def _librispeech(subsets, split):
             facts = [found.get_metadata(index) for index in range(len(found))]
         except (OSError, ValueError) as error:
             raise SepkitError(
-                f"{folder}: not as LibriSpeech is unpacked ({error}); unpack it again from {LIBRISPEECH}"
+                f"{folder}: not as LibriSpeech is unpacked ({error}); unpack it again from "
+                f"{LIBRISPEECH}"
             ) from None
         files += [(str(speaker), archive / path) for path, _, _, speaker, _, _ in facts]
     return files

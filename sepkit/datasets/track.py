@@ -6,6 +6,8 @@ trains, separates or scores knows which one it has. Chapters 02 and 04 use it.
 
 import hashlib
 import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import torch
 
@@ -15,8 +17,8 @@ from ..errors import SepkitError, unknown
 #: Extra context (file samples) on each side of a resampled part, so that a part equals
 #: the same part of the whole track resampled at once.
 CONTEXT = 4096
-#: From here on, a mixture is told not to be the sum of its stems: dB of what the stems leave of
-#: it, relative to it. A hundredth of the energy lies well above what is legitimate (MUSDB18's
+#: Above this level, a mixture is not the sum of its stems: dB of what the stems leave of it,
+#: relative to it. A hundredth of the energy lies well above what is legitimate (MUSDB18's
 #: mixtures and stems were coded one by one; AAC at its 256 kbit/s leaves about -38 dB of real
 #: stems, at 128 kbit/s -21), and below a master that is 1 dB louder than the sum (-18).
 NOT_THE_SUM = -20.0
@@ -53,12 +55,20 @@ class Track:
         Whether any part costs no more than its length, and is exactly what it is in the whole.
     """
 
-    paths = notes = ()
+    paths: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
     has_mixture = seekable = False
     block = 1 << 18
 
     def __init__(
-        self, name, stems, file_rate, file_samples, file_channels, sample_rate=None, channels=None
+        self,
+        name: str,
+        stems: Iterable[str],
+        file_rate: int,
+        file_samples: int,
+        file_channels: int,
+        sample_rate: int | None = None,
+        channels: int | None = None,
     ):
         self.name, self.stems = name, tuple(stems)
         self.file_rate, self.file_samples = file_rate, file_samples
@@ -67,15 +77,18 @@ class Track:
         self.channels = channels or file_channels
 
     def __repr__(self):
-        return f"Track({self.name!r}, {self.samples / self.sample_rate:.1f} s, {self.sample_rate} Hz, stems: {', '.join(self.stems)})"
+        return (
+            f"Track({self.name!r}, {self.samples / self.sample_rate:.1f} s, {self.sample_rate} Hz, "
+            f"stems: {', '.join(self.stems)})"
+        )
 
-    def mixture(self, start=0, frames=None):
+    def mixture(self, start: int = 0, frames: int | None = None) -> torch.Tensor:
         """The mixture, (channels, frames) from sample `start`; it is the sum of the stems
         unless the data hold a mixture of their own.
         """
         return self._read("mixture", start, frames)
 
-    def stem(self, name, start=0, frames=None):
+    def stem(self, name: str, start: int = 0, frames: int | None = None) -> torch.Tensor:
         """One stem, (channels, frames) from sample `start`, reading nothing else.
 
         Raises
@@ -87,17 +100,17 @@ class Track:
             raise unknown(f"stem of {self.name}", name, self.stems)
         return self._read(name, start, frames)
 
-    def references(self, start=0, frames=None):
+    def references(self, start: int = 0, frames: int | None = None) -> dict[str, torch.Tensor]:
         """All stems as {name: (channels, frames)}: what estimates are scored against."""
         return {name: self.stem(name, start, frames) for name in self.stems}
 
-    def parts(self, name):
+    def parts(self, name: str) -> Iterator[torch.Tensor]:
         """All of a stem, or of the "mixture", one part after another: (channels, n) each.
 
         End to end they are what reading it at once gives, to the last bit.
         """
         reads = range(0, self.file_samples, self.block)
-        found = (
+        found: Iterator[torch.Tensor] = (
             self._read_file(name, start, min(self.block, self.file_samples - start))
             for start in reads
         )
@@ -106,7 +119,7 @@ class Track:
         for part in found:
             yield audio.to_channels(part, self.channels)
 
-    def identity(self):
+    def identity(self) -> str:
         """A hash of what reading the track gives: stems by name, sample rate, channels, samples.
 
         Made of its files' identities (`sepkit.files.identity`), or of the samples where it lies in
@@ -123,14 +136,15 @@ class Track:
             return files.digest(what, *zip(names, map(files.identity, self.paths)))
         sound = hashlib.sha256()
         for part in (self.mixture(), *self.references().values()):
-            sound.update(part.contiguous().numpy())
+            sound.update(part.contiguous().numpy().data)
         return files.digest(what, self.samples, sound.hexdigest())
 
     def _read(self, name, start, frames):
         frames = self.samples - start if frames is None else frames
         if start < 0 or frames < 1 or start + frames > self.samples:
             raise SepkitError(
-                f"{self.name}: asked for samples {start} to {start + frames}, but the track has {self.samples}"
+                f"{self.name}: asked for samples {start} to {start + frames}, but the track has "
+                f"{self.samples}"
             )
         if self.sample_rate == self.file_rate:
             part = self._read_file(name, start, frames)
@@ -152,9 +166,8 @@ class Track:
             self._read_file(name, file_start, file_frames), self.file_rate, self.sample_rate
         )
         part = part[..., start - first * up :][..., :frames]
-        return torch.nn.functional.pad(
-            part, (0, frames - part.shape[-1])
-        )  # at most the rounded-up last sample
+        # At most the last sample is missing, which is rounded up.
+        return torch.nn.functional.pad(part, (0, frames - part.shape[-1]))
 
     def _read_file(self, name, start, frames):
         """(channels, frames) of a stem or of "mixture", at the file's rate."""
@@ -169,30 +182,28 @@ class WrappedTrack(Track):
     track : Track
     """
 
-    def __init__(self, track):
+    def __init__(self, track: Track):
         self.__dict__.update(
             {name: value for name, value in track.__dict__.items() if name != "samples"}
         )
         self.track = track
-        self.paths, self.notes, self.has_mixture, self.block = (
-            track.paths,
-            track.notes,
-            track.has_mixture,
-            track.block,
-        )
-        self.seekable = track.seekable
+        for name in ("paths", "notes", "has_mixture", "block", "seekable"):
+            setattr(self, name, getattr(track, name))
 
     @property
-    def samples(self):
-        return self.track.samples  # some tracks know only after decoding, see `musdb18.StemTrack`
+    def samples(self) -> int:  # type: ignore[override]
+        """Samples at `sample_rate`; `musdb18.StemTrack` knows them only after decoding."""
+        return self.track.samples
 
-    def identity(self):
+    def identity(self) -> str:
+        """The identity of the track that is wrapped."""
         return self.track.identity()
 
     def _read(self, name, start, frames):
         return self.track._read(name, start, frames)
 
-    def parts(self, name):
+    def parts(self, name: str) -> Iterator[torch.Tensor]:
+        """All of a stem, or of the "mixture", one part after another: (channels, n) each."""
         for start in range(0, self.samples, self.block):
             yield self._read(name, start, min(self.block, self.samples - start))
 
@@ -209,7 +220,13 @@ class MemoryTrack(Track):
     mixture : Tensor, optional
     """
 
-    def __init__(self, name, stems, sample_rate, mixture=None):
+    def __init__(
+        self,
+        name: str,
+        stems: dict[str, torch.Tensor],
+        sample_rate: int,
+        mixture: torch.Tensor | None = None,
+    ):
         shapes = {stem: tuple(x.shape) for stem, x in stems.items()}
         if not stems or len(set(shapes.values())) != 1:
             raise SepkitError(
@@ -224,7 +241,7 @@ class MemoryTrack(Track):
         return self._audio[name][..., start : start + frames].clone()
 
 
-def left_of_mixture(track, seconds=None):
+def left_of_mixture(track: Track, seconds: float | None = None) -> float:
     """What the stems leave of a track's mixture, relative to it, in dB.
 
     Parameters
@@ -240,11 +257,9 @@ def left_of_mixture(track, seconds=None):
     """
     if not track.has_mixture:
         return -math.inf
-    frames = (
-        track.samples
-        if seconds is None
-        else min(track.samples, max(1, int(seconds * track.sample_rate)))
-    )
+    frames = track.samples
+    if seconds is not None:
+        frames = min(frames, max(1, int(seconds * track.sample_rate)))
     first = (track.samples - frames) // 2
     whole = rest = 0.0
     for start in range(first, first + frames, track.block):
@@ -256,7 +271,7 @@ def left_of_mixture(track, seconds=None):
     return _decibels(rest, whole)
 
 
-def rest_level(mixture, stems):
+def rest_level(mixture: torch.Tensor, stems: Iterable[torch.Tensor]) -> float:
     """`left_of_mixture` of signals: (channels, samples), and several of the same shape."""
     whole, rest = _energies(mixture, stems)
     return _decibels(rest, whole)
@@ -275,11 +290,11 @@ def _decibels(rest, whole):
     return 10 * math.log10(rest / whole) if whole else math.inf
 
 
-def not_the_sum(tracks, seconds=None):
-    """One line about tracks whose mixture is not the sum of their stems (see `NOT_THE_SUM`), or None.
+def not_the_sum(tracks: Iterable[Track], seconds: float | None = None) -> str | None:
+    """One line about tracks whose mixture is not the sum of their stems, or None.
 
-    Evaluation, oracles and training tell it: masks from the stems, remixes and references
-    that are sums all take the mixture for the sum.
+    See `NOT_THE_SUM`. Evaluation, oracles and training warn of it: masks from the stems, remixes
+    and references that are sums all take the mixture for the sum.
 
     Parameters
     ----------
@@ -289,17 +304,17 @@ def not_the_sum(tracks, seconds=None):
     """
     levels = {track.name: left_of_mixture(track, seconds) for track in tracks}
     found = [f"{name}: {left_over(level)}" for name, level in levels.items() if level > NOT_THE_SUM]
-    return (
-        found[0] + (f" (and {len(found) - 1} more like this)" if found[1:] else "")
-        if found
-        else None
-    )
+    if not found:
+        return None
+    return found[0] + (f" (and {len(found) - 1} more like this)" if found[1:] else "")
 
 
-def left_over(level):
-    """What a rest of so many dB means, in one sentence."""
+def left_over(level: float) -> str:
+    """The sentence about a mixture of which the stems leave `level` dB."""
     return (
-        f"the mixture is not the sum of its stems: what they leave of it lies at {level:.1f} dB of the mixture (up to "
-        f"{NOT_THE_SUM:g} dB is taken for coding noise); is a stem missing, or was the mixture mastered? In a folder of stems "
+        f"the mixture is not the sum of its stems: what they leave of it lies at {level:.1f} dB of "
+        "the mixture (up to "
+        f"{NOT_THE_SUM:g} dB is taken for coding noise); is a stem missing, or was the mixture "
+        "mastered? In a folder of stems "
         "without mixture.* the sum is used"
     )

@@ -255,7 +255,10 @@ def _fault(path, file, final):
     told = f"its SHA-256 starts with {digest[:8]} instead of {expected[:8]}"
     if file["sha256"]:
         return f"{told} (damaged, or another file; {size} bytes)"
-    return f"{told}, which it had when it was first used (damaged, or replaced; if you trust it, delete {record})"
+    return (
+        f"{told}, which it had when it was first used (damaged, or replaced; if you trust it, "
+        f"delete {record})"
+    )
 
 
 def _recorded(record):

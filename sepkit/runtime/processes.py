@@ -83,7 +83,8 @@ def _answer(pipe, workers):
             0.2
         )  # what ended the worker may be meant for this process too: let it come first
         raise SepkitError(
-            f"one of {workers} workers was killed, most likely for want of memory; use fewer workers. "
+            f"one of {workers} workers was killed, most likely for want of memory; use fewer "
+            "workers. "
             "What was finished is kept where it is written to files, and the same call goes on"
         ) from None
     if not fine:

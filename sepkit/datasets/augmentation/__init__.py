@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -30,16 +31,16 @@ from .versions import (
     FACTS,
     PART,
     Change,
-    bring,
     can_link,
     files_of,
     is_complete,
+    link_or_copy_song,
     make_version,
     plan_changes,
 )
 
 MANIFEST = "augmented.json"
-#: Digits of what once stood in the manifest for a song's identity: a hash of three blocks a file.
+#: Digits of what once stood in the manifest for a song's identity: a hash of three blocks per file.
 _OLD = 20
 VERSION = 1  # of the samples that the same settings give; goes up whenever they change
 #: A mixture that is closer to the sum of its stems than this (dB) counts as their sum.
@@ -47,19 +48,19 @@ SAME_MIXTURE = 60.0
 
 
 def augment(
-    data,
-    out,
-    pitch=(-2, 2),
-    speed=(0.9, 1.1),
-    shift=(-1, 1),
-    speed_by="stretch",
-    with_valid=False,
-    preset=None,
-    root=None,
-    workers=None,
-    progress=lambda done, total: None,
-    say=None,
-):
+    data: str | Path,
+    out: str | Path,
+    pitch: Iterable[float] = (-2, 2),
+    speed: Iterable[float] = (0.9, 1.1),
+    shift: Iterable[float] = (-1, 1),
+    speed_by: str = "stretch",
+    with_valid: bool = False,
+    preset: str | None = None,
+    root: str | Path | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    say: Callable[[str], None] | None = None,
+) -> Path:
     """Write a data set with further versions of every training song.
 
     ``out/train/<song>`` is the song itself and ``out/train/<song> [pitch +2]``
@@ -81,11 +82,11 @@ def augment(
     out : str or Path
         A new folder, or that of an earlier call with the same settings.
     pitch : iterable of float
-        Semitones, a version each; the length stays.
+        Semitones, one version for each; the length stays.
     speed : iterable of float
-        Factors, a version each; 1.1 shortens 10 s to 9.09 s.
+        Factors, one version for each; 1.1 shortens 10 s to 9.09 s.
     shift : iterable of float
-        Seconds, a version each; positive is later. The gap is silence and the
+        Seconds, one version for each; positive is later. The gap is silence and the
         length stays: what is moved over the end is cut off.
     speed_by : {"stretch", "resample"}
         ``"stretch"`` keeps the pitch (the source speaks of time stretching and
@@ -100,7 +101,7 @@ def augment(
     workers : int, optional
         Processes; the number of cores by default. A process holds one song.
     progress : callable, optional
-        Called as ``progress(done, total, label)`` after every version.
+        Called as ``progress(done, total)`` after every version.
     say : callable, optional
         Takes one line of text; printed to stderr by default.
 
@@ -145,11 +146,10 @@ def augment(
         _check_space(out, missing, splits, say)
         _write_manifest(out, settings, songs, {}, complete=False)
         for split in SPLITS:
-            (out / split).mkdir(
-                exist_ok=True
-            )  # an empty valid/ keeps open_tracks from taking songs out of train
+            # An empty valid/ keeps open_tracks from taking songs out of train.
+            (out / split).mkdir(exist_ok=True)
             for song in splits[split]:
-                bring(song, out / split / song.name)
+                link_or_copy_song(song, out / split / song.name)
         done = iter(range(1, len(missing) + 1))
         render_all(
             missing,
@@ -159,7 +159,7 @@ def augment(
         )
         versions = {f"train/{folder.name}": read_json(folder / FACTS) for folder, _, _ in jobs}
         _write_manifest(out, settings, songs, versions, complete=True)
-    _tell(versions, splits, with_valid, say)
+    _report(versions, splits, with_valid, say)
     return out
 
 
@@ -183,7 +183,8 @@ def _splits(folder, out, with_valid):
     }
     if not splits["train"]:
         raise SepkitError(
-            f"{folder}: no songs for train found; expected train/SONG/vocals.wav ... or SONG/vocals.wav ..."
+            f"{folder}: no songs for train found; expected train/SONG/vocals.wav ... or "
+            "SONG/vocals.wav ..."
         )
     if with_valid:
         splits["train"] = splits["train"] + splits["valid"]
@@ -208,7 +209,8 @@ def _no_namesakes(jobs, songs, out):
     name, count = names.most_common(1)[0]
     if count > 1:
         raise SepkitError(
-            f"{out / 'train' / name}: {count} songs or versions would have this name; rename one of the songs"
+            f"{out / 'train' / name}: {count} songs or versions would have this name; rename one "
+            "of the songs"
         )
 
 
@@ -220,7 +222,8 @@ def _no_longer_than_the_song(jobs):
             if abs(change.amount) * track.sample_rate >= track.samples:
                 seconds = track.samples / track.sample_rate
                 raise SepkitError(
-                    f"{song}: lasts {seconds:.1f} s, shift is {change.amount:g} s; give a shorter one"
+                    f"{song}: lasts {seconds:.1f} s, shift is {change.amount:g} s; give a shorter "
+                    "one"
                 )
 
 
@@ -244,7 +247,8 @@ def _check_space(out, missing, splits, say):
     if not missing and not absent:
         return say(f"augment: {out} is complete")
     say(
-        f"augment: {len(missing)} versions of {len(tracks)} songs need {need / 1e9:.2f} GB, {free / 1e9:.1f} GB are free; "
+        f"augment: {len(missing)} versions of {len(tracks)} songs need {need / 1e9:.2f} GB, "
+        f"{free / 1e9:.1f} GB are free; "
         f"the songs themselves are {how}"
     )
     if need > free:
@@ -277,7 +281,8 @@ def _same(out, settings, songs):
         if name not in songs:
             what = "is not among the songs any more, or in another split"
             raise SepkitError(
-                f"{out}: {name}, which it was made from, {what}; choose another folder or delete this one"
+                f"{out}: {name}, which it was made from, {what}; choose another folder or delete "
+                "this one"
             )
 
 
@@ -318,7 +323,7 @@ def _any_version(out):
 
 
 def _sweep(out, songs):
-    """Remove what a killed call left behind; and the songs of a call that failed, if they are none of this call's."""
+    """Remove what a killed call left behind, and the songs of a failed call that are not ours."""
     for split in SPLITS:
         for leftover in (out / split).glob(f"{PART}*"):
             shutil.rmtree(leftover)
@@ -359,11 +364,12 @@ def _write_manifest(out, settings, songs, versions, complete):
     write_json(out / MANIFEST, {**facts, "versions": versions})
 
 
-def _tell(versions, splits, with_valid, say):
-    """What one should know about the data set that was made."""
+def _report(versions, splits, with_valid, say):
+    """Say what matters about the data set that was made."""
     if with_valid:
         say(
-            "the validation songs are trained on too: the validation loss says nothing about unknown songs"
+            "the validation songs are trained on too: the validation loss says nothing about "
+            "unknown songs"
         )
     for split in ("valid", "test"):
         if not splits[split]:
@@ -372,7 +378,8 @@ def _tell(versions, splits, with_valid, say):
     if lowered:
         name = min(lowered, key=lowered.get)
         say(
-            f"{len(lowered)} versions would go beyond full scale and are lowered, all stems alike; most: {name}, {lowered[name]:.1f} dB"
+            f"{len(lowered)} versions would go beyond full scale and are lowered, all stems alike; "
+            f"most: {name}, {lowered[name]:.1f} dB"
         )
     other = {facts["song"]: facts["mixture_against_sum_db"] for facts in versions.values()}
     other = {
@@ -381,5 +388,6 @@ def _tell(versions, splits, with_valid, say):
     if other:
         song = min(other, key=other.get)
         say(
-            f"the mixture of {len(other)} songs is not the sum of its stems (in their versions it is); most: {song}, {other[song]:.0f} dB"
+            f"the mixture of {len(other)} songs is not the sum of its stems (in their versions it "
+            f"is); most: {song}, {other[song]:.0f} dB"
         )

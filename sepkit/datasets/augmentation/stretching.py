@@ -15,15 +15,16 @@ import torch
 from ... import audio as audio_files
 from ...errors import SepkitError
 
-#: Seconds of the phase vocoder's window: long enough to tell the partials of a bass's low E (41 Hz) apart.
+#: Seconds of the phase vocoder's window: resolves the partials of a bass's low E (41 Hz).
 WINDOW = 0.093
 OVERLAP = 4  # windows over every sample
-ONSET = 4.0  # a partial whose energy grows so much within a hop starts anew: its old phase means nothing
+#: A partial whose energy grows by this factor within a hop starts anew, with the input's phase.
+ONSET = 4.0
 _BLOCK = 256  # frames at once, which bounds the memory
 _ENVELOPE = 3 / 8 * OVERLAP  # the sum of the squared Hann windows over a sample
 
 
-def time_stretch(audio, speed, sample_rate):
+def time_stretch(audio: torch.Tensor, speed: float, sample_rate: int) -> torch.Tensor:
     """Play `speed` times as fast, at the same pitch.
 
     A phase vocoder, with these choices:
@@ -60,26 +61,22 @@ def time_stretch(audio, speed, sample_rate):
     length = stretched_length(samples.shape[-1], speed)
     n_fft = 2 ** round(math.log2(WINDOW * sample_rate))
     hop = n_fft // OVERLAP
-    count = (
-        math.ceil(length / hop) + 2 * OVERLAP
-    )  # frames that begin before the audio and end after it
+    # Frames that begin before the audio and end after it.
+    count = math.ceil(length / hop) + 2 * OVERLAP
     out = np.zeros((len(samples), (count - 1) * hop + n_fft), np.float32)
     turned = None  # the last frame written, which the next one continues
     for first in range(0, count, _BLOCK):
         frames = np.arange(first, min(first + _BLOCK, count)) - OVERLAP
-        places = np.rint(frames * hop * speed).astype(
-            int
-        )  # of the centre of each frame, in the input
-        turned, block = _turn(
-            _spectra(samples, places, n_fft), _spectra(samples, places - hop, n_fft), turned
-        )
+        places = np.rint(frames * hop * speed).astype(int)  # centre of each frame, in the input
+        spectra = _spectra(samples, places, n_fft)
+        turned, block = _turn(spectra, _spectra(samples, places - hop, n_fft), turned)
         for frame, piece in zip(range(first, count), _windowed(block, n_fft)):
             out[:, frame * hop : frame * hop + n_fft] += piece
     start = OVERLAP * hop + n_fft // 2
     return torch.from_numpy(out[:, start : start + length] / _ENVELOPE)
 
 
-def pitch_shift(audio, semitones, sample_rate):
+def pitch_shift(audio: torch.Tensor, semitones: float, sample_rate: int) -> torch.Tensor:
     """Move the pitch by `semitones`; the length stays.
 
     Stretched in time, then resampled to the old length. Formants move along.
@@ -102,8 +99,8 @@ def pitch_shift(audio, semitones, sample_rate):
     )
 
 
-def resample_speed(audio, speed, sample_rate):
-    """Play `speed` times as fast as a tape would: the pitch moves along, by 12 log2(speed) semitones.
+def resample_speed(audio: torch.Tensor, speed: float, sample_rate: int) -> torch.Tensor:
+    """Play `speed` times as fast as a tape would: the pitch moves by 12 log2(speed) semitones.
 
     The speed perturbation of Ko et al., "Audio augmentation for speech
     recognition", Interspeech 2015. Returns (channels, round(samples / speed)).
@@ -115,22 +112,23 @@ def resample_speed(audio, speed, sample_rate):
     )
 
 
-def time_shift(audio, seconds, sample_rate):
-    """Move audio later (or earlier, for negative `seconds`), by whole samples; the length stays.
+def time_shift(audio: torch.Tensor, seconds: float, sample_rate: int) -> torch.Tensor:
+    """Move audio later (or earlier, for negative `seconds`), by whole samples.
 
-    The gap is silence, and what is moved over the end is lost: nothing is
+    The length stays. The gap is silence, and what is moved over the end is lost: nothing is
     repeated, and no splice clicks.
     """
     shift, samples = round(seconds * sample_rate), audio.shape[-1]
     if abs(shift) >= samples:
         raise SepkitError(
-            f"shift {seconds:g} s: the song lasts {samples / sample_rate:.1f} s; give a shorter shift"
+            f"shift {seconds:g} s: the song lasts {samples / sample_rate:.1f} s; give a shorter "
+            "shift"
         )
     return torch.nn.functional.pad(audio, (shift, -shift))
 
 
-def stretched_length(samples, speed):
-    """The samples of `samples` at `speed`."""
+def stretched_length(samples: int, speed: float) -> int:
+    """Length of `samples` samples that are played at `speed`."""
     return round(samples / speed)
 
 
@@ -149,7 +147,7 @@ def _hann(n_fft):
 
 
 def _spectra(samples, places, n_fft):
-    """Windowed spectra centred on `places`: (frames, channels, bins). Outside the audio there is silence."""
+    """Windowed spectra centred on `places`: (frames, channels, bins); silence around the audio."""
     first, last = places[0] - n_fft // 2, places[-1] + n_fft // 2
     inside = samples[:, max(first, 0) : max(last, 0)]
     before = min(max(-first, 0), last - first)
@@ -175,9 +173,8 @@ def _turn(spectra, earlier, turned):
     for k in range(len(spectra)):
         if turned is not None:
             at = np.flatnonzero(peaks[k])
-            starts = np.concatenate(
-                [[0], (at[1:] + at[:-1] + 1) // 2]
-            )  # a region reaches half-way to the next peak
+            # A region reaches half-way to the next peak.
+            starts = np.concatenate([[0], (at[1:] + at[:-1] + 1) // 2])
             angle = np.add.reduceat((turned * earlier[k].conj()).sum(0), starts)
             size = np.abs(angle)
             sets_in = np.add.reduceat(energy[k], starts) > ONSET * np.add.reduceat(

@@ -1,4 +1,4 @@
-"""One song in another version: other pitch, other speed, shifted in time; and the song itself, linked.
+"""One song in another version: its pitch, speed or place in time changed; or linked as it is.
 
 `augmentation` makes whole data sets of these. A folder appears only when all
 its files are there, so that what was interrupted is never taken for a song.
@@ -7,9 +7,11 @@ its files are there, so that what was interrupted is never taken for a song.
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -46,11 +48,12 @@ class Change:
     by: str = "stretch"
 
     @property
-    def label(self):
-        """What stands in brackets behind the song's name, such as ``pitch +2``."""
-        return f"{self.kind} {self.amount:{'' if self.kind == 'speed' else '+'}g}{'s' if self.kind == 'shift' else ''}"
+    def label(self) -> str:
+        """Stands in brackets behind the song's name, such as ``pitch +2``."""
+        sign, unit = "" if self.kind == "speed" else "+", "s" if self.kind == "shift" else ""
+        return f"{self.kind} {self.amount:{sign}g}{unit}"
 
-    def samples(self, samples):
+    def samples(self, samples: int) -> int:
         """How long a song of `samples` becomes."""
         return (
             stretching.stretched_length(samples, self.amount) if self.kind == "speed" else samples
@@ -65,7 +68,9 @@ class Change:
         return change(audio, self.amount, sample_rate)
 
 
-def plan_changes(pitch, speed, shift, speed_by):
+def plan_changes(
+    pitch: Iterable[float], speed: Iterable[float], shift: Iterable[float], speed_by: str
+) -> list[Change]:
     """The list of `Change` for these amounts; arguments and errors as in `augmentation.augment`."""
     if speed_by not in SPEED_BY:
         raise unknown("way to change the speed", speed_by, SPEED_BY)
@@ -84,13 +89,14 @@ def plan_changes(pitch, speed, shift, speed_by):
     labels = [change.label for change in changes]
     if not changes or len(set(labels)) < len(labels):
         raise SepkitError(
-            f"versions {', '.join(labels) or 'none'}: give at least one pitch, speed or shift, and each once"
+            f"versions {', '.join(labels) or 'none'}: give at least one pitch, speed or shift, and "
+            "each once"
         )
     return changes
 
 
-def make_version(folder, song, change):
-    """Write a changed song: 16-bit WAV, a file a stem, the mixture their exact sum, and `FACTS`.
+def make_version(folder: Path, song: Path, change: Change) -> None:
+    """Write a changed song: 16-bit WAV, one file per stem, the mixture their exact sum, `FACTS`.
 
     Parameters
     ----------
@@ -105,17 +111,20 @@ def make_version(folder, song, change):
     SepkitError
         If the song cannot be read, or the folder not written.
     """
-    track, stems, total = open_song(song), {}, 0
-    for name in track.stems:
+    track = open_song(song)
+    changed: dict[str, np.ndarray] = {}
+    total: Any = 0
+    for name in track.stems:  # one stem in memory at a time, besides the changed ones
         audio = track.stem(name)
-        stems[name], total = change(audio, track.sample_rate).numpy(), total + audio
+        changed[name] = change(audio, track.sample_rate).numpy()
+        total = total + audio
+    stems, gain_db = _to_16_bit(changed)
     facts = {
         "song": track.name,
         **asdict(change),
-        "gain_db": 0.0,
+        "gain_db": gain_db,
         "mixture_against_sum_db": _closeness(track.mixture(), total),
     }
-    stems, facts["gain_db"] = _to_16_bit(stems)
     files = {
         f"{name}.wav": samples
         for name, samples in [("mixture", sum(stems.values())), *stems.items()]
@@ -129,7 +138,7 @@ def make_version(folder, song, change):
         write_json(place / FACTS, {**facts, "files": list(files)})
 
 
-def is_complete(folder):
+def is_complete(folder: Path) -> bool:
     """Whether a version's folder holds all its files."""
     if not (folder / FACTS).is_file():
         return False
@@ -140,7 +149,10 @@ def is_complete(folder):
 
 
 def _closeness(mixture, total):
-    """Energy of the mixture over that of its difference from the sum of the stems (dB); None where there is none."""
+    """Energy of the mixture over that of its difference from the sum of the stems, in dB.
+
+    None where there is no difference, or no mixture.
+    """
     error, energy = (float(x.double().square().sum()) for x in (mixture - total, mixture))
     return round(float(10 * np.log10(energy / error)), 1) if error > 0 and energy > 0 else None
 
@@ -160,8 +172,8 @@ def _to_16_bit(stems):
     return steps, round(20 * float(np.log10(gain)), 3)
 
 
-def bring(song, target):
-    """Put a song, as it is, at `target`: hard links where the file system allows it, copies elsewhere."""
+def link_or_copy_song(song: Path, target: Path) -> None:
+    """Put a song, as it is, at `target`: by hard links, or copies where there are none."""
     places = {file: target / file.name if song.is_dir() else target for file in files_of(song)}
     if all(_same_file(file, place) for file, place in places.items()):
         return
@@ -176,7 +188,7 @@ def _same_file(file, there):
     return there.is_file() and (there.samefile(file) or identity(there) == identity(file))
 
 
-def can_link(source, folder):
+def can_link(source: Path, folder: Path) -> bool:
     """Whether a file can be hard-linked into a folder."""
     probe = folder / f"{PART}link"
     probe.unlink(missing_ok=True)
@@ -195,7 +207,7 @@ def _link_or_copy(source, target):
         shutil.copyfile(source, target)
 
 
-def files_of(song):
+def files_of(song: Path) -> list[Path]:
     """The files of a song: the one, or all visible ones in its folder."""
     if not song.is_dir():
         return [song]
@@ -224,7 +236,8 @@ def whole(target):
     except (OSError, soundfile.LibsndfileError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SepkitError(
-            f"{target}: cannot be written ({reason}); is the disk full? Run again, finished versions are kept"
+            f"{target}: cannot be written ({reason}); is the disk full? Run again, finished "
+            "versions are kept"
         ) from None
     finally:
         if temporary:

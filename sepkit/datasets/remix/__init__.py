@@ -7,7 +7,13 @@ the random numbers of a batch, and `pipeline` puts together what a `Recipe`
 asks for. Chapter 07 hears each of them; chapter 04 uses those of Open-Unmix.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
 from ...errors import SepkitError, unknown
+from ..speech import Speech
 from .objects import (
     Augmentation,
     Compose,
@@ -40,15 +46,17 @@ __all__ = [
 ]
 
 
-def pipeline(recipe, stems, target, sample_rate, speech=None):
+def pipeline(
+    recipe: Any, stems: Sequence[str], target: str, sample_rate: int, speech: Speech | None = None
+) -> "Pipeline":
     """What a recipe does to the stems of a batch, and nothing else.
 
     Parameters
     ----------
     recipe : Recipe
-        Read are `seed`, `mix_prob`, `vocals_semitones`, `vocals_gains`, `gains`, `gain_db`, `gain_prob`, `swap`,
-        `polarity`, `silence`, `cut_seconds`, `normalise`, `speech_prob` and
-        `speech_as_published`. What is None, 0 or False leaves no object behind.
+        Read are `seed`, `mix_prob`, `vocals_semitones`, `vocals_gains`, `gains`, `gain_db`,
+        `gain_prob`, `swap`, `polarity`, `silence`, `cut_seconds`, `normalise`, `speech_prob`
+        and `speech_as_published`. What is None, 0 or False adds no augmentation.
     stems : sequence of str
         Names, in the order of the batches.
     target : str
@@ -69,7 +77,7 @@ def pipeline(recipe, stems, target, sample_rate, speech=None):
     """
     if target not in stems:
         raise unknown("target", target, stems)
-    objects = []
+    objects: list[Augmentation] = []
     if recipe.vocals_semitones and "vocals" in stems:
         objects.append(PlaybackRate(list(stems).index("vocals"), recipe.vocals_semitones))
     if recipe.cut_seconds:
@@ -88,7 +96,7 @@ def pipeline(recipe, stems, target, sample_rate, speech=None):
             objects.append(kind(prob))
     remix = None
     if recipe.speech_prob:
-        _check_speech(speech, target, sample_rate)
+        speech = _checked_speech(speech, target, sample_rate)
         remix = SpeechRemix(speech, recipe.speech_prob, as_published=recipe.speech_as_published)
     return Pipeline(
         Compose(objects),
@@ -115,13 +123,24 @@ class Pipeline:
     """
 
     def __init__(
-        self, augmentation, target_index, speech=None, normalise=False, seed=42, mix_prob=1.0
+        self,
+        augmentation: Compose,
+        target_index: int,
+        speech: SpeechRemix | None = None,
+        normalise: bool = False,
+        seed: int = 42,
+        mix_prob: float = 1.0,
     ):
         self.augmentation, self.target_index, self.speech = augmentation, target_index, speech
         self.normalise, self.seed, self.mix_prob = normalise, seed, mix_prob
 
-    def __call__(self, stems, indices, epoch):
-        """Mixture and target, (B, C, T) each, of stems (B, S, C, T) with the examples' indices (B,) in that epoch."""
+    def __call__(
+        self, stems: Tensor, indices: Tensor | Sequence[int], epoch: int
+    ) -> tuple[Tensor, Tensor]:
+        """Mixture and target, (B, C, T) each, of stems (B, S, C, T).
+
+        `indices` (B,) are the numbers of the examples in that epoch.
+        """
         draws = Draws(self.seed, epoch, indices, self.mix_prob)
         plan = MixPlan.of(stems)
         self.augmentation.decide(plan, draws)
@@ -131,16 +150,20 @@ class Pipeline:
         return normalise(mixture, target, in_place=True) if self.normalise else (mixture, target)
 
 
-def _check_speech(speech, target, sample_rate):
+def _checked_speech(speech: Speech | None, target: str, sample_rate: int) -> Speech:
     if target != "vocals":
         raise SepkitError(
-            f"speech_prob: speech stands in for vocals, but the target is {target}; set speech_prob=0"
+            f"speech_prob: speech stands in for vocals, but the target is {target}; set "
+            "speech_prob=0"
         )
     if speech is None or not len(speech):
         raise SepkitError(
-            "speech_prob: no speech was given; open some with sepkit.datasets.speech.open_speech, or set speech_prob=0"
+            "speech_prob: no speech was given; open some with sepkit.datasets.speech.open_speech, "
+            "or set speech_prob=0"
         )
     if speech.sample_rate != sample_rate:
         raise SepkitError(
-            f"speech at {speech.sample_rate} Hz for songs at {sample_rate} Hz; open it with sample_rate={sample_rate}"
+            f"speech at {speech.sample_rate} Hz for songs at {sample_rate} Hz; open it with "
+            f"sample_rate={sample_rate}"
         )
+    return speech

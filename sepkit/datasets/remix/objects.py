@@ -1,11 +1,14 @@
-"""The augmentations: each decides one thing for every stem of a batch."""
+"""The augmentations: each decides one thing for every stem of a batch; and speech for vocals."""
 
 import math
+from collections.abc import Iterable
 
+import numpy as np
 import torch
 
 from ...errors import SepkitError
-from .plan import MixPlan, peaks
+from ..speech import Speech
+from .plan import Draws, MixPlan, peaks
 
 
 class Augmentation:
@@ -19,12 +22,13 @@ class Augmentation:
         Of the same B examples.
     """
 
-    def __call__(self, stems, draws):
+    def __call__(self, stems: torch.Tensor, draws: Draws) -> torch.Tensor:
+        """New stems, to which this augmentation alone is applied."""
         plan = MixPlan.of(stems)
         self.decide(plan, draws)
         return plan.stems(stems)
 
-    def decide(self, plan, draws):
+    def decide(self, plan: MixPlan, draws: Draws) -> None:
         """Add this augmentation to the plan."""
         raise NotImplementedError
 
@@ -57,18 +61,27 @@ class Gain(Augmentation):
     (0.25, 1.25), three quarters attenuate. Chapter 07 hears both.
     """
 
-    def __init__(self, linear=None, db=None, prob=1.0, own=None):
+    def __init__(
+        self,
+        linear: tuple[float, float] | None = None,
+        db: tuple[float, float] | None = None,
+        prob: float = 1.0,
+        own: dict[int, tuple[float, float]] | None = None,
+    ):
         if (linear is None) == (db is None):
             raise SepkitError(
                 f"Gain: linear={linear}, db={db}: give one of them, as a pair (low, high)"
             )
-        (self.low, self.high), self.own = linear or db, dict(own or {})
+        self.low: float
+        self.high: float
+        (self.low, self.high), self.own = linear or db or (0, 0), dict(own or {})
         for low, high in ((self.low, self.high), *self.own.values()):
             if not low <= high:
                 raise SepkitError(f"Gain: the range ({low}, {high}) must go from low to high")
         self.in_db, self.prob = linear is None, _probability("Gain", prob)
 
-    def decide(self, plan, draws):
+    def decide(self, plan: MixPlan, draws: Draws) -> None:
+        """Multiply the gains of the plan."""
         chance, where = draws.uniform("gain", plan.gains.shape[1], 2).unbind(-1)  # (B, S) each
         usual = (self.low, self.high)
         ranges = [self.own.get(stem, usual) for stem in range(plan.gains.shape[1])]
@@ -106,14 +119,15 @@ class PlaybackRate(Augmentation):
     moves above half the sample rate.
     """
 
-    def __init__(self, stem, semitones=4.0, prob=0.75):
+    def __init__(self, stem: int, semitones: float = 4.0, prob: float = 0.75):
         if not 0 <= semitones <= 12:
             raise SepkitError(
                 f"PlaybackRate: semitones={semitones!r}: a number from 0 to 12 was expected"
             )
         self.stem, self.semitones, self.prob = stem, semitones, _probability("PlaybackRate", prob)
 
-    def decide(self, plan, draws):
+    def decide(self, plan: MixPlan, draws: Draws) -> None:
+        """Multiply the stem's playback rates."""
         chance, where = draws.uniform("playback rate", 2).unbind(-1)  # (B,) each
         rate = 2 ** (self.semitones * (2 * where - 1) / 12)
         plan.rates = plan.rates.clone()
@@ -127,10 +141,11 @@ class SwapChannels(Augmentation):
     it cannot expect an instrument on one side.
     """
 
-    def __init__(self, prob=0.5):
+    def __init__(self, prob: float = 0.5):
         self.prob = _probability("SwapChannels", prob)
 
-    def decide(self, plan, draws):
+    def decide(self, plan: MixPlan, draws: Draws) -> None:
+        """Exchange channels in the plan."""
         chance = draws.uniform("swap", plan.gains.shape[1])
         if plan.channels == 2:
             plan.swapped = plan.swapped ^ (chance < self.prob)
@@ -143,10 +158,11 @@ class Polarity(Augmentation):
     recording share a sound, it is now subtracted.
     """
 
-    def __init__(self, prob=0.5):
+    def __init__(self, prob: float = 0.5):
         self.prob = _probability("Polarity", prob)
 
-    def decide(self, plan, draws):
+    def decide(self, plan: MixPlan, draws: Draws) -> None:
+        """Turn the sign of gains in the plan."""
         turned = draws.uniform("polarity", plan.gains.shape[1]) < self.prob
         plan.gains = plan.gains * (1 - 2 * turned.double())
 
@@ -169,10 +185,11 @@ class Silence(Augmentation):
     kit is finite for it.
     """
 
-    def __init__(self, prob=0.1):
+    def __init__(self, prob: float = 0.1):
         self.prob = _probability("Silence", prob)
 
-    def decide(self, plan, draws):
+    def decide(self, plan: MixPlan, draws: Draws) -> None:
+        """Set gains in the plan to 0."""
         dropped = draws.uniform("silence", plan.gains.shape[1]) < self.prob
         plan.gains = plan.gains.masked_fill(dropped, 0.0)
 
@@ -195,21 +212,22 @@ class Cut(Augmentation):
         When called on shorter stems.
     """
 
-    def __init__(self, frames):
+    def __init__(self, frames: int):
         self.frames = int(frames)
         if self.frames < 1:
             raise SepkitError(f"Cut: frames={frames}: at least one sample must be left")
 
-    def decide(self, plan, draws):
+    def decide(self, plan: MixPlan, draws: Draws) -> None:
+        """Move the first samples of the plan and shorten it."""
         needed = plan.consumed(self.frames)  # (B, S)
         room = plan.frames - needed
         if (room < 0).any():
             raise SepkitError(
-                f"Cut: {int(needed.max())} of {plan.frames} samples cannot be kept; use longer chunks"
+                f"Cut: {int(needed.max())} of {plan.frames} samples cannot be kept; use longer "
+                "chunks"
             )
-        common, own = draws.uniform("cut", 1 + plan.gains.shape[1]).split(
-            [1, plan.gains.shape[1]], 1
-        )
+        stems = plan.gains.shape[1]
+        common, own = draws.uniform("cut", 1 + stems).split([1, stems], 1)  # (B, 1), (B, S)
         place = own.where(draws.remixed[:, None], common)  # (B, S), in [0, 1)
         plan.starts = plan.starts + (place * (room + 1)).long()
         plan.frames = self.frames
@@ -224,16 +242,18 @@ class Compose(Augmentation):
         For two of one kind: they would draw the same numbers.
     """
 
-    def __init__(self, objects):
+    def __init__(self, objects: Iterable[Augmentation]):
         self.objects = list(objects)
         kinds = [type(item).__name__ for item in self.objects]
         for kind in kinds:
             if kinds.count(kind) > 1:
                 raise SepkitError(
-                    f"Compose: {kind} occurs {kinds.count(kind)} times and would draw the same numbers; keep one"
+                    f"Compose: {kind} occurs {kinds.count(kind)} times and would draw the same "
+                    "numbers; keep one"
                 )
 
-    def decide(self, plan, draws):
+    def decide(self, plan: MixPlan, draws: Draws) -> None:
+        """Let each augmentation add to the plan, in order."""
         for item in self.objects:
             item.decide(plan, draws)
 
@@ -280,18 +300,23 @@ class SpeechRemix:
     accompaniment that is merely faint is raised to the SNR like any other.
     """
 
-    def __init__(self, speech, prob, snr=(-5, 15), as_published=False):
-        self.speech, self.prob, self.as_published = (
-            speech,
-            _probability("SpeechRemix", prob),
-            as_published,
-        )
+    def __init__(
+        self,
+        speech: Speech,
+        prob: float,
+        snr: tuple[float, float] = (-5, 15),
+        as_published: bool = False,
+    ):
+        self.speech, self.as_published = speech, as_published
+        self.prob = _probability("SpeechRemix", prob)
         self.low, self.high = snr
         if not self.low <= self.high:
             raise SepkitError(f"SpeechRemix: snr={snr}: a pair (low, high) in dB was expected")
 
     @torch.no_grad()
-    def __call__(self, mixture, target, draws, in_place=False):
+    def __call__(
+        self, mixture: torch.Tensor, target: torch.Tensor, draws: Draws, in_place: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Mixture and target, (B, C, T) each, some of them with speech.
 
         Parameters
@@ -319,19 +344,17 @@ class SpeechRemix:
         """One example, (C, T), in place."""
         accompaniment = mixture.sub_(target)
         speech = self.utterances(mixture.shape[-1], rng).to(mixture)  # (1, T)
-        levels = (
-            torch.linalg.vector_norm(speech) * len(mixture) ** 0.5,
-            torch.linalg.vector_norm(accompaniment),
-        )
-        scale = levels[0] / levels[1] * 10 ** (-snr / 20)
-        scale = torch.where((levels[0] > 0) & (levels[1] > 0), scale, 1.0)
+        loud = torch.linalg.vector_norm(speech) * len(mixture) ** 0.5  # in all channels
+        rest = torch.linalg.vector_norm(accompaniment)
+        scale = loud / rest * 10 ** (-snr / 20)
+        scale = torch.where((loud > 0) & (rest > 0), scale, 1.0)
         mixture = accompaniment.mul_(scale).add_(speech)
         peak = peaks(mixture)
         mixture.div_(peak)
         target.copy_(speech if self.as_published else speech / peak)
 
-    def utterances(self, frames, rng):
-        """Utterances drawn with replacement, each with the peak 1, one after the other: (1, frames)."""
+    def utterances(self, frames: int, rng: np.random.Generator) -> torch.Tensor:
+        """Utterances, drawn with replacement, each with the peak 1, end to end: (1, frames)."""
         parts, total = [], 0
         while total < frames:
             utterance = self.speech.utterance(int(rng.integers(len(self.speech))))

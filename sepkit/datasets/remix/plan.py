@@ -1,5 +1,6 @@
-"""What is done to the stems of a batch: random numbers, decisions, and one pass over the samples."""
+"""What is done to the stems of a batch: random draws, decisions, one pass over the samples."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,15 +32,17 @@ class Draws:
     numbers: as easy as 1, 2, 3", SC 2011; here numpy's.
     """
 
-    def __init__(self, seed, epoch, indices, mix_prob=1.0):
+    def __init__(
+        self, seed: int, epoch: int, indices: Sequence[int] | torch.Tensor, mix_prob: float = 1.0
+    ):
         self.seed, self.epoch, self.mix_prob = int(seed), int(epoch), mix_prob
         self.indices = [int(index) for index in indices]
 
     def __len__(self):
         return len(self.indices)
 
-    def generators(self, name):
-        """For each example in turn the generator of that name, at its beginning: (B) numpy Generators."""
+    def generators(self, name: str) -> Iterator[np.random.Generator]:
+        """For each example the generator of that name, at its beginning: B numpy Generators."""
         key = np.random.SeedSequence([self.seed, self.epoch, *name.encode()]).generate_state(
             2, np.uint64
         )
@@ -48,12 +51,12 @@ class Draws:
                 np.random.Philox(key=key, counter=np.array([0, 0, 0, index], dtype=np.uint64))
             )
 
-    def uniform(self, name, *shape):
+    def uniform(self, name: str, *shape: int) -> torch.Tensor:
         """Numbers in [0, 1): float64 on the CPU, (B, *shape)."""
         return torch.from_numpy(np.stack([rng.random(shape) for rng in self.generators(name)]))
 
     @property
-    def remixed(self):
+    def remixed(self) -> torch.Tensor:
         """Which examples are remixes, their stems from tracks and places of their own: bool, (B,).
 
         `Chunks` and `Cut` both ask here, so that they agree without passing it on.
@@ -93,20 +96,20 @@ class MixPlan:
     rates: torch.Tensor
 
     @classmethod
-    def of(cls, stems):
+    def of(cls, stems: torch.Tensor) -> "MixPlan":
         """The plan that leaves stems (B, S, C, T) as they are."""
         batch, count, channels, frames = stems.shape
         nothing = torch.zeros(batch, count, dtype=torch.int64)
         ones = torch.ones(batch, count, dtype=torch.float64)
         return cls(nothing, frames, nothing.bool(), ones, channels, ones)
 
-    def consumed(self, frames):
-        """Samples of each stem that are read for so many at its rate: int64, (B, S)."""
+    def consumed(self, frames: int) -> torch.Tensor:
+        """Samples of each stem that `frames` at its playback rate take: int64, (B, S)."""
         resampled = ((frames - 1) * self.rates).floor().long() + 2
         return resampled.where(self.rates != 1, frames)
 
     @torch.no_grad()
-    def stems(self, stems):
+    def stems(self, stems: torch.Tensor) -> torch.Tensor:
         """Carry the plan out: new stems, (B, S, C, frames)."""
         out = stems.new_zeros(*stems.shape[:-1], self.frames)
         for example, stem, gain, parts in self._parts(stems):
@@ -115,8 +118,11 @@ class MixPlan:
         return out
 
     @torch.no_grad()
-    def mix(self, stems, target):
-        """Carry the plan out and sum the stems: mixture and the target-th stem, (B, C, frames) each."""
+    def mix(self, stems: torch.Tensor, target: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Carry the plan out and sum the stems.
+
+        Returns the mixture and the stem number `target`, (B, C, frames) each.
+        """
         mixture, wanted = stems.new_zeros(2, len(stems), self.channels, self.frames)
         for example, stem, gain, parts in self._parts(stems):
             for place, part in parts:
@@ -126,23 +132,18 @@ class MixPlan:
         return mixture, wanted
 
     def _parts(self, stems):
-        """(example, stem, gain, [(channel where it goes, samples)]) of all stems that are heard."""
+        """(example, stem, gain, [(channel where it goes, samples)]) of all stems with a gain."""
         starts, swapped, gains = self.starts.tolist(), self.swapped.tolist(), self.gains.tolist()
         rates, consumed = self.rates.tolist(), self.consumed(self.frames).tolist()
         for example in range(len(stems)):
             for stem, gain in enumerate(gains[example]):
                 if gain:
                     rate, count = rates[example][stem], consumed[example][stem]
-                    part = stems[example, stem].narrow(
-                        -1, starts[example][stem], count
-                    )  # (C, count)
+                    start = starts[example][stem]
+                    part = stems[example, stem].narrow(-1, start, count)  # (C, count)
                     part = (part if rate == 1 else _played(part, rate, self.frames)).unbind()
-                    yield (
-                        example,
-                        stem,
-                        gain,
-                        list(enumerate(reversed(part) if swapped[example][stem] else part)),
-                    )
+                    placed = enumerate(reversed(part) if swapped[example][stem] else part)
+                    yield example, stem, gain, list(placed)
 
 
 def _played(audio, rate, frames):
@@ -153,7 +154,9 @@ def _played(audio, rate, frames):
     return torch.lerp(audio[:, before], audio[:, before + 1], share)
 
 
-def mix_down(stems, target_index, plan=None):
+def mix_down(
+    stems: torch.Tensor, target_index: int, plan: MixPlan | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The mixture, as the sum of the stems, and one of them.
 
     Parameters
@@ -174,7 +177,9 @@ def mix_down(stems, target_index, plan=None):
 
 
 @torch.no_grad()
-def normalise(mixture, target, in_place=False):
+def normalise(
+    mixture: torch.Tensor, target: torch.Tensor, in_place: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Divide mixture and target by the larger of their absolute maxima, each example by its own.
 
     From the data simulation of Luo and Yu, "Music source separation with
@@ -192,19 +197,18 @@ def normalise(mixture, target, in_place=False):
     mixture, target : Tensor
         The larger of the two has the peak 1.
     """
-    peak = torch.maximum(_largest(mixture), _largest(target))
+    peak = torch.maximum(_largest(mixture), _largest(target))  # (B, 1, 1)
     peak = torch.where(peak > 0, peak, 1.0)
     divide = torch.Tensor.div_ if in_place else torch.Tensor.div
     return divide(mixture, peak), divide(target, peak)
 
 
-def peaks(audio):
-    """What (..., C, T) audio is divided by for its absolute maximum to be 1: (..., 1, 1), and 1 where it is silent."""
+def peaks(audio: torch.Tensor) -> torch.Tensor:
+    """Absolute maximum of audio (..., C, T), and 1 where it is silent: (..., 1, 1)."""
     peak = _largest(audio)
     return torch.where(peak > 0, peak, 1.0)
 
 
 def _largest(audio):
-    return torch.maximum(
-        audio.amax((-2, -1), keepdim=True), -audio.amin((-2, -1), keepdim=True)
-    )  # abs() would write a copy
+    # abs() would write a copy.
+    return torch.maximum(audio.amax((-2, -1), keepdim=True), -audio.amin((-2, -1), keepdim=True))
