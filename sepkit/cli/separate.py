@@ -38,7 +38,7 @@ def separate(
         ),
     ] = "open-unmix",
     out: Annotated[
-        Path, typer.Option(help="Folder for the stems, one folder a song.", **PLACE)
+        Path, typer.Option(help="Folder for the stems, one folder per song.", **PLACE)
     ] = Path("separated"),
     name: Annotated[
         str,
@@ -107,7 +107,7 @@ def separate(
 ):
     """Split songs into their stems.
 
-    A folder of stems belongs to one separation, told by the separation.json
+    A folder of stems belongs to one separation, recorded in the separation.json
     in it: the recording (a hash of its bytes), the model and its weights, the
     options. The same call leaves finished songs as they are and goes on with
     the others. Another recording of that name, another model or other options

@@ -36,7 +36,7 @@ def evaluate(
 ) -> list[Score]:
     """Separate tracks and score the estimates.
 
-    With `out`, every finished song is kept: the same call goes on where it was
+    With `out`, every finished song is kept: the same call resumes where it was
     stopped. A song is scored again when anything that decides its scores has
     changed: the audio, the separator's weights or options, the metrics. Scores of
     a separator of another name are never replaced.

@@ -32,7 +32,7 @@ class FolderSong:
         return digest(self.track.identity(), estimates)
 
     def signals(self, track: Track) -> tuple[Signals, list[Finding], dict]:
-        """Signals, findings and provenance: what does not fit exactly is made to fit, and told."""
+        """Signals, findings and provenance: what does not fit exactly is made to fit, and reported."""
         findings: list[Finding] = []
         estimates = {
             target: self._fitted(target, path, track, findings)

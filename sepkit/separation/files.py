@@ -266,7 +266,7 @@ class _StemWriter:
         return self
 
     def write(self, block):
-        """Append a stretch of {target: (channels, n)}."""
+        """Append the next part, {target: (channels, n)}."""
         names = self.choose(tuple(block))
         if self.two_stems:
             target = block[self.two_stems]

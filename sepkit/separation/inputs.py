@@ -4,6 +4,7 @@ import glob
 import os
 import string
 import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .. import audio
@@ -15,7 +16,7 @@ FIELDS = ("stem", "parent", "ext", "model", "index")
 RECORD = "separation.json"
 
 
-def find_recordings(inputs):
+def find_recordings(inputs: Iterable[str | Path]) -> list[Path]:
     """The audio files meant by files, folders and patterns such as ``*.flac``.
 
     Parameters
@@ -36,7 +37,7 @@ def find_recordings(inputs):
     SepkitError
         If a folder holds no audio, a pattern matches nothing, or a folder cannot be read.
     """
-    found = {}
+    found: dict[str, Path] = {}
     for given in map(Path, inputs):
         for path in _matches(given):
             for recording in _below(path) if path.is_dir() else [path]:
@@ -80,8 +81,10 @@ def _walk(folder, seen):
             yield from _walk(path, seen)
 
 
-def output_folders(paths, out_dir, name="{stem}", model="model"):
-    """{path: folder of its stems}; a file given twice counts once.
+def output_folders(
+    paths: Sequence[str | Path], out_dir: str | Path, name: str = "{stem}", model: str = "model"
+) -> dict[Path, Path]:
+    """Where the stems of each recording go: {path: folder}; a file given twice counts once.
 
     Parameters
     ----------
@@ -101,12 +104,14 @@ def output_folders(paths, out_dir, name="{stem}", model="model"):
         If the template is not understood or leaves `out_dir`, or if two files would
         be written to one folder: ``a/song.mp3`` and ``b/song.wav``.
     """
-    folders, taken = {}, {}
-    paths = list(map(Path, paths))
-    for number, path in enumerate(paths, 1):
-        parts = _filled(name, path, model, f"{number:0{len(str(len(paths)))}}")
+    folders: dict[Path, Path] = {}
+    taken: dict[tuple[str, ...], Path] = {}
+    paths = list(paths)
+    digits = len(str(len(paths)))
+    for number, path in enumerate(map(Path, paths), 1):
+        parts = _filled(name, path, model, f"{number:0{digits}}")
         folder = Path(out_dir).joinpath(*parts)
-        # what some file systems take for one name
+        # The same for names that some file systems take for one.
         key = tuple(unicodedata.normalize("NFC", part).casefold().rstrip(". ") for part in parts)
         if key not in taken:
             taken[key], folders[path] = path, folder
@@ -125,13 +130,11 @@ def output_folders(paths, out_dir, name="{stem}", model="model"):
 
 
 def _fields(path):
-    stem, place = (
-        path.stem if path.stem.strip(".") else path.name,
-        Path(os.path.abspath(path)).parent,
-    )
-    if stem == "mixture" and place.resolve().name:
-        stem, place = place.resolve().name, place.resolve().parent
-    return {"stem": stem, "parent": place.name, "ext": path.suffix.lstrip(".").lower()}
+    stem = path.stem if path.stem.strip(".") else path.name
+    folder = Path(os.path.abspath(path)).parent
+    if stem == "mixture" and folder.resolve().name:
+        stem, folder = folder.resolve().name, folder.resolve().parent
+    return {"stem": stem, "parent": folder.name, "ext": path.suffix.lstrip(".").lower()}
 
 
 def _filled(template, path, model, index):

@@ -84,12 +84,12 @@ def earlier_stems(
     record = _read(folder, overwrite)
     if record is None:
         return _of_unknown_origin(folder, names, overwrite)
-    if not overwrite and (told := differences(record, made)):
-        raise SepkitError(f"{folder}: holds the stems of another separation ({told}); {REMEDY}")
+    if not overwrite and (found := differences(record, made)):
+        raise SepkitError(f"{folder}: holds the stems of another separation ({found}); {REMEDY}")
     return [folder / name for name in record["stems"]]
 
 
-def finished(folder, made):
+def finished(folder: Path, made: dict) -> dict[str, Path] | None:
     """The stems in a folder, if this very separation has made them and they are as it left them."""
     record = _read(folder, damaged_is_none=True)
     if record is None or record["sepkit"] != __version__ or differences(record, made):

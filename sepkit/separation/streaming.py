@@ -54,7 +54,7 @@ def plan(total: int, chunk: int | None = None, overlap: int = 0, grid: int = 1) 
     Returns
     -------
     list of Chunk
-        They cover every sample, and at most two are heard at any place.
+        They cover every sample, and at most two overlap at any place.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def join(chunks: list[Chunk], separate: Callable[[int, int], Estimates]) -> Iter
     Yields
     ------
     dict of str to Tensor (channels, n)
-        Finished stretches, in order: end to end they are the recording.
+        Finished parts, in order: end to end they are the recording.
     """
     tail: Estimates = {}  # the end of the chunk before, which the next one fades into
     for chunk, following in zip(chunks, [*chunks[1:], None]):
@@ -128,7 +128,7 @@ def stream(
     overlap: float = OVERLAP,
     progress: Callable[[float, float], None] | None = None,
 ) -> Iterator[Estimates]:
-    """Separate a recording of any length and rate, stretch by stretch.
+    """Separate a recording of any length and rate, part by part.
 
     Parameters
     ----------
