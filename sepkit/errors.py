@@ -1,7 +1,7 @@
 """The one exception that sepkit raises at its users, and the one warning."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -26,6 +26,13 @@ def unknown(kind, name, known):
         What exists.
     """
     return SepkitError(f"unknown {kind} {name!r}: choose from {', '.join(map(str, known))}")
+
+
+def first_few(names: Iterable[str], at_most: int = 3) -> str:
+    """The first of some names, for a message: ``a, b, c and 4 more``."""
+    names = list(names)
+    more = len(names) - at_most
+    return ", ".join(names[:at_most]) + (f" and {more} more" if more > 0 else "")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from .. import audio
 from ..datasets import SPLITS, open_tracks
 from ..datasets.folders import audio_files, is_song
 from ..datasets.track import Track
-from ..errors import SepkitError
+from ..errors import SepkitError, first_few
 from ..files import digest, identity
 from ..metrics.findings import Finding
 from ..metrics.signals import Signals
@@ -32,7 +32,7 @@ class FolderSong:
         return digest(self.track.identity(), estimates)
 
     def signals(self, track: Track) -> tuple[Signals, list[Finding], dict]:
-        """Signals, findings and provenance: what does not fit exactly is made to fit, and reported."""
+        """Signals, findings and provenance; what does not fit is made to fit, and reported."""
         findings: list[Finding] = []
         estimates = {
             target: self._fitted(target, path, track, findings)
@@ -178,19 +178,19 @@ def _check_songs(reference, estimate, tracks, folders, pairs, findings):
         )
     if not pairs:
         raise SepkitError(
-            f"no song of {estimate} ({_some(folders)}) has the name of one of {reference} "
-            f"({_some(t.name for t in tracks)}); "
+            f"no song of {estimate} ({first_few(folders)}) has the name of one of {reference} "
+            f"({first_few(t.name for t in tracks)}); "
             "songs are paired by the names of their folders: rename them"
         )
     paired = {track.name for track, _ in pairs}
     if missing := [track.name for track in tracks if track.name not in paired]:
         text = (
             f"{estimate}: no estimates for {len(missing)} of {len(tracks)} songs "
-            f"({_some(missing)}): scored without them"
+            f"({first_few(missing)}): scored without them"
         )
         findings.append(Finding("songs", "", (), text))
     if extra := [name for name in folders if name not in paired]:
-        text = f"{estimate}: {_some(extra)} left out, having no reference of that name"
+        text = f"{estimate}: {first_few(extra)} left out, having no reference of that name"
         findings.append(Finding("extra songs", "", (), text))
 
 
@@ -199,7 +199,7 @@ def _pair_stems(track, folder, separator, findings):
     parts, sums = references_for(track.stems, files, track.name)
     if not parts:
         raise SepkitError(
-            f"{folder}: its files ({_some(files)}) and the references of {track.name} "
+            f"{folder}: its files ({first_few(files)}) and the references of {track.name} "
             f"({', '.join(track.stems)}) have no name in common; "
             "stems are paired by name: rename the files"
         )
@@ -234,10 +234,3 @@ def _check_alike(songs):
                     f"{folder}: no estimate of {target}, which other songs have; separate this "
                     "song again, or take it out of the folder"
                 )
-
-
-def _some(names, at_most=3):
-    names = list(names)
-    return ", ".join(names[:at_most]) + (
-        f" and {len(names) - at_most} more" if len(names) > at_most else ""
-    )

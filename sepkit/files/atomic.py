@@ -58,7 +58,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         ) from None
     try:
         yield temporary.path
-        temporary.path.chmod(0o666 & ~_umask())  # mkstemp makes private files; give the usual mode
+        temporary.path.chmod(0o666 & ~umask())  # mkstemp makes private files; give the usual mode
         temporary.become(path)
     except OSError as error:
         if error.errno == 28:
@@ -68,7 +68,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.remove()
 
 
-def _umask():
+def umask() -> int:
+    """Permissions that new files of this process lack."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

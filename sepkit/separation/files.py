@@ -8,9 +8,9 @@ from pathlib import Path
 from .. import audio
 from ..audio.tags import read_tags
 from ..audio.writer import output_format
-from ..errors import SepkitError, unknown, warn
+from ..errors import SepkitError, naming, unknown, warn
 from ..files import free_bytes
-from ..files.atomic import Temporary, sweep_once
+from ..files.atomic import Temporary, sweep_once, umask
 from .base import Separator
 from .inputs import RECORD, output_folders
 from .record import describe, earlier_stems, finished, write_record
@@ -117,20 +117,17 @@ def separate_file(
         chunk=chunk,
         overlap=overlap,
     )
-    try:
+    with naming(path):
         sweep_once(folder.parent)  # also where there is nothing to write
         stems = _StemWriter(recording, separator, folder, options, overwrite)
         if reuse and (existing := finished(folder, stems.made)):
             return existing
-        if notice and (
-            message := conversions(separator, recording.sample_rate, recording.channels)
-        ):
+        message = conversions(separator, recording.sample_rate, recording.channels)
+        if notice and message:
             notice(f"{path}: {message}")
         with stems:
             for block in stream(separator, recording, chunk, overlap, progress):
                 stems.write(block)
-    except SepkitError as error:
-        raise SepkitError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     return stems.files
 
 
@@ -349,9 +346,7 @@ class _StemWriter:
         stems = [beside / file.name for file in self.files.values()]
         write_record(beside, self.made, stems, self.device)
         if not self.folder.exists():
-            mask = os.umask(0)
-            os.umask(mask)
-            beside.chmod(0o777 & ~mask)
+            beside.chmod(0o777 & ~umask())
             self._beside.become(self.folder)
             return
         earlier = self._replaceable(self.files)  # another process may have been faster

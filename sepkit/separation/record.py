@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from .. import __version__, audio
-from ..errors import SepkitError
+from ..errors import SepkitError, first_few
 from ..files import identity, read_json, sha256, write_json
 from ..names import fault
 from .base import Separator
@@ -137,18 +137,15 @@ def _of_unknown_origin(folder, names, overwrite):
     left = [name for name in present if name not in names]
     if present and not overwrite:
         raise SepkitError(
-            f"{folder}: holds {_some(present)}, and no {RECORD} that says what made it; {REMEDY}"
+            f"{folder}: holds {first_few(present)}, and no {RECORD} that says what made it; "
+            f"{REMEDY}"
         )
     if left:
         raise SepkitError(
-            f"{folder}: holds {_some(left)}, which this separation would not replace, and no "
+            f"{folder}: holds {first_few(left)}, which this separation would not replace, and no "
             f"{RECORD} that says what made it; move it away, or choose another --out or --name"
         )
     return []
-
-
-def _some(names):
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _read(folder, damaged_is_none=False):
