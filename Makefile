@@ -8,7 +8,7 @@
 # make clean        remove what was built                   make test-wheel   the wheel, outside a checkout
 #
 # PROFILE=smoke (seconds per chapter), student (minutes, the default) or paper (GPU hours).
-# CHAPTERS="01 04" picks chapters. OUT=build is where everything lands.
+# CHAPTERS="01 04" picks chapters. OUT=build is where everything lands. JOBS=2 runs unit tests in two processes.
 
 PYTHON   ?= python3
 PROFILE  ?= student
@@ -50,7 +50,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 test-unit: $(READY)
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -q -m "not slow" $(if $(JOBS),--numprocesses $(JOBS) --dist loadfile)
 
 test-notebooks: $(READY)
 	$(BIN)/sepkit data band --preset smoke
