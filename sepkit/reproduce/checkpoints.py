@@ -10,33 +10,47 @@ differences between networks are chance.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from .. import evaluation, files, models, separation, training
-from ..datasets import open_tracks
+from ..datasets import Track, open_tracks
 from ..errors import unknown
 from ..metrics.scores import aggregate
+from ..training import Recipe
 from ..training.presets import recipe_for
 
 PRESET = "checkpoints"
-#: The voice is the hardest of the four, and the one that chapters listen to: a wider network, and more steps.
-VOCALS = {
+#: The voice is the hardest of the four, and the one that chapters listen to: a wider network, and
+#: more steps.
+VOCALS: dict[str, dict[str, Any]] = {
     "settings": {"hidden": 256},
     "recipe": {"max_steps": 8000, "lr": 3e-3, "samples_per_track": 32},
 }
 #: Which networks, for which targets, and how they differ from the student's recipe and settings.
-SETS = {
+SETS: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
     "open-unmix": {"vocals": VOCALS, "drums": {}, "bass": {}, "other": {}},
     "bsrnn": {"vocals": {}},
     "resunet-subbandtime": {"vocals": {}},
 }
 SEED = 0
+#: Split -> its songs.
+Songs = dict[str, Sequence[Track]]
 SUMMARY = {"csdr": "median", "usdr": "mean", "si_sdr": "mean"}
 
 
-def train_set(model, runs, out=None, device="auto", targets=None, seeds=1, **changes):
+def train_set(
+    model: str,
+    runs: Path,
+    out: Path | None = None,
+    device: str = "auto",
+    targets: Sequence[str] | None = None,
+    seeds: int = 1,
+    **changes: Any,
+) -> None:
     """Train and store the networks of one model; score them once all are there.
 
     Parameters
@@ -44,7 +58,7 @@ def train_set(model, runs, out=None, device="auto", targets=None, seeds=1, **cha
     model : str
         A key of `SETS`.
     runs : Path
-        Training runs, one folder a target; they can be deleted afterwards.
+        Training runs, one folder per target; they can be deleted afterwards.
     out : Path, optional
         Receives ``<target>.safetensors`` and ``manifest.json``; by default what sepkit ships.
     device : str
@@ -73,22 +87,24 @@ def train_set(model, runs, out=None, device="auto", targets=None, seeds=1, **cha
             half=True,
         )
         if seeds > 1:
-            steps = plan_for(model, target)[0].but(**changes).max_steps
+            steps = recipe_and_settings(model, target)[0].but(**changes).max_steps
             write_spread(out, target, best, steps, songs["test"], device)
     if all((out / f"{target}.safetensors").is_file() for target in SETS[model]):
         write_manifest(model, out, songs, device)
 
 
-def plan_for(model, target):
+def recipe_and_settings(model: str, target: str) -> tuple[Recipe, dict[str, Any]]:
     """The recipe and the network's settings for one target."""
     recipe, settings = recipe_for(model)
     own = SETS[model][target]
     return recipe.but(**own.get("recipe", {})), {**settings, **own.get("settings", {})}
 
 
-def train_one(model, target, seed, runs, songs, device, changes):
+def train_one(
+    model: str, target: str, seed: int, runs: Path, songs: Songs, device: str, changes: dict
+) -> Path:
     """One training; the path of its best checkpoint."""
-    recipe, settings = plan_for(model, target)
+    recipe, settings = recipe_and_settings(model, target)
     torch.manual_seed(seed)
     network = models.build(model, target=target, **settings)
     folder = runs / (target if seed == SEED else f"{target}-seed{seed}")
@@ -103,7 +119,9 @@ def train_one(model, target, seed, runs, songs, device, changes):
     )
 
 
-def write_spread(out, target, trained, steps, test, device):
+def write_spread(
+    out: Path, target: str, trained: Sequence[Path], steps: int, test: Sequence[Track], device: str
+) -> None:
     """Score the networks of all seeds, each alone, and keep the means over the test songs."""
     means = []
     for path in trained:
@@ -120,7 +138,7 @@ def write_spread(out, target, trained, steps, test, device):
     files.write_json(path, {**(files.read_json(path) if path.is_file() else {}), target: found})
 
 
-def write_manifest(model, out, songs, device):
+def write_manifest(model: str, out: Path, songs: Songs, device: str) -> None:
     """Score the stored networks on the test songs and write down all that made them."""
     separator = separation.get(out, device=device)
     made = {
@@ -160,13 +178,12 @@ def write_manifest(model, out, songs, device):
 
 
 def _over_songs(scores, target, metric):
-    return round(
-        aggregate([s for s in scores if (s.target, s.metric) == (target, metric)], SUMMARY[metric]),
-        2,
-    )
+    own = [score for score in scores if (score.target, score.metric) == (target, metric)]
+    return round(aggregate(own, SUMMARY[metric]), 2)
 
 
-def main():
+def main() -> None:
+    """What ``make checkpoints`` runs."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

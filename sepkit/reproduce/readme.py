@@ -5,19 +5,23 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+from ..console import print_error
 from ..errors import SepkitError
 from ..files import atomic_path, read_json, repo_root, write_json
 from .batch import PROFILES, load_manifest
-from .notebook import find_chapters
+from .notebook import Chapter, find_chapters
 
 BEGIN, END = "<!-- chapters: written by `make readme` -->", "<!-- end of chapters -->"
 PLACEHOLDER = "ORG/REPO"
+_NUMBER = re.compile(r"^(chapter\s+)?\d+[\s.:_·–—-]*", re.IGNORECASE)
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+COLAB = "https://colab.research.google.com/github"
 
 
-def update_budgets(path, manifest):
-    """Enter the seconds and memory that a batch measured into ``budgets.json``; returns all budgets.
+def update_budgets(path: Path, manifest: dict[str, Any]) -> dict[str, dict]:
+    """Enter the time and memory that a batch measured into ``budgets.json``; returns all budgets.
 
     Parameters
     ----------
@@ -39,7 +43,7 @@ def update_budgets(path, manifest):
     return budgets
 
 
-def chapter_table(chapters, budgets, repo):
+def chapter_table(chapters: list[Chapter], budgets: dict[str, dict], repo: str) -> str:
     """The table in Markdown: chapter and topic, budget of each profile, Colab badge."""
     lines = [
         f"| chapter | topic | {' | '.join(PROFILES)} | Colab |",
@@ -48,26 +52,24 @@ def chapter_table(chapters, budgets, repo):
     for chapter in chapters:
         measured = budgets.get(chapter.name, {})
         cells = " | ".join(_budget(measured.get(profile)) for profile in PROFILES)
-        colab = f"https://colab.research.google.com/github/{repo}/blob/main/notebooks/{chapter.path.name}"
         link = f"[{chapter.name}](notebooks/{chapter.path.name})"
-        lines.append(
-            f"| {link} | {title(chapter.path)} | {cells} | [![Open in Colab]({BADGE})]({colab}) |"
+        colab = (
+            f"[![Open in Colab]({BADGE})]({COLAB}/{repo}/blob/main/notebooks/{chapter.path.name})"
         )
+        lines.append(f"| {link} | {title(chapter.path)} | {cells} | {colab} |")
     return "\n".join(lines)
 
 
-def title(notebook):
+def title(notebook: Path) -> str:
     """The topic of a chapter: its first heading, without the number."""
     for cell in read_json(notebook).get("cells", []):
         for line in "".join(cell["source"]).splitlines() if cell["cell_type"] == "markdown" else []:
             if line.startswith("# "):
-                return re.sub(
-                    r"^(chapter\s+)?\d+[\s.:_·–—-]*", "", line[2:].strip(), flags=re.IGNORECASE
-                )
+                return _NUMBER.sub("", line[2:].strip())
     raise SepkitError(f"{notebook}: the first markdown cell needs a heading, '# 01 Title'")
 
 
-def github_repo(root):
+def github_repo(root: Path) -> str:
     """``owner/name`` of the checkout's origin on GitHub, or the placeholder."""
     said = subprocess.run(
         ["git", "-C", str(root), "remote", "get-url", "origin"], capture_output=True, text=True
@@ -76,8 +78,10 @@ def github_repo(root):
     return found.group(1) if found else PLACEHOLDER
 
 
-def rewrite(readme, table, repo=PLACEHOLDER):
-    """Put the table between the two markers of the README, and the repository's name wherever it is asked for.
+def rewrite(readme: Path, table: str, repo: str = PLACEHOLDER) -> None:
+    """Put the table between the two markers of the README.
+
+    The placeholder for the repository's name is replaced wherever it stands.
 
     Raises
     ------
@@ -103,7 +107,8 @@ def _budget(measured):
     return f"{time}, {memory / 1000:.1f} GB"
 
 
-def main():
+def main() -> None:
+    """What ``make readme`` runs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--repo", help="owner/name on GitHub, for the Colab badges; by default that of origin"
@@ -112,7 +117,7 @@ def main():
         "--budgets", type=Path, help="manifest.json of a batch, whose budgets to enter first"
     )
     arguments = parser.parse_args()
-    root = repo_root()
+    root = repo_root() or Path()
     try:
         manifest = (
             load_manifest(arguments.budgets.parent) if arguments.budgets else {"chapters": {}}
@@ -121,7 +126,8 @@ def main():
         repo = arguments.repo or github_repo(root)
         rewrite(root / "README.md", chapter_table(find_chapters(), budgets, repo), repo)
     except SepkitError as error:
-        sys.exit(f"sepkit: error: {error}")
+        print_error(error)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

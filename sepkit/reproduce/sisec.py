@@ -3,8 +3,8 @@
 Three tables, each less detailed than the one before:
 
 - the campaign's own JSON files, every frame of every song (`download` reads them);
-- `load_sisec`: one row a method, song and target, medians over the frames;
-- `summary`: five numbers a method, target and metric, which come with sepkit.
+- `load_sisec`: one row per method, song and target, medians over the frames;
+- `summary`: five numbers per method, target and metric, which come with sepkit.
 
 Scores of F.-R. Stöter, A. Liutkus and N. Ito, "The 2018 Signal Separation Evaluation
 Campaign", LVA/ICA 2018, published at github.com/sigsep/sigsep-mus-2018. Chapters 03, 08, 11.
@@ -13,8 +13,10 @@ Campaign", LVA/ICA 2018, published at github.com/sigsep/sigsep-mus-2018. Chapter
 import os
 import tarfile
 import zlib
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -22,7 +24,7 @@ from ..errors import SepkitError, unknown
 from ..files import atomic_path, data_root, parse_json, shipped, transfers
 from ..metrics.museval_files import OURS as NAMES
 from ..metrics.museval_files import values_of
-from ..metrics.scores import median
+from ..metrics.scores import Score, median
 from ..stems import STEMS
 from .ledger import check_provenance
 
@@ -49,16 +51,16 @@ def _table(name):
     return pd.read_csv(shipped("reported", name))
 
 
-def methods():
-    """What each method is: DataFrame by name, with kind, extra_training_data ("yes", "no") and description.
+def methods() -> pd.DataFrame:
+    """What each method is, by name: its kind, extra_training_data ("yes", "no"), description.
 
-    Kinds are "supervised", "blind", "oracle" (knows the stems) and "reference". From the descriptions
-    that the participants submitted with their scores.
+    Kinds are "supervised", "blind", "oracle" (knows the stems) and "reference". From the
+    descriptions that the participants submitted with their scores.
     """
     return _table("sisec18_methods.csv").set_index("method")
 
 
-def summary(target=None, metric="SDR"):
+def summary(target: str | None = None, metric: str = "SDR") -> pd.DataFrame:
     """Five-number summaries over the songs, as shipped: no download, no track names.
 
     Parameters
@@ -88,8 +90,10 @@ def summary(target=None, metric="SDR"):
     return chosen.sort_values("median", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def five_numbers(frame):
-    """The summaries of a table of songs: count, minimum, quartiles (linear interpolation) and maximum.
+def five_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """The summaries of a table of songs: count, minimum, quartiles and maximum.
+
+    Quartiles are interpolated linearly.
 
     Parameters
     ----------
@@ -108,7 +112,7 @@ def five_numbers(frame):
     return pd.concat([groups.count().rename("n"), quantiles], axis=1).reset_index()
 
 
-def verify(frame, where="the scores"):
+def verify(frame: pd.DataFrame, where: str | Path = "the scores") -> None:
     """Refuse a table of songs whose five-number summaries are not the shipped ones.
 
     Raises
@@ -124,27 +128,32 @@ def verify(frame, where="the scores"):
     missing = expected.index.difference(found.index)
     if len(missing):
         raise SepkitError(
-            f"{where}: no {' '.join(missing[0])}; {len(missing)} of {len(expected)} summaries are missing: take the whole file"
+            f"{where}: no {' '.join(missing[0])}; {len(missing)} of {len(expected)} summaries "
+            "are missing: take the whole file"
         )
     differs = (found.loc[expected.index] - expected).abs() > _TOLERANCE
     if differs.any(axis=None):
-        *name, column = differs.stack().idxmax()
-        name = tuple(name)
+        *keys, column = differs.stack().idxmax()
+        name = tuple(keys)
         raise SepkitError(
-            f"{where}: {' '.join(name)}, {column} is {found.loc[name, column]:.4f}, the summary that comes with sepkit says "
-            f"{expected.loc[name, column]:.4f}; these are not the published scores"
+            f"{where}: {' '.join(name)}, {column} is {found.loc[name, column]:.4f}, the summary "
+            f"that comes with sepkit says {expected.loc[name, column]:.4f}; "
+            "these are not the published scores"
         )
 
 
-def find(path=None):
-    """Where the scores by song lie: the argument, else ``$SEPKIT_SISEC``, else the data root; None if nowhere."""
+def find(path: str | Path | None = None) -> Path | None:
+    """Where the scores by song lie: the argument, else ``$SEPKIT_SISEC``, else the data root.
+
+    None if they lie nowhere.
+    """
     if path or os.environ.get(VARIABLE):
         return Path(path or os.environ[VARIABLE]).expanduser()
     kept = data_root() / "sisec18" / "track_medians.csv"
     return kept if kept.is_file() else None
 
 
-def load_sisec(path=None):
+def load_sisec(path: str | Path | None = None) -> pd.DataFrame:
     """The scores by song, checked against the shipped summaries.
 
     Parameters
@@ -155,7 +164,8 @@ def load_sisec(path=None):
     Returns
     -------
     DataFrame
-        method, split, track, target, n_frames (those without NaN), and the medians of `METRICS` in dB.
+        method, split, track, target, n_frames (those without NaN), and the medians of `METRICS`
+        in dB.
 
     Raises
     ------
@@ -165,13 +175,15 @@ def load_sisec(path=None):
     path = find(path)
     if path is None:
         raise SepkitError(
-            f"no SiSEC 2018 scores by song here; set {VARIABLE} to their CSV file, or call sisec.download() (all JSON files)"
+            f"no SiSEC 2018 scores by song here; set {VARIABLE} to their CSV file, "
+            "or call sisec.download() (all JSON files)"
         )
     try:
         frame = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise SepkitError(
-            f"{path}: not a readable CSV file ({str(error).splitlines()[0][:80]}); set {VARIABLE} to another"
+            f"{path}: not a readable CSV file ({str(error).splitlines()[0][:80]}); "
+            f"set {VARIABLE} to another"
         ) from None
     lacking = [column for column in COLUMNS if column not in frame]
     if lacking:
@@ -182,7 +194,7 @@ def load_sisec(path=None):
     return frame
 
 
-def download(address=ARCHIVE, folder=None):
+def download(address: str = ARCHIVE, folder: str | Path | None = None) -> Path:
     """Fetch the published JSON files in one archive, and keep the medians.
 
     What is known of the archive beforehand is its commit, not its SHA-256 (GitHub packs
@@ -206,7 +218,8 @@ def download(address=ARCHIVE, folder=None):
     SepkitError
         If it cannot be fetched, is of another commit, or holds other scores.
     """
-    folder, rows = Path(folder or data_root() / "sisec18"), []
+    folder = Path(folder or data_root() / "sisec18")
+    rows: list[tuple] = []
 
     def check(part):
         try:
@@ -234,6 +247,7 @@ def download(address=ARCHIVE, folder=None):
 
 
 def _read_archive(archive, address):
+    """The rows of every song of the known methods, read from an open archive."""
     known, unpacked = set(methods().index), 0
     for member in archive:
         unpacked += member.size
@@ -242,17 +256,14 @@ def _read_archive(archive, address):
                 f"{address}: unpacks to more than {20 * MOST / 1e9:g} GB; these are not the "
                 "published scores"
             )
-        parts = Path(
-            member.name
-        ).parts  # sigsep-mus-2018-<commit>/submissions/<method>/test/<track>.json
-        if (
-            len(parts) != 5
-            or parts[1] != "submissions"
-            or parts[2] not in known
-            or not parts[4].endswith(".json")
-        ):
+        # sigsep-mus-2018-<commit>/submissions/<method>/test/<track>.json
+        parts = Path(member.name).parts
+        if len(parts) != 5 or parts[1] != "submissions" or parts[2] not in known:
             continue
-        commit = archive.pax_headers.get("comment") or parts[0].rpartition("-")[2]
+        top, _, method, split, name = parts
+        if not name.endswith(".json"):
+            continue
+        commit = archive.pax_headers.get("comment") or top.rpartition("-")[2]
         if not commit.startswith(COMMIT):
             raise SepkitError(
                 f"{address}: of commit {commit[:12]!r}, expected {COMMIT}; the scores may be others"
@@ -263,10 +274,10 @@ def _read_archive(archive, address):
                 "most 50 MB"
             )
         content = parse_json(archive.extractfile(member).read(), f"{address}: {member.name}")
-        yield from song_medians(content, parts[2], parts[3], parts[4].removesuffix(".json"))
+        yield from song_medians(content, method, split, name.removesuffix(".json"))
 
 
-def song_medians(content, method, split, track):
+def song_medians(content: Any, method: str, split: str, track: str) -> Iterator[tuple]:
     """Rows of `COLUMNS` from museval's JSON of one song: medians over the frames, NaN left out."""
     for target, metrics in values_of(content, f"{method}, {track}", infinite=True).items():
         series = [metrics.get(NAMES[metric]) for metric in METRICS]
@@ -278,7 +289,7 @@ def song_medians(content, method, split, track):
         yield method, split, track, target, int((~series[0].isnan()).sum()), *map(median, series)
 
 
-def comparable(scores):
+def comparable(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, float]]]:
     """Scores of the kit that may stand beside SiSEC's: {separator: {target: {track: dB}}}.
 
     Only those of MUSDB18 (not of the uncompressed version, and not of the band), of whole songs,
@@ -293,12 +304,12 @@ def comparable(scores):
     SepkitError
         If a Score lacks provenance, or its provenance contradicts its data set.
     """
-    found = {}
+    found: dict[str, dict[str, dict[str, float]]] = {}
     for score in scores:
         if (score.dataset, score.metric) != ("musdb18", "csdr") or "excerpt" in score.provenance:
             continue
         check_provenance(score)
-        if set(score.card.target_set) == set(STEMS) and score.value == score.value:
+        if set(score.card.target_set) == set(STEMS) and score.value == score.value:  # not NaN
             found.setdefault(score.separator, {}).setdefault(score.target, {})[score.track] = (
                 score.value
             )
