@@ -24,7 +24,7 @@ WINDOWS = (*_COSINE_SUMS, "sqrt_hann")
 # What the sum of squared windows, the envelope, may fall to. The inverse divides by it, so rounding
 # errors of single precision grow like 1 / sqrt(envelope): these bounds keep them near 1e-6.
 _INVERTIBLE = 5e-3  # smallest over largest envelope, away from the ends: else the pair is refused
-_FAINT = 1e-1  # below this, the transforms are computed in double precision
+_DOUBLE_BELOW = 1e-1  # below this, the transforms are computed in double precision
 _COVERED = 5e-2  # an end sample with less than this share of the smallest envelope is not covered
 
 
@@ -99,14 +99,15 @@ class STFT(nn.Module):
                     f"STFT {name}={value!r}: expected a whole number of at least {least}"
                 )
         self.n_fft, self.hop, self.window, self.center = int(n_fft), int(hop), window, bool(center)
-        self._exact = make_window(window, self.n_fft)
-        self.register_buffer("_single", self._exact.float(), persistent=False)
+        self._window64 = make_window(window, self.n_fft)
+        self.register_buffer("_window32", self._window64.float(), persistent=False)
         envelope = (
-            self._overlap_add((self._exact**2).reshape(1, 1, -1)).reshape(-1, self.hop).sum(0)
+            self._overlap_add((self._window64**2).reshape(1, 1, -1)).reshape(-1, self.hop).sum(0)
         )
-        self._least = float(envelope.min())
-        self._faint = self._least < _FAINT * float(envelope.max())
-        if self.hop > self.n_fft or self._least < _INVERTIBLE * float(envelope.max()):
+        least, most = float(envelope.min()), float(envelope.max())
+        self._needs_double = least < _DOUBLE_BELOW * most
+        self._covered = _COVERED * least
+        if self.hop > self.n_fft or least < _INVERTIBLE * most:
             raise SepkitError(
                 f"STFT window {window!r} of {n_fft} samples with hop {hop} cannot be inverted: "
                 "some samples are "
@@ -129,8 +130,8 @@ class STFT(nn.Module):
         last = length // self.hop
         beyond = length - 1 - last * self.hop  # how far the last sample lies behind the last centre
         tails = range(self.n_fft // 2 + beyond, self.n_fft, self.hop) if beyond > 0 else ()
-        faint = beyond > 0 and float((self._exact[list(tails)] ** 2).sum()) < _COVERED * self._least
-        return 1 + last + faint
+        uncovered = beyond > 0 and float((self._window64[list(tails)] ** 2).sum()) < self._covered
+        return 1 + last + uncovered
 
     def recoverable(self, length: int) -> tuple[int, int]:
         """The range (start, stop) of samples that the inverse returns exactly.
@@ -141,8 +142,8 @@ class STFT(nn.Module):
         if self.center:
             return 0, length
         count = self.frames(length)
-        envelope = self._envelope(count, self._exact)
-        good = torch.nonzero(envelope[:length] >= _COVERED * self._least).flatten()
+        envelope = self._envelope(count, self._window64)
+        good = torch.nonzero(envelope[:length] >= self._covered).flatten()
         return (int(good[0]), int(good[-1]) + 1) if len(good) else (0, 0)
 
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
@@ -171,7 +172,7 @@ class STFT(nn.Module):
         padded = (
             _reflect(audio, left, right) if self.center else nn.functional.pad(audio, (0, right))
         )
-        flat = self._precise(padded.reshape(-1, padded.shape[-1]))
+        flat = self._in_double_if_needed(padded.reshape(-1, padded.shape[-1]))
         spectrum = torch.stft(
             flat,
             self.n_fft,
@@ -218,26 +219,28 @@ class STFT(nn.Module):
             raise SepkitError(
                 f"STFT inverse: {count} frames with hop {self.hop} cannot make {length} samples"
             )
-        frames = torch.fft.irfft(self._precise(spectrogram).transpose(-1, -2), n=self.n_fft)
+        frames = torch.fft.irfft(
+            self._in_double_if_needed(spectrogram).transpose(-1, -2), n=self.n_fft
+        )
         window = self._window(frames)
         audio = self._overlap_add((frames * window).reshape(-1, count, self.n_fft))[
             :, start : start + length
         ]
         envelope = self._envelope(count, window)[start : start + length]
-        audio = audio / envelope.clamp(min=_COVERED * self._least)
+        audio = audio / envelope.clamp(min=self._covered)
         audio = nn.functional.pad(audio, (0, length - audio.shape[-1]))
         return audio.reshape(*spectrogram.shape[:-2], length).to(spectrogram.dtype.to_real())
 
-    def _precise(self, x):
+    def _in_double_if_needed(self, x):
         """Double precision for the pairs that need it, where the device has it."""
-        if not self._faint or x.device.type == "mps":
+        if not self._needs_double or x.device.type == "mps":
             return x
         return x.to(torch.complex128 if x.is_complex() else torch.float64)
 
     def _window(self, like):
-        if like.dtype == self._single.dtype == torch.float32:
-            return self._single.to(like.device)
-        return self._exact.to(like.dtype).to(like.device)
+        if like.dtype == self._window32.dtype == torch.float32:
+            return self._window32.to(like.device)
+        return self._window64.to(like.dtype).to(like.device)
 
     def _envelope(self, count, window):
         """Sum of the squared windows of `count` frames, by position."""

@@ -10,7 +10,7 @@ import torch
 from .errors import SepkitError
 
 EPS = 1e-10
-_SCALE = 10.0  # the mixture is scaled to this peak, if it is above
+_PEAK = 10.0  # the mixture is scaled to this peak, if it is above
 # Elements of the estimates worked on at a time. On a CPU what torch does on one thread, in the
 # cache: threads that meet after every small step are slower as soon as the cores are shared.
 _BLOCK = {"cpu": 1 << 15, "other": 1 << 23}
@@ -67,7 +67,7 @@ def wiener(
     if niter == 0:
         return first(...)
     sources = magnitudes.shape[-4] + residual
-    estimates = _refined(first, sources, mixture, niter, frames_per_window)
+    estimates = _refine(first, sources, mixture, niter, frames_per_window)
     if residual:
         estimates[..., -1, :, :, :] = mixture - estimates[..., :-1, :, :, :].sum(-4)
     return estimates
@@ -111,12 +111,12 @@ def expectation_maximization(
     """
     if niter == 0:
         return estimates.clone()
-    return _refined(
+    return _refine(
         lambda block: estimates[block], estimates.shape[-4], mixture, niter, frames_per_window
     )
 
 
-def _refined(first, sources, mixture, niter, frames_per_window):
+def _refine(first, sources, mixture, niter, frames_per_window):
     """`niter` rounds; ``first(block)`` gives the first estimates, of some bins and frames."""
     bins, frames = mixture.shape[-2:]
     double = torch.complex64 if mixture.device.type == "mps" else torch.complex128
@@ -127,23 +127,23 @@ def _refined(first, sources, mixture, niter, frames_per_window):
     for start in range(0, frames, window):
         now = slice(start, start + window)
         peak = mixture[..., now].abs().amax((-3, -2, -1), keepdim=True)
-        scale = (peak / _SCALE).clamp(min=1).to(double.to_real())
+        scale = (peak / _PEAK).clamp(min=1).to(double.to_real())
         for low in range(0, bins, step):
             block = (..., slice(low, low + step), now)
             x = mixture[block].to(double) / scale
             y = first(block).to(double) / scale.unsqueeze(-4)
             for _ in range(niter):
-                y = _round(y, x)
+                y = _em_step(y, x)
             out[block] = (y * scale.unsqueeze(-4)).to(out.dtype)
     return out
 
 
-def _round(y, x):
+def _em_step(y, x):
     """One round on a block: y (..., J, C, F, N), x (..., C, F, N)."""
     v = _power(y).mean(-3)  # (..., J, F, N)
     weight = EPS + v.sum(-1)  # (..., J, F)
     if x.shape[-3] == 2:
-        return _round_stereo(y, x, v, weight)
+        return _em_step_stereo(y, x, v, weight)
     # covariance (..., J, F, C, C), total (..., F, N, C, C), whitened (..., F, N, C)
     covariance = torch.einsum("...cfn,...dfn->...fcd", y, y.conj()) / weight[..., None, None]
     total = torch.einsum("...jfn,...jfcd->...fncd", v.to(y.dtype), covariance)
@@ -152,8 +152,8 @@ def _round(y, x):
     return v.unsqueeze(-3) * torch.einsum("...jfcd,...fnd->...jcfn", covariance, whitened)
 
 
-def _round_stereo(y, x, v, weight):
-    """`_round` for two channels, where the 2 x 2 Hermitian inverse is written out."""
+def _em_step_stereo(y, x, v, weight):
+    """`_em_step` for two channels, where the 2 x 2 Hermitian inverse is written out."""
     left, right = y.unbind(-3)
     weight = weight.unsqueeze(-1)
     # R_j = [[a, b], [b*, d]], each (..., J, F, 1)

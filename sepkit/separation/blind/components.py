@@ -54,7 +54,7 @@ def whiten(
         If the covariance is singular: a channel is silent or constant, channels are
         copies of each other, or there are too few samples; if samples are not finite.
     """
-    deviations, directions, mean = _principal(x, name)
+    deviations, directions, mean = _principal_directions(x, name)
     V = directions.T / deviations[:, None]  # (C, C)
     z = V @ (x.double() - mean)  # (C, T)
     return z.to(x.dtype), V.to(x.dtype), mean.to(x.dtype)
@@ -193,7 +193,7 @@ class PCASeparator(ComponentSeparator):
 
     def components(self, mixture):
         """One image per direction, of the largest variance first."""
-        directions = _principal(multichannel(mixture, self.name), self.name)[1]  # (C, C)
+        directions = _principal_directions(multichannel(mixture, self.name), self.name)[1]  # (C, C)
         return project_back(directions.T, mixture)
 
 
@@ -227,7 +227,7 @@ class ICASeparator(ComponentSeparator):
         return {**super().describe(), "seed": self.seed}
 
 
-def _principal(x, name):
+def _principal_directions(x, name):
     """Of the channels, float64: deviations (C,), directions (C, C) in columns, means (C, 1)."""
     if x.ndim != 2 or not x.is_floating_point() or x.shape[-1] == 0:
         raise SepkitError(

@@ -298,7 +298,7 @@ class SupervisedNMFSeparator(MaskSeparator):
 
     def masks(self, spectrogram, references=None):
         """Wiener masks from the spectra and when they sound."""
-        dictionaries = self.dictionaries or self._learnt(references, spectrogram)
+        dictionaries = self.dictionaries or self._learn_from(references, spectrogram)
         magnitude = loudness(spectrogram)  # (F, N)
         spectra = list(dictionaries.values())  # J times (F, K)
         H = activations(magnitude, torch.cat(spectra, 1), self.settings["iterations"])  # (all K, N)
@@ -307,7 +307,7 @@ class SupervisedNMFSeparator(MaskSeparator):
         masks = wiener_masks(modelled, self.settings["power"])
         return dict(list(zip(dictionaries, masks))[:-1])
 
-    def _learnt(self, references, like):
+    def _learn_from(self, references, like):
         options = (
             self.settings["count"],
             self.stft.n_fft,

@@ -61,7 +61,7 @@ def iva(spectrogram: torch.Tensor, iterations: int = 40) -> tuple[torch.Tensor, 
     level = x.abs().square().mean((1, 2)).sqrt().clamp(min=_TINY**0.5)  # (F,)
     identity = torch.eye(channels, dtype=x.dtype, device=x.device)
     demixing = identity / level[:, None, None]  # (F, J, C)
-    products = _Products(x)
+    products = _ChannelProducts(x)
     for _ in range(iterations):
         for j in range(channels):
             r = products.power(demixing[:, j].conj()).clamp(min=1e-12 * bins).sqrt()  # (N,)
@@ -78,7 +78,7 @@ def iva(spectrogram: torch.Tensor, iterations: int = 40) -> tuple[torch.Tensor, 
     return images[order], demixing[:, order] / scale
 
 
-class _Products:
+class _ChannelProducts:
     """All that the updates need of x (F, C, N): the products of its channels, as real numbers.
 
     With ``R(f, n) = x x^H``, both sums are linear in R: ``sum_f |w^H x|^2 = sum_f w^H R w``

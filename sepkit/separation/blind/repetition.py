@@ -124,7 +124,9 @@ def repet_mask(magnitude: torch.Tensor, period: int) -> torch.Tensor:
     padded = torch.full((bins, repeats * period), float("nan"), dtype=magnitude.dtype)
     padded[:, :frames] = magnitude.cpu()
     model = np.nanmedian(padded.reshape(bins, repeats, period).numpy(), axis=1)  # (F, period)
-    return _share(torch.from_numpy(model).to(magnitude).repeat(1, repeats)[:, :frames], magnitude)
+    return _explained_share(
+        torch.from_numpy(model).to(magnitude).repeat(1, repeats)[:, :frames], magnitude
+    )
 
 
 def similar_frames(magnitude: torch.Tensor, apart: int = 22, neighbours: int = 10):
@@ -209,25 +211,26 @@ def repet_sim_mask(magnitude: torch.Tensor, apart: int = 22, neighbours: int = 1
         rec=similar_frames(magnitude, apart, neighbours),
         aggregate=np.median,
     )
-    return _share(torch.from_numpy(model).to(magnitude), magnitude)
+    return _explained_share(torch.from_numpy(model).to(magnitude), magnitude)
 
 
 class _RepetitionSeparator(MaskSeparator):
     """Vocals are what does not repeat, and lies above `lowest` Hz."""
 
-    def __init__(self, name, unit, lowest, n_fft, hop, sample_rate, residual):
+    def __init__(self, name, pattern_seconds, lowest, n_fft, hop, sample_rate, residual):
         super().__init__(
             name, ("vocals", "accompaniment"), n_fft, hop, sample_rate, residual=residual
         )
-        self.unit, self.lowest = unit, lowest  # seconds of which a recording must hold three, Hz
+        # A recording must hold three patterns; what lies below `lowest` Hz does not count.
+        self.pattern_seconds, self.lowest = pattern_seconds, lowest
 
     def separate(self, mixture, references=None):
         self._check(mixture)
         seconds = mixture.shape[-1] / self.sample_rate
-        if seconds < 3 * self.unit:
+        if seconds < 3 * self.pattern_seconds:
             raise SepkitError(
                 f"{self.name}: {seconds:.2f} s are too short to find what repeats; "
-                f"use a recording of {3 * self.unit:.1f} s or more, or hpss"
+                f"use a recording of {3 * self.pattern_seconds:.1f} s or more, or hpss"
             )
         return super().separate(mixture, references)
 
@@ -240,7 +243,7 @@ class _RepetitionSeparator(MaskSeparator):
         vocals[self._below(self.lowest)] = 0
         return {"vocals": vocals}
 
-    def _frames(self, seconds):
+    def _in_frames(self, seconds):
         return max(1, round(seconds * self.sample_rate / self.stft.hop))
 
     def describe(self):
@@ -286,7 +289,7 @@ class REPETSeparator(_RepetitionSeparator):
     def background(self, magnitude):
         """The mask of what repeats."""
         period = repeating_period(
-            beat_spectrum(magnitude), self._frames(self.shortest), self._frames(self.longest)
+            beat_spectrum(magnitude), self._in_frames(self.shortest), self._in_frames(self.longest)
         )
         return repet_mask(magnitude, period)
 
@@ -333,14 +336,14 @@ class REPETSIMSeparator(_RepetitionSeparator):
 
     def background(self, magnitude):
         """The mask of what comes again."""
-        return repet_sim_mask(magnitude, self._frames(self.apart), self.neighbours)
+        return repet_sim_mask(magnitude, self._in_frames(self.apart), self.neighbours)
 
     def describe(self):
         """What similar frames are, beside what both methods say."""
         return {**super().describe(), "apart": self.apart, "neighbours": self.neighbours}
 
 
-def _share(model, magnitude):
+def _explained_share(model, magnitude):
     """The part of a magnitude that its model explains, 1 where there is nothing to explain."""
     sounds = magnitude > 0
     return torch.where(
