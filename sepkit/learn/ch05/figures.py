@@ -13,6 +13,9 @@ from matplotlib.patches import Rectangle
 
 from .. import plots
 
+#: Of the three masks in `phasor`; the voice has the colour between them.
+_MASK_COLOURS = (plots.CYCLE[0], *plots.CYCLE[2:4])
+
 
 def phasor(level: float = -6.0, angle: float = 150.0) -> Figure:
     """Draw one bin: a voice of length 1, the rest, their sum, and what masks can reach.
@@ -49,12 +52,7 @@ def phasor(level: float = -6.0, angle: float = 150.0) -> Figure:
     _arrow(left, 0, mixture, plots.colour("mixture"), "mixture X", (-4, 4), "right")
     for index, (name, value) in enumerate(made.items()):
         left.plot(
-            value.real,
-            value.imag,
-            "osD"[index],
-            color=plots.CYCLE[index if index == 0 else index + 1],
-            label=name,
-            zorder=4,
+            value.real, value.imag, "osD"[index], color=_MASK_COLOURS[index], label=name, zorder=4
         )
     left.set(
         xlim=(-1.6, 2.6),
@@ -68,20 +66,7 @@ def phasor(level: float = -6.0, angle: float = 150.0) -> Figure:
     )
     left.grid(True)
     left.legend(loc="lower left", fontsize=7)
-    errors = [100 * abs(value - voice) ** 2 for value in made.values()]
-    for index, error in enumerate(errors):
-        right.barh(index, min(error, 400), color=plots.CYCLE[index if index == 0 else index + 1])
-        right.annotate(
-            f"{error:.0f} %",
-            (min(error, 200), index),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-        )
-    right.set_yticks(range(len(made)), made)
-    right.set(xlim=(0, 240), xlabel="error, % of the voice's energy", title="what is still wrong")
-    right.invert_yaxis()
+    _error_bars({name: 100 * abs(value - voice) ** 2 for name, value in made.items()}, right)
     return fig
 
 
@@ -203,6 +188,22 @@ def u_shape(stages: Sequence[tuple[str, int, int, int]], ax: Axes) -> Axes:
     ax.set(xlim=(-0.7, len(stages) - 0.3), ylim=(-deep - 1.6, 1.1))
     ax.set_axis_off()
     return ax
+
+
+def _error_bars(errors, ax):
+    for place, error in enumerate(errors.values()):
+        ax.barh(place, min(error, 400), color=_MASK_COLOURS[place])
+        ax.annotate(
+            f"{error:.0f} %",
+            (min(error, 200), place),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    ax.set_yticks(range(len(errors)), errors)
+    ax.set(xlim=(0, 240), xlabel="error, % of the voice's energy", title="what is still wrong")
+    ax.invert_yaxis()
 
 
 def _arrow(ax, start, vector, tint, label, offset, align):

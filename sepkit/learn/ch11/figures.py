@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -100,17 +99,11 @@ def sisec_figure(
     fig, axes = figure(
         len(targets), 1, height=0.9 + 1.75 * len(targets), sharex=True, sharey=True, squeeze=False
     )
+    umx = sisec_statements.umx_medians()
     for ax, target in zip(axes[:, 0], targets):
         for x, name in enumerate(order):
             if name == sisec.UMX:
-                ax.plot(
-                    x,
-                    sisec_statements.umx_medians()[target],
-                    "*",
-                    color=UMX_COLOUR,
-                    markersize=11,
-                    zorder=4,
-                )
+                ax.plot(x, umx[target], "*", color=UMX_COLOUR, markersize=11, zorder=4)
                 continue
             five, values = _scores(name, target, own, frame)
             if values is not None:
@@ -128,21 +121,15 @@ def sisec_figure(
     ]
     axes[-1, 0].set_xticks(range(len(order)), labels, rotation=90, fontsize=7)
     axes[0, 0].set_xlim(-0.8, len(order) - 0.2)
-    shown = [kind for kind in KINDS if kind in kinds.values()]
-    handles: list[Artist] = [Patch(color=KINDS[kind], label=kind, alpha=0.6) for kind in shown]
-    handles.append(
-        Line2D(
-            [],
-            [],
-            marker="*",
-            color=UMX_COLOUR,
-            linestyle="",
-            markersize=9,
-            label="Open-Unmix, published medians",
-        )
-    )
-    fig.legend(handles=handles, ncols=len(handles), loc="outside upper center")
+    _legend(fig, [kind for kind in KINDS if kind in kinds.values()])
     return fig
+
+
+def _legend(fig, kinds):
+    handles = [Patch(color=KINDS[kind], label=kind, alpha=0.6) for kind in kinds]
+    star = {"marker": "*", "color": UMX_COLOUR, "linestyle": "", "markersize": 9}
+    handles.append(Line2D([], [], label="Open-Unmix, published medians", **star))
+    fig.legend(handles=handles, ncols=len(handles), loc="outside upper center")
 
 
 def _order(own, target):

@@ -94,43 +94,18 @@ def scatter(
     rows = []
     for other in LOW:
         for target in STEMS:
+            pair = {"against": other, "target": target}
             if frame is None:
-                table = sisec.summary(target).set_index("method").loc[[HIGH, other]]
-                spread = (table.q3 - table.q1).iloc[0] - (table.q3 - table.q1).iloc[1]
-                median = table["median"].iloc[0] - table["median"].iloc[1]
-                spread_of = {
-                    "low": np.nan,
-                    "high": np.nan,
-                    "larger spread": "undecided: no scores by song",
-                }
-                rows.append(
-                    {
-                        "against": other,
-                        "target": target,
-                        "median": median,
-                        "measure": "interquartile range",
-                        "spread": spread,
-                        **spread_of,
-                    }
-                )
+                rows.append({**pair, **_from_summaries(other, target)})
                 continue
-            songs = (
-                frame[frame.target == target]
-                .pivot(index="track", columns="method", values="SDR")[[HIGH, other]]
-                .dropna()
-                .to_numpy()
+            table = frame[frame.target == target].pivot(
+                index="track", columns="method", values="SDR"
             )
-            median = np.subtract(*np.median(songs, axis=0))
+            songs = table[[HIGH, other]].dropna().to_numpy()  # (songs, 2)
+            pair["median"] = np.subtract(*np.median(songs, axis=0))
             for measure, function in SPREADS.items():
-                spread_of = _interval(songs, function, seed, resamples)
                 rows.append(
-                    {
-                        "against": other,
-                        "target": target,
-                        "median": median,
-                        "measure": measure,
-                        **spread_of,
-                    }
+                    {**pair, "measure": measure, **_interval(songs, function, seed, resamples)}
                 )
     return pd.DataFrame(rows)
 
@@ -154,11 +129,24 @@ def friedman(frame: pd.DataFrame, target: str) -> Test:
     )
 
 
+def _from_summaries(other, target):
+    """Differences of the shipped medians and interquartile ranges, which decide nothing."""
+    table = sisec.summary(target).set_index("method")
+    high, low = table.loc[HIGH], table.loc[other]
+    return {
+        "median": high["median"] - low["median"],
+        "measure": "interquartile range",
+        "spread": (high.q3 - high.q1) - (low.q3 - low.q1),
+        "low": np.nan,
+        "high": np.nan,
+        "larger spread": "undecided: no scores by song",
+    }
+
+
 def _interval(songs, function, seed, resamples):
     rng = np.random.default_rng(seed)
-    drawn = songs[
-        rng.integers(len(songs), size=(resamples, len(songs)))
-    ]  # (draws, songs, 2): one set of songs for both
+    # (draws, songs, 2): one set of songs for both
+    drawn = songs[rng.integers(len(songs), size=(resamples, len(songs)))]
     low, high = np.percentile(function(drawn[..., 0]) - function(drawn[..., 1]), [2.5, 97.5])
     verdict = "holds" if low > 0 else "fails" if high < 0 else "undecided"
     return {
