@@ -1,4 +1,4 @@
-"""The command ``sepkit``: a thin layer over the package. Nothing heavy is imported before it is needed."""
+"""The command ``sepkit``: a thin layer over the package, which imports what is heavy late."""
 
 import os
 import sys
@@ -48,6 +48,7 @@ def options(
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ):
+    """Options before the name of a command."""
     if debug:
         os.environ["SEPKIT_DEBUG"] = "1"
 

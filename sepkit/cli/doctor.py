@@ -6,7 +6,6 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -36,7 +35,10 @@ WITHOUT = {
     "band": "the band plays plain synthetic sounds, without words",
     "test": "the tests cannot be run",
 }
-FFMPEG = "sudo apt-get install ffmpeg (Debian, Ubuntu), brew install ffmpeg (macOS), conda install ffmpeg"
+FFMPEG = (
+    "sudo apt-get install ffmpeg (Debian, Ubuntu), brew install ffmpeg (macOS), "
+    "conda install ffmpeg"
+)
 #: Gigabytes that a comfortable start needs: the student band and the outputs.
 ROOM = 3.0
 
@@ -83,12 +85,9 @@ def _versions():
     where = commit()
     yield Check("sepkit", f"{__version__}{f' at {where}' if where else ''}")
     python = platform.python_version()
-    if sys.version_info < (3, 10):
-        yield Check("python", python, "gap", "use Python 3.10 or later")
-    else:
-        yield Check(
-            "python", f"{python}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-        )
+    yield Check(
+        "python", f"{python}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    )
     found = {name: _version(name) for name in PACKAGES}
     missing = [name for name, version in found.items() if not version]
     text = ", ".join(f"{name} {version}" for name, version in found.items() if version)
@@ -100,7 +99,7 @@ def _versions():
 
 
 def _matched():
-    """Whether torchaudio loads with this torch: their numbers do not tell, 2.11 fits later ones of torch too."""
+    """Whether torchaudio loads with this torch; versions do not say, 2.11 fits later ones too."""
     try:
         import torchaudio  # noqa: F401
     except (ImportError, OSError, RuntimeError) as error:
@@ -109,7 +108,7 @@ def _matched():
 
 
 def _install(extra=None, only=None):
-    """What installs the packages of an extra, or those of `only`; sepkit itself is in no registry."""
+    """The command for the packages of an extra, or for `only`; sepkit is in no registry."""
     try:
         asked = metadata.requires("sepkit") or []
     except metadata.PackageNotFoundError:  # the sources alone

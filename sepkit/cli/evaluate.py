@@ -4,7 +4,7 @@ import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +19,7 @@ EXAMPLES = (
     "sepkit evaluate --separator open-unmix --data band --workers 2 --out build/open-unmix | "
     "sepkit evaluate --scores build/open-unmix"
 )
+_METRICS = ["csdr,usdr,si_sdr"]
 _FRAME = number(Number(0.001, 86400, whole=False))
 _WAYS = "give --reference and --estimate, or --separator, or --scores"
 
@@ -61,7 +62,7 @@ def evaluate(
             "--metric",
             help="csdr, usdr, si_sdr, isr, sir, sar: with commas, or repeated.",
         ),
-    ] = ("csdr,usdr,si_sdr",),
+    ] = _METRICS,
     window: Annotated[
         float, typer.Option(help="Frames of csdr, isr, sir and sar, in seconds.", **_FRAME)
     ] = 1.0,
@@ -116,8 +117,8 @@ def evaluate(
             )
         )
         check_metrics(chosen)  # before a data set is rendered or decoded for nothing
-        notes = []  # told when the progress bar has gone
-        options = {
+        notes: list[str] = []  # printed when the progress bar has gone
+        options: dict[str, Any] = {
             "out": out,
             "metrics": chosen,
             "workers": workers,
@@ -126,12 +127,12 @@ def evaluate(
             "notice": notes.append,
         }
         with progress_bar("scoring") as update:
-            if separator:
+            if reference is not None and estimate is not None:
+                found = evaluation.evaluate_folders(reference, estimate, progress=update, **options)
+            else:
                 found = _separate(
                     separator, data, split, preset, device, progress=update, **options
                 )
-            else:
-                found = evaluation.evaluate_folders(reference, estimate, progress=update, **options)
         for text in notes:
             print_note(text)
     if as_json:

@@ -82,7 +82,6 @@ def experiment(
     else:
         if speech is None:  # which may come from the band
             refuse_preset(context, data)
-        augmented = augmented and str(augmented)
         scores = experiments.run(
             name,
             design,
@@ -92,7 +91,7 @@ def experiment(
             out,
             profile,
             device,
-            augmented=augmented,
+            augmented=str(augmented) if augmented else None,
             speech=speech,
             notice=notice,
         )

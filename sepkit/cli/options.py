@@ -1,4 +1,4 @@
-"""What is typed behind an option: a check for each kind of value, and for options that would be ignored."""
+"""Options: a check for each kind of value, and the refusal of options that would be ignored."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from ..errors import SepkitError
 
 
 def number(kind):
-    """For ``typer.Option(**...)``: a number of this kind, or a usage error that says what was expected."""
+    """For ``typer.Option(**...)``: a number of this kind, or a usage error."""
     return {
         "parser": lambda text: _told(validation.number, text, kind),
         "metavar": "INTEGER" if kind.whole else "FLOAT",

@@ -11,7 +11,10 @@ from ..runtime.interruption import resumes
 from ..validation import Number
 from .options import PLACE, SEED, WORKERS, Data, assignments, number
 
-EPILOG = "Examples: sepkit reproduce --profile smoke | sepkit reproduce 01 04_open_unmix --seed 1 --out build/seed1"
+EPILOG = (
+    "Examples: sepkit reproduce --profile smoke | "
+    "sepkit reproduce 01 04_open_unmix --seed 1 --out build/seed1"
+)
 
 
 def reproduce(
@@ -109,7 +112,10 @@ def reproduce(
 
 
 def as_text(table):
-    """A table of the ledger as (title, columns, rows) of strings: reported | ours | difference | verdict where both exist."""
+    """A table of the ledger as (title, columns, rows) of strings.
+
+    Columns are reported | ours | difference | verdict where both exist.
+    """
     joined = [
         target
         for target in table.targets

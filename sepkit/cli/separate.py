@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -138,7 +138,7 @@ def separate(
     folders = separation.output_folders(
         separation.find_recordings(inputs), out, name, separator.name
     )
-    options = {
+    options: dict[str, Any] = {
         "two_stems": two_stems,
         "suffix": suffix,
         "subtype": subtype,

@@ -7,6 +7,9 @@ import inspect
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from .. import models
 from ..errors import SepkitError, unknown
@@ -31,7 +34,10 @@ def known() -> list[str]:
 
 
 def get(
-    name_or_path: str | Path, device: str = "auto", weights: str = "shipped", **options
+    name_or_path: str | Path,
+    device: str | torch.device = "auto",
+    weights: str = "shipped",
+    **options: Any,
 ) -> Separator:
     """A separator by its name, or from its checkpoints.
 
