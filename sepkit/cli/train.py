@@ -11,10 +11,14 @@ from ..runtime.interruption import resumes
 from .options import DATA_SET, PLACE, Data, assignments, refuse_preset
 
 EXAMPLES = (
-    "Example: sepkit train --model open-unmix --target vocals --data band --size student --out runs/vocals. "
-    "On two GPUs, or with two processes on a CPU: torchrun --nproc-per-node 2 -m sepkit train --out runs/vocals. "
-    "On several machines, one torchrun each, such as by SLURM: srun --ntasks-per-node 1 torchrun --nnodes $SLURM_NNODES "
-    "--nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint HOST:29500 --rdzv-id $SLURM_JOB_ID -m sepkit train --out runs/vocals; "
+    "Example: sepkit train --model open-unmix --target vocals --data band --size student "
+    "--out runs/vocals. "
+    "On two GPUs, or with two processes on a CPU: "
+    "torchrun --nproc-per-node 2 -m sepkit train --out runs/vocals. "
+    "On several machines, one torchrun each, such as by SLURM: "
+    "srun --ntasks-per-node 1 torchrun --nnodes $SLURM_NNODES --nproc-per-node 4 "
+    "--rdzv-backend c10d --rdzv-endpoint HOST:29500 --rdzv-id $SLURM_JOB_ID "
+    "-m sepkit train --out runs/vocals; "
     "HOST is one of them, and the folder of the run is one that all of them see."
 )
 _REMIX, _LOOP, _RUN = "What it is trained on", "How it is trained", "The run"
@@ -41,9 +45,9 @@ def train(
     init: Annotated[
         str | None,
         typer.Option(
-            help="Fine-tune: a new run that begins with the weights of this checkpoint (a file, a folder, or a name that "
-            "sepkit models lists), with a fresh optimiser and its own recipe. Resuming is another thing: it needs no option, "
-            "only the same command again.",
+            help="Fine-tune: a new run that begins with the weights of this checkpoint (a file, "
+            "a folder, or a name that sepkit models lists), with a fresh optimiser and its own "
+            "recipe. Resuming is another thing: it needs no option, only the same command again.",
             show_default="random weights",
         ),
     ] = None,
@@ -63,7 +67,8 @@ def train(
     recipe: Annotated[
         list[str] | None,
         typer.Option(
-            help="Any other part of the recipe, NAME=VALUE, such as clip=5 or gains=null; may be repeated.",
+            help="Any other part of the recipe, NAME=VALUE, such as clip=5 or gains=null; "
+            "may be repeated.",
             show_default="the size's",
         ),
     ] = None,
@@ -111,7 +116,8 @@ def train(
     missing: Annotated[
         str | None,
         typer.Option(
-            help="Songs without one of the stems: silent (it is silent there) or skip (leave them out).",
+            help="Songs without one of the stems: silent (it is silent there) or skip "
+            "(leave them out).",
             show_default="stop, naming them",
             rich_help_panel=_REMIX,
         ),
@@ -326,14 +332,18 @@ def _train(network, plan, target, data, out, preset, speech, device, missing, in
         ratio = judge(best, tracks[1], target, device)
         if ratio is not None and ratio <= 0:
             print_note(
-                f"{best}: its estimates of the validation songs are no better than silence yet ({ratio:.1f} dB); train for longer"
+                f"{best}: its estimates of the validation songs are no better than silence yet "
+                f"({ratio:.1f} dB); train for longer"
             )
     return best
 
 
 @contextmanager
 def only_first_process_prints(rank, world):
-    """Let the first process speak; another one only of what happened to it alone. Yields whether this is the first."""
+    """Let the first process speak, others only of what happened to them alone.
+
+    Yields whether this is the first.
+    """
     from ..errors import SepkitError
     from ..training.distributed import Agreed
 
