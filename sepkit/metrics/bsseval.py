@@ -21,6 +21,7 @@ import math
 import shutil
 import warnings
 
+import numpy as np
 import torch
 from scipy.fft import next_fast_len
 from scipy.linalg.lapack import dpstrf
@@ -36,12 +37,14 @@ _SMALLEST_PIVOT = 1e-13  # of the largest: below it Cholesky's answer is roundin
 _SAMPLES_AT_ONCE = 1 << 18  # of frames that are read together
 
 
-def ffmpeg_available():
-    """Whether ffmpeg and ffprobe are on the PATH; museval and musdb cannot be imported without them."""
+def ffmpeg_available() -> bool:
+    """Whether ffmpeg and ffprobe are on the PATH; museval and musdb need them to be imported."""
     return shutil.which("ffmpeg") is not None and shutil.which("ffprobe") is not None
 
 
-def bss_eval(references, estimates, sample_rate, window=1.0, hop=1.0):
+def bss_eval(
+    references, estimates, sample_rate: int, window: float = 1.0, hop: float = 1.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """SDR, ISR, SIR and SAR of sources that are scored together.
 
     One set of 512-tap filters for the whole track; frames and silence by the rules of
@@ -60,14 +63,15 @@ def bss_eval(references, estimates, sample_rate, window=1.0, hop=1.0):
     nothing above 0.5 of Nyquist, float32           11.57, 11.62  -19.62, -33.02  11.44, 11.50
     the second a delayed copy of the first          36.87, 8.65   36.87, 8.65     36.87, 8.65
     the same, rounded to float32                    36.87, 8.65   -0.20, -31.10   24.43, 8.42
-    the same, with noise at 1e-6 of it beside it    24.25, 8.45   24.25, 8.45     24.25, 8.45
+    the same, with noise at 1e-6 of it beside it    24.25, 8.45   24.25, 8.45     24.24, 8.45
     the second 0.3 times the first, float32         > 150         13.71, 10.89    27.55, 22.18
     ==============================================  ============  ==============  ============
 
-    For references that lack a band, as resampled ones do, these values are within 0.2 dB
-    of QR's while museval's may lie 40 dB below. For copies that differ by rounding alone,
-    QR fits the estimates to the rounding; here the copies count as one signal, as
-    exact ones do. `sepkit.metrics.examine` names such references.
+    With noise at 1e-6 the processor decides the second decimal. For references that lack
+    a band, as resampled ones do, these values are within 0.2 dB of QR's while museval's
+    may lie 40 dB below. For copies that differ by rounding alone, QR fits the estimates to
+    the rounding; here the copies count as one signal, as exact ones do.
+    `sepkit.metrics.examine` names such references.
 
     Parameters
     ----------
@@ -128,7 +132,9 @@ def _warn_of_silence(references, estimates):
         )
 
 
-def frame_by_frame(signals, sample_rate, window=1.0, hop=1.0, filters=None):
+def frame_by_frame(
+    signals: Signals, sample_rate: int, window: float = 1.0, hop: float = 1.0, filters=None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """All framewise ratios of a song, a few frames at a time.
 
     Parameters
@@ -152,15 +158,11 @@ def frame_by_frame(signals, sample_rate, window=1.0, hop=1.0, filters=None):
     """
     size, step = frame_samples(sample_rate, window, hop)
     size = min(size, signals.samples)  # shorter audio is one frame
-    count, together = (
-        1 + (signals.samples - size) // step,
-        max(1, (_SAMPLES_AT_ONCE - size) // step + 1),
-    )
-    spectra = (
-        None
-        if filters is None
-        else [torch.fft.rfft(taps, _transform_length(size)) for taps in filters]
-    )
+    count = 1 + (signals.samples - size) // step
+    together = max(1, (_SAMPLES_AT_ONCE - size) // step + 1)
+    spectra = None
+    if filters is not None:
+        spectra = [torch.fft.rfft(taps, _transform_length(size)) for taps in filters]
     # Filled in place: small results made between large parts would keep the parts' memory in use.
     sources = len(signals.names)
     sdr = torch.full((sources, count), torch.nan, dtype=torch.float64)
@@ -179,7 +181,7 @@ def frame_by_frame(signals, sample_rate, window=1.0, hop=1.0, filters=None):
     return tuple(x.to(values.device) for x in (sdr, silent, ratios))
 
 
-def filters(signals, correlations):
+def filters(signals: Signals, correlations: "Correlations") -> tuple[torch.Tensor, torch.Tensor]:
     """Least-squares filters from the references to every channel of the estimates.
 
     Parameters
@@ -198,20 +200,15 @@ def filters(signals, correlations):
     sources, channels = len(signals.names), signals.channels
     everything = sources * channels
     auto, cross = correlations.at_lags()
-    kept = _telling(signals, auto)
+    kept = _distinct_channels(signals, auto)
     together = _fit(auto, cross, kept)
     if sources == 1:
         return together[None], together
     alone = []
     for first in range(0, everything, channels):
         own = slice(first, first + channels)
-        alone.append(
-            _fit(
-                auto[own, own],
-                cross[own, own],
-                [k - first for k in kept if first <= k < first + channels],
-            )
-        )
+        kept_here = [k - first for k in kept if first <= k < first + channels]
+        alone.append(_fit(auto[own, own], cross[own, own], kept_here))
     return torch.stack(alone), together
 
 
@@ -228,7 +225,7 @@ class Correlations:
     def __init__(self):
         self._total = None
 
-    def add(self, part):
+    def add(self, part: torch.Tensor) -> None:
         """Take a part (2, sources, channels, samples) into account; zeros follow the last."""
         part = part[..., : self.block + self.ahead].flatten(1, 2)  # (2, K, samples)
         blocks = min(_BLOCKS_AT_ONCE, -(-part.shape[-1] // self._length))
@@ -236,24 +233,21 @@ class Correlations:
             part, (0, max(0, blocks * self._length + TAPS - 1 - part.shape[-1]))
         )
         pieces = part.unfold(-1, _BLOCK, self._length)[:, :, :blocks]  # (2, K, blocks, BLOCK)
-        later = (
-            torch.fft.rfft(pieces).flatten(0, 1).permute(2, 1, 0).contiguous()
-        )  # (F, blocks, 2 K)
-        now = (
-            torch.fft.rfft(pieces[0, ..., : self._length], _BLOCK).permute(2, 0, 1).contiguous()
-        )  # (F, K, blocks)
+        # (F, blocks, 2 K), (F, K, blocks)
+        later = torch.fft.rfft(pieces).flatten(0, 1).permute(2, 1, 0).contiguous()
+        now = torch.fft.rfft(pieces[0, ..., : self._length], _BLOCK).permute(2, 0, 1).contiguous()
         if self._total is None:
             self._total = later.new_zeros(len(later), now.shape[1], later.shape[2])
         self._total.baddbmm_(now.conj(), later)
 
-    def at_lags(self):
-        """(K, K, TAPS), (K, K, TAPS)"""
+    def at_lags(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of references with references, and with estimates: (K, K, TAPS) each."""
         lags = torch.fft.irfft(self._total.permute(1, 2, 0), _BLOCK)[..., :TAPS]
         return lags[:, : len(lags)], lags[:, len(lags) :]
 
 
-def _telling(signals, auto):
-    """Those of all channels that are neither silent nor equal to an earlier one."""
+def _distinct_channels(signals, auto):
+    """The numbers of the channels that are neither silent nor equal to an earlier one."""
     kept, energies = [], auto[..., 0].diagonal().tolist()
     for k, energy in enumerate(energies):
         alike = (other for other in kept if math.isclose(energy, energies[other], rel_tol=1e-9))
@@ -275,7 +269,7 @@ def _equal(signals, *numbers):
 
 
 def _fit(auto, cross, kept):
-    """Filters (A, B, TAPS) from the kept channels, zero for the others, to the channels of the estimates."""
+    """Filters (A, B, TAPS) from the kept channels (zero from others) to those of the estimates."""
     filters = torch.zeros_like(cross)
     if kept:
         count, matrix = len(kept), _normal_matrix(auto[kept][:, kept])
@@ -285,29 +279,25 @@ def _fit(auto, cross, kept):
 
 
 def _normal_matrix(auto):
-    """The Gram matrix of all delayed channels: (A, A, TAPS) -> (A TAPS, A TAPS), a Toeplitz matrix for each pair."""
+    """The Gram matrix of delayed channels: (A, A, TAPS) -> (A TAPS, A TAPS), Toeplitz blocks."""
     count = len(auto)
     matrix = auto.new_empty(count, TAPS, count, TAPS)
-    falling = torch.cat(
-        [auto.flip(-1), auto.transpose(0, 1)[..., 1:]], -1
-    )  # lags TAPS - 1 ... -TAPS + 1
-    for row in range(TAPS):
-        matrix[:, row] = falling[
-            ..., TAPS - 1 - row : 2 * TAPS - 1 - row
-        ]  # column k has lag row - k
+    # lags TAPS - 1 ... -TAPS + 1
+    falling = torch.cat([auto.flip(-1), auto.transpose(0, 1)[..., 1:]], -1)
+    for row in range(TAPS):  # column k has lag row - k
+        matrix[:, row] = falling[..., TAPS - 1 - row : 2 * TAPS - 1 - row]
     return matrix.view(count * TAPS, count * TAPS)
 
 
 def _solve(matrix, right):
-    """Solve by Cholesky; with the dependent rows left out where the matrix is singular as far as float64 can tell."""
+    """Solve by Cholesky; without the dependent rows where the matrix is singular in float64."""
     factor, failed = torch.linalg.cholesky_ex(matrix)
     pivots = factor.diagonal().square()
     if not failed and pivots.min() > _SMALLEST_PIVOT * pivots.max():
         return torch.cholesky_solve(right, factor)
     del factor
-    factor, order, rank, _ = dpstrf(
-        matrix.cpu().numpy(), lower=1
-    )  # pivoted: the rows that tell most come first
+    # pivoted: the rows that tell most come first
+    factor, order, rank, _ = dpstrf(matrix.cpu().numpy(), lower=1)
     order = torch.as_tensor(order[:rank] - 1, dtype=torch.long, device=right.device)
     factor = torch.as_tensor(factor[:rank, :rank], device=right.device)
     solution = torch.zeros_like(right)
@@ -323,16 +313,15 @@ def _ratios(references, estimates, alone, together):
     """
     length = _transform_length(references.shape[-1])
     truth, estimate = (_half_spectrum(x, length) for x in (references, estimates))  # (J, C, F)
-    own = torch.stack(
-        [_filtered(x, taps) for x, taps in zip(truth, alone)]
-    )  # what the estimate has of its reference
-    every = _filtered(truth.flatten(0, 1), together).view_as(own)  # and of all references
+    # what the estimate has of its reference, and of all references, (J, C, F)
+    own = torch.stack([_filtered(x, taps) for x, taps in zip(truth, alone)])
+    every = _filtered(truth.flatten(0, 1), together).view_as(own)
     pairs = (truth, own - truth), (own, every - own), (every, estimate - every)
     return torch.stack([20 * torch.log10(_norm(signal) / _norm(error)) for signal, error in pairs])
 
 
 def _filtered(spectra, filters):
-    """(A, F), (A, B, F) -> (B, F). One spectrum at a time stays in a processor's cache; einsum takes twice as long."""
+    """(A, F), (A, B, F) -> (B, F). Spectrum by spectrum fits the cache: half the time of einsum."""
     results = torch.empty_like(filters[0])
     for b, result in enumerate(results):
         torch.mul(filters[0, b], spectra[0], out=result)
@@ -346,7 +335,7 @@ def _transform_length(size):
 
 
 def _half_spectrum(signals, length):
-    """The spectrum (..., F) that an rfft keeps, weighted so that its energy is half of the whole one's."""
+    """The spectrum (..., F) that an rfft keeps, weighted to half of the whole spectrum's energy."""
     spectrum = torch.fft.rfft(signals, length)
     unpaired = [0, -1] if length % 2 == 0 else [0]  # the bins that are not there twice
     spectrum[..., unpaired] *= math.sqrt(0.5)

@@ -1,4 +1,4 @@
-"""What a score cannot say about itself: signals that make it meaningless, each named with its remedy.
+"""What a score cannot say about itself: signals that make it meaningless, with the remedy.
 
 A ratio in dB comes out of any two files. `examine` looks at the signals behind
 it: silent stems and frames, references that repeat each other, an estimate that
@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import torch
 
-from .products import Products
 from .sdr import silent_frames
-from .signals import Signals
+from .signals import Products, Signals
 
 #: Below these shares of the energy a remainder counts as nothing: 16-bit rounding for
 #: references, and for mixtures an MP3 encoder.
@@ -121,8 +120,10 @@ def _silent(products):
                     "silent",
                     (name,),
                     (
-                        f"the {what} {name!r} is silent throughout, so no frame of this song counts for csdr, isr, sir, sar (BSSEval's "
-                        f"rule){', and it has no usdr and si_sdr' * (what == 'reference')}; leave this stem out to score the others"
+                        f"the {what} {name!r} is silent throughout, so no frame of this song "
+                        "counts for csdr, isr, sir, sar (BSSEval's rule)"
+                        f"{', and it has no usdr and si_sdr' * (what == 'reference')}; "
+                        "leave this stem out to score the others"
                     ),
                 )
 
@@ -135,8 +136,10 @@ def _cancelling(products):
                     "cancelling",
                     (name,),
                     (
-                        f"the channels of the {what} {name!r} add up to zero (one is the other inverted), which BSSEval takes for silence: "
-                        "csdr, isr, sir and sar of this song are nan; usdr and si_sdr hold. Score one channel alone, or leave this stem out"
+                        f"the channels of the {what} {name!r} add up to zero (one is the other "
+                        "inverted), which BSSEval takes for silence: csdr, isr, sir and sar of "
+                        "this song are nan; usdr and si_sdr hold. Score one channel alone, or "
+                        "leave this stem out"
                     ),
                 )
 
@@ -163,7 +166,8 @@ def _frames_left_out(products, silent):
             "silent frames",
             tuple(dict.fromkeys(name for name, _ in causes)),
             (
-                f"{count} of {total} frames left out of csdr, isr, sir, sar: {', '.join(cause for _, cause in causes)} ({rest})"
+                f"{count} of {total} frames left out of csdr, isr, sir, sar: "
+                f"{', '.join(cause for _, cause in causes)} ({rest})"
             ),
         )
 
@@ -177,8 +181,9 @@ def _perfect_frames(products, frames):
                 "perfect frames",
                 (name,),
                 (
-                    f"the estimate {name!r} equals its reference in {count} of {len(values)} frames, whose SDR is infinite; they count "
-                    "in the median here, while museval writes them as NaN and leaves them out"
+                    f"the estimate {name!r} equals its reference in {count} of {len(values)} "
+                    "frames, whose SDR is infinite; they count in the median here, while museval "
+                    "writes them as NaN and leaves them out"
                 ),
             )
 
@@ -189,8 +194,10 @@ def _alone(products, frames):
             "alone",
             tuple(products.names),
             (
-                f"{products.names[0]!r} is scored by itself, so that nothing can interfere: its sir is infinite, and its sar holds all errors; "
-                "give references and estimates of the other stems too"
+                f"{products.names[0]!r} is scored by itself, so that nothing can interfere: "
+                "its sir is infinite, and its sar holds all errors; "
+                "give references and estimates of the "
+                "other stems too"
             ),
         )
 
@@ -203,8 +210,10 @@ def _perfect(products):
                 "perfect",
                 (name,),
                 (
-                    f"the estimate {name!r} is its reference, sample for sample: its csdr and si_sdr are infinite (museval prints nan), its "
-                    f"usdr is as high as the constant in it allows, {products.usdr(index):.2f} dB; was the true stem handed in as the estimate?"
+                    f"the estimate {name!r} is its reference, sample for sample: its csdr and "
+                    "si_sdr are infinite (museval prints nan), its usdr is as high as the constant "
+                    f"in it allows, {products.usdr(index):.2f} dB; was the true stem handed in as "
+                    "the estimate?"
                 ),
             )
 
@@ -220,33 +229,34 @@ def _collinear(products):
         level = products.gram.diagonal()[rest].clamp_min(1e-300).sqrt()
         gram = products.gram[rest][:, rest] / level[:, None] / level
         cross = products.gram[rest][:, own] / level[:, None]
-        gains = (
-            torch.linalg.pinv(gram, hermitian=True, rtol=1e-9) @ cross
-        )  # (channels of the others, own channels)
+        # (channels of the others, own channels)
+        gains = torch.linalg.pinv(gram, hermitian=True, rtol=1e-9) @ cross
         if float(products.energy[row] - (gains * cross).sum()) < SAME_REFERENCE * float(
             products.energy[row]
         ):
-            heard = (
+            contributes = (
                 gains.square().unflatten(0, (-1, c)).sum((1, 2))
                 > SAME_REFERENCE * products.energy[row]
             )
-            parts = [products.names[k] for k, yes in zip(others, heard.tolist()) if yes]
+            parts = [products.names[k] for k, yes in zip(others, contributes.tolist()) if yes]
             groups.setdefault(frozenset((name, *parts)), (name, row))
-    for group, (name, row) in groups.items():
+    for group in groups:
         stems = tuple(n for n in products.names if n in group)
         yield (
             "collinear",
             stems,
             (
-                f"{_multiple(products, stems)}: sir and sar cannot tell collinear references apart (beyond about 100 dB they show rounding), "
-                "and only csdr, usdr and si_sdr of each mean something; give references that are different recordings"
+                f"{_multiple(products, stems)}: sir and sar cannot tell collinear references apart "
+                "(beyond about 100 dB they show rounding), and only csdr, usdr and si_sdr of each "
+                "mean something; give references that are different recordings"
             ),
         )
 
 
 def _multiple(products, stems):
     if len(stems) > 2:
-        return f"the references {', '.join(map(repr, stems))} depend on each other (one is a sum of the rest)"
+        names = ", ".join(map(repr, stems))
+        return f"the references {names} depend on each other (one is a sum of the rest)"
     first, second = (products.names.index(name) for name in stems)
     gain = float(products.joint[first, second] / products.energy[first])
     return (
@@ -276,8 +286,9 @@ def _mixture(products):
                 "mixture",
                 (name,),
                 (
-                    f"the estimate {name!r} is the mixture itself{times}: nothing was separated, its SDR is only how much louder the stem is "
-                    f"than the rest ({rest:+.2f} dB over the whole track); hand in the separator's output"
+                    f"the estimate {name!r} is the mixture itself{times}: nothing was separated, "
+                    "its SDR is only how much louder the stem is than the rest "
+                    f"({rest:+.2f} dB over the whole track); hand in the separator's output"
                 ),
             )
 
@@ -299,7 +310,8 @@ def _mixed_up(products):
             "mixed up",
             (pairs[k][0],),
             (
-                f"the estimate {pairs[k][0]!r} resembles the reference {pairs[best[k]][0]!r} far more than its own; are the files named right?"
+                f"the estimate {pairs[k][0]!r} resembles the reference {pairs[best[k]][0]!r} far "
+                "more than its own; are the files named right?"
             ),
         )
 
@@ -325,7 +337,8 @@ def _elsewhere(sample_rate):
                     "shifted",
                     (name,),
                     (
-                        f"the estimate {name!r} starts {abs(delay)} samples ({1000 * abs(delay) / sample_rate:.1f} ms) too {late}, which spoils "
+                        f"the estimate {name!r} starts {abs(delay)} samples "
+                        f"({1000 * abs(delay) / sample_rate:.1f} ms) too {late}, which spoils "
                         "every score; cut or pad its beginning (MP3 encoders add such delays)"
                     ),
                 )
@@ -340,7 +353,8 @@ def _elsewhere(sample_rate):
                         "unrelated",
                         (name,),
                         (
-                            f"the estimate {name!r} resembles neither its reference nor the mixture; is it of another song?"
+                            f"the estimate {name!r} resembles neither its reference nor the "
+                            "mixture; is it of another song?"
                         ),
                     )
 
@@ -348,7 +362,10 @@ def _elsewhere(sample_rate):
 
 
 def _delay(reference, estimate, samples, sample_rate):
-    """(delay of the estimate in samples, squared correlation there), over the loudest stretch of signals read by these functions."""
+    """(delay of the estimate in samples, squared correlation there), over the loudest stretch.
+
+    `reference` and `estimate` read a stretch: (start, samples) -> (channels, samples).
+    """
     longest, size = int(LONGEST_DELAY * sample_rate), min(STRETCH, samples)
     step = max(1, size // 2)
     halves = [
@@ -379,7 +396,8 @@ def _level(products):
                 "level",
                 (name,),
                 (
-                    f"the estimate {name!r} would score {scaled - plain:.1f} dB more when multiplied by {gain:.3g}; "
+                    f"the estimate {name!r} would score {scaled - plain:.1f} dB more when "
+                    f"multiplied by {gain:.3g}; "
                     "was it normalised or inverted? (si_sdr does not mind, the others do)"
                 ),
             )

@@ -1,4 +1,4 @@
-"""Scores that others published: the JSON files of museval, one a song.
+"""Scores that others published: the JSON files of museval, one per song.
 
 SiSEC 2018 and many papers hand out such files, with the four BSSEval ratios of
 every frame. What they hold becomes Scores with a metric card, so that they enter
@@ -135,7 +135,7 @@ def _scores(file, separator, dataset, version):
 
 
 def _scored_with(target, targets):
-    """Museval scores vocals and accompaniment as a pair, and the other stems with the vocals but not the accompaniment."""
+    """Museval scores vocals and accompaniment as a pair, other stems without the accompaniment."""
     if not set(_PAIR) <= set(targets):
         return tuple(targets)
     return _PAIR if target in _PAIR else tuple(name for name in targets if name != "accompaniment")

@@ -29,7 +29,7 @@ class PublishedTest(NamedTuple):
     p: float
 
 
-def one_sample_z(mean, sd, n, threshold):
+def one_sample_z(mean: float, sd: float, n: int, threshold: float) -> PublishedTest:
     """Does the mean exceed a threshold? Section 4.5.3: ``z = (mean - threshold) / (sd / sqrt(n))``.
 
     Parameters
@@ -58,7 +58,9 @@ def one_sample_z(mean, sd, n, threshold):
     return PublishedTest(statistic, se, float(stats.norm.sf(statistic)))
 
 
-def two_sample_t(mean_a, sd_a, n_a, mean_b, sd_b, n_b):
+def two_sample_t(
+    mean_a: float, sd_a: float, n_a: int, mean_b: float, sd_b: float, n_b: int
+) -> PublishedTest:
     """Is mean a above mean b? Section 4.5.4: ``t = (a - b) / sqrt(sd_a^2 / n_a + sd_b^2 / n_b)``.
 
     Parameters
@@ -114,8 +116,14 @@ def rounding_range(function, *printed):
     return [(min(values), max(values)) for values in zip(*corners)]
 
 
-def as_printed(text):
-    """The interval (low, high) of numbers that round to `text`, such as ``"6.67"``; raises SepkitError if it is no number."""
+def as_printed(text: str) -> tuple[float, float]:
+    """The interval (low, high) of numbers that round to `text`, such as ``"6.67"``.
+
+    Raises
+    ------
+    SepkitError
+        If it is no number.
+    """
     try:
         value = float(text)
     except ValueError:

@@ -8,6 +8,7 @@ it again. Every chapter writes Scores; the ledger and the tables read them.
 import math
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 
 import torch
 
@@ -41,7 +42,7 @@ class MetricCard:
     taps : int or None
         Length of the distortion filters; None where there are none.
     aggregation : str
-        How one value a track came about.
+        How one value per track came about.
     target_set : tuple of str
         The targets scored together, sorted: they decide which frames count as silent.
         Empty where every target is scored by itself.
@@ -80,7 +81,7 @@ class Score:
     provenance: dict
 
 
-def card_for(metric, targets, window=1.0, hop=1.0):
+def card_for(metric: str, targets, window: float = 1.0, hop: float = 1.0) -> MetricCard:
     """The card of a metric as `sepkit.metrics.score_track` computes it, for a set of targets."""
     targets = tuple(sorted(targets))
     if metric == "csdr" or metric in FILTERED:
@@ -107,7 +108,7 @@ def card_for(metric, targets, window=1.0, hop=1.0):
     raise unknown("metric", metric, METRICS)
 
 
-def aggregate(scores, how="median"):
+def aggregate(scores, how: str = "median") -> float:
     """One number from the scores of many tracks, NaN left out.
 
     Parameters
@@ -135,7 +136,8 @@ def aggregate(scores, how="median"):
         raise SepkitError("aggregate: there are no scores")
     if told := differences(scores):
         raise SepkitError(
-            f"aggregate: these scores do not measure the same, they differ in {told}; select one kind first"
+            f"aggregate: these scores do not measure the same, they differ in {told}; "
+            "select one kind first"
         )
     values = torch.tensor([s.value for s in scores], dtype=torch.float64)
     if how == "median":
@@ -143,7 +145,7 @@ def aggregate(scores, how="median"):
     return float(values[~values.isnan()].mean())
 
 
-def differences(scores, fields_too=("metric", "dataset", "separator")):
+def differences(scores, fields_too=("metric", "dataset", "separator")) -> str:
     """What keeps scores from being averaged or compared, in words; empty if nothing does.
 
     Parameters
@@ -163,11 +165,11 @@ def differences(scores, fields_too=("metric", "dataset", "separator")):
     )
 
 
-def comparable(a, b):
+def comparable(a, b) -> tuple[dict[str, float], dict[str, float]]:
     """Two lists of Scores as two dicts of track to value, if they may be compared.
 
     What `sepkit.metrics.statistics.compare` takes: one metric card, data set and
-    target, one score a track in each list.
+    target, one score per track in each list.
 
     Parameters
     ----------
@@ -189,7 +191,8 @@ def comparable(a, b):
     for name, scores in (("first", a), ("second", b)):
         if not scores:
             raise SepkitError(
-                f"comparable: the {name} list holds no scores; select another separator, metric or target"
+                f"comparable: the {name} list holds no scores; "
+                "select another separator, metric or target"
             )
     if told := differences([*a, *b], ("metric", "dataset", "target")):
         raise SepkitError(
@@ -199,12 +202,15 @@ def comparable(a, b):
         tracks = [score.track for score in scores]
         if twice := [track for track in dict.fromkeys(tracks) if tracks.count(track) > 1]:
             raise SepkitError(
-                f"comparable: {twice[0]!r} has {tracks.count(twice[0])} scores in one list; select one separator"
+                f"comparable: {twice[0]!r} has {tracks.count(twice[0])} scores in one list; "
+                "select one separator"
             )
     return tuple({score.track: score.value for score in scores} for scores in (a, b))
 
 
-def save_scores(path, scores, extra=None, indent=1):
+def save_scores(
+    path: str | Path, scores, extra: dict | None = None, indent: int | None = 1
+) -> None:
     """Write scores as JSON, atomically; cards and provenances are stored once each.
 
     NaN becomes null, infinity the string "inf". `extra` is a dict of further entries
@@ -222,7 +228,8 @@ def save_scores(path, scores, extra=None, indent=1):
         missing = [key for key in REQUIRED_PROVENANCE if key not in score.provenance]
         if missing:
             raise SepkitError(
-                f"{path}: the {score.metric} of {score.target!r} in {score.track!r} has no provenance {', '.join(missing)}; "
+                f"{path}: the {score.metric} of {score.target!r} in {score.track!r} has no "
+                f"provenance {', '.join(missing)}; "
                 "use files.provenance(device=..., seed=..., profile=...)"
             )
         value = float(score.value)
@@ -251,7 +258,7 @@ def save_scores(path, scores, extra=None, indent=1):
     )
 
 
-def load_scores(path):
+def load_scores(path: str | Path) -> list[Score]:
     """Read what `save_scores` wrote.
 
     Raises
@@ -372,7 +379,7 @@ def _card(card, where, path):
 
 
 def to_frame(scores):
-    """A tidy pandas DataFrame, one row a score.
+    """A tidy pandas DataFrame, one row per score.
 
     Columns: track, target, metric, value, separator, dataset, then ``card.*`` and
     ``provenance.*``.
@@ -394,8 +401,8 @@ def to_frame(scores):
     return pd.DataFrame(rows, columns=None if rows else plain)
 
 
-def median(values):
-    """Median without NaN, the mean of the middle two for an even count; torch's own takes the lower."""
+def median(values: torch.Tensor) -> float:
+    """Median without NaN; of an even count the mean of the middle two (torch takes the lower)."""
     values = values[~values.isnan()].sort().values
     if not len(values):
         return math.nan

@@ -1,4 +1,7 @@
-"""All metrics of one track at once: references and estimates in, values with their cards out. Chapter 02 uses it."""
+"""All metrics of one track at once: references and estimates in, values with cards out.
+
+Chapter 02 uses it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,10 +10,9 @@ import torch
 
 from ..errors import SepkitError, unknown
 from .bsseval import Correlations, filters, frame_by_frame
-from .products import Products
 from .scores import DEFAULT_METRICS, FILTERED, METRICS, card_for, median
 from .sdr import frame_samples, pair
-from .signals import Signals
+from .signals import Products, Signals
 
 
 def score_track(
@@ -62,8 +64,8 @@ def score_track(
 class Measured:
     """What was found about the signals of one song.
 
-    `frames` holds {metric: (targets, frames)} of the framewise metrics, `silent` which frames
-    of references and estimates are silent, (2, targets, frames); both are empty without such metrics.
+    `frames` holds {metric: (targets, frames)} of the framewise metrics, `silent` which frames of
+    references and estimates are silent, (2, targets, frames); both are empty without such metrics.
     """
 
     products: Products
@@ -133,7 +135,8 @@ def _paired(references, estimates):
     extra = [name for name in estimates if name not in references]
     if extra:
         raise SepkitError(
-            f"no reference for the estimate {', '.join(map(repr, extra))}; there are {', '.join(references)}"
+            f"no reference for the estimate {', '.join(map(repr, extra))}; "
+            f"there are {', '.join(references)}"
         )
     return [name for name in references if name in estimates]
 
@@ -143,7 +146,8 @@ def _check_shapes(pairs):
     for name, (other, _) in pairs.items():
         if other.shape != reference.shape:
             raise SepkitError(
-                f"the references {first!r} and {name!r} differ in shape: {tuple(reference.shape)} and {tuple(other.shape)}; "
+                f"the references {first!r} and {name!r} differ in shape: "
+                f"{tuple(reference.shape)} and {tuple(other.shape)}; "
                 "the stems of a track need one length and channel count"
             )
 

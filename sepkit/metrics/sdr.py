@@ -17,7 +17,7 @@ SI_SDR_MODES = ("joint", "per_channel", "mono")
 _FRAMES_AT_ONCE = 8  # bounds the memory of the float64 copies
 
 
-def sdr(reference, estimate, delta=0.0):
+def sdr(reference, estimate, delta: float = 0.0) -> torch.Tensor:
     """Signal-to-distortion ratio over channels and time, in dB.
 
     ``10 log10((sum s^2 + delta) / (sum (s - s_hat)^2 + delta))``. With delta 0 this
@@ -46,7 +46,7 @@ def sdr(reference, estimate, delta=0.0):
     return 10 * torch.log10(signal / distortion)
 
 
-def usdr(reference, estimate, delta=USDR_DELTA):
+def usdr(reference, estimate, delta: float = USDR_DELTA) -> torch.Tensor:
     """The Music Demixing Challenge's SDR: `sdr` of a whole song with delta 1e-7.
 
     Mitsufuji et al., "Music Demixing Challenge 2021", Frontiers in Signal Processing
@@ -66,7 +66,7 @@ def usdr(reference, estimate, delta=USDR_DELTA):
     return sdr(reference, estimate, delta).masked_fill(silent, torch.nan)
 
 
-def si_sdr(reference, estimate, mode="joint", zero_mean=False):
+def si_sdr(reference, estimate, mode: str = "joint", zero_mean: bool = False) -> torch.Tensor:
     """Scale-invariant SDR, in dB.
 
     ``a = <s_hat, s> / |s|^2``, then ``10 log10(|a s|^2 / |a s - s_hat|^2)``: Le Roux,
@@ -111,7 +111,9 @@ def si_sdr(reference, estimate, mode="joint", zero_mean=False):
     return value.mean(-1) if mode == "per_channel" else value
 
 
-def framewise_sdr(references, estimates, sample_rate, window=1.0, hop=1.0):
+def framewise_sdr(
+    references, estimates, sample_rate: int, window: float = 1.0, hop: float = 1.0
+) -> torch.Tensor:
     """SDR of BSSEval v4, frame by frame, of sources that are scored together.
 
     Equals museval 0.4.1 (its `evaluate`, mode v4) to 1e-9 dB with its rules:
@@ -149,7 +151,8 @@ def framewise_sdr(references, estimates, sample_rate, window=1.0, hop=1.0):
     references, estimates = pair(references, estimates, double=False)
     if references.ndim < 3:
         raise SepkitError(
-            f"framewise_sdr: expected (..., sources, channels, samples), got shape {tuple(references.shape)}"
+            "framewise_sdr: expected (..., sources, channels, samples), "
+            f"got shape {tuple(references.shape)}"
         )
     settings = sample_rate, window, hop
     parts = [
@@ -163,7 +166,8 @@ def framewise_sdr(references, estimates, sample_rate, window=1.0, hop=1.0):
 def frame_sdr(reference, estimate):
     """SDR of frames, and which of them are silent.
 
-    reference, estimate (..., sources, channels, frames, window) -> (..., sources, frames), and (2, ..., sources, frames)
+    reference, estimate (..., sources, channels, frames, window)
+    -> (..., sources, frames), and (2, ..., sources, frames)
     """
     signal, error = (
         torch.linalg.vector_norm(x, dim=(-3, -1)) for x in (reference, reference - estimate)
@@ -172,7 +176,9 @@ def frame_sdr(reference, estimate):
     return 20 * torch.log10(signal / error), silent
 
 
-def silent_frames(audio, sample_rate, window=1.0, hop=1.0):
+def silent_frames(
+    audio: torch.Tensor, sample_rate: int, window: float = 1.0, hop: float = 1.0
+) -> torch.Tensor:
     """Which frames of which source are silent by the rule of `framewise_sdr`.
 
     Parameters
@@ -199,26 +205,26 @@ def silent_frames(audio, sample_rate, window=1.0, hop=1.0):
 
 def _silent(frames):
     """(..., channels, frames, window) -> (..., frames)"""
-    suspect = (frames[..., ::64].sum(-3) == 0).all(
-        -1
-    )  # most frames are told apart by a few samples
+    # Most frames are told apart by a few samples.
+    suspect = (frames[..., ::64].sum(-3) == 0).all(-1)
     return suspect & (frames.sum(-3) == 0).all(-1) if suspect.any() else suspect
 
 
 def _frames(audio, sample_rate, window, hop):
-    """(..., channels, a few frames, window) in float64, block after block; shorter audio is one frame."""
+    """(..., channels, a few frames, window) in float64, block by block; short audio: one frame."""
     size, step = frame_samples(sample_rate, window, hop)
     framed = audio.unfold(-1, min(size, audio.shape[-1]), step)  # a view
     for start in range(0, framed.shape[-2], _FRAMES_AT_ONCE):
         yield _double(framed[..., start : start + _FRAMES_AT_ONCE, :])
 
 
-def frame_samples(sample_rate, window, hop):
+def frame_samples(sample_rate: int, window: float, hop: float) -> tuple[int, int]:
     """Window and hop in whole samples, cut off as museval does it."""
     sizes = window * sample_rate, hop * sample_rate
     if not all(math.isfinite(size) and size >= 1 for size in sizes):
         raise SepkitError(
-            f"window {window} s and hop {hop} s at {sample_rate} Hz: expected at least one sample each, and finite lengths"
+            f"window {window} s and hop {hop} s at {sample_rate} Hz: "
+            "expected at least one sample each, and finite lengths"
         )
     return int(sizes[0]), int(sizes[1])
 
@@ -234,7 +240,8 @@ def pair(reference, estimate, double=True):
     estimate = estimate.to(reference.device)
     if reference.ndim < 2 or reference.shape[:-1] != estimate.shape[:-1]:
         raise SepkitError(
-            f"the reference has shape {tuple(reference.shape)}, the estimate {tuple(estimate.shape)}; "
+            f"the reference has shape {tuple(reference.shape)}, "
+            f"the estimate {tuple(estimate.shape)}; "
             "expected (..., channels, samples) with equal channels"
         )
     for name, audio in (("reference", reference), ("estimate", estimate)):
@@ -257,7 +264,8 @@ def _tensor(name, audio):
     audio = torch.as_tensor(audio)
     if not audio.is_floating_point():
         raise SepkitError(
-            f"the {name} is of type {audio.dtype}; expected floating-point audio with full scale 1.0"
+            f"the {name} is of type {audio.dtype}; "
+            "expected floating-point audio with full scale 1.0"
         )
     return audio
 

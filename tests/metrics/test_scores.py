@@ -8,7 +8,7 @@ import torch
 
 from sepkit.errors import SepkitError
 from sepkit.files import provenance
-from sepkit.metrics import METRICS, bss_eval, bsseval, products
+from sepkit.metrics import METRICS, bss_eval, bsseval, signals
 from sepkit.metrics.scores import (
     REQUIRED_PROVENANCE,
     MetricCard,
@@ -144,7 +144,7 @@ def test_scores_do_not_depend_on_the_parts_in_which_a_song_is_read(channels, mon
     )
     references["drums"][:, 2000:3100] = 0
     one = measure(Signals(references, estimates), RATE, METRICS, 1.0, 0.5)
-    monkeypatch.setattr(products, "BLOCK", 700)
+    monkeypatch.setattr(signals, "BLOCK", 700)
     monkeypatch.setattr(bsseval, "_SAMPLES_AT_ONCE", 1300)
     parts = [
         {name: Recorded(x) for name, x in audios.items()} for audios in (references, estimates)

@@ -11,7 +11,6 @@ import pytest
 from scipy import stats
 
 from sepkit.errors import SepkitError
-from sepkit.metrics import resampling
 from sepkit.metrics import statistics as st
 
 SISEC = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "facts", "sisec18_track_medians.csv")
@@ -142,11 +141,11 @@ def test_many_songs_are_drawn_and_agree_with_the_exact_answer(monkeypatch):
     differences = normal(15, 0.5, seed=1)
     exact = st.sign_flip(differences)
     assert exact.method == "exact"
-    monkeypatch.setattr(resampling, "EXACT_FLIPS", 2**14)
+    monkeypatch.setattr(st, "EXACT_FLIPS", 2**14)
     drawn = st.sign_flip(differences, resamples=40_000)
     assert drawn.method == "Monte Carlo, 40000 draws"
     assert drawn.p == pytest.approx(exact.p, abs=5 * math.sqrt(exact.p / 40_000))
-    monkeypatch.setattr(resampling, "_DRAWS_AT_ONCE", 15 * 1000)
+    monkeypatch.setattr(st, "_DRAWS_AT_ONCE", 15 * 1000)
     assert st.sign_flip(differences, resamples=40_000).p == pytest.approx(
         exact.p, abs=5 * math.sqrt(exact.p / 40_000)
     ), "in blocks"
