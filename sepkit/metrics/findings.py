@@ -195,9 +195,8 @@ def _alone(products, frames):
             tuple(products.names),
             (
                 f"{products.names[0]!r} is scored by itself, so that nothing can interfere: "
-                "its sir is infinite, and its sar holds all errors; "
-                "give references and estimates of the "
-                "other stems too"
+                "its sir is infinite, and its sar holds all errors; give references and "
+                "estimates of the other stems too"
             ),
         )
 
