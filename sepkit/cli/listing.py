@@ -4,33 +4,6 @@ import inspect
 
 from ..files import read_json, shipped
 
-SPECTROGRAM, MAGNITUDE, WAVEFORM = "complex spectrogram", "magnitude spectrogram", "waveform"
-RESUNET = "Kong et al., ISMIR 2021, arXiv 2109.05418"
-REPORT = "this kit's reading of a student report (S3.1 in sepkit/assets/reported)"
-#: Networks: paper, domain, and parameters with the default settings, which are the paper's for vocals or four stems.
-NETWORKS = {
-    "open-unmix": ("Stöter et al., JOSS 4 (41), 2019", MAGNITUDE, 8_893_348),
-    "open-unmix-transformer": (REPORT, MAGNITUDE, 13_620_644),
-    "open-unmix-waveform": (REPORT, WAVEFORM, 11_709_886),
-    "bsrnn": ("Luo and Yu, arXiv 2209.15174, 2022", SPECTROGRAM, 28_018_064),
-    "tfc-tdf": ("Kim et al., MDX Workshop 2021, arXiv 2111.12203", SPECTROGRAM, 7_423_236),
-    "scnet": ("Tong et al., ICASSP 2024, arXiv 2401.13276", SPECTROGRAM, 10_578_768),
-    "resunet-ismir2021": (RESUNET, SPECTROGRAM, 102_571_278),
-    "resunet-subbandtime": (RESUNET, SPECTROGRAM, 102_572_466),
-    "resunet-mobilenet": (RESUNET, SPECTROGRAM, 306_418),
-    "wave-u-net": ("Stoller et al., ISMIR 2018, arXiv 1806.03185", WAVEFORM, 10_263_498),
-    "conv-tasnet": (
-        "Luo and Mesgarani, TASLP 2019; for music Défossez et al., arXiv 1911.13254",
-        WAVEFORM,
-        10_977_872,
-    ),
-    "hybrid-demucs": (
-        "Défossez, MDX Workshop 2021, arXiv 2111.03600",
-        f"{WAVEFORM} and {SPECTROGRAM}",
-        83_639_368,
-    ),
-}
-
 #: What the separators that need no training are. Oracles read the true stems, so they only score.
 ABOUT = {
     "mixture": ("baseline", "the mixture itself as every estimate: the floor"),
@@ -86,25 +59,17 @@ def separators():
 
 
 def _network(name, published):
-    from ..models.registry import build, model_class
+    from ..models.registry import model_class
 
-    kind = model_class(name)
-    about = (kind.__doc__ or "").strip().splitlines()[0]
-    if name in NETWORKS:
-        paper, domain, parameters = NETWORKS[name]
-    else:
-        paper, domain = (
-            (inspect.getmodule(kind).__doc__ or "").strip().splitlines()[0],
-            "see its documentation",
-        )
-        parameters = sum(parameter.numel() for parameter in build(name).parameters())
-    several = "targets" in inspect.signature(kind).parameters
+    network = model_class(name)
+    about = (network.__doc__ or "").strip().splitlines()[0]
+    several = "targets" in inspect.signature(network).parameters
     return {
         "name": name,
         "kind": "network",
-        "paper": paper,
-        "parameters": parameters,
-        "domain": domain,
+        "paper": network.card.paper,
+        "parameters": network.card.parameters,
+        "domain": network.card.domain,
         "targets": "one or several at once" if several else "one each",
         "what": f"{about} {_shipped(name)}",
         "published": [

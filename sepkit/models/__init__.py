@@ -1,4 +1,4 @@
-"""Networks, one file a paper, and the registry that builds and loads them.
+"""Networks, one file per paper, and the registry that builds and loads them.
 
 >>> model = build("open-unmix", target="vocals", hidden=128)   # doctest: +SKIP
 >>> save("vocals.safetensors", model)                           # doctest: +SKIP
@@ -6,6 +6,6 @@
 """
 
 from .checkpoints import fill, load, read_header, save
-from .registry import MODELS, build
+from .registry import MODELS, build, card
 
-__all__ = ["MODELS", "build", "fill", "load", "read_header", "save"]
+__all__ = ["MODELS", "build", "card", "fill", "load", "read_header", "save"]

@@ -4,19 +4,24 @@ Luo and Yu, "Music Source Separation with Band-split RNN", arXiv 2209.15174,
 2022. One network is trained for each target; chapter 06 takes it apart.
 """
 
+from collections.abc import Mapping
 from contextlib import nullcontext
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import SepkitError, unknown
+from ..errors import SepkitError
+from ..overlap import overlap_add
 from ..stft import STFT
-from . import bsrnn_published
+from ..validation import Number, Several, Text, optional
 from .bands import band_edges, default_split
+from .base import SPECTROGRAM, Model, ModelCard, one_of, positive
 from .bsrnn_layers import BandSplit, MaskEstimation, RecurrentLayer
-from .precision import quantised
-from .waveform import waveform_loss
+from .losses import LOSSES
+from .precision import PRECISIONS, quantised
+from .settings import SECONDS, WIDTH
 
 #: Sizes for `build("bsrnn", **SIZES[name])`. "large" is the paper's, "small" that of Magron et al.
 #: (arXiv 2603.09187), "medium" lies between; "student" trains on a CPU in minutes.
@@ -26,13 +31,38 @@ SIZES = {
     "medium": dict(features=96, layers=10),
     "large": dict(features=128, layers=12),
 }
-PRECISIONS = ("float32", "bfloat16", "int8")
-LOSSES = ("l1", "nmse", "sdr")
+#: Changes of `sepkit.training.STUDENT` for one CPU core.
+STUDENT_RECIPE = dict(batch=4, lr=4e-3, clip=5.0)
+#: Luo and Yu 2022: salient segments of 6 s, each stem's from a song of its own, of which 3 s are
+#: taken at random; levels within 10 dB, a tenth of the stems dropped; 100 epochs of 10,000 steps,
+#: which 1860 examples of each of MUSDB18's 86 songs are. Theirs are 8 GPUs with 2 examples each:
+#: on one, batch=16.
+PAPER_RECIPE = dict(
+    batch=16,
+    chunk_seconds=6.0,
+    cut_seconds=3.0,
+    samples_per_track=1860,
+    activity=True,
+    gains=None,
+    gain_db=(-10, 10),
+    swap=0.0,
+    silence=0.1,
+    normalise=True,
+    lr=1e-3,
+    weight_decay=0.0,
+    schedule="epochs",
+    decay=0.98,
+    decay_every=2,
+    clip=5.0,
+    patience=10,
+    epochs=100,
+)
 STEREO = ("features", "independent")
-AT_ONCE = 4  # windows that are computed together
+#: Windows that are computed together.
+WINDOW_BATCH = 4
 
 
-class BSRNN(nn.Module):
+class BSRNN(Model):
     """Audio of a mixture in, audio of one target out, through a complex mask.
 
     Parameters
@@ -69,11 +99,11 @@ class BSRNN(nn.Module):
         (`load_published`). It differs from the paper in two more ways, see
         `RecurrentLayer` and `MaskEstimation`. Windows have just this length, and
         shorter input is padded to it.
-    loss : {"l1", "nmse"}
+    loss : {"l1", "nmse", "sdr"}
         The paper's: mean absolute errors of real part, imaginary part and waveform,
         summed. Or, for small networks and few steps, the waveform's squared error over
         the energy of each example, and for learning by heart minus the SDR; see
-        `sepkit.models.waveform.waveform_loss`.
+        `sepkit.models.losses`.
 
     Raises
     ------
@@ -87,10 +117,32 @@ class BSRNN(nn.Module):
     weights are stored together, as (bands, in, out): nothing is stacked in
     training, and the optimiser has few tensors. On a CPU this takes as long as
     band by band, since the products themselves fill the time. A file with one
-    module a band still loads, see `sepkit.models.bsrnn_published`.
+    module per band still loads, see `load_published`.
     """
 
     name = "bsrnn"
+    card = ModelCard(
+        paper="Luo and Yu, arXiv 2209.15174, 2022",
+        domain=SPECTROGRAM,
+        parameters=28_018_064,
+        sizes=SIZES,
+        recipes={"student": STUDENT_RECIPE, "paper": PAPER_RECIPE},
+    )
+    losses = ("l1", "nmse", "sdr")
+    precisions = PRECISIONS
+    kinds = {
+        "features": WIDTH,
+        "hidden": optional(WIDTH),
+        "mlp": optional(WIDTH),
+        "split": optional(Text(), Several(Several(Number(1, 1_000_000, whole=False), 2))),
+        "stereo": Text(),
+        "window": SECONDS,
+        "window_hop": SECONDS,
+        "precision": Text(),
+        "norm_frames": optional(Number(1, 100_000)),
+    }
+    run_settings = ("window",)
+    stft: STFT
 
     def __init__(
         self,
@@ -111,44 +163,21 @@ class BSRNN(nn.Module):
         norm_frames=None,
         loss="l1",
     ):
-        super().__init__()
-        hidden, mlp = (
-            2 * features if hidden is None else hidden,
-            4 * features if mlp is None else mlp,
-        )
+        hidden = 2 * features if hidden is None else hidden
+        mlp = 4 * features if mlp is None else mlp
         split = default_split(target) if split is None else split
-        split = split if isinstance(split, str) else [list(pair) for pair in split]
-        for setting, value in dict(
-            features=features, hidden=hidden, layers=layers, mlp=mlp, channels=channels
-        ).items():
-            if value != int(value) or value < 1:
-                raise SepkitError(f"{setting}={value}: a whole number of 1 or more was expected")
-        if stereo not in STEREO:
-            raise unknown("stereo", stereo, STEREO)
-        self.settings = dict(
-            target=target,
-            features=features,
-            hidden=hidden,
-            layers=layers,
-            mlp=mlp,
-            split=split,
-            n_fft=n_fft,
-            hop=hop,
-            sample_rate=sample_rate,
-            channels=channels,
-            stereo=stereo,
-            window=window,
-            window_hop=window_hop,
-            norm_frames=norm_frames,
-        )
+        super().__init__(locals())
+        for name in ("features", "hidden", "layers", "mlp", "channels"):
+            positive(name, self.settings[name])
+        one_of("stereo", stereo, STEREO)
+        self.independent = stereo == "independent"
         self.set_precision(precision)
-        self.set_loss(loss)
-        self.sample_rate, self.channels, self.targets = sample_rate, channels, (target,)
         self.stft = STFT(n_fft, hop)
-        self.window, self.window_hop = self._windows(window, window_hop, norm_frames)
+        self.min_samples, self.step, self.norm_frames = n_fft, hop, norm_frames
+        self.window, self.window_hop = self._windows(window, window_hop)
 
         edges = band_edges(split, n_fft, sample_rate)
-        heard = 1 if stereo == "independent" else channels
+        heard = 1 if self.independent else channels
         self.encoder = BandSplit(edges, heard, features, norm_frames)
         self.layers = nn.ModuleList(
             nn.ModuleList(
@@ -158,17 +187,18 @@ class BSRNN(nn.Module):
         )
         self.decoder = MaskEstimation(edges, heard, features, mlp, norm_frames)
 
-    def _windows(self, window, hop, norm_frames):
+    def _windows(self, window, hop):
         """Window and hop of `forward` in samples; None and 0 for the whole input."""
-        if norm_frames:
+        if self.norm_frames:
             if window is not None:
                 raise SepkitError(
-                    f"norm_frames={norm_frames} fixes the window; leave window={window} out"
+                    f"norm_frames={self.norm_frames} fixes the window; leave window={window} out"
                 )
-            size = (norm_frames - 1) * self.stft.hop
+            size = (self.norm_frames - 1) * self.stft.hop
             if size < self.stft.n_fft:
                 raise SepkitError(
-                    f"norm_frames={norm_frames}: frames that span at least one window of {self.stft.n_fft} were expected"
+                    f"norm_frames={self.norm_frames}: frames that span at least one window of "
+                    f"{self.stft.n_fft} were expected"
                 )
         else:
             size = None if window is None else round(window * self.sample_rate)
@@ -177,23 +207,12 @@ class BSRNN(nn.Module):
         step = size // 6 if hop is None else round(hop * self.sample_rate)
         if not 1 <= step <= size:
             raise SepkitError(
-                f"window_hop={hop}: more than 0 and at most the window of {size / self.sample_rate:.2f} s was expected"
+                f"window_hop={hop}: more than 0 and at most the window of "
+                f"{size / self.sample_rate:.2f} s was expected"
             )
         return size, step
 
-    def set_precision(self, precision):
-        """Choose in which precision the network computes, one of `PRECISIONS`."""
-        if precision not in PRECISIONS:
-            raise unknown("precision", precision, PRECISIONS)
-        self.settings["precision"] = precision
-
-    def set_loss(self, kind):
-        """Choose what training minimises, one of `LOSSES`."""
-        if kind not in LOSSES:
-            raise unknown("loss", kind, LOSSES)
-        self.settings["loss"] = kind
-
-    def mask(self, spectrum):
+    def mask(self, spectrum: Tensor) -> Tensor:
         """The complex mask, before it is applied.
 
         Parameters
@@ -207,13 +226,11 @@ class BSRNN(nn.Module):
             (B, C, F, L)
         """
         batch, channels, bins, frames = spectrum.shape
-        if self.settings["stereo"] == "independent":
+        if self.independent:
             spectrum = spectrum.reshape(batch * channels, 1, bins, frames)
         x = torch.view_as_real(spectrum).permute(0, 3, 1, 2, 4)  # (B, L, C, F, 2)
-        bf16 = self.settings["precision"] == "bfloat16"
-        with (
-            torch.autocast(x.device.type, torch.bfloat16) if bf16 else nullcontext()
-        ):  # or as the training loop has it
+        bf16 = self.precision == "bfloat16"  # otherwise as the training loop has it
+        with torch.autocast(x.device.type, torch.bfloat16) if bf16 else nullcontext():
             x = self.encoder(x)  # (K, B, L, N)
             for over_time, over_bands in self._recurrent_layers(x):
                 x = over_time(x.transpose(0, 2)).transpose(0, 2)  # sequences of L frames
@@ -223,7 +240,7 @@ class BSRNN(nn.Module):
         return mask.reshape(batch, channels, bins, frames)
 
     def _recurrent_layers(self, x):
-        if self.settings["precision"] != "int8":
+        if self.precision != "int8":
             return self.layers
         if self.training or x.device.type != "cpu":
             raise SepkitError(
@@ -231,39 +248,29 @@ class BSRNN(nn.Module):
             )
         return quantised(self.layers)
 
-    def forward(self, mixture):
-        """Separate.
-
-        Parameters
-        ----------
-        mixture : Tensor
-            (B, C, T), any T of 1 or more.
-
-        Returns
-        -------
-        Tensor
-            The target, (B, C, T).
-
-        Raises
-        ------
-        SepkitError
-            If the mixture is empty or has another number of channels.
-        """
-        self._check(mixture)
-        if self.window and (not self.training or self.settings["norm_frames"]):
-            return _in_windows(self._separate, mixture, self.window, self.window_hop)
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Separate, see `Model.forward`."""
+        self.check(mixture)
+        if self.window and (not self.training or self.norm_frames):
+            return self._in_windows(mixture)
         return self._separate(mixture)
 
     def _separate(self, mixture):
-        samples = mixture.shape[-1]
-        mixture = functional.pad(
-            mixture, (0, max(0, self.stft.n_fft - samples))
-        )  # at least one window
-        spectrum = self.stft(mixture)  # (B, C, F, L), complex
-        estimate = self.mask(spectrum) * spectrum
-        return self.stft.inverse(estimate, mixture.shape[-1])[..., :samples]
+        padded = self.pad(mixture)  # (B, C, T), at least one window
+        spectrum = self.stft(padded)  # (B, C, F, L), complex
+        estimate = self.mask(spectrum) * spectrum  # (B, C, F, L), complex
+        return self.stft.inverse(estimate, padded.shape[-1])[..., : mixture.shape[-1]]
 
-    def loss(self, mixture, target):
+    def _in_windows(self, mixture):
+        """The mean of overlapping windows; silence fills the last one up."""
+        size, hop, samples = self.window, self.window_hop, mixture.shape[-1]
+        count = 1 + max(0, -(-(samples - size) // hop))
+        padded = functional.pad(mixture, (0, size + (count - 1) * hop - samples))  # (B, C, T')
+        starts = range(0, count * hop, hop)
+        estimate = overlap_add(self._separate, padded, starts, padded.new_ones(size), WINDOW_BATCH)
+        return estimate[..., :samples]  # (B, C, T)
+
+    def loss(self, mixture: Tensor, target: Tensor) -> Tensor:
         """What training minimises, a scalar; see the class for the choices.
 
         Parameters
@@ -271,55 +278,118 @@ class BSRNN(nn.Module):
         mixture, target : Tensor
             (B, C, T)
         """
-        self._check(mixture)
-        if target.shape != mixture.shape:
+        targets = self.check_target(mixture, target)  # (B, 1, C, T)
+        if self.norm_frames and self.stft.frames(mixture.shape[-1]) != self.norm_frames:
             raise SepkitError(
-                f"target of shape {tuple(target.shape)} for a mixture of shape {tuple(mixture.shape)}; expected the same"
-            )
-        wanted_frames = self.settings["norm_frames"]
-        if wanted_frames and self.stft.frames(mixture.shape[-1]) != wanted_frames:
-            raise SepkitError(
-                f"norm_frames={wanted_frames} trains on chunks of {self.window} samples; these have {mixture.shape[-1]}"
+                f"norm_frames={self.norm_frames} trains on chunks of {self.window} samples; these "
+                f"have {mixture.shape[-1]}"
             )
         spectrum, wanted = self.stft(torch.cat([mixture, target])).chunk(2)  # (B, C, F, L), complex
-        estimate = self.mask(spectrum) * spectrum
+        estimate = self.mask(spectrum) * spectrum  # (B, C, F, L), complex
         waveform = self.stft.inverse(estimate, mixture.shape[-1])  # (B, C, T)
-        if self.settings["loss"] != "l1":
-            return waveform_loss(self.settings["loss"], waveform[:, None], target[:, None], mixture)
-        error = (
-            torch.view_as_real(estimate - wanted).abs().mean((0, 1, 2, 3))
-        )  # (2,): real, imaginary
-        return error.sum() + (waveform - target).abs().mean()
+        if self.loss_name != "l1":
+            return LOSSES[self.loss_name](waveform[:, None], targets, mixture)
+        error = torch.view_as_real(estimate - wanted).abs()  # (B, C, F, L, 2)
+        real_and_imaginary = error.mean((0, 1, 2, 3))  # (2,)
+        return real_and_imaginary.sum() + (waveform - target).abs().mean()
 
-    def _check(self, mixture):
-        if mixture.ndim != 3 or mixture.shape[1] != self.channels or mixture.shape[-1] == 0:
-            raise SepkitError(
-                f"this BSRNN is for {self.channels} channel(s): audio of shape (batch, {self.channels}, samples) was expected, "
-                f"not {tuple(mixture.shape)}"
-            )
+    def load_published(self, state: Mapping[str, Any]) -> None:
+        """Take over weights of github.com/amanteur/BandSplitRNN-PyTorch, the best-known public one.
 
-    def load_published(self, state):
-        """Take over a state dict of the public implementation, into a model of the same ``norm_frames``.
+        Into a model of the same ``norm_frames``. Its file holds one module per band, where this
+        class stores bands of equal width together. Its norms span features and a fixed number of
+        frames, and every gate has a linear layer of its own: with these shapes the layout has
+        exactly the parameters that are reported of it, 32,414,628 for vocals, 33,371,812 for bass
+        and 35,954,340 for drums.
 
         Raises
         ------
         SepkitError
-            Naming what is missing, left over or of another shape.
+            If the model is of the paper's layout; naming what is missing, left over, of another
+            shape, NaN or infinite.
         """
-        bsrnn_published.load(self, state)
+        if not self.norm_frames:
+            raise SepkitError(
+                f"{SOURCE} of BSRNN belong to norms of a fixed length; build the model with "
+                "norm_frames=263"
+            )
+        super().load_published(state)
+
+    def rename_published(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
+        """One module per band, as in the file, to one per width of bands, as here."""
+        names = self._published_names()
+        known = {name for some in names.values() for name in some}
+        for what, keys in (
+            ("lack", known - state.keys()),
+            ("hold an unexpected", state.keys() - known),
+        ):
+            if keys:
+                shown = ", ".join(sorted(keys)[:3]) + " ..." * (len(keys) > 3)
+                raise SepkitError(f"{SOURCE} {what} {shown}; {REMEDY}")
+        expected, weights = self.state_dict(), {}
+        for key, some in names.items():
+            if key.startswith("layers."):
+                weights[key] = state[some[0]]
+                continue
+            shape, group = expected[key].shape, int(key.split(".")[2])
+            size = self.encoder.norms[group].weight.shape[-1]
+            # Where the file has each of a band's features.
+            order = torch.arange(size).view(-1, 2, self.encoder.groups[group][0])
+            order = order.transpose(1, 2).flatten()  # (size,)
+            bands = [_arrange(state[name], name, key, shape[-2:], order) for name in some]
+            weights[key] = torch.stack(bands).view(shape)
+        return weights
+
+    def _published_names(self):
+        """{key here: [keys of the file, one per band or one in all]}."""
+        names = {}
+        for key in self.state_dict():
+            *path, kind = key.split(".")
+            if path[0] == "layers":
+                _, i, j, part = path
+                names[key] = [f"{LAYER.format(i=i, j=j)}.{LAYER_PARTS[part]}.{kind}"]
+            else:
+                place, _ = ENDS[".".join(path[:2])]
+                _, bands = self.encoder.groups[int(path[2])]
+                names[key] = [f"{place.format(k=band)}.{kind}" for band in bands]
+        return names
 
 
-def _in_windows(separate, mixture, size, hop):
-    """Separate windows of `size` samples, `hop` apart, and average where they overlap; (B, C, T) to the same."""
-    samples = mixture.shape[-1]
-    count = 1 + max(0, -(-(samples - size) // hop))
-    padded = functional.pad(mixture, (0, size + (count - 1) * hop - samples))
-    windows = padded.unfold(-1, size, hop).permute(2, 0, 1, 3)  # (count, B, C, size)
-    total, heard = torch.zeros_like(padded), padded.new_zeros(padded.shape[-1])
-    for first in range(0, count, AT_ONCE):
-        some = windows[first : first + AT_ONCE]
-        estimates = separate(some.flatten(0, 1)).unflatten(0, some.shape[:2])
-        for k, estimate in enumerate(estimates, first):
-            total[..., k * hop : k * hop + size] += estimate
-            heard[k * hop : k * hop + size] += 1
-    return (total / heard)[..., :samples]
+#: Part of ours -> name in the public file for band {k}, and which axes of ours (in, out) run over
+#: the band's features. These the file has in the order (channel, real or imaginary part, bin),
+#: ours (channel, bin, part).
+ENDS = {
+    "encoder.norms": ("bandsplit.layernorms.{k}", "out"),
+    "encoder.maps": ("bandsplit.fcs.{k}", "in"),
+    "decoder.norms": ("maskest.layernorms.{k}", ""),
+    "decoder.hidden": ("maskest.mlp.{k}.mlp.0", ""),
+    "decoder.output": ("maskest.mlp.{k}.mlp.2", "out"),
+    "decoder.gate": ("maskest.mlp.{k}.mlp.3.linear", "in out"),
+}
+#: Layer {i}, with {j} = 0 over time and 1 over bands, and its parts.
+LAYER, LAYER_PARTS = "bandsequence.bsrnn.{i}.{j}", {"norm": "groupnorm", "rnn": "rnn", "fc": "fc"}
+SOURCE, REMEDY = "the published weights", "are they of another target or split?"
+
+
+def _arrange(x, name, key, shape, order):
+    """A tensor of the file as one band of ours, of `shape` (in, out).
+
+    Matrices are turned, and a band's features put in order.
+    """
+    part = ".".join(key.split(".")[:2])
+    axes = ENDS[part][1]
+    as_ours = part == "decoder.norms" and x.shape == shape  # (frames, features)
+    if x.ndim == 2 and not as_ours:
+        x = x.T
+    if x.shape[-2:] != shape and x.shape != shape[-1:]:
+        raise SepkitError(
+            f"{SOURCE}: {name} is for {tuple(x.shape)} values, {tuple(shape)} were expected; "
+            f"{REMEDY}"
+        )
+    x = x.view(shape) if x.ndim == 1 else x
+    if "in" in axes and shape[0] > 1:
+        x = x[order]
+    if "out" in axes:
+        halves = range(shape[1] // len(order))  # a gate has two
+        x = x[:, torch.cat([order + half * len(order) for half in halves])]
+    return x

@@ -6,7 +6,7 @@ batched matrix product, and both directions of the RNN lie in memory as they are
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from .bands import by_width
@@ -35,7 +35,7 @@ class BandSplit(nn.Module):
             self.norms.append(BandNorm(len(bands), 2 * channels * width, norm_frames))
             self.maps.append(BandLinear(len(bands), 2 * channels * width, features))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """(B, L, C, F, 2), any strides, to (K, B, L, N)."""
         batch, frames = x.shape[:2]
         parts, out = x.split(self.widths, 3), [None] * len(self.widths)
@@ -63,7 +63,7 @@ class RecurrentLayer(nn.Module):
         self.rnn = nn.LSTM(features, hidden, bidirectional=True)
         self.fc = nn.Linear(2 * hidden, features)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """(sequence, ., ., N), any strides, to the same."""
         y = as_autocast(_group_norm(x, self.norm).flatten(1, 2))  # (sequence, others, N)
         if isinstance(self.rnn, nn.LSTM) and y.device.type == "cpu":
@@ -73,7 +73,10 @@ class RecurrentLayer(nn.Module):
         return x + y.view(x.shape)
 
     def _two_directions(self, x):
-        """LSTM and linear map with one call a direction: a sixth faster on a CPU, since nothing 2 H wide is put together."""
+        """LSTM and linear map with one call per direction.
+
+        A sixth faster on a CPU, since nothing 2 H wide is put together.
+        """
         weights, hidden = self.rnn._flat_weights, self.rnn.hidden_size
         zero = x.new_zeros(1, x.shape[1], hidden)
         ahead, back = (
@@ -104,26 +107,25 @@ class MaskEstimation(nn.Module):
             if norm_frames:
                 self.gate.append(BandLinear(len(bands), size, 2 * size))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """(K, B, L, N) to (B, C, L, F, 2)."""
         out = [None] * self.count
         for g, (width, bands) in enumerate(self.groups):
             y = self.norms[g](torch.stack([x[band] for band in bands]))  # (bands, B, L, N)
-            y = self.output[g](
-                self.hidden[g](y).tanh_()
-            )  # (bands, B, L, twice the features of a band)
-            y = functional.glu(
-                self.gate[g](y) if self.gate else y
-            )  # (bands, B, L, features of a band)
-            y = y.unflatten(-1, (self.channels, width, 2)).transpose(
-                2, 3
-            )  # (bands, B, C, L, F_k, 2)
+            y = self.hidden[g](y).tanh_()  # (bands, B, L, mlp)
+            y = self.output[g](y)  # (bands, B, L, twice the features of a band)
+            y = functional.glu(self.gate[g](y) if self.gate else y)  # (bands, B, L, C F_k 2)
+            y = y.unflatten(-1, (self.channels, width, 2))  # (bands, B, L, C, F_k, 2)
+            y = y.transpose(2, 3)  # (bands, B, C, L, F_k, 2)
             _place(out, bands, y)
         return torch.cat(out, 3)
 
 
 class BandNorm(nn.Module):
-    """Layer norm of (bands, B, L, size) over the last axis, or over L and the last; weights for each band."""
+    """Layer norm of (bands, B, L, size) over the last axis, or over the last two.
+
+    Every band has weights of its own.
+    """
 
     def __init__(self, bands, size, norm_frames=None):
         super().__init__()
@@ -131,7 +133,8 @@ class BandNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(bands, 1, norm_frames or 1, size))
         self.bias = nn.Parameter(torch.zeros(bands, 1, norm_frames or 1, size))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """(bands, B, L, size) to the same."""
         return torch.addcmul(self.bias, functional.layer_norm(x, self.shape), self.weight)
 
 
@@ -144,7 +147,8 @@ class BandLinear(nn.Module):
         self.weight = nn.Parameter(torch.empty(bands, size, out).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(bands, 1, out).uniform_(-bound, bound))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """(bands, B, L, size) to (bands, B, L, out)."""
         return torch.baddbmm(self.bias, x.flatten(1, 2), self.weight).unflatten(1, x.shape[1:3])
 
 
@@ -154,7 +158,10 @@ def _place(out, bands, values):
 
 
 def _group_norm(x, norm):
-    """`norm` of (sequence, ., ., N) as nn.GroupNorm has it for (others, N, sequence), but without moving anything."""
+    """`norm` of (sequence, ., ., N) as nn.GroupNorm has it for (others, N, sequence).
+
+    But without moving anything in memory.
+    """
     over = (0, 3) if norm.num_groups == 1 else (0,)
     x = x - x.mean(over, keepdim=True)
     scale = norm.weight * torch.rsqrt(x.square().mean(over, keepdim=True) + norm.eps)

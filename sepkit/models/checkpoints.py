@@ -5,9 +5,13 @@ and types of its tensors against a network without weights; memory is taken only
 that fits, and the network is filled only with what the file's digest was made of.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,6 +21,9 @@ from ..errors import SepkitError, unknown
 from ..files import atomic_path, parse_json, shipped
 from ..names import plain_name
 from .registry import MODELS, build, outline
+
+if TYPE_CHECKING:
+    from .base import Model
 
 #: In the metadata: a description in JSON, with the SHA-256 of the rest of it and of all tensors.
 #: One entry, because safetensors writes several in any order, and equal runs make equal files.
@@ -28,15 +35,16 @@ SUFFIX = ".safetensors"
 _FIELDS = {"model": str, "settings": dict, "sample_rate": int, "targets": list, "extra": dict}
 
 
-def save(path, model, extra=None, half=False):
+def save(
+    path: str | Path, model: Model, extra: dict[str, Any] | None = None, half: bool = False
+) -> Path:
     """Write a checkpoint, atomically.
 
     Parameters
     ----------
     path : str or Path
         Ends in ``.safetensors``.
-    model : Module
-        With ``name`` and ``settings``, as `build` makes it.
+    model : Model
     extra : dict, optional
         Anything JSON can hold: provenance, scores.
     half : bool
@@ -79,13 +87,15 @@ def save(path, model, extra=None, half=False):
     return path
 
 
-def load(name_or_path, weights="shipped", model=None):
+def load(
+    name_or_path: str | Path, weights: str = "shipped", model: str | None = None
+) -> Model | dict[str, Model]:
     """Load trained networks, in evaluation mode, on the CPU.
 
     Parameters
     ----------
     name_or_path : str or Path
-        A checkpoint file; a folder with one checkpoint a target; a model's
+        A checkpoint file; a folder with one checkpoint per target; a model's
         name, for its shipped checkpoints; or one of the published sets
         (``"umxhq"``, ...), downloaded on first use.
     weights : {"shipped", "published"}
@@ -95,7 +105,7 @@ def load(name_or_path, weights="shipped", model=None):
 
     Returns
     -------
-    Module, or dict of str to Module
+    Model, or dict of str to Model
         A dict {target: model} for a folder and for a name.
 
     Raises
@@ -130,7 +140,7 @@ def load(name_or_path, weights="shipped", model=None):
     return _load_folder(folder, model or name)
 
 
-def read_header(path):
+def read_header(path: str | Path) -> dict[str, Any]:
     """What a checkpoint says about itself: model, settings, sample_rate, targets, extra.
 
     Raises
@@ -212,12 +222,12 @@ def _check_layout(path, file, model):
             )
 
 
-def fill(model, state, source):
+def fill(model: Model, state: Mapping[str, torch.Tensor], source: object) -> None:
     """Load a state dict, strictly, into a model of the same layout.
 
     Parameters
     ----------
-    model : Module
+    model : Model
     state : dict of str to Tensor
     source : object
         What the error message calls the state dict: its path, mostly.

@@ -6,18 +6,26 @@ and Bach, "Music Source Separation in the Waveform Domain", arXiv 1911.13254, 20
 deeper, without skip connections. Chapter 09 looks at what its filters learn.
 """
 
-import torch
-from torch import nn
+from collections.abc import Mapping
+from typing import Any
 
-from ..errors import SepkitError, unknown
-from .checkpoints import fill
-from .waveform import WaveformModel, positive
+import torch
+from torch import Tensor, nn
+
+from ..errors import SepkitError
+from ..validation import Number, Text
+from .base import WAVEFORM, ModelCard, one_of, positive
+from .settings import DEPTH, HALVINGS
+from .waveform import STUDENT_RECIPE, WaveformModel
 
 TCNS = ("music", "torchaudio")
-#: For training on one CPU core: 0.35 million parameters, 0.55 s of processor time a step of one stereo chunk of 3 s.
-STUDENT_MODEL = dict(filters=128, length=64, width=64, hidden=128, layers=8, stacks=2)
+#: Settings by size. "student" is for training on one CPU core: 0.35 million parameters, 0.55 s of
+#: processor time per step of one stereo chunk of 3 s.
+SIZES = {"student": dict(filters=128, length=64, width=64, hidden=128, layers=8, stacks=2)}
+#: Of the norms, as in both papers' code.
+EPSILON = 1e-8
+#: What the authors of the version for music call the parameters of a norm.
 NORM = {"weight": "gamma", "bias": "beta"}
-EPSILON = 1e-8  # of the norms, as in both papers' code
 
 
 class ConvTasNet(WaveformModel):
@@ -55,11 +63,25 @@ class ConvTasNet(WaveformModel):
     the place of a source in the stereo image, of which much can be learned, would be lost.
 
     The norms go over the whole piece, so estimates depend on what else is in it. A louder
-    mixture gives the same estimates, louder, but for frames near digital silence. B, J, C, T: batch, targets, channels, samples;
-    K: frames, every L / 2 samples.
+    mixture gives the same estimates, louder, but for frames near digital silence. B, J, C, T:
+    batch, targets, channels, samples; K: frames, every L / 2 samples.
     """
 
     name = "conv-tasnet"
+    card = ModelCard(
+        paper="Luo and Mesgarani, TASLP 2019; for music Défossez et al., arXiv 1911.13254",
+        domain=WAVEFORM,
+        parameters=10_977_872,
+        sizes=SIZES,
+        recipes={"student": STUDENT_RECIPE},
+    )
+    kinds = {
+        **WaveformModel.kinds,
+        "length": Number(2, 65536),
+        "layers": HALVINGS,
+        "stacks": DEPTH,
+        "tcn": Text(),
+    }
 
     def __init__(
         self,
@@ -78,81 +100,61 @@ class ConvTasNet(WaveformModel):
         segment=8.0,
         loss="l1",
     ):
-        sizes = dict(
-            filters=filters,
-            length=length,
-            width=width,
-            hidden=hidden,
-            kernel=kernel,
-            layers=layers,
-            stacks=stacks,
-        )
-        super().__init__(target, targets, sample_rate, channels, loss, segment, tcn=tcn, **sizes)
-        for setting, value in sizes.items():
-            positive(setting, value)
+        super().__init__(locals())
+        for name in ("filters", "length", "width", "hidden", "kernel", "layers", "stacks"):
+            positive(name, self.settings[name])
         if length % 2 or kernel % 2 == 0:
             raise SepkitError(
                 f"length={length}, kernel={kernel}: an even length and an odd kernel were expected"
             )
-        if tcn not in TCNS:
-            raise unknown("tcn", tcn, TCNS)
+        one_of("tcn", tcn, TCNS)
+        self.music = tcn == "music"
         self.step = length // 2
         self.encoder = nn.Conv1d(channels, filters, length, self.step, bias=False)
         self.decoder = nn.ConvTranspose1d(filters, channels, length, self.step, bias=False)
-        if tcn == "music":
-            self.masks = MaskNetwork(
-                len(self.targets), filters, width, hidden, kernel, layers, stacks
-            )
+        if self.music:
+            sizes = (filters, width, hidden, kernel, layers, stacks)
+            self.masks = MaskNetwork(len(self.targets), *sizes)
         else:
-            from torchaudio.models import (
-                ConvTasNet as Reference,  # only needed by those who build it
-            )
+            from torchaudio.models import ConvTasNet as Reference  # only for those who build it
 
-            self.masks = Reference(
-                len(self.targets), length, filters, kernel, width, hidden, layers, stacks, "relu"
-            ).mask_generator
+            sizes = (length, filters, kernel, width, hidden, layers, stacks)
+            self.masks = Reference(len(self.targets), *sizes, "relu").mask_generator
 
-    def estimate(self, mixture):
-        samples = mixture.shape[-1]
-        x = nn.functional.pad(
-            mixture, (self.step, self.step + -samples % self.step)
-        )  # each sample in two frames
+    def estimate(self, mixture: Tensor) -> Tensor:
+        """All targets, (B, J, C, T), from the mixture, (B, C, T)."""
+        samples, step = mixture.shape[-1], self.step
+        x = nn.functional.pad(mixture, (step, step + -samples % step))  # each sample in two frames
         x = self.encoder(x)  # (B, N, K)
-        if self.settings["tcn"] == "music":
+        if self.music:
             x = torch.relu(x)  # (B, N, K)
         x = self.masks(x) * x.unsqueeze(1)  # (B, J, N, K)
-        x = self.decoder(x.flatten(0, 1)).unflatten(
-            0, (-1, len(self.targets))
-        )  # (B, J, C, T + padding)
-        return x[..., self.step : self.step + samples]  # (B, J, C, T)
+        x = self.decoder(x.flatten(0, 1))  # (B J, C, T + padding)
+        x = x.unflatten(0, (-1, len(self.targets)))  # (B, J, C, T + padding)
+        return x[..., step : step + samples]  # (B, J, C, T)
 
-    def load_published(self, state):
-        """Take over a state dict of the version for music, in its authors' layout.
-
-        Raises
-        ------
-        SepkitError
-            Naming what is missing, left over or of another shape.
-        """
-        if self.settings["tcn"] != "music":
+    def rename_published(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
+        """A state dict of the version for music, in its authors' layout."""
+        if not self.music:
             raise SepkitError(
                 f"tcn={self.settings['tcn']}: the published weights are for tcn='music'"
             )
         ours = {published_name(name, self.settings["layers"]): name for name in self.state_dict()}
         weights = {ours.get(name, name): value for name, value in state.items()}
         for name, wanted in self.state_dict().items():
-            if (
-                name in weights and weights[name].numel() == wanted.numel()
-            ):  # theirs are (1, N, 1), or (C L, N)
-                value = weights[name]
-                weights[name] = (value.T if name == "decoder.weight" else value).reshape(
-                    wanted.shape
-                )
-        fill(self, weights, "the published weights")
+            value = weights.get(name)
+            if value is not None and value.numel() == wanted.numel():
+                # Theirs are (1, N, 1), or (C L, N).
+                value = value.T if name == "decoder.weight" else value
+                weights[name] = value.reshape(wanted.shape)
+        return weights
 
 
 class MaskNetwork(nn.Module):
-    """A temporal convolutional network: a mask for each target and filter from all filters' past and future."""
+    """A temporal convolutional network: a mask for each target and filter.
+
+    From all filters' past and future.
+    """
 
     def __init__(self, targets, filters, width, hidden, kernel, layers, stacks):
         super().__init__()
@@ -164,7 +166,8 @@ class MaskNetwork(nn.Module):
         )
         self.output = nn.Conv1d(width, targets * filters, 1, bias=False)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, K) to (B, J, N, K)."""
         x = self.norm(x.transpose(1, 2)).transpose(1, 2)  # each frame by itself, (B, N, K)
         x = self.bottleneck(x)  # (B, width, K)
         for block in self.blocks:
@@ -173,7 +176,10 @@ class MaskNetwork(nn.Module):
 
 
 class Block(nn.Module):
-    """To more channels, a convolution of each channel alone, and back; with norms over channels and time."""
+    """To more channels, a convolution of each channel alone, and back.
+
+    The norms go over channels and time.
+    """
 
     def __init__(self, width, hidden, kernel, dilation):
         super().__init__()
@@ -195,22 +201,22 @@ class Block(nn.Module):
             nn.Conv1d(hidden, width, 1, bias=False),
         )
 
-    def forward(self, x):
-        return self.layers(x)  # (B, width, K)
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width, K) to the same."""
+        return self.layers(x)
 
 
-def published_name(name, layers):
-    """What the authors of the version for music call one of our weights; `layers` as in `ConvTasNet`."""
+def published_name(name: str, layers: int) -> str:
+    """What the authors of the version for music call a weight; `layers` as in `ConvTasNet`."""
     part, *path, kind = name.split(".")
-    if part != "masks":
-        return {"encoder": "encoder.conv1d_U.weight", "decoder": "decoder.basis_signals.weight"}[
-            part
-        ]
+    if part == "encoder":
+        return "encoder.conv1d_U.weight"
+    if part == "decoder":
+        return "decoder.basis_signals.weight"
     if path[0] != "blocks":
         number = {"norm": 0, "bottleneck": 1, "output": 3}[path[0]]
         return f"separator.network.{number}.{NORM[kind] if path[0] == 'norm' else kind}"
     block, layer = int(path[1]), int(path[3])
-    place = f"separator.network.2.{block // layers}.{block % layers}.net." + (
-        f"{layer}" if layer < 3 else f"3.net.{layer - 3}"
-    )
+    inner = f"{layer}" if layer < 3 else f"3.net.{layer - 3}"
+    place = f"separator.network.2.{block // layers}.{block % layers}.net.{inner}"
     return f"{place}.{NORM[kind] if layer in (2, 5) else kind}"

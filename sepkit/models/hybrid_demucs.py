@@ -6,14 +6,19 @@ normalisation, audio of any length, names for the outputs, settings that rebuild
 compares it with networks of one domain.
 """
 
-from torch import nn
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
 
 from ..errors import SepkitError, unknown
-from .checkpoints import fill
-from .waveform import WaveformModel, positive
+from ..validation import Number
+from .base import SPECTROGRAM, WAVEFORM, ModelCard, positive
+from .waveform import STUDENT_RECIPE, WaveformModel
 
-#: For training on one CPU core: 2.4 million parameters, 0.45 s of processor time a step of one stereo chunk of 3 s.
-STUDENT_MODEL = dict(width=8)
+#: Settings by size. "student" is for training on one CPU core: 2.4 million parameters, 0.45 s of
+#: processor time per step of one stereo chunk of 3 s.
+SIZES = {"student": dict(width=8)}
 #: STFT windows whose hop the stages of the temporal branch can make, and after how many they do.
 LEAST_DEPTH = {64: 2, 256: 3, 1024: 4, 2048: 5, 4096: 5}
 #: Longest piece that the authors' code separates at once, in seconds.
@@ -59,6 +64,14 @@ class HybridDemucs(WaveformModel):
     """
 
     name = "hybrid-demucs"
+    card = ModelCard(
+        paper="Défossez, MDX Workshop 2021, arXiv 2111.03600",
+        domain=f"{WAVEFORM} and {SPECTROGRAM}",
+        parameters=83_639_368,
+        sizes=SIZES,
+        recipes={"student": STUDENT_RECIPE},
+    )
+    kinds = {**WaveformModel.kinds, "growth": Number(1, 16, whole=False)}
 
     def __init__(
         self,
@@ -73,19 +86,9 @@ class HybridDemucs(WaveformModel):
         segment=SEGMENT,
         loss="l1",
     ):
-        super().__init__(
-            target,
-            targets,
-            sample_rate,
-            channels,
-            loss,
-            segment,
-            width=width,
-            growth=growth,
-            depth=depth,
-            n_fft=n_fft,
-        )
-        self._check_sizes(width, growth, depth, n_fft)
+        super().__init__(locals())
+        _check_sizes(width, growth, depth, n_fft)
+        self.min_samples, self.step = n_fft, n_fft // 4
         from torchaudio.models import HDemucs  # only needed by those who build it
 
         self.net = HDemucs(
@@ -96,49 +99,40 @@ class HybridDemucs(WaveformModel):
             nfft=n_fft,
             depth=depth,
         )
-        self.net.time_encoder[-1].norm1.requires_grad_(
-            False
-        )  # where the branches join it is not applied
-        self.step = n_fft // 4
+        # Where the branches join it is not applied.
+        self.net.time_encoder[-1].norm1.requires_grad_(False)
 
-    def _check_sizes(self, width, growth, depth, n_fft):
-        positive("width", width)
-        positive("depth", depth)
-        if n_fft not in LEAST_DEPTH:
-            raise unknown("n_fft", n_fft, LEAST_DEPTH)
-        if depth < LEAST_DEPTH[n_fft]:
-            least = LEAST_DEPTH[n_fft]
-            raise SepkitError(
-                f"depth={depth}: with n_fft={n_fft}, one frequency is left after {least} stages; as many were expected"
-            )
-        widths = [width]
-        for _ in range(depth - 1):
-            widths.append(int(growth * widths[-1]))
-        deep = widths[
-            4:
-        ]  # these have GroupNorm(4); and 4 heads of attention over a quarter of the maps
-        if growth < 1 or any(w % 4 or (w // 4) % 4 for w in deep) or min(widths) < 4:
-            raise SepkitError(
-                f"width={width}, growth={growth}: the stages get {widths} feature maps; at least 4 were expected, "
-                "and multiples of 16 from the fifth stage on"
-            )
-
-    def estimate(self, mixture):
-        samples, window = mixture.shape[-1], self.settings["n_fft"]
+    def estimate(self, mixture: Tensor) -> Tensor:
+        """All targets, (B, J, C, T), from the mixture, (B, C, T)."""
         mono = mixture.mean(1, keepdim=True)  # (B, 1, T)
         mean = mono.mean(-1, keepdim=True)  # (B, 1, 1)
         deviation = mono.std(-1, correction=0, keepdim=True) + 1e-8  # (B, 1, 1)
-        x = (mixture - mean) / deviation  # (B, C, T)
-        x = nn.functional.pad(x, (0, max(0, window - samples)))  # at least one window
-        x = self.net(x)[..., :samples]  # (B, J, C, T)
+        x = self.pad((mixture - mean) / deviation)  # (B, C, T), at least one window
+        x = self.net(x)[..., : mixture.shape[-1]]  # (B, J, C, T)
         return x * deviation.unsqueeze(1) + mean.unsqueeze(1)  # (B, J, C, T)
 
-    def load_published(self, state):
-        """Take over a state dict of torchaudio's ``HDemucs``.
+    def rename_published(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
+        """A state dict of torchaudio's ``HDemucs`` under the names of this class."""
+        return {f"net.{name}": value for name, value in state.items()}
 
-        Raises
-        ------
-        SepkitError
-            Naming what is missing, left over or of another shape.
-        """
-        fill(self, {f"net.{name}": value for name, value in state.items()}, "the published weights")
+
+def _check_sizes(width, growth, depth, n_fft):
+    positive("width", width)
+    positive("depth", depth)
+    if n_fft not in LEAST_DEPTH:
+        raise unknown("n_fft", n_fft, LEAST_DEPTH)
+    if depth < LEAST_DEPTH[n_fft]:
+        raise SepkitError(
+            f"depth={depth}: with n_fft={n_fft}, one frequency is left after {LEAST_DEPTH[n_fft]} "
+            "stages; as many were expected"
+        )
+    widths = [width]
+    for _ in range(depth - 1):
+        widths.append(int(growth * widths[-1]))
+    # From the fifth stage on there are GroupNorm(4), and 4 heads of attention over a quarter of
+    # the maps.
+    if growth < 1 or any(w % 4 or (w // 4) % 4 for w in widths[4:]) or min(widths) < 4:
+        raise SepkitError(
+            f"width={width}, growth={growth}: the stages get {widths} feature maps; at least 4 "
+            "were expected, and multiples of 16 from the fifth stage on"
+        )

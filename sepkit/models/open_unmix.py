@@ -5,34 +5,53 @@ Implementation for Music Source Separation", JOSS 4 (41), 2019. One network
 is trained for each target; chapter 04 takes it apart.
 """
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ..errors import SepkitError, unknown
+from ..errors import SepkitError
 from ..stft import STFT
-from .checkpoints import fill
+from .base import MAGNITUDE, Model, ModelCard
+from .losses import LOSSES, mse
 
-LOSSES = ("mse", "l1", "dual", "nmse")
-#: Blocks of so few frames go through the LSTM one by one: on a CPU, PyTorch's own copies all weights at every call.
-FEW = 4
+#: Settings for `build("open-unmix", **SIZES[name])`. "student", for training on one CPU core: 1.2
+#: million parameters, 2.5 MB in half precision.
+SIZES = {"student": dict(hidden=128, layers=3, dropout=0.1)}
+#: Blocks of at most so many frames go through the LSTM one by one: on a CPU, PyTorch's own copies
+#: all weights at every call.
+STEPWISE_MAX_FRAMES = 4
 
 
-class Core(nn.Module):
+class Core:
     """What Open-Unmix has between two representations: squeeze, look along time, expand again.
 
-    `OpenUnmix` inherits it, so that the weights keep the published names; in the
-    variants another front end stands around it, or another part in the LSTM's place.
-
-    Parameters
-    ----------
-    inputs, outputs : int
-        Numbers that describe a frame, before and after.
-    hidden, layers, unidirectional, dropout
-        As in `OpenUnmix`.
+    For a module to inherit beside `nn.Module`, so that the weights keep the published names:
+    `OpenUnmix`, and in the variants a module with another front end around it, or another part
+    in the LSTM's place.
     """
 
-    def __init__(self, inputs, outputs, hidden, layers, unidirectional, dropout):
-        super().__init__()
+    training: bool
+
+    def add_core(
+        self,
+        inputs: int,
+        outputs: int,
+        hidden: int,
+        layers: int,
+        unidirectional: bool,
+        dropout: float,
+    ) -> None:
+        """Make the layers.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Numbers that describe a frame, before and after.
+        hidden, layers, unidirectional, dropout
+            As in `OpenUnmix`.
+        """
         if hidden < 2 or hidden % 2:
             raise SepkitError(
                 f"hidden={hidden}: an even number of units was expected, half for each direction"
@@ -51,7 +70,7 @@ class Core(nn.Module):
         self.fc3 = nn.Linear(hidden, outputs, bias=False)
         self.bn3 = nn.BatchNorm1d(outputs)
 
-    def core(self, x, state=None):
+    def core(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Frames (N, B, inputs) to (N, B, outputs), and the state after the last."""
         frames, batch = x.shape[:2]
         x = self.fc1(x.reshape(frames * batch, -1))  # (N B, H)
@@ -61,14 +80,15 @@ class Core(nn.Module):
         x = torch.relu(self.bn2(self.fc2(x.view(frames * batch, -1))))  # (N B, H)
         return self.bn3(self.fc3(x)).view(frames, batch, -1), state  # (N, B, outputs)
 
-    def along_time(self, x, state):
-        """What every frame learns from the others: (N, B, H) to (N, B, H), and the state to go on with."""
-        if state is not None and len(x) <= FEW and x.device.type == "cpu" and not self.training:
+    def along_time(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """What every frame learns from the others: (N, B, H) to (N, B, H), and the next state."""
+        stepwise = state is not None and len(x) <= STEPWISE_MAX_FRAMES
+        if stepwise and x.device.type == "cpu" and not self.training:
             return _frame_by_frame(self.lstm, x, state)
         return self.lstm(x, state)
 
 
-class OpenUnmix(Core):
+class OpenUnmix(Core, Model):
     """Magnitude spectrogram of a mixture in, magnitude of one target out.
 
     Parameters
@@ -105,6 +125,16 @@ class OpenUnmix(Core):
     """
 
     name = "open-unmix"
+    card = ModelCard(
+        paper="Stöter et al., JOSS 4 (41), 2019",
+        domain=MAGNITUDE,
+        parameters=8_893_348,
+        sizes=SIZES,
+        recipes={"student": {}, "paper": {}},
+    )
+    losses = ("mse", "l1", "dual", "nmse")
+    estimates_magnitude = True
+    stft: STFT
 
     def __init__(
         self,
@@ -120,27 +150,12 @@ class OpenUnmix(Core):
         dropout=0.4,
         loss="mse",
     ):
-        bins = n_fft // 2 + 1
-        bins_seen = min(bins, int(bandwidth * n_fft / sample_rate) + 1)
-        super().__init__(
-            bins_seen * channels, bins * channels, hidden, layers, unidirectional, dropout
-        )
-        self.bins, self.bins_seen = bins, bins_seen
-        self.settings = dict(
-            target=target,
-            hidden=hidden,
-            layers=layers,
-            n_fft=n_fft,
-            hop=hop,
-            sample_rate=sample_rate,
-            channels=channels,
-            bandwidth=bandwidth,
-            unidirectional=unidirectional,
-            dropout=dropout,
-        )
-        self.set_loss(loss)
-        self.sample_rate, self.channels, self.targets = sample_rate, channels, (target,)
-
+        super().__init__(locals())
+        self.unidirectional, self.min_samples, self.step = unidirectional, n_fft, hop
+        self.bins = n_fft // 2 + 1
+        self.bins_seen = min(self.bins, int(bandwidth * n_fft / sample_rate) + 1)
+        inputs, outputs = self.bins_seen * channels, self.bins * channels
+        self.add_core(inputs, outputs, hidden, layers, unidirectional, dropout)
         self.stft = STFT(n_fft, hop, center=True)
         # The authors train without padding at the edges, so no frame holds made-up samples.
         self.training_stft = STFT(n_fft, hop, center=False)
@@ -150,13 +165,7 @@ class OpenUnmix(Core):
         self.output_mean = nn.Parameter(torch.ones(self.bins))
         self.output_scale = nn.Parameter(torch.ones(self.bins))
 
-    def set_loss(self, kind):
-        """Choose what training minimises, one of `LOSSES`."""
-        if kind not in LOSSES:
-            raise unknown("loss", kind, LOSSES)
-        self.settings["loss"] = kind
-
-    def magnitude(self, mixture):
+    def magnitude(self, mixture: Tensor) -> Tensor:
         """Estimate the target's magnitude.
 
         Parameters
@@ -171,7 +180,7 @@ class OpenUnmix(Core):
         """
         return self.stream(mixture)[0]
 
-    def stream(self, mixture, state=None):
+    def stream(self, mixture: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """As `magnitude`, carrying the LSTM's state from block to block.
 
         With ``unidirectional=True``, blocks of frames in turn give what one
@@ -190,7 +199,7 @@ class OpenUnmix(Core):
             (B, C, F, N)
         state : tuple of Tensor
         """
-        if state is not None and not self.settings.get("unidirectional"):
+        if state is not None and not self.unidirectional:
             raise SepkitError(
                 "only a model built with unidirectional=True can be streamed; this one looks ahead"
             )
@@ -208,30 +217,16 @@ class OpenUnmix(Core):
         mask = torch.relu(x * self.output_scale + self.output_mean)  # (N, B, C, F)
         return mask.permute(1, 2, 3, 0) * mixture, state  # (B, C, F, N)
 
-    def forward(self, mixture):
-        """Separate: the magnitude estimate with the mixture's phase.
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Separate: the magnitude estimate with the mixture's phase, see `Model.forward`."""
+        self.check(mixture)
+        padded = self.pad(mixture)  # (B, C, T), at least one window
+        spectrum = self.stft(padded)  # (B, C, F, N), complex
+        estimate = self.magnitude(_magnitude(spectrum))  # (B, C, F, N)
+        estimate = with_phase(estimate, spectrum)  # (B, C, F, N), complex
+        return self.stft.inverse(estimate, padded.shape[-1])[..., : mixture.shape[-1]]
 
-        Parameters
-        ----------
-        mixture : Tensor
-            (B, C, T), any T.
-
-        Returns
-        -------
-        Tensor
-            The target, (B, C, T).
-        """
-        samples = mixture.shape[-1]
-        mixture = nn.functional.pad(
-            mixture, (0, max(0, self.settings["n_fft"] - samples))
-        )  # at least one window
-        spectrum = self.stft(mixture)  # (B, C, F, N), complex
-        estimate = with_phase(
-            self.magnitude(_magnitude(spectrum)), spectrum
-        )  # (B, C, F, N), complex
-        return self.stft.inverse(estimate, mixture.shape[-1])[..., :samples]
-
-    def loss(self, mixture, target):
+    def loss(self, mixture: Tensor, target: Tensor) -> Tensor:
         """What training minimises, a scalar; see the class for the choices.
 
         Parameters
@@ -239,28 +234,18 @@ class OpenUnmix(Core):
         mixture, target : Tensor
             (B, C, T), with T at least `n_fft`.
         """
-        kind = self.settings["loss"]
-        if mixture.shape[-1] < self.settings["n_fft"]:
-            raise SepkitError(
-                f"chunks of {mixture.shape[-1]} samples are shorter than one window; use longer chunks"
-            )
-        stft = self.stft if kind == "dual" else self.training_stft
+        self.check_target(mixture, target)
+        stft = self.stft if self.loss_name == "dual" else self.training_stft
         spectrum = stft(mixture)  # (B, C, F, N), complex
         heard, wanted = _magnitude(spectrum), _magnitude(stft(target))  # (B, C, F, N)
         estimate = self.magnitude(heard)  # (B, C, F, N)
-        if kind == "l1":
-            return (estimate - wanted).abs().mean()
-        if kind == "nmse":
-            energy = wanted.square().mean((1, 2, 3)) + 0.1 * heard.square().mean((1, 2, 3)) + 1e-8
-            return ((estimate - wanted).square().mean((1, 2, 3)) / energy).mean()
-        error = (estimate - wanted).square().mean()
-        if kind == "mse":
-            return error
-        waveform = stft.inverse(with_phase(estimate, spectrum), mixture.shape[-1])
-        return 0.9 * error + 0.1 * (waveform - target).square().mean()
+        if self.loss_name != "dual":
+            return LOSSES[self.loss_name](estimate[:, None], wanted[:, None], heard)
+        waveform = stft.inverse(with_phase(estimate, spectrum), mixture.shape[-1])  # (B, C, T)
+        return 0.9 * mse(estimate, wanted, heard) + 0.1 * mse(waveform, target, mixture)
 
     @torch.no_grad()
-    def fit_input(self, mixtures):
+    def fit_input(self, mixtures: Iterable[Tensor]) -> None:
         """Set the input standardisation from training mixtures.
 
         Mean and deviation of each bin over all frames of the mixtures'
@@ -289,24 +274,13 @@ class OpenUnmix(Core):
         self.input_mean.copy_(-mean[: self.bins_seen])
         self.input_scale.copy_(1 / deviation[: self.bins_seen])
 
-    def load_published(self, state):
-        """Take over a state dict of the authors, for one target or a whole separator.
-
-        Raises
-        ------
-        SepkitError
-            Naming what is missing, left over or of another shape.
-        """
+    def rename_published(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The weights of one target, from the authors' file for it or for a whole separator."""
         prefix = f"target_models.{self.targets[0]}."
         if any(key.startswith("target_models.") for key in state):
-            state = {
-                key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)
-            }
-        # STFT windows and the sample rate travel with some published files; here they are settings.
-        weights = {
-            k: v for k, v in state.items() if not (k == "sample_rate" or k.endswith("window"))
-        }
-        fill(self, weights, "the published weights")
+            state = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+        # STFT windows and the rate travel with some published files; here they are settings.
+        return {k: v for k, v in state.items() if k != "sample_rate" and not k.endswith("window")}
 
 
 def _frame_by_frame(lstm, x, state):
@@ -321,10 +295,10 @@ def _frame_by_frame(lstm, x, state):
 
 
 def _magnitude(spectrum):
-    """What ``spectrum.abs()`` gives, bit for bit, in a third of the time on a CPU; not for gradients."""
+    """``spectrum.abs()``, bit for bit, in a third of the time on a CPU; not for gradients."""
     return torch.hypot(spectrum.real, spectrum.imag)
 
 
-def with_phase(magnitude, mixture):
+def with_phase(magnitude: Tensor, mixture: Tensor) -> Tensor:
     """`magnitude` with the phase of `mixture`; 0 where the mixture is silent and has no phase."""
     return mixture * (magnitude / mixture.abs().clamp_min(1e-12))

@@ -5,11 +5,11 @@ frame to frame. What delays the output is the window of the STFT alone. Chapter 
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import SepkitError
 from ..stft import make_window
-from .open_unmix import with_phase
+from .open_unmix import OpenUnmix, with_phase
 
 
 class OpenUnmixStream:
@@ -49,8 +49,8 @@ class OpenUnmixStream:
     >>> play(stream.finish())                                # doctest: +SKIP
     """
 
-    def __init__(self, model):
-        if not model.settings.get("unidirectional"):
+    def __init__(self, model: OpenUnmix):
+        if not model.unidirectional:
             raise SepkitError(
                 "only a model built with unidirectional=True can be streamed; this one looks ahead"
             )
@@ -67,12 +67,11 @@ class OpenUnmixStream:
         self._recent = self._heard  # the last window of input, to mirror the end
         self._begun = False  # whether the start has been mirrored
         self._skip = self.size // 2  # output before the first sample
-        self._sum = torch.zeros(
-            channels, self.size, device=device
-        )  # overlap-add, from the next frame's start
+        # Overlap-add, from the next frame's start.
+        self._sum = torch.zeros(channels, self.size, device=device)
         self._envelope = torch.zeros(self.size, device=device)
 
-    def push(self, audio):
+    def push(self, audio: Tensor) -> Tensor:
         """Take the next samples, of any number, and return those that are finished.
 
         Parameters
@@ -91,7 +90,8 @@ class OpenUnmixStream:
         """
         if audio.ndim != 2 or audio.shape[0] != self.model.channels:
             raise SepkitError(
-                f"the stream takes blocks of shape ({self.model.channels}, samples), not {tuple(audio.shape)}"
+                f"the stream takes blocks of shape ({self.model.channels}, samples), not "
+                f"{tuple(audio.shape)}"
             )
         self._received += audio.shape[-1]
         block = audio.to(self._heard)
@@ -100,13 +100,12 @@ class OpenUnmixStream:
         if not self._begun:
             if self._heard.shape[-1] <= self.size // 2:  # too little to be reflected
                 return audio[:, :0]
-            self._heard = torch.cat(
-                [self._heard[:, 1 : self.size // 2 + 1].flip(-1), self._heard], -1
-            )
+            mirrored = self._heard[:, 1 : self.size // 2 + 1].flip(-1)
+            self._heard = torch.cat([mirrored, self._heard], -1)
             self._begun = True
         return self._frames().to(audio)
 
-    def finish(self):
+    def finish(self) -> Tensor:
         """The rest of the output, after which the stream starts anew with `push`.
 
         Returns
@@ -128,20 +127,16 @@ class OpenUnmixStream:
 
     @torch.no_grad()
     def _frames(self):
-        """Separate all frames that are complete, and return the samples that no later frame touches."""
+        """Separate all complete frames, and return the samples that no later frame touches."""
         count = 1 + (self._heard.shape[-1] - self.size) // self.hop
         if count < 1:
             return self._heard[:, :0]
-        spectrum = self.model.training_stft(
-            self._heard
-        )  # (C, F, N), complex: frames without padding
-        magnitude, self._state = self.model.stream(
-            spectrum.abs()[None], self._state
-        )  # (1, C, F, N)
+        # Frames without padding, as in training.
+        spectrum = self.model.training_stft(self._heard)  # (C, F, N), complex
+        magnitude, self._state = self.model.stream(spectrum.abs()[None], self._state)
         estimate = with_phase(magnitude[0], spectrum)  # (C, F, N), complex
-        frames = (
-            torch.fft.irfft(estimate.transpose(-1, -2), n=self.size) * self._window
-        )  # (C, N, W)
+        frames = torch.fft.irfft(estimate.transpose(-1, -2), n=self.size)  # (C, N, W)
+        frames = frames * self._window  # (C, N, W)
         finished = []
         for frame in frames.unbind(1):  # (C, W)
             self._sum += frame

@@ -4,19 +4,24 @@ George, Li, Min and Seong, "Singing Vocal Source Separation with Deep Neural Net
 (Georgia Tech), put a transformer in the LSTM's place (its section 2.3), and joined
 Open-Unmix with Wave-U-Net to separate in the time domain (2.2). The report gives no sizes,
 and its figures and code are not public: all numbers here are the kit's choice.
-Its scores are "N/A"; `sepkit experiment variants` measures them (chapter 11). Chapter 09 takes the second apart.
+Its scores are "N/A"; `sepkit experiment variants` measures them (chapter 11). Chapter 09 takes the
+second apart.
 """
 
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import SepkitError
+from ..validation import optional
+from .base import MAGNITUDE, WAVEFORM, ModelCard
 from .open_unmix import Core, OpenUnmix
+from .settings import WIDTH
 from .wave_u_net import WaveUNet
+from .waveform import STUDENT_RECIPE
 
-#: For training on one CPU core, at 44.1 kHz; 1.5 and 1.0 million parameters.
-STUDENT_TRANSFORMER = dict(hidden=128, heads=4)
-STUDENT_WAVEFORM = dict(hidden=128, filters=8, dropout=0.1)
+REPORT = "this kit's reading of a student report (S3.1 in sepkit/assets/reported)"
 
 
 class OpenUnmixTransformer(OpenUnmix):
@@ -53,6 +58,15 @@ class OpenUnmixTransformer(OpenUnmix):
     """
 
     name = "open-unmix-transformer"
+    card = ModelCard(
+        paper=REPORT,
+        domain=MAGNITUDE,
+        parameters=13_620_644,
+        # for one CPU core, at 44.1 kHz: 1.5 million parameters
+        sizes={"student": dict(hidden=128, heads=4)},
+        recipes={"student": {}},
+    )
+    kinds = {"heads": WIDTH, "feedforward": optional(WIDTH)}
 
     def __init__(
         self,
@@ -85,13 +99,15 @@ class OpenUnmixTransformer(OpenUnmix):
         )
         feedforward = 4 * hidden if feedforward is None else feedforward
         self.settings.update(layers=layers, heads=heads, feedforward=feedforward)
+        # The LSTM was only made so that a seed gives the other layers the weights it always gave.
         del self.settings["unidirectional"], self.lstm
         self.transformer = nn.ModuleList(
             TransformerLayer(hidden, heads, feedforward, dropout) for _ in range(layers)
         )
         self.norm = nn.LayerNorm(hidden)
 
-    def along_time(self, x, state):
+    def along_time(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Every frame attends to all others: (N, B, H) to the same, and no state."""
         x = x.transpose(0, 1)  # (B, N, H)
         x = x + positions(x.shape[1], x.shape[2]).to(x)
         for layer in self.transformer:
@@ -100,7 +116,7 @@ class OpenUnmixTransformer(OpenUnmix):
 
 
 class TransformerLayer(nn.Module):
-    """Attention among frames, then two linear layers for each frame by itself; both are added to the input."""
+    """Attention among frames, then two linear layers for each frame; both add to the input."""
 
     def __init__(self, hidden, heads, feedforward, dropout):
         super().__init__()
@@ -114,25 +130,27 @@ class TransformerLayer(nn.Module):
         nn.init.zeros_(self.qkv.bias)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, H) to the same."""
         x = x + self.dropout(self.attention(self.norm1(x)))  # (B, N, H)
         inner = self.dropout(torch.relu(self.linear1(self.norm2(x))))  # (B, N, feedforward)
         return x + self.dropout(self.linear2(inner))  # (B, N, H)
 
-    def attention(self, x):
+    def attention(self, x: Tensor) -> Tensor:
         """Each frame's mean of all frames, weighted by softmax(q k / sqrt(d)), d = H / heads."""
-        q, k, v = (
-            self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        )  # (B, heads, N, d) each
+        x = self.qkv(x).unflatten(-1, (3, self.heads, -1))  # (B, N, 3, heads, d)
+        q, k, v = x.permute(2, 0, 3, 1, 4)  # (B, heads, N, d) each
         mean = nn.functional.scaled_dot_product_attention(q, k, v)  # (B, heads, N, d)
         return self.out(mean.transpose(1, 2).flatten(2))  # (B, N, H)
 
 
-def positions(frames, width):
-    """Sines and cosines of wavelengths from 2 pi to 10000 * 2 pi frames, (frames, width); Vaswani et al., section 3.5."""
-    angle = torch.arange(frames)[:, None] * 10000.0 ** (
-        -torch.arange(0, width, 2) / width
-    )  # (N, H / 2)
+def positions(frames: int, width: int) -> Tensor:
+    """Sines and cosines of wavelengths from 2 pi to 10000 * 2 pi frames, (frames, width).
+
+    Vaswani et al., section 3.5.
+    """
+    slower = 10000.0 ** (-torch.arange(0, width, 2) / width)  # (H / 2,)
+    angle = torch.arange(frames)[:, None] * slower  # (N, H / 2)
     return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)  # (N, H)
 
 
@@ -162,6 +180,14 @@ class OpenUnmixWaveform(WaveUNet):
     """
 
     name = "open-unmix-waveform"
+    card = ModelCard(
+        paper=REPORT,
+        domain=WAVEFORM,
+        parameters=11_709_886,
+        # for one CPU core, at 44.1 kHz: 1.0 million parameters
+        sizes={"student": dict(hidden=128, filters=8, dropout=0.1)},
+        recipes={"student": STUDENT_RECIPE},
+    )
 
     def __init__(
         self,
@@ -207,19 +233,22 @@ class OpenUnmixWaveform(WaveUNet):
         self.middle = Scaled(self.middle, hidden, layers, unidirectional, dropout)
 
 
-class Scaled(Core):
-    """A convolution whose outputs Open-Unmix scales. Scales are never negative, so they commute with the leaky ReLU after it."""
+class Scaled(Core, nn.Module):
+    """A convolution whose outputs Open-Unmix scales.
+
+    Scales are never negative, so they commute with the leaky ReLU after it.
+    """
 
     def __init__(self, convolution, hidden, layers, unidirectional, dropout):
+        super().__init__()
         width = convolution.out_channels
-        super().__init__(width, width, hidden, layers, unidirectional, dropout)
+        self.add_core(width, width, hidden, layers, unidirectional, dropout)
         self.convolution = convolution
-        self.output_scale, self.output_mean = (
-            nn.Parameter(torch.ones(width)),
-            nn.Parameter(torch.ones(width)),
-        )
+        self.output_scale = nn.Parameter(torch.ones(width))
+        self.output_mean = nn.Parameter(torch.ones(width))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, V, N) to (B, W, N)."""
         x = self.convolution(x)  # (B, W, N)
         scale, _ = self.core(x.permute(2, 0, 1))  # (N, B, W)
         scale = torch.relu(scale * self.output_scale + self.output_mean)  # (N, B, W)

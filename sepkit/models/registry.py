@@ -1,15 +1,21 @@
-"""Which networks there are."""
+"""Which networks there are: a new one is a file in this folder, and a line in `MODELS`."""
+
+from __future__ import annotations
 
 import inspect
 from contextlib import nullcontext
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..errors import SepkitError, unknown
 from .settings import checked_settings
 
-#: name -> "file.Class" in this folder
+if TYPE_CHECKING:
+    from .base import Model, ModelCard
+
+#: name -> "file.Class" in this folder. What a network is stands in its class, as `Model.card`.
 MODELS = {
     "open-unmix": "open_unmix.OpenUnmix",
     "open-unmix-transformer": "open_unmix_variants.OpenUnmixTransformer",
@@ -28,7 +34,7 @@ MODELS = {
 LARGEST = 1_000_000_000
 
 
-def model_class(name):
+def model_class(name: str) -> type[Model]:
     """The class behind a model's name."""
     if name not in MODELS:
         raise unknown("model", name, MODELS)
@@ -36,7 +42,12 @@ def model_class(name):
     return getattr(import_module(f"{__package__}.{file}"), kind)
 
 
-def build(name, **settings):
+def card(name: str) -> ModelCard:
+    """What a network is: paper, domain, sizes and recipes."""
+    return model_class(name).card
+
+
+def build(name: str, **settings: Any) -> Model:
     """A new network with random weights.
 
     Parameters
@@ -48,8 +59,7 @@ def build(name, **settings):
 
     Returns
     -------
-    torch.nn.Module
-        With ``sample_rate``, ``channels``, ``targets`` and ``settings``.
+    Model
 
     Raises
     ------
@@ -67,7 +77,7 @@ def build(name, **settings):
     return _made(name, settings)
 
 
-def outline(name, **settings):
+def outline(name: str, **settings: Any) -> Model:
     """The network that `build` would make, but on PyTorch's meta device: shapes without memory.
 
     Raises
@@ -78,13 +88,14 @@ def outline(name, **settings):
     return _made(name, known_settings(name, settings), "meta")
 
 
-def known_settings(name, settings):
+def known_settings(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of a model after a look at their names, kinds and ranges."""
-    known = list(inspect.signature(model_class(name)).parameters)
+    network = model_class(name)
+    known = list(inspect.signature(network).parameters)
     for setting in settings:
         if setting not in known:
             raise unknown(f"setting of {name}", setting, known)
-    return checked_settings(name, settings)
+    return checked_settings(settings, network.kinds)
 
 
 def _made(name, settings, device=None):

@@ -8,29 +8,55 @@ Accompaniment Separation on High Resolution Music", Interspeech 2020), and one a
 three-hundredth of the size. Chapter 05 takes them apart.
 """
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ..errors import SepkitError, unknown
+from ..errors import SepkitError
 from ..stft import STFT
-from .checkpoints import fill
+from ..validation import Switch
+from .base import SPECTROGRAM, Model, ModelCard
 from .pqmf import PQMF
-from .resunet_layers import Decoder, Encoder, initialise, nearest, residual, separable, transposed
 from .resunet_published import renamed
-from .waveform import waveform_loss
 
-LOSSES = ("l1", "nmse")
+PAPER = "Kong et al., ISMIR 2021, arXiv 2109.05418"
 #: Maps that the network gives for each bin: mask, the two components of the phase shift, addition.
 MAPS = 4
-#: Least magnitude, whose square is the authors' 1e-10: where the mixture is fainter, its phase means nothing.
-FAINT = 1e-5
-#: Settings of resunet-subbandtime for training on one CPU core in 20 minutes: 0.7 million parameters; a step of two
-#: chunks of 3 s takes 0.4 s there (tests/bench/bench_resunet.py), nearly half of what the authors' hop would take.
-#: In trials of 200 steps, Adam at 3e-3 silenced it for good (relu(|M| |X| + Q) has no slope below 0), at 5e-4 not.
-STUDENT_MODEL = dict(widths=(16, 24, 32, 48, 64, 64), blocks=1, bottleneck=1, hop=220, momentum=0.1)
+#: Least magnitude, whose square is the authors' 1e-10: where the mixture is fainter, its phase
+#: means nothing.
+MAGNITUDE_FLOOR = 1e-5
+#: Settings of resunet-subbandtime by size. "student" is for training on one CPU core in 20 minutes:
+#: 0.7 million parameters; a step of two chunks of 3 s takes 0.4 s there
+#: (tests/bench/bench_resunet.py), nearly half of what the authors' hop would take.
+SIZES = {
+    "student": dict(widths=(16, 24, 32, 48, 64, 64), blocks=1, bottleneck=1, hop=220, momentum=0.1)
+}
+#: Changes of `sepkit.training.STUDENT`. In trials of 200 steps, Adam at 3e-3 silenced the network
+#: for good (relu(|M| |X| + Q) has no slope below 0), at 5e-4 not.
+STUDENT_RECIPE = dict(batch=4, lr=1e-3, clip=5.0, max_steps=1200)
+#: Kong et al. 2021, 10,000 steps per epoch of MUSDB18's 86 songs. Their "mix-audio" adds up two
+#: segments of each source; here each example has one.
+PAPER_RECIPE = dict(
+    batch=16,
+    chunk_seconds=3.0,
+    samples_per_track=1860,
+    gains=None,
+    swap=0.0,
+    lr=1e-3,
+    weight_decay=0.0,
+    amsgrad=True,
+    schedule="steps",
+    decay=0.9,
+    decay_every=15_000,
+    warm_up=1000,
+    patience=1000,
+    max_steps=500_000,
+)
 
 
-def decoupled(mixture, mask, shift, addition):
+def decoupled(mixture: Tensor, mask: Tensor, shift: Tensor, addition: Tensor) -> Tensor:
     """An estimate from its magnitude and phase, each made from the mixture's.
 
         |Y| = relu(|M| |X| + Q),    angle Y = angle X + angle M
@@ -58,7 +84,98 @@ def decoupled(mixture, mask, shift, addition):
     return torch.relu(magnitude * mask + addition) * (mixture / magnitude) * shift
 
 
-class ResUNet(nn.Module):
+class PreActivated(nn.Module):
+    """Normalisation and leaky ReLU before a convolution without bias that keeps the size."""
+
+    def __init__(self, inputs, outputs, kernel, momentum, groups=1):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(inputs, momentum=momentum)
+        self.conv = nn.Conv2d(
+            inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, V, N, F) to (B, W, N, F)."""
+        return self.conv(nn.functional.leaky_relu(self.norm(x), 0.01, inplace=True))
+
+
+class Residual(nn.Module):
+    """Layers that add to their input, which a 1x1 convolution adapts where the widths differ."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+        inputs, outputs = layers[0].conv.in_channels, layers[-1].conv.out_channels
+        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, V, N, F) to (B, W, N, F)."""
+        return self.shortcut(x) + self.layers(x)
+
+
+class Encoder(nn.Module):
+    """A stage, and its output averaged over `pool` (frames, bins)."""
+
+    def __init__(self, stage, pool):
+        super().__init__()
+        self.stage, self.pool = stage, pool
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, V, N, F) to (B, W, N / 2, F / 2), and (B, W, N, F) for the decoder."""
+        x = self.stage(x)
+        return nn.functional.avg_pool2d(x, self.pool), x
+
+
+class Decoder(nn.Module):
+    """Enlarge, put the encoder's output beside it, and a stage."""
+
+    def __init__(self, norm, slope, up, stage):
+        super().__init__()
+        self.norm, self.slope, self.up, self.stage = norm, slope, up, stage
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """(B, V, N / 2, F / 2) and (B, W, N, F) to (B, W, N, F)."""
+        x = self.up(nn.functional.leaky_relu(self.norm(x), self.slope, inplace=True))
+        return self.stage(torch.cat([x, skip], 1))
+
+
+def residual(inputs: int, outputs: int, momentum: float) -> Residual:
+    """Two 3x3 convolutions."""
+    return Residual(
+        PreActivated(inputs, outputs, 3, momentum), PreActivated(outputs, outputs, 3, momentum)
+    )
+
+
+def separable(inputs: int, outputs: int, momentum: float) -> Residual:
+    """A 3x3 convolution of each map alone, between two that mix the maps."""
+    return Residual(
+        PreActivated(inputs, outputs, 1, momentum),
+        PreActivated(outputs, outputs, 3, momentum, groups=outputs),
+        PreActivated(outputs, outputs, 1, momentum),
+    )
+
+
+def transposed(inputs: int, outputs: int, factors: tuple[int, int]) -> nn.Module:
+    """Enlarge by learned patches that do not overlap."""
+    return nn.ConvTranspose2d(inputs, outputs, factors, stride=factors, bias=False)
+
+
+def nearest(inputs: int, outputs: int, factors: tuple[int, int]) -> nn.Module:
+    """Mix the maps, then repeat each value; the authors do it the other way round, which equals."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 1, bias=False), nn.Upsample(scale_factor=factors)
+    )
+
+
+def initialise(module: nn.Module) -> None:
+    """As the authors: Xavier's uniform weights, no bias; normalisations start as PyTorch's do."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+class ResUNet(Model):
     """What the three networks have in common; build one of those.
 
     Parameters
@@ -83,7 +200,7 @@ class ResUNet(nn.Module):
         steps on the way to all three, for comparison. The head's maps stay, unused.
     loss : {"l1", "nmse"}
         What training minimises: the paper's, or one for small networks and short trainings;
-        see `sepkit.models.waveform.waveform_loss`.
+        see `sepkit.models.losses`.
     bands : int
         Bands that a `PQMF` makes of the audio; 1: none.
     block : callable
@@ -100,52 +217,35 @@ class ResUNet(nn.Module):
     in evaluation they do not.
     """
 
+    losses = ("l1", "nmse")
+    kinds = {"phase": Switch(), "addition": Switch()}
+    stft: STFT
+
     def __init__(
         self,
-        target,
-        widths,
-        blocks,
-        bottleneck,
-        n_fft,
-        hop,
-        sample_rate,
-        channels,
-        momentum,
-        phase,
-        addition,
-        loss,
-        *,
-        bands,
-        block,
-        up,
-        decoder_slope,
+        arguments: Mapping[str, Any],
+        bands: int,
+        block: Callable[[int, int, float], nn.Module],
+        up: Callable[[int, int, tuple[int, int]], nn.Module],
+        decoder_slope: float,
     ):
-        super().__init__()
-        widths = [int(width) for width in widths]
+        super().__init__(arguments)
+        settings = self.settings
+        widths, blocks, momentum = settings["widths"], settings["blocks"], settings["momentum"]
+        n_fft, hop, bottleneck = settings["n_fft"], settings["hop"], settings["bottleneck"]
+        self.phase, self.addition = settings["phase"], settings["addition"]
         if not widths or min(widths) < 1 or blocks < 1:
             raise SepkitError(
-                f"widths={widths}, blocks={blocks}: expected at least one width and block, each of 1 or more"
+                f"widths={widths}, blocks={blocks}: expected at least one width and block, each "
+                "of 1 or more"
             )
-        if n_fft % 2 ** (len(widths) + 1):
+        multiple = 2 ** (len(widths) + 1)
+        if n_fft % multiple:
             raise SepkitError(
-                f"n_fft={n_fft}: {len(widths)} stages halve the bins, so a multiple of {2 ** (len(widths) + 1)} was expected"
+                f"n_fft={n_fft}: {len(widths)} stages halve the bins, so a multiple of {multiple} "
+                "was expected"
             )
-        self.settings = dict(
-            target=target,
-            widths=widths,
-            blocks=blocks,
-            bottleneck=bottleneck,
-            n_fft=n_fft,
-            hop=hop,
-            sample_rate=sample_rate,
-            channels=channels,
-            momentum=momentum,
-            phase=phase,
-            addition=addition,
-        )
-        self.set_loss(loss)
-        self.sample_rate, self.channels, self.targets = sample_rate, channels, (target,)
-        self.bands, self.window = bands, n_fft * bands
+        self.bands, self.min_samples, self.step = bands, n_fft * bands, hop
         self.stft = STFT(n_fft, hop)
         if bands > 1:
             self.pqmf = PQMF(bands)
@@ -158,7 +258,7 @@ class ResUNet(nn.Module):
         pools = [(2, 2)] * (len(widths) - 1) + [(1, 2)]  # (frames, bins)
         self.frame_multiple = 2 ** (len(widths) - 1)
         self.input_norm = nn.BatchNorm2d(self.stft.bins, momentum=momentum)
-        inputs = [channels * bands, *widths[:-1]]
+        inputs = [self.channels * bands, *widths[:-1]]
         self.encoder = nn.ModuleList(
             Encoder(stage(i, o), pool) for i, o, pool in zip(inputs, widths, pools)
         )
@@ -172,56 +272,18 @@ class ResUNet(nn.Module):
             )
         )
         self.last = stage(widths[0], widths[0])
-        self.head = nn.Conv2d(widths[0], channels * MAPS * bands, 1)
+        self.head = nn.Conv2d(widths[0], self.channels * MAPS * bands, 1)
         self.apply(initialise)
 
-    def set_loss(self, kind):
-        """Choose what training minimises: the paper's ``"l1"``, or ``"nmse"`` for short trainings."""
-        if kind not in LOSSES:
-            raise unknown("loss", kind, LOSSES)
-        self.settings["loss"] = kind
-
-    def forward(self, mixture):
-        """Separate.
-
-        Parameters
-        ----------
-        mixture : Tensor
-            (B, C, T), any T from 1 up.
-
-        Returns
-        -------
-        Tensor
-            The target, (B, C, T).
-
-        Raises
-        ------
-        SepkitError
-            If the mixture is empty, or has another number of channels.
-        """
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Separate, see `Model.forward`."""
         spectrum, samples = self._spectrum(mixture)  # (B, C, K, N, F)
         estimate = self._estimate(spectrum, *self._maps(spectrum))  # (B, C, K, N, F)
         parts = self.stft.inverse(estimate.transpose(-1, -2), samples)  # (B, C, K, about T / K)
         return self.pqmf.synthesis(parts, mixture.shape[-1]) if self.bands > 1 else parts.squeeze(2)
 
-    def loss(self, mixture, target):
-        """Mean absolute error of the waveform, as in the paper; or another, see `sepkit.models.waveform.waveform_loss`.
-
-        Parameters
-        ----------
-        mixture, target : Tensor
-            (B, C, T), with T at least one window.
-        """
-        if mixture.shape[-1] < self.window:
-            raise SepkitError(
-                f"chunks of {mixture.shape[-1]} samples are shorter than one window of {self.window}; use longer chunks"
-            )
-        return waveform_loss(
-            self.settings["loss"], self(mixture)[:, None], target[:, None], mixture
-        )
-
     @torch.no_grad()
-    def maps(self, mixture):
+    def maps(self, mixture: Tensor) -> dict[str, Tensor]:
         """What the network decides for one mixture or several, for a look at it.
 
         Parameters
@@ -251,26 +313,17 @@ class ResUNet(nn.Module):
             name: values[..., : mask.shape[-1]].transpose(-1, -2) for name, values in maps.items()
         }
 
-    def load_published(self, state):
-        """Take over weights of the authors: a state dict, or the ``{"model": state dict}`` of their files.
-
-        Raises
-        ------
-        SepkitError
-            Naming what is missing, left over or of another shape.
-        """
-        fill(self, renamed(state, self), "the published weights")
+    def rename_published(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Weights of the authors: a state dict, or the ``{"model": state dict}`` of their files."""
+        return renamed(state, self)
 
     def _spectrum(self, mixture):
         """The STFT of each band, (B, C, K, N, F), and how many samples a band has."""
-        if mixture.ndim != 3 or mixture.shape[1] != self.channels or mixture.numel() == 0:
-            raise SepkitError(
-                f"{self.name} was built for {self.channels} channel(s): got a mixture of shape {tuple(mixture.shape)}, "
-                f"expected (batch, {self.channels}, samples)"
-            )
-        parts = (
-            self.pqmf.analysis(mixture) if self.bands > 1 else mixture.unsqueeze(2)
-        )  # (B, C, K, about T / K)
+        self.check(mixture)
+        if self.bands > 1:
+            parts = self.pqmf.analysis(mixture)  # (B, C, K, about T / K)
+        else:
+            parts = mixture.unsqueeze(2)  # (B, C, 1, T)
         return self.stft(parts).transpose(-1, -2), parts.shape[-1]
 
     def _maps(self, spectrum):
@@ -281,20 +334,16 @@ class ResUNet(nn.Module):
         x = x.unflatten(1, (self.channels, MAPS, self.bands))  # (B, C, 4, K, N, F - 1)
         mask, cosine, sine, addition = x.unbind(2)  # (B, C, K, N, F - 1) each
         addition = torch.tanh(addition) if self.bands > 1 else addition
-        return (
-            torch.sigmoid(mask),
-            self._shift(cosine, sine),
-            addition if self.settings["addition"] else 0 * addition,
-        )
+        addition = addition if self.addition else 0 * addition
+        return torch.sigmoid(mask), self._shift(cosine, sine), addition
 
     def _shift(self, cosine, sine):
         """Numbers of magnitude 1 in the direction of tanh(cosine) + i tanh(sine)."""
-        if not self.settings["phase"]:
+        if not self.phase:
             return torch.ones_like(cosine) + 0j
         cosine, sine = torch.tanh(cosine), torch.tanh(sine)
-        length = (
-            (cosine * cosine + sine * sine).clamp_min(1e-20).sqrt()
-        )  # clamped first: sqrt has no slope at 0
+        power = cosine * cosine + sine * sine
+        length = power.clamp_min(1e-20).sqrt()  # clamped first: sqrt has no slope at 0
         return torch.complex(cosine / length, sine / length)
 
     def _estimate(self, spectrum, mask, shift, addition):
@@ -305,9 +354,8 @@ class ResUNet(nn.Module):
         """(B, C K, N, F) to (B, 4 C K, N', F - 1), N' being N rounded up to what can be halved."""
         x = self.input_norm(magnitude.transpose(1, 3))  # each bin standardised, (B, F, N, C K)
         x = x.transpose(1, 3)[..., :-1]  # without the top bin, (B, C K, N, F - 1)
-        x = nn.functional.pad(
-            x, (0, 0, 0, -x.shape[2] % self.frame_multiple)
-        )  # (B, C K, N', F - 1)
+        more = -x.shape[2] % self.frame_multiple
+        x = nn.functional.pad(x, (0, 0, 0, more))  # (B, C K, N', F - 1)
         skips = []
         for stage in self.encoder:
             x, skip = stage(x)  # (B, W, N' / 2, F / 2) and (B, W, N', F), and so on
@@ -325,6 +373,9 @@ class ResUNetISMIR2021(ResUNet):
     """
 
     name = "resunet-ismir2021"
+    card = ModelCard(
+        paper=PAPER, domain=SPECTROGRAM, parameters=102_571_278, recipes={"paper": PAPER_RECIPE}
+    )
 
     def __init__(
         self,
@@ -341,24 +392,7 @@ class ResUNetISMIR2021(ResUNet):
         addition=True,
         loss="l1",
     ):
-        super().__init__(
-            target,
-            widths,
-            blocks,
-            bottleneck,
-            n_fft,
-            hop,
-            sample_rate,
-            channels,
-            momentum,
-            phase,
-            addition,
-            loss,
-            bands=1,
-            block=residual,
-            up=transposed,
-            decoder_slope=0.0,
-        )
+        super().__init__(locals(), 1, residual, transposed, decoder_slope=0.0)
 
 
 class ResUNetSubbandtime(ResUNet):
@@ -369,6 +403,13 @@ class ResUNetSubbandtime(ResUNet):
     """
 
     name = "resunet-subbandtime"
+    card = ModelCard(
+        paper=PAPER,
+        domain=SPECTROGRAM,
+        parameters=102_572_466,
+        sizes=SIZES,
+        recipes={"student": STUDENT_RECIPE, "paper": PAPER_RECIPE},
+    )
 
     def __init__(
         self,
@@ -385,24 +426,7 @@ class ResUNetSubbandtime(ResUNet):
         addition=True,
         loss="l1",
     ):
-        super().__init__(
-            target,
-            widths,
-            blocks,
-            bottleneck,
-            n_fft,
-            hop,
-            sample_rate,
-            channels,
-            momentum,
-            phase,
-            addition,
-            loss,
-            bands=4,
-            block=residual,
-            up=transposed,
-            decoder_slope=0.0,
-        )
+        super().__init__(locals(), 4, residual, transposed, decoder_slope=0.0)
 
 
 class ResUNetMobileNet(ResUNet):
@@ -413,6 +437,7 @@ class ResUNetMobileNet(ResUNet):
     """
 
     name = "resunet-mobilenet"
+    card = ModelCard(paper=PAPER, domain=SPECTROGRAM, parameters=306_418)
 
     def __init__(
         self,
@@ -429,26 +454,9 @@ class ResUNetMobileNet(ResUNet):
         addition=True,
         loss="l1",
     ):
-        super().__init__(
-            target,
-            widths,
-            blocks,
-            bottleneck,
-            n_fft,
-            hop,
-            sample_rate,
-            channels,
-            momentum,
-            phase,
-            addition,
-            loss,
-            bands=4,
-            block=separable,
-            up=nearest,
-            decoder_slope=0.01,
-        )
+        super().__init__(locals(), 4, separable, nearest, decoder_slope=0.01)
 
 
 def _magnitude(spectrum):
     real, imaginary = spectrum.real, spectrum.imag
-    return (real * real + imaginary * imaginary).clamp_min(FAINT**2).sqrt()
+    return (real * real + imaginary * imaginary).clamp_min(MAGNITUDE_FLOOR**2).sqrt()

@@ -8,28 +8,33 @@ come out as channels.
 """
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ..errors import SepkitError, unknown
+from ..errors import SepkitError
 from ..stft import STFT
-from .checkpoints import fill
+from ..validation import Number, Several
+from .base import SPECTROGRAM, ModelCard, positive
+from .losses import ENERGY_FLOOR, LOSSES
 from .precision import as_autocast
-from .waveform import FAINT, LOSSES, WaveformModel, positive
+from .settings import SHARE, TAPS
+from .waveform import STUDENT_RECIPE, WaveformModel
 
 #: The loss of the authors, besides those on waveforms.
 SPECTRAL = "spectral-rmse"
-#: Sizes for `build("scnet", **SIZES[name])`. The defaults are the paper's SCNet, "large" its SCNet-large; "student" is
-#: for training on one CPU core: 0.29 million parameters, and a step of one stereo chunk of 3 s takes 0.6 s of processor
-#: time for all four targets, 0.35 s for one.
+#: Sizes for `build("scnet", **SIZES[name])`. The defaults are the paper's SCNet, "large" its
+#: SCNet-large; "student" is for training on one CPU core: 0.29 million parameters, and a step of
+#: one stereo chunk of 3 s takes 0.6 s of processor time for all four targets, 0.35 s for one.
 SIZES = {
     "large": dict(widths=(64, 128, 256), shares=(0.225, 0.372, 0.403)),
     "student": dict(widths=(8, 16, 32), depths=(1, 1, 1), layers=2, segment=3.0),
 }
 #: Added to the deviation that the spectrogram is divided by.
 LEAST_DEVIATION = 1e-5
-#: How the parts are called in the authors' code, and here.
+#: Names of the parts in the authors' code, and here.
 _PUBLISHED = (
     ("SDlayer.convs.", "compress."),
     ("conv_modules.", "refine."),
@@ -64,14 +69,14 @@ class SCNet(WaveformModel):
         Pairs of LSTMs in the middle, an even number: every other one sees the Fourier
         transform over time of what the one before it made.
     n_fft, hop, window : int, int, str
-        Of the STFT. The authors' code gives no window to it, which is the rectangular ``"ones"``.
+        Of the STFT. The authors' code gives no window to it: that is the rectangular ``"ones"``.
     sample_rate, channels : int
         The audio that the network is for.
     segment : float or None
         In evaluation, longer audio is separated in overlapping pieces of so many seconds:
         as long as the chunks of training, since the transform over time spans a whole piece.
     loss : {"spectral-rmse", "l1", "mse", "nmse", "sdr", "si-sdr"}
-        The authors' is the first, see `loss`; for the others see `waveform_loss`.
+        The authors' is the first, see `loss`; for the others see `sepkit.models.losses`.
 
     Raises
     ------
@@ -86,6 +91,22 @@ class SCNet(WaveformModel):
     """
 
     name = "scnet"
+    card = ModelCard(
+        paper="Tong et al., ICASSP 2024, arXiv 2401.13276",
+        domain=SPECTROGRAM,
+        parameters=10_578_768,
+        sizes=SIZES,
+        recipes={"student": STUDENT_RECIPE},
+    )
+    losses = (SPECTRAL, *LOSSES)
+    kinds = {
+        **WaveformModel.kinds,
+        "shares": Several(SHARE),
+        "strides": Several(TAPS),
+        "kernels": Several(TAPS),
+        "depths": Several(Number(0, 64)),
+    }
+    stft: STFT
 
     def __init__(
         self,
@@ -105,49 +126,24 @@ class SCNet(WaveformModel):
         segment=11.0,
         loss=SPECTRAL,
     ):
-        bands = {"shares": shares, "strides": strides, "kernels": kernels, "depths": depths}
-        super().__init__(
-            target,
-            targets,
-            sample_rate,
-            channels,
-            loss,
-            segment,
-            widths=list(widths),
-            layers=layers,
-            n_fft=n_fft,
-            hop=hop,
-            window=window,
-            **{name: list(values) for name, values in bands.items()},
-        )
-        _check_sizes(widths, layers, **bands)
+        super().__init__(locals())
+        _check_sizes(widths, layers, shares, strides, kernels, depths)
         self.stft = STFT(n_fft, hop, window)
+        self.min_samples, self.step = n_fft, hop
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
         bins, inputs, outputs = self.stft.bins, 2 * channels, 2 * channels * len(self.targets)
         for width in widths:
             sizes = band_sizes(bins, shares)
             self.encoder.append(Down(inputs, width, sizes, strides, kernels, depths))
             self.decoder.insert(0, Up(width, outputs, sizes, strides, kernels))
-            bins, inputs, outputs = (
-                sum(-(-size // stride) for size, stride in zip(sizes, strides)),
-                width,
-                width,
-            )
+            bins = sum(-(-size // stride) for size, stride in zip(sizes, strides))
+            inputs = outputs = width
         self.middle = nn.ModuleList(DualPath(width * (1 + layer % 2)) for layer in range(layers))
 
-    def set_loss(self, kind):
-        """Choose what training minimises: ``"spectral-rmse"`` or one of `waveform.LOSSES`."""
-        if kind not in (SPECTRAL, *LOSSES):
-            raise unknown("loss", kind, (SPECTRAL, *LOSSES))
-        self.settings["loss"] = kind
-
-    def estimate(self, mixture):
-        samples = mixture.shape[-1]
-        x = nn.functional.pad(
-            mixture, (0, max(0, self.stft.n_fft - samples))
-        )  # at least one window
-        length = x.shape[-1]
-        x = torch.view_as_real(self._spectrum(x))  # (B, C, F, N, 2)
+    def estimate(self, mixture: Tensor) -> Tensor:
+        """All targets, (B, J, C, T), from the mixture, (B, C, T)."""
+        padded = self.pad(mixture)  # (B, C, T), at least one window
+        x = torch.view_as_real(self._spectrum(padded))  # (B, C, F, N, 2)
         x = x.movedim(-1, 2).flatten(1, 2)  # (B, 2 C, F, N)
         mean = x.mean((1, 2, 3), keepdim=True)  # (B, 1, 1, 1)
         deviation = x.std((1, 2, 3), keepdim=True)  # (B, 1, 1, 1)
@@ -155,7 +151,7 @@ class SCNet(WaveformModel):
         x = x.to(mean.dtype) * deviation + mean
         x = x.unflatten(1, (-1, self.channels, 2)).movedim(3, -1)  # (B, J, C, F, N, 2)
         x = torch.view_as_complex(x.contiguous()) * math.sqrt(self.stft.n_fft)
-        return self.stft.inverse(x, length)[..., :samples]  # (B, J, C, T)
+        return self.stft.inverse(x, padded.shape[-1])[..., : mixture.shape[-1]]  # (B, J, C, T)
 
     def _spectrum(self, audio):
         """(B, C, F, N), complex, divided by the root of the window's length as the authors do."""
@@ -174,42 +170,32 @@ class SCNet(WaveformModel):
             x = up(x, skips.pop())  # (B, V, F, N), at last (B, J 2 C, F, N)
         return x
 
-    def loss(self, mixture, target):
-        """What training minimises, a scalar.
+    def loss(self, mixture: Tensor, target: Tensor) -> Tensor:
+        """What training minimises, see `Model.loss`.
 
         ``"spectral-rmse"``: the root of the mean squared error of the spectrograms' real and
         imaginary parts, over channels, bins and frames; its mean over examples and targets.
-
-        Parameters
-        ----------
-        mixture : Tensor
-            (B, C, T)
-        target : Tensor
-            (B, C, T) for a network with one target; (B, J, C, T) for one with several,
-            in the order of ``targets``.
         """
-        if self.settings["loss"] != SPECTRAL:
+        if self.loss_name != SPECTRAL:
             return super().loss(mixture, target)
-        target = self._wanted(mixture, target)  # (B, J, C, T)
-        error = self._spectrum((self.estimate(mixture) - target).flatten(0, 1))  # (B J, C, F, N)
+        targets = self.check_target(mixture, target)  # (B, J, C, T)
+        error = self._spectrum((self.estimate(mixture) - targets).flatten(0, 1))  # (B J, C, F, N)
         power = torch.view_as_real(error).square().mean((1, 2, 3, 4))  # (B J,)
-        return (power + FAINT).sqrt().mean()  # the root has no slope at 0: silence from silence
+        # The root has no slope at 0: silence from silence.
+        return (power + ENERGY_FLOOR).sqrt().mean()
 
-    def load_published(self, state):
-        """Take over a state dict in the layout of the authors' code.
-
-        Raises
-        ------
-        SepkitError
-            Naming what is missing, left over or of another shape.
-        """
+    def rename_published(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
+        """A state dict in the layout of the authors' code under the names of this class."""
         for theirs, ours in _PUBLISHED:
             state = {name.replace(theirs, ours): value for name, value in state.items()}
-        fill(self, state, "the published weights")
+        return dict(state)
 
 
 class Down(nn.Module):
-    """A stage of the encoder: compress each band of so many bins (`sizes`), refine it along time, join the bands."""
+    """A stage of the encoder: compress each band of so many bins (`sizes`), refine it, join them.
+
+    What is refined runs along time.
+    """
 
     def __init__(self, inputs, width, sizes, strides, kernels, depths):
         super().__init__()
@@ -221,22 +207,21 @@ class Down(nn.Module):
         self.refine = nn.ModuleList(Refine(width, depth) for depth in depths)
         self.mix = nn.Conv2d(width, width, 3, padding=1)
 
-    def forward(self, x):
-        """(B, V, F, N) to (B, W, F', N), and the same before the bands were mixed, for the decoder."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, V, F, N) to (B, W, F', N), and the same before the mixing, for the decoder."""
         bands = []
         for band, (low, high), compress, refine in zip(
             x.split(self.sizes, 2), self.paddings, self.compress, self.refine
         ):
-            band = compress(
-                nn.functional.pad(band, (0, 0, low, high))
-            )  # (B, W, F of the band / stride, N)
+            band = nn.functional.pad(band, (0, 0, low, high))  # (B, V, F of the band, N)
+            band = compress(band)  # (B, W, F of the band / stride, N)
             bands.append(nn.functional.gelu(refine(band)))
         skip = torch.cat(bands, 2)  # (B, W, F', N)
         return self.mix(skip), skip
 
 
 class Up(nn.Module):
-    """A stage of the decoder: fuse with the encoder's stage, expand each band to the bins it had (`sizes`)."""
+    """A stage of the decoder: fuse with the encoder's, expand each band to its bins (`sizes`)."""
 
     def __init__(self, width, outputs, sizes, strides, kernels):
         super().__init__()
@@ -248,9 +233,10 @@ class Up(nn.Module):
             nn.ConvTranspose2d(width, outputs, (k, 1), (s, 1)) for k, s in zip(kernels, strides)
         )
 
-    def forward(self, x, skip):
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(B, W, F', N), both, to (B, V, F, N)."""
-        # The authors' convolution gets x + skip twice over; adding its two halves first comes to the same, in half the time.
+        # The authors' convolution gets x + skip twice over; adding its two halves first comes to
+        # the same, in half the time.
         weight = sum(self.fuse.weight.chunk(2, 1))  # (2 W, W, 3, 3)
         x = nn.functional.conv2d(x + skip, weight, self.fuse.bias, padding=1)  # (B, 2 W, F', N)
         x = nn.functional.glu(x, 1)  # (B, W, F', N)
@@ -263,7 +249,10 @@ class Up(nn.Module):
 
 
 class Refine(nn.Module):
-    """x + convolutions along time, `depth` times over, each bin by itself, through a quarter of the feature maps."""
+    """x + convolutions along time, `depth` times over, each bin by itself.
+
+    They go through a quarter of the feature maps.
+    """
 
     def __init__(self, width, depth, kernel=3):
         super().__init__()
@@ -281,7 +270,8 @@ class Refine(nn.Module):
             for _ in range(depth)
         )
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, W, F, N) to the same."""
         y = x.transpose(1, 2).flatten(0, 1)  # (B F, W, N)
         for layer in self.layers:
             y = y + layer(y)
@@ -299,7 +289,8 @@ class DualPath(nn.Module):
         )
         self.linears = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(2))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, W, F, N) to the same."""
         for norm, lstm, linear, order in zip(
             self.norms, self.lstms, self.linears, ((0, 3, 2, 1), (0, 2, 3, 1))
         ):
@@ -309,31 +300,32 @@ class DualPath(nn.Module):
         return x
 
 
-def to_modulation(x):
+def to_modulation(x: Tensor) -> Tensor:
     """Fourier transform over time: (B, W, F, N) to (B, 2 W, F, N // 2 + 1), real parts first."""
     x = x.to(torch.promote_types(x.dtype, torch.float32))  # half precision has no such transform
     x = torch.fft.rfft(x, norm="ortho")  # (B, W, F, N // 2 + 1), complex
     return torch.cat([x.real, x.imag], 1)
 
 
-def from_modulation(x, frames):
-    """The inverse of `to_modulation`, for any number of frames: (B, 2 W, F, N // 2 + 1) to (B, W, F, N)."""
+def from_modulation(x: Tensor, frames: int) -> Tensor:
+    """The inverse of `to_modulation`: (B, 2 W, F, frames // 2 + 1) to (B, W, F, frames)."""
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     return torch.fft.irfft(torch.complex(*x.chunk(2, 1)), n=frames, norm="ortho")
 
 
-def band_sizes(bins, shares):
+def band_sizes(bins: int, shares: Sequence[float]) -> list[int]:
     """How many of `bins` each band has; edges are rounded up, and the last band has the rest."""
     edges = [*(math.ceil(bins * sum(shares[:band])) for band in range(len(shares))), bins]
     sizes = [stop - start for start, stop in zip(edges, edges[1:])]
     if min(sizes) < 1:
         raise SepkitError(
-            f"shares={list(shares)}: of {bins} bins, the bands get {sizes}; give each a larger share, or take fewer stages"
+            f"shares={list(shares)}: of {bins} bins, the bands get {sizes}; give each a larger "
+            "share, or take fewer stages"
         )
     return sizes
 
 
-def padding(size, stride, kernel):
+def padding(size: int, stride: int, kernel: int) -> tuple[int, int]:
     """Empty bins below and above a band that make ``ceil(size / stride)`` steps of the kernel fit."""
     total = kernel - stride + -size % stride
     return total // 2, total - total // 2
@@ -347,8 +339,8 @@ def _check_sizes(widths, layers, shares, strides, kernels, depths):
             positive(name, value)
     if not len(shares) == len(strides) == len(kernels) == len(depths):
         raise SepkitError(
-            f"shares, strides, kernels and depths have {len(shares)}, {len(strides)}, {len(kernels)} and {len(depths)} values; "
-            "expected one a band each"
+            f"shares, strides, kernels and depths have {len(shares)}, {len(strides)}, "
+            f"{len(kernels)} and {len(depths)} values; expected one a band each"
         )
     if not widths or min(widths) < 4:
         raise SepkitError(
@@ -356,13 +348,16 @@ def _check_sizes(widths, layers, shares, strides, kernels, depths):
         )
     if abs(sum(shares) - 1) > 1e-6:
         raise SepkitError(
-            f"shares={list(shares)} add up to {sum(shares):g}; expected 1, so that every bin is in one band"
+            f"shares={list(shares)} add up to {sum(shares):g}; expected 1, so that every bin is in "
+            "one band"
         )
     if any(k < s for k, s in zip(kernels, strides)):
         raise SepkitError(
-            f"kernels={list(kernels)}, strides={list(strides)}: a kernel below its stride leaves bins out; give larger ones"
+            f"kernels={list(kernels)}, strides={list(strides)}: a kernel below its stride leaves "
+            "bins out; give larger ones"
         )
     if layers % 2:
         raise SepkitError(
-            f"layers={layers}: expected an even number, so that what goes into Fourier transforms comes back"
+            f"layers={layers}: expected an even number, so that what goes into Fourier transforms "
+            "comes back"
         )

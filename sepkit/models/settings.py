@@ -4,87 +4,70 @@ The limits are far beyond any network of the field. What a network needs besides
 even number or one that divides another, its own class says.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import SepkitError
 from ..validation import Name, Number, Several, Switch, Text, checked, optional
 
-_WIDTH, _DEEP, _TAPS = Number(1, 65536), Number(1, 64), Number(1, 1024)
-_HALVINGS = Number(1, 16)  # each doubles what the next one spans
-_WINDOW = Number(2, 2**17)
-_SECONDS = optional(Number(0.01, 3600, whole=False))
-_PART = Number(0, 1, whole=False)
-#: setting -> its kind; "model.setting" where one model has another meaning than the others
+WIDTH, DEPTH, TAPS = Number(1, 65536), Number(1, 64), Number(1, 1024)
+#: Stages of a U-Net: each doubles what the next one spans.
+HALVINGS = Number(1, 16)
+#: Samples of an STFT window.
+WINDOW = Number(2, 2**17)
+SECONDS = optional(Number(0.01, 3600, whole=False))
+SHARE = Number(0, 1, whole=False)
+#: setting -> its kind. Settings that only one network has, or has with another meaning, stand in
+#: its class (`Model.kinds`).
 KINDS = {
     "target": Name(),
-    "open-unmix-waveform.target": optional(Name()),
-    "scnet.target": optional(Name()),
-    "wave-u-net.target": optional(Name()),
-    "conv-tasnet.target": optional(Name()),
-    "hybrid-demucs.target": optional(Name()),
     "targets": optional(Name(), Several(Name())),
     "loss": Text(),
     "sample_rate": Number(100, 1_000_000),
     "channels": Number(1, 64),
-    "n_fft": _WINDOW,
-    "tfc-tdf.n_fft": optional(_WINDOW),
+    "segment": SECONDS,
+    "n_fft": WINDOW,
     "hop": Number(1, 2**17),
     "window": Text(),
-    "bsrnn.window": _SECONDS,
-    "window_hop": _SECONDS,
-    "segment": _SECONDS,
     "bandwidth": Number(1, 1_000_000, whole=False),
-    "hidden": _WIDTH,
-    "bsrnn.hidden": optional(_WIDTH),
-    "layers": _DEEP,
-    "conv-tasnet.layers": _HALVINGS,
-    "heads": _WIDTH,
-    "feedforward": optional(_WIDTH),
-    "features": _WIDTH,
-    "mlp": optional(_WIDTH),
-    "norm_frames": optional(Number(1, 100_000)),
-    "filters": _WIDTH,
-    "width": _WIDTH,
-    "widths": Several(_WIDTH, 12),
-    "length": Number(2, 65536),
-    "levels": _HALVINGS,
-    "depth": _HALVINGS,
-    "blocks": _DEEP,
+    "hidden": WIDTH,
+    "width": WIDTH,
+    "widths": Several(WIDTH, 12),
+    "filters": WIDTH,
+    "layers": DEPTH,
+    "depth": HALVINGS,
+    "blocks": DEPTH,
     "bottleneck": Number(0, 64),
-    "tfc-tdf.bottleneck": _WIDTH,
-    "convolutions": _DEEP,
-    "stacks": _DEEP,
-    "bins": Number(1, 2**17),
-    "growth": _WIDTH,
-    "hybrid-demucs.growth": Number(1, 16, whole=False),
-    "kernel": _TAPS,
-    "merge_kernel": _TAPS,
-    "kernels": Several(_TAPS),
-    "strides": Several(_TAPS),
-    "depths": Several(Number(0, 64)),
-    "shares": Several(_PART),
-    "split": optional(Text(), Several(Several(Number(1, 1_000_000, whole=False), 2))),
+    "growth": WIDTH,
+    "kernel": TAPS,
+    "merge_kernel": TAPS,
+    "levels": HALVINGS,
     "dropout": Number(0, 0.99, whole=False),
-    "momentum": _PART,
+    "momentum": SHARE,
     "unidirectional": Switch(),
     "context": Switch(),
-    "phase": Switch(),
-    "addition": Switch(),
-    "stereo": Text(),
-    "precision": Text(),
     "upsampling": Text(),
     "output": Text(),
     "activation": Text(),
-    "tcn": Text(),
 }
 
 
-def checked_settings(model, settings):
-    """The settings of a model, whole floats such as 512.0 as integers where integers belong.
+def checked_settings(settings: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a network, whole floats such as 512.0 as integers where integers belong.
+
+    Parameters
+    ----------
+    settings : dict
+    own : dict
+        Kinds of the network's own, which go before those of `KINDS`.
 
     Raises
     ------
     SepkitError
         Naming the first one that is not of its kind, and what was expected.
     """
-    return {
-        name: checked(name, value, KINDS.get(f"{model}.{name}", KINDS[name]))
-        for name, value in settings.items()
-    }
+    kinds = {**KINDS, **own}
+    for name in settings:
+        if name not in kinds:
+            raise SepkitError(f"{name}: a setting without a kind; add it to the class's `kinds`")
+    return {name: checked(name, value, kinds[name]) for name, value in settings.items()}

@@ -8,16 +8,19 @@ ISMIR 2020. There is no mask: real and imaginary parts go in and come out as cha
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ..errors import SepkitError, unknown
+from ..errors import SepkitError
 from ..stft import STFT
+from ..validation import Number, optional
+from .base import SPECTROGRAM, Model, ModelCard
+from .settings import DEPTH, WIDTH, WINDOW
 
 #: The paper's STFT window for each target; any other target gets that of `other`.
 WINDOWS = {"vocals": 6144, "drums": 4096, "bass": 16384, "other": 8192}
 
 
-class TFCTDF(nn.Module):
+class TFCTDF(Model):
     """Mixture in, one target out, through spectrograms as channels.
 
     Parameters
@@ -39,6 +42,8 @@ class TFCTDF(nn.Module):
         How many times fewer units the block across frequencies has than bins.
     sample_rate, channels : int
         The audio that the network is for.
+    loss : {"l1"}
+        Mean absolute error of the waveform, the kit's choice.
 
     Notes
     -----
@@ -47,6 +52,19 @@ class TFCTDF(nn.Module):
     """
 
     name = "tfc-tdf"
+    card = ModelCard(
+        paper="Kim et al., MDX Workshop 2021, arXiv 2111.12203",
+        domain=SPECTROGRAM,
+        parameters=7_423_236,
+    )
+    losses = ("l1",)
+    kinds = {
+        "n_fft": optional(WINDOW),
+        "bins": Number(1, 2**17),
+        "bottleneck": WIDTH,
+        "convolutions": DEPTH,
+    }
+    stft: STFT
 
     def __init__(
         self,
@@ -60,27 +78,18 @@ class TFCTDF(nn.Module):
         bottleneck=8,
         sample_rate=44100,
         channels=2,
+        loss="l1",
     ):
-        super().__init__()
         n_fft = n_fft or WINDOWS.get(target, WINDOWS["other"])
-        if not 0 < bins <= n_fft // 2 + 1 or bins % 2**depth or bins // 2**depth < bottleneck:
+        super().__init__(locals())
+        multiple, most = 2**depth, n_fft // 2 + 1
+        if not 0 < bins <= most or bins % multiple or bins // multiple < bottleneck:
             raise SepkitError(
-                f"bins={bins} with n_fft={n_fft}: expected at most {n_fft // 2 + 1}, a multiple of {2**depth}, "
-                f"and at least {bottleneck * 2**depth} for a bottleneck of {bottleneck}"
+                f"bins={bins} with n_fft={n_fft}: expected at most {most}, a multiple of "
+                f"{multiple}, and at least {bottleneck * multiple} for a bottleneck of {bottleneck}"
             )
-        self.settings = dict(
-            target=target,
-            n_fft=n_fft,
-            hop=hop,
-            bins=bins,
-            growth=growth,
-            depth=depth,
-            convolutions=convolutions,
-            bottleneck=bottleneck,
-            sample_rate=sample_rate,
-            channels=channels,
-        )
-        self.sample_rate, self.channels, self.targets = sample_rate, channels, (target,)
+        self.bins, self.frame_multiple = bins, multiple
+        self.min_samples, self.step = n_fft, hop
         self.stft = STFT(n_fft, hop)
         widths = [growth * (stage + 1) for stage in range(depth + 1)]
         sizes = [bins >> stage for stage in range(depth + 1)]
@@ -101,46 +110,20 @@ class TFCTDF(nn.Module):
         self.decoder = nn.ModuleList(block(stage) for stage in range(depth))
         self.last = nn.Conv2d(growth, 2 * channels, 1)
 
-    def set_loss(self, kind):
-        """Choose what training minimises; there is one loss only, ``"l1"``."""
-        if kind != "l1":
-            raise unknown("loss", kind, ("l1",))
-
-    def forward(self, mixture):
-        """Separate.
-
-        Parameters
-        ----------
-        mixture : Tensor
-            (B, C, T), any T from 1 up.
-
-        Returns
-        -------
-        Tensor
-            The target, (B, C, T).
-
-        Raises
-        ------
-        SepkitError
-            If the mixture is empty, or has another number of channels.
-        """
-        if mixture.ndim != 3 or mixture.shape[1] != self.channels or mixture.shape[-1] == 0:
-            raise SepkitError(
-                f"{self.name} takes (batch, {self.channels}, samples), not {tuple(mixture.shape)}"
-            )
-        samples, settings = mixture.shape[-1], self.settings
-        x = nn.functional.pad(mixture, (0, max(0, settings["n_fft"] - samples)))
-        length = x.shape[-1]
-        spectrum = self.stft(x).transpose(-1, -2)  # (B, C, N, n_fft / 2 + 1), complex
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Separate, see `Model.forward`."""
+        self.check(mixture)
+        padded = self.pad(mixture)  # (B, C, T), at least one window
+        spectrum = self.stft(padded).transpose(-1, -2)  # (B, C, N, n_fft / 2 + 1), complex
         frames, all_bins = spectrum.shape[-2:]
-        x = spectrum[..., : settings["bins"]]  # (B, C, N, F), complex
+        x = spectrum[..., : self.bins]  # (B, C, N, F), complex
         x = torch.cat([x.real, x.imag], 1)  # (B, 2 C, N, F)
-        x = nn.functional.pad(x, (0, 0, 0, -frames % 2 ** settings["depth"]))
+        x = nn.functional.pad(x, (0, 0, 0, -frames % self.frame_multiple))
         x = self._u_net(x)[..., :frames, :]  # (B, 2 C, N, F)
         x = x.to(spectrum.real.dtype)  # the rest of mixed precision
         x = torch.complex(*x.chunk(2, 1))  # (B, C, N, F), complex
-        x = nn.functional.pad(x, (0, all_bins - settings["bins"]))  # (B, C, N, n_fft / 2 + 1)
-        return self.stft.inverse(x.transpose(-1, -2), length)[..., :samples]
+        x = nn.functional.pad(x, (0, all_bins - self.bins))  # (B, C, N, n_fft / 2 + 1)
+        return self.stft.inverse(x.transpose(-1, -2), padded.shape[-1])[..., : mixture.shape[-1]]
 
     def _u_net(self, x):
         x = self.first(x)  # (B, W, N, F)
@@ -152,20 +135,6 @@ class TFCTDF(nn.Module):
         for block, up in zip(reversed(self.decoder), reversed(self.up)):
             x = block(up(x) * skips.pop())  # (B, W, N, F): skips multiply
         return self.last(x)  # (B, 2 C, N, F)
-
-    def loss(self, mixture, target):
-        """Mean absolute error of the waveform, the kit's choice.
-
-        Parameters
-        ----------
-        mixture, target : Tensor
-            (B, C, T), with T at least one window.
-        """
-        if mixture.shape[-1] < self.settings["n_fft"]:
-            raise SepkitError(
-                f"chunks of {mixture.shape[-1]} samples are shorter than one window; use longer chunks"
-            )
-        return (self(mixture) - target).abs().mean()
 
 
 class Block(nn.Module):
@@ -189,7 +158,8 @@ class Block(nn.Module):
             nn.ReLU(),
         )
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, W, N, F) to the same."""
         x = self.tfc(x)  # (B, W, N, F)
         return x + self.tdf(x)  # (B, W, N, F)
 

@@ -6,18 +6,25 @@ heard that some ways to go back up bring.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ..errors import SepkitError, unknown
-from .waveform import WaveformModel, positive, waveform_loss
+from ..errors import SepkitError
+from .base import WAVEFORM, ModelCard, one_of, positive
+from .losses import LOSSES
+from .waveform import STUDENT_RECIPE, WaveformModel
 
 UPSAMPLINGS = ("linear", "learned", "transposed")
 ACTIVATIONS = ("tanh", "linear")
 OUTPUTS = ("difference", "direct")
 #: Of the leaky ReLUs, as in the authors' code.
 SLOPE = 0.2
-#: For training on one CPU core, at 44.1 kHz: 0.5 million parameters, 0.4 s of processor time a step of one stereo chunk of 3 s.
-STUDENT_MODEL = dict(levels=9, filters=8, sample_rate=44100, activation="linear", loss="nmse")
+#: Settings by size. "student" is for training one target on one CPU core, at 44.1 kHz: 0.5 million
+#: parameters, 0.4 s of processor time per step of one stereo chunk of 3 s.
+SIZES = {
+    "student": dict(
+        levels=9, filters=8, sample_rate=44100, output="direct", activation="linear", loss="nmse"
+    )
+}
 
 
 class WaveUNet(WaveformModel):
@@ -68,6 +75,13 @@ class WaveUNet(WaveformModel):
     """
 
     name = "wave-u-net"
+    card = ModelCard(
+        paper="Stoller et al., ISMIR 2018, arXiv 1806.03185",
+        domain=WAVEFORM,
+        parameters=10_263_498,
+        sizes=SIZES,
+        recipes={"student": STUDENT_RECIPE},
+    )
 
     def __init__(
         self,
@@ -86,24 +100,12 @@ class WaveUNet(WaveformModel):
         segment=None,
         loss="mse",
     ):
-        sizes = dict(levels=levels, filters=filters, kernel=kernel, merge_kernel=merge_kernel)
-        choices = dict(upsampling=upsampling, output=output, activation=activation)
-        super().__init__(
-            target,
-            targets,
-            sample_rate,
-            channels,
-            loss,
-            segment,
-            context=context,
-            **sizes,
-            **choices,
-        )
-        for setting, value in sizes.items():
-            positive(setting, value)
-        for (setting, value), known in zip(choices.items(), (UPSAMPLINGS, OUTPUTS, ACTIVATIONS)):
-            if value not in known:
-                raise unknown(setting, value, known)
+        super().__init__(locals())
+        for name in ("levels", "filters", "kernel", "merge_kernel"):
+            positive(name, self.settings[name])
+        one_of("upsampling", upsampling, UPSAMPLINGS)
+        one_of("output", output, OUTPUTS)
+        one_of("activation", activation, ACTIVATIONS)
         if kernel % 2 == 0 or merge_kernel % 2 == 0:
             raise SepkitError(
                 f"kernel={kernel}, merge_kernel={merge_kernel}: odd numbers of taps were expected"
@@ -111,10 +113,15 @@ class WaveUNet(WaveformModel):
         if output == "difference" and len(self.targets) == 1:
             only = self.targets[0]
             raise SepkitError(
-                f"output='difference' makes the last target from the others, but {only} is the only one; use 'direct'"
+                f"output='difference' makes the last target from the others, but {only} is the "
+                "only one; use 'direct'"
             )
         widths = [filters * (level + 1) for level in range(levels + 1)]
         self.step = 2**levels
+        self.context, self.difference = context, output == "difference"
+        self.tanh = activation == "tanh"
+        #: Samples that a convolution on the way down and on the way up costs.
+        self.lost = (kernel - 1, merge_kernel - 1) if context else (0, 0)
 
         def convolution(inputs, outputs, taps):
             return nn.Conv1d(inputs, outputs, taps, padding=0 if context else taps // 2)
@@ -130,26 +137,20 @@ class WaveUNet(WaveformModel):
             convolution(i + o, o, merge_kernel)
             for i, o in zip(reversed(widths), reversed(widths[:-1]))
         )
-        written = len(self.targets) - (output == "difference")
+        written = len(self.targets) - self.difference
         self.last = nn.Conv1d(filters + channels, written * channels, 1)
         self.apply(_initialise)
 
-    def estimate(self, mixture):
+    def estimate(self, mixture: Tensor) -> Tensor:
+        """All targets, (B, J, C, T), from the mixture, (B, C, T)."""
         samples = mixture.shape[-1]
         size, given = self.fitting(samples)
         before = (given - size) // 2
         x = nn.functional.pad(mixture, (before, given - samples - before))  # (B, C, given)
         return self._u_net(x)[..., :samples]  # (B, J, C, T)
 
-    def loss(self, mixture, target):
-        """What training minimises, a scalar; see `waveform_loss`.
-
-        Parameters
-        ----------
-        mixture : Tensor
-            (B, C, T)
-        target : Tensor
-            (B, C, T) for a network with one target; (B, J, C, T) for one with several.
+    def loss(self, mixture: Tensor, target: Tensor) -> Tensor:
+        """What training minimises, see `Model.loss`.
 
         Raises
         ------
@@ -157,18 +158,16 @@ class WaveUNet(WaveformModel):
             With ``context=True``, if chunks are too short to have estimates with all their
             context. The paper's have 147,443 samples, of which the middle 16,389 are compared.
         """
-        target = self._wanted(mixture, target)  # (B, J, C, T)
-        if not self.settings["context"]:
-            return waveform_loss(self.settings["loss"], self.estimate(mixture), target, mixture)
+        if not self.context:
+            return super().loss(mixture, target)
+        targets = self.check_target(mixture, target)  # (B, J, C, T)
         size, given = self.fitting(mixture.shape[-1], within=True)
         before = (given - size) // 2
         estimates = self._u_net(mixture[..., :given])  # (B, J, C, size)
-        heard = slice(before, before + size)
-        return waveform_loss(
-            self.settings["loss"], estimates, target[..., heard], mixture[..., heard]
-        )
+        middle = slice(before, before + size)
+        return LOSSES[self.loss_name](estimates, targets[..., middle], mixture[..., middle])
 
-    def fitting(self, samples, within=False):
+    def fitting(self, samples: int, within: bool = False) -> tuple[int, int]:
         """How many samples come out, and how many must go in for that.
 
         Only certain numbers come out of layers that do not pad and halve odd numbers.
@@ -185,31 +184,25 @@ class WaveUNet(WaveformModel):
         tuple of int
             Out, in.
         """
-        lost, lost_up = self._lost
+        lost, lost_up = self.lost
         if within:
             steps = (samples - 1 + lost) // self.step + 1 - 2 * lost  # left at the lowest level
         else:
             steps = 1 + lost_up + max(0, -(-(samples - 1 - lost_up) // self.step))
         if within and steps < 2 + lost_up:
             raise SepkitError(
-                f"chunks of {samples} samples are too short: with all its context, {self.name} takes {self._given(2 + lost_up)} for "
-                f"{self.step + 1 + lost_up}; give longer chunks, or build it with fewer levels or context=False"
+                f"chunks of {samples} samples are too short: with all its context, {self.name} "
+                f"takes {self._given(2 + lost_up)} for {self.step + 1 + lost_up}; give longer "
+                "chunks, or build it with fewer levels or context=False"
             )
         return self.step * (steps - 1 - lost_up) + 1 + lost_up, self._given(steps)
 
-    @property
-    def _lost(self):
-        """Samples that a convolution on the way down and on the way up costs."""
-        settings = self.settings
-        return (
-            (settings["kernel"] - 1, settings["merge_kernel"] - 1)
-            if settings["context"]
-            else (0, 0)
-        )
-
     def _given(self, steps):
-        """Solves in(0) = steps + lost, in(k + 1) = 2 in(k) - 1 + lost for the number that goes in at the top."""
-        lost = self._lost[0]
+        """How many samples must go in at the top for so many steps at the bottom.
+
+        Solves in(0) = steps + lost, in(k + 1) = 2 in(k) - 1 + lost.
+        """
+        lost = self.lost[0]
         return self.step * (steps - 1 + 2 * lost) + 1 - lost
 
     def _u_net(self, mixture):
@@ -225,10 +218,10 @@ class WaveUNet(WaveformModel):
             x = nn.functional.leaky_relu(convolution(x), SLOPE)  # (B, W, T)
         heard = _centre(mixture, x)  # (B, C, T)
         x = self.last(torch.cat([heard, x], 1))  # (B, J C, T), or (J - 1) C
-        if self.settings["activation"] == "tanh":
+        if self.tanh:
             x = torch.tanh(x)
         x = x.unflatten(1, (-1, self.channels))  # (B, J or J - 1, C, T)
-        if self.settings["output"] == "difference":
+        if self.difference:
             x = torch.cat([x, heard.unsqueeze(1) - x.sum(1, keepdim=True)], 1)  # (B, J, C, T)
         return x
 
@@ -240,21 +233,20 @@ class Double(nn.Module):
         super().__init__()
         self.kind = kind
         if kind == "learned":
-            self.weight = nn.Parameter(
-                torch.zeros(width, 1)
-            )  # through a sigmoid: the mean to begin with
+            # Through a sigmoid: the mean to begin with.
+            self.weight = nn.Parameter(torch.zeros(width, 1))
         elif kind == "transposed":
             self.convolution = nn.ConvTranspose1d(width, width, kernel, 2, padding=kernel // 2)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, W, T) to (B, W, 2 T - 1)."""
         if self.kind == "transposed":
             return self.convolution(x)  # (B, W, 2 T - 1)
         left, right = x[..., :-1], x[..., 1:]  # (B, W, T - 1)
         share = torch.sigmoid(self.weight) if self.kind == "learned" else 0.5
         between = share * left + (1 - share) * right  # (B, W, T - 1)
-        return torch.cat(
-            [torch.stack([left, between], -1).flatten(-2), x[..., -1:]], -1
-        )  # (B, W, 2 T - 1)
+        pairs = torch.stack([left, between], -1).flatten(-2)  # (B, W, 2 T - 2)
+        return torch.cat([pairs, x[..., -1:]], -1)  # (B, W, 2 T - 1)
 
 
 def _centre(x, like):

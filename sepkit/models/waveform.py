@@ -1,180 +1,78 @@
-"""What the networks from waveform to waveform have in common: targets, losses, long audio.
+"""What the networks from waveform to waveform have in common: several targets, long audio.
 
-Wave-U-Net, Conv-TasNet and Hybrid Demucs differ only in how they turn a mixture into
-estimates; chapter 09 compares them. Each gives `estimate`, the rest is here.
+Wave-U-Net, Conv-TasNet, Hybrid Demucs and SCNet differ only in how they turn a mixture into
+estimates; chapter 09 compares the first three. Each gives `estimate`, the rest is here.
 """
 
-import torch
-from torch import nn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from ..errors import SepkitError, unknown
+from torch import Tensor
+
+from ..errors import SepkitError
+from ..overlap import overlap_add, triangle
 from ..stems import STEMS_OF_DEMUCS
+from ..validation import Name, optional
+from .base import Model
+from .losses import LOSSES
 
-LOSSES = ("l1", "mse", "nmse", "sdr", "si-sdr")
-FAINT = 1e-8  # added to energies, so that silence has a loss
+#: Changes of `sepkit.training.STUDENT` for these networks. Not tuned: tried for seconds only, in
+#: chapter 09.
+STUDENT_RECIPE = dict(batch=2, lr=1e-3, clip=5.0)
 
 
-class WaveformModel(nn.Module):
+class WaveformModel(Model):
     """Mixture in, the waveforms of one or several targets out.
 
     Parameters
     ----------
-    target : str or None
-        One stem, in short for ``targets=[target]``.
-    targets : sequence of str or None
-        The stems that the network estimates, in this order; `STEMS_OF_DEMUCS` by default.
-    sample_rate, channels : int
-        The audio that the network is for.
-    loss : {"l1", "mse", "nmse", "si-sdr"}
-        See `waveform_loss`.
-    segment : float, optional
-        In evaluation, audio longer than this many seconds is separated in segments that
-        overlap by a quarter, see `in_segments`.
-    **settings
-        What else rebuilds the network.
+    arguments : dict
+        As for `Model`, with ``target``: one stem, in short for ``targets=[target]``; ``targets``:
+        the stems that the network estimates, in this order, by default `STEMS_OF_DEMUCS`, the
+        order of the published weights; ``segment``: in evaluation, audio longer than this many
+        seconds is separated in segments that overlap by a quarter (`in_segments`), None for whole.
 
     Notes
     -----
     B, J, C, T: batch, targets, channels, samples.
     """
 
-    def __init__(self, target, targets, sample_rate, channels, loss, segment=None, **settings):
-        super().__init__()
-        targets = _targets(target, targets)
-        for name, value in dict(sample_rate=sample_rate, channels=channels).items():
-            positive(name, value)
+    kinds = {"target": optional(Name())}
+
+    def __init__(self, arguments: Mapping[str, Any]):
+        target, segment = arguments["target"], arguments["segment"]
+        targets = _targets(target, arguments["targets"])
+        super().__init__({**arguments, "targets": targets})
+        del self.settings["target"]
         if segment is not None and not segment > 0:
             raise SepkitError(f"segment={segment}: seconds above 0 were expected, or None")
-        self.settings = dict(
-            targets=list(targets),
-            sample_rate=sample_rate,
-            channels=channels,
-            segment=segment,
-            **settings,
-        )
-        self.sample_rate, self.channels, self.targets = sample_rate, channels, targets
-        self.set_loss(loss)
+        self.segment = segment
 
-    def set_loss(self, kind):
-        """Choose what training minimises, one of `LOSSES`."""
-        if kind not in LOSSES:
-            raise unknown("loss", kind, LOSSES)
-        self.settings["loss"] = kind
-
-    def estimate(self, mixture):
+    def estimate(self, mixture: Tensor) -> Tensor:
         """The estimates of all targets, (B, J, C, T), from the mixture, (B, C, T)."""
         raise NotImplementedError
 
-    def forward(self, mixture):
-        """Separate.
-
-        Parameters
-        ----------
-        mixture : Tensor
-            (B, C, T), any T from 1 up.
-
-        Returns
-        -------
-        Tensor (B, C, T), or dict of str to Tensor (B, C, T)
-            The estimate of the one target; with several targets, one each by its name.
-
-        Raises
-        ------
-        SepkitError
-            If the mixture is empty, or has another number of channels.
-        """
-        self._check(mixture)
-        segment = self.settings["segment"]
-        if segment and not self.training:
-            estimates = in_segments(
-                self.estimate, mixture, max(4, round(segment * self.sample_rate))
-            )
+    def forward(self, mixture: Tensor) -> Tensor | dict[str, Tensor]:
+        """Separate, see `Model.forward`."""
+        self.check(mixture)
+        if self.segment and not self.training:
+            size = max(4, round(self.segment * self.sample_rate))
+            estimates = in_segments(self.estimate, mixture, size)  # (B, J, C, T)
         else:
             estimates = self.estimate(mixture)  # (B, J, C, T)
-        return (
-            estimates[:, 0]
-            if len(self.targets) == 1
-            else dict(zip(self.targets, estimates.unbind(1)))
-        )
+        if len(self.targets) == 1:
+            return estimates[:, 0]
+        return dict(zip(self.targets, estimates.unbind(1)))
 
-    def loss(self, mixture, target):
-        """What training minimises, a scalar; see `waveform_loss`.
-
-        Parameters
-        ----------
-        mixture : Tensor
-            (B, C, T)
-        target : Tensor
-            (B, C, T) for a network with one target; (B, J, C, T) for one with several,
-            in the order of ``targets``.
-        """
-        target = self._wanted(mixture, target)  # (B, J, C, T)
-        return waveform_loss(self.settings["loss"], self.estimate(mixture), target, mixture)
-
-    def _wanted(self, mixture, target):
-        """The target as (B, J, C, T), after a look at both."""
-        self._check(mixture)
-        batch, channels, samples = mixture.shape
-        one = len(self.targets) == 1
-        expected = (
-            (batch, channels, samples) if one else (batch, len(self.targets), channels, samples)
-        )
-        if target.shape != expected:
-            raise SepkitError(
-                f"{self.name} for {', '.join(self.targets)}: the loss takes a target of shape {expected} with a mixture of "
-                f"shape {tuple(mixture.shape)}, not {tuple(target.shape)}"
-            )
-        return target.unsqueeze(1) if one else target
-
-    def _check(self, mixture):
-        if mixture.ndim != 3 or mixture.shape[1] != self.channels or mixture.numel() == 0:
-            raise SepkitError(
-                f"{self.name} was built for {self.channels} channel(s): got a mixture of shape {tuple(mixture.shape)}, "
-                f"expected (batch, {self.channels}, samples)"
-            )
+    def loss(self, mixture: Tensor, target: Tensor) -> Tensor:
+        """What training minimises, see `Model.loss`."""
+        targets = self.check_target(mixture, target)  # (B, J, C, T)
+        return LOSSES[self.loss_name](self.estimate(mixture), targets, mixture)
 
 
-def waveform_loss(kind, estimates, targets, mixture):
-    """A loss between waveforms.
-
-    Parameters
-    ----------
-    kind : {"l1", "mse", "nmse", "sdr", "si-sdr"}
-        ``"l1"`` and ``"mse"``: mean absolute and mean squared difference of the samples.
-        ``"nmse"``: the squared error of each example and target over its energy, plus a
-        tenth of the mixture's: without it, quiet examples hardly count, and small networks
-        tend to learn silence. ``"sdr"``: minus the SDR in dB. ``"si-sdr"``: minus the scale-invariant SDR in dB, jointly over
-        channels and time; it does not fix the level of the estimates.
-    estimates, targets : Tensor
-        (B, J, C, T)
-    mixture : Tensor
-        (B, C, T)
-
-    Returns
-    -------
-    Tensor
-        A scalar, the mean over examples and targets.
-    """
-    error = estimates - targets
-    if kind == "l1":
-        return error.abs().mean()
-    if kind == "mse":
-        return error.square().mean()
-    energy = targets.square().mean((2, 3))  # (B, J)
-    if kind == "nmse":
-        scale = energy + 0.1 * mixture.square().mean((1, 2)).unsqueeze(1) + FAINT
-        return (error.square().mean((2, 3)) / scale).mean()
-    if kind == "sdr":
-        return -10 * torch.log10((energy + FAINT) / (error.square().mean((2, 3)) + FAINT)).mean()
-    gain = (estimates * targets).mean((2, 3)) / (energy + FAINT)  # (B, J)
-    part = gain[..., None, None] * targets  # what the estimate has of the target
-    ratio = (part.square().mean((2, 3)) + FAINT) / (
-        (part - estimates).square().mean((2, 3)) + FAINT
-    )
-    return -10 * torch.log10(ratio).mean()
-
-
-def in_segments(separate, mixture, size, overlap=0.25):
+def in_segments(
+    separate: Callable[[Tensor], Tensor], mixture: Tensor, size: int, overlap: float = 0.25
+) -> Tensor:
     """Separate long audio piece by piece, weighted by triangles where the pieces overlap.
 
     That is how Demucs does it, with the same overlap. The last piece ends with the audio
@@ -199,30 +97,16 @@ def in_segments(separate, mixture, size, overlap=0.25):
     samples = mixture.shape[-1]
     if samples <= size:
         return separate(mixture)
-    starts = [*range(0, samples - size, max(1, round(size * (1 - overlap)))), samples - size]
-    rise = torch.arange(1, size + 1, device=mixture.device, dtype=mixture.dtype)
-    weight = torch.minimum(rise, rise.flip(0))  # (size,)
-    total, weights = 0, mixture.new_zeros(samples)
-    for start in starts:
-        piece = separate(mixture[..., start : start + size])  # (B, J, C, size)
-        if start == 0:
-            total = piece.new_zeros(*piece.shape[:-1], samples)  # (B, J, C, T)
-        total[..., start : start + size] += weight * piece
-        weights[start : start + size] += weight
-    return total / weights
+    hop = max(1, round(size * (1 - overlap)))
+    starts = [*range(0, samples - size, hop), samples - size]
+    return overlap_add(separate, mixture, starts, triangle(size, mixture))
 
 
-def positive(name, value):
-    """Raise a `SepkitError` unless a setting is a whole number of 1 or more."""
-    if isinstance(value, bool) or value != int(value) or value < 1:
-        raise SepkitError(f"{name}={value}: a whole number of 1 or more was expected")
-
-
-def _targets(target, targets):
+def _targets(target: str | None, targets: Sequence[str] | str | None) -> list[str]:
     if target is not None and targets is not None:
         raise SepkitError(f"target={target!r} and targets={targets!r}: give one of them")
     targets = (target,) if target is not None else STEMS_OF_DEMUCS if targets is None else targets
-    targets = (targets,) if isinstance(targets, str) else tuple(targets)
+    targets = [targets] if isinstance(targets, str) else list(targets)
     if not targets or len(set(targets)) < len(targets):
-        raise SepkitError(f"targets={list(targets)}: expected at least one, each of them once")
+        raise SepkitError(f"targets={targets}: expected at least one, each of them once")
     return targets
