@@ -10,9 +10,7 @@ checkpoint and two audio files, the SDR in each precision is measured as well.
 """
 
 import argparse
-import sys
 import time
-from pathlib import Path
 
 import torch
 
@@ -20,9 +18,7 @@ from sepkit import audio
 from sepkit.metrics.sdr import sdr
 from sepkit.models import build, load
 from sepkit.models.bsrnn import PRECISIONS, SIZES
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "models"))
-from bsrnn_reference import reference_for  # noqa: E402
+from sepkit.models.bsrnn_readable import reference_for
 
 RATE = 44100
 

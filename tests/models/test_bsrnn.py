@@ -1,8 +1,6 @@
 """The band-split RNN against a version written band by band, published sizes, and the properties others lack."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,20 +10,11 @@ from sepkit.errors import SepkitError
 from sepkit.models import build, load, save
 from sepkit.models.bands import SPLITS, band_edges
 from sepkit.models.bsrnn import SIZES
+from sepkit.models.bsrnn_readable import reference_for
 
 SMALL = dict(
     features=8, layers=2, n_fft=512, hop=128, sample_rate=8000, split=[[1000, 100], [3000, 250]]
 )
-
-
-def _module(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-reference_for = _module("bsrnn_reference").reference_for
 
 
 def made(**settings):
