@@ -6,6 +6,7 @@ band-split RNN does (chapter 06); a triangle trusts the middle of a piece most, 
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ def overlap_add(
     window: Tensor,
     batch: int = 1,
 ) -> Tensor:
-    """Process pieces of audio, and divide the weighted sum of the results by the sum of the weights.
+    """Process pieces of audio; the weighted sum of the results over the sum of the weights.
 
     Parameters
     ----------
@@ -44,7 +45,8 @@ def overlap_add(
     Tensor
         (B, ..., T)
     """
-    size, total, weights = len(window), None, audio.new_zeros(audio.shape[-1])
+    size, weights = len(window), audio.new_zeros(audio.shape[-1])
+    total: Any = None  # made when the first result shows its axes
     for first in range(0, len(starts), batch):
         some = starts[first : first + batch]
         pieces = [audio[..., start : start + size] for start in some]  # (B, C, n) each

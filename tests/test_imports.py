@@ -13,7 +13,7 @@ ORDER = (
     ("console", "names", "runtime", "stems"),
     ("validation",),
     ("files",),
-    ("device", "formats", "masks", "stft", "wiener"),
+    ("device", "formats", "masks", "overlap", "stft", "wiener"),
     ("audio",),
     ("band",),
     ("metrics", "models", "datasets"),

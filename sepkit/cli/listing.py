@@ -1,6 +1,7 @@
 """What can stand after ``--model`` and ``--separator``: ``sepkit models``."""
 
 import inspect
+from typing import Any
 
 from ..files import read_json, shipped
 
@@ -34,12 +35,13 @@ ABOUT = {
 }
 
 
-def separators():
+def separators() -> list[dict[str, Any]]:
     """One dict for every network, published set of weights and method.
 
     All have ``name``, ``kind``, ``targets`` and ``what``. Networks also have ``paper``,
     ``domain``, ``parameters`` and ``published``, the sets of weights with their licences;
-    those sets also ``model``, ``trained_on``, ``licence``, ``record``, ``verified`` and ``caution``.
+    those sets also ``model``, ``trained_on``, ``licence``, ``record``, ``verified`` and
+    ``caution``.
     """
     from .. import separation
     from ..models import MODELS
@@ -97,7 +99,7 @@ def _published(name, entry):
     }
 
 
-def tables():
+def tables() -> list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]]:
     """The same as tables for people: (title, columns, rows) each."""
     rows = separators()
 

@@ -6,6 +6,8 @@ Schemes: Luo and Yu, "Music Source Separation with Band-split RNN",
 arXiv 2209.15174. Chapter 06 compares them.
 """
 
+from collections.abc import Sequence
+
 from ..errors import SepkitError, unknown
 
 #: name -> split; V1 to V7 are the paper's ablation for vocals, from coarse to fine
@@ -22,12 +24,14 @@ SPLITS = {
 }
 
 
-def default_split(target):
+def default_split(target: str) -> str:
     """The paper's split for a target: its own for bass and drums, V7 for all others."""
     return target if target in ("bass", "drums") else "V7"
 
 
-def band_edges(split="V7", n_fft=2048, sample_rate=44100):
+def band_edges(
+    split: str | Sequence[tuple[float, float]] = "V7", n_fft: int = 2048, sample_rate: int = 44100
+) -> list[int]:
     """The bins at which bands begin, and the number of bins at the end.
 
     Parameters
@@ -62,7 +66,8 @@ def band_edges(split="V7", n_fft=2048, sample_rate=44100):
         count = (upper - lower) / width if width > 0 else 0
         if count < 1 or count != int(count):
             raise SepkitError(
-                f"band split: {lower:g} to {upper:g} Hz cannot be divided into bands of {width:g} Hz"
+                f"band split: {lower:g} to {upper:g} Hz cannot be divided into bands of "
+                f"{width:g} Hz"
             )
         if count > n_fft:
             raise SepkitError(
@@ -77,13 +82,13 @@ def band_edges(split="V7", n_fft=2048, sample_rate=44100):
     for low, high in zip(edges, edges[1:]):
         if high <= low:
             raise SepkitError(
-                f"band split: a band at {low * sample_rate / n_fft:.0f} Hz is narrower than a bin of "
-                f"{sample_rate / n_fft:.1f} Hz; use a larger n_fft or wider bands"
+                f"band split: a band at {low * sample_rate / n_fft:.0f} Hz is narrower than a bin "
+                f"of {sample_rate / n_fft:.1f} Hz; use a larger n_fft or wider bands"
             )
     return edges
 
 
-def by_width(edges):
+def by_width(edges: Sequence[int]) -> list[tuple[int, list[int]]]:
     """Collect the bands that are equally wide, so that they can be computed together.
 
     Returns
@@ -91,7 +96,7 @@ def by_width(edges):
     list of (int, list of int)
         Width in bins and the numbers of the bands that have it, narrowest first.
     """
-    groups = {}
+    groups: dict[int, list[int]] = {}
     for band, (low, high) in enumerate(zip(edges, edges[1:])):
         groups.setdefault(high - low, []).append(band)
     return sorted(groups.items())

@@ -25,7 +25,7 @@ from .settings import SECONDS, WIDTH
 
 #: Sizes for `build("bsrnn", **SIZES[name])`. "large" is the paper's, "small" that of Magron et al.
 #: (arXiv 2603.09187), "medium" lies between; "student" trains on a CPU in minutes.
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "student": dict(features=32, hidden=32, layers=3, mlp=64, split="V4", hop=1024),
     "small": dict(features=64, layers=8),
     "medium": dict(features=96, layers=10),

@@ -5,6 +5,8 @@ Tensors have the bands first, so that bands of equal width are computed by one
 batched matrix product, and both directions of the RNN lie in memory as they are.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -38,8 +40,9 @@ class BandSplit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, L, C, F, 2), any strides, to (K, B, L, N)."""
         batch, frames = x.shape[:2]
-        parts, out = x.split(self.widths, 3), [None] * len(self.widths)
-        for (width, bands), norm, linear in zip(self.groups, self.norms, self.maps):
+        parts = x.split(self.widths, 3)  # (B, L, C, F_k, 2) each
+        out: list[Any] = [None] * len(self.widths)
+        for (_, bands), norm, linear in zip(self.groups, self.norms, self.maps):
             y = torch.cat([parts[band].flatten(-2) for band in bands])  # (bands B, L, C, 2 F_k)
             y = y.view(len(bands), batch, frames, -1)  # (bands, B, L, features of a band)
             _place(out, bands, linear(norm(y)))  # (bands, B, L, N)
@@ -109,7 +112,7 @@ class MaskEstimation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(K, B, L, N) to (B, C, L, F, 2)."""
-        out = [None] * self.count
+        out: list[Any] = [None] * self.count
         for g, (width, bands) in enumerate(self.groups):
             y = self.norms[g](torch.stack([x[band] for band in bands]))  # (bands, B, L, N)
             y = self.hidden[g](y).tanh_()  # (bands, B, L, mlp)

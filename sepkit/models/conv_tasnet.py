@@ -21,7 +21,9 @@ from .waveform import STUDENT_RECIPE, WaveformModel
 TCNS = ("music", "torchaudio")
 #: Settings by size. "student" is for training on one CPU core: 0.35 million parameters, 0.55 s of
 #: processor time per step of one stereo chunk of 3 s.
-SIZES = {"student": dict(filters=128, length=64, width=64, hidden=128, layers=8, stacks=2)}
+SIZES: dict[str, dict[str, Any]] = {
+    "student": dict(filters=128, length=64, width=64, hidden=128, layers=8, stacks=2)
+}
 #: Of the norms, as in both papers' code.
 EPSILON = 1e-8
 #: What the authors of the version for music call the parameters of a norm.

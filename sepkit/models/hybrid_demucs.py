@@ -18,7 +18,7 @@ from .waveform import STUDENT_RECIPE, WaveformModel
 
 #: Settings by size. "student" is for training on one CPU core: 2.4 million parameters, 0.45 s of
 #: processor time per step of one stereo chunk of 3 s.
-SIZES = {"student": dict(width=8)}
+SIZES: dict[str, dict[str, Any]] = {"student": dict(width=8)}
 #: STFT windows whose hop the stages of the temporal branch can make, and after how many they do.
 LEAST_DEPTH = {64: 2, 256: 3, 1024: 4, 2048: 5, 4096: 5}
 #: Longest piece that the authors' code separates at once, in seconds.

@@ -1,4 +1,4 @@
-"""A bank of filters that splits audio into bands, each at a fraction of the sample rate, and joins them again."""
+"""A bank of filters that splits audio into bands of lower sample rate, and joins them again."""
 
 import functools
 
@@ -6,7 +6,7 @@ import numpy as np
 import scipy.optimize
 import scipy.signal
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import SepkitError
 
@@ -15,7 +15,7 @@ TAPS_PER_BAND = 16
 
 
 class PQMF(nn.Module):
-    """Pseudo-quadrature mirror filters: K real bands of equal width, each at 1/K of the sample rate.
+    """Pseudo-quadrature mirror filters: K real bands of equal width, at 1/K of the sample rate.
 
     All filters are one low-pass, the prototype, shifted in frequency by cosines:
 
@@ -43,24 +43,25 @@ class PQMF(nn.Module):
     looks back and synthesis ahead by as much: the pair has no delay.
     """
 
-    def __init__(self, bands=4):
+    analysis_filters: Tensor
+    synthesis_filters: Tensor
+
+    def __init__(self, bands: int = 4):
         super().__init__()
         if isinstance(bands, bool) or bands != int(bands) or bands < 2:
             raise SepkitError(f"PQMF bands={bands!r}: expected a whole number of at least 2")
         self.bands, self.taps = bands, TAPS_PER_BAND * bands
         analysis, synthesis = modulated(prototype(bands))  # (K, L) each
-        # As the weights of two convolutions: a sum over x(m K + j), and one over y(m + i) for each phase of the output.
-        phases = (
-            synthesis.reshape(bands, TAPS_PER_BAND, bands).flip(1).permute(2, 0, 1)
-        )  # (K phases, K bands, L / K)
+        # As the weights of two convolutions: a sum over x(m K + j), and one over y(m + i) for each
+        # phase of the output.
+        phases = synthesis.reshape(bands, TAPS_PER_BAND, bands)  # (K bands, L / K, K phases)
+        phases = bands * phases.flip(1).permute(2, 0, 1)  # (K phases, K bands, L / K)
         self.register_buffer(
             "analysis_filters", analysis.flip(-1).unsqueeze(1).float()
         )  # (K, 1, L)
-        self.register_buffer(
-            "synthesis_filters", (bands * phases).contiguous().float()
-        )  # (K, K, L / K)
+        self.register_buffer("synthesis_filters", phases.contiguous().float())  # (K, K, L / K)
 
-    def analysis(self, audio):
+    def analysis(self, audio: Tensor) -> Tensor:
         """Split into bands.
 
         Parameters
@@ -80,12 +81,11 @@ class PQMF(nn.Module):
             )
         x = audio.reshape(-1, 1, samples)  # (B, 1, T)
         x = nn.functional.pad(x, (self.taps - self.bands, self.taps + -samples % self.bands))
-        parts = nn.functional.conv1d(
-            x, self.analysis_filters.to(x.dtype), stride=self.bands
-        )  # (B, K, ceil(T / K) + L / K)
+        filters = self.analysis_filters.to(x.dtype)  # (K, 1, L)
+        parts = nn.functional.conv1d(x, filters, stride=self.bands)  # (B, K, ceil(T / K) + L / K)
         return parts.reshape(*audio.shape[:-1], *parts.shape[1:])
 
-    def synthesis(self, parts, samples):
+    def synthesis(self, parts: Tensor, samples: int) -> Tensor:
         """Join what `analysis` has split.
 
         Parameters
@@ -102,8 +102,9 @@ class PQMF(nn.Module):
         """
         if parts.shape[-2] != self.bands or parts.shape[-1] * self.bands < samples + self.taps:
             raise SepkitError(
-                f"PQMF: parts of shape {tuple(parts.shape)} cannot make {samples} samples; expected (..., {self.bands} "
-                f"bands, {-(-samples // self.bands) + TAPS_PER_BAND})"
+                f"PQMF: parts of shape {tuple(parts.shape)} cannot make {samples} samples; "
+                f"expected (..., {self.bands} bands, "
+                f"{-(-samples // self.bands) + TAPS_PER_BAND})"
             )
         y = parts.reshape(-1, *parts.shape[-2:])  # (B, K, n)
         y = nn.functional.pad(y, (0, TAPS_PER_BAND - 1))
@@ -112,7 +113,7 @@ class PQMF(nn.Module):
         return audio.reshape(*parts.shape[:-2], samples)
 
 
-def modulated(prototype):
+def modulated(prototype: Tensor) -> tuple[Tensor, Tensor]:
     """The analysis and synthesis filters of a prototype with 16 K taps, (K, L) each."""
     taps = len(prototype)
     bands = taps // TAPS_PER_BAND
@@ -124,8 +125,10 @@ def modulated(prototype):
 
 
 @functools.lru_cache
-def prototype(bands):
-    """A low-pass of 16 K taps with which the bank returns its input within -100 dB, (16 K,) in float64.
+def prototype(bands: int) -> Tensor:
+    """A low-pass of 16 K taps with which the bank returns its input within -100 dB.
+
+    (16 K,), in float64.
 
     Least squares between two wishes: no error of the bank (`_conditions`), and nothing
     beyond pi / K, where bands that are no neighbours would overlap and nothing cancels
@@ -134,9 +137,7 @@ def prototype(bands):
     """
     taps = TAPS_PER_BAND * bands
     kaiser = scipy.signal.firwin(taps, 0.567 / bands, window=("kaiser", 9.0))  # (L,)
-    half = kaiser[: taps // 2] / np.sqrt(
-        2 * bands * np.square(kaiser).sum()
-    )  # (L / 2,), the filter is symmetric
+    half = kaiser[: taps // 2] / np.sqrt(2 * bands * np.square(kaiser).sum())  # (L / 2,): symmetric
     centred = (taps - 1) / 2 - np.arange(taps // 2)  # (L / 2,)
     stopband = np.linspace(np.pi / bands, np.pi, 64 * bands)[:, None]  # (frequencies, 1)
     response = 2 * np.cos(stopband * centred) / np.sqrt(len(stopband))  # (frequencies, L / 2)
@@ -149,14 +150,15 @@ def prototype(bands):
 
 
 def _conditions(half, bands):
-    """Zero for a bank without error: Koilpillai and Vaidyanathan, IEEE Trans. Signal Process. 40 (4), 1992.
+    """Zero for a bank without error.
+
+    Koilpillai and Vaidyanathan, IEEE Trans. Signal Process. 40 (4), 1992.
 
     Every K-th tap of the prototype, from each of the first K: such a sequence must be
     orthogonal to itself shifted by 2, 4, ..., with an energy that makes the gain one.
     """
-    phases = np.concatenate([half, half[::-1]]).reshape(
-        TAPS_PER_BAND, bands
-    )  # (L / K, K): column k is p(k), p(k + K), ...
+    both = np.concatenate([half, half[::-1]])  # (L,)
+    phases = both.reshape(TAPS_PER_BAND, bands)  # (L / K, K): column k is p(k), p(k + K), ...
     products = [
         (phases[: TAPS_PER_BAND - lag] * phases[lag:]).sum(0) for lag in range(0, TAPS_PER_BAND, 2)
     ]

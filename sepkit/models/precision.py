@@ -11,7 +11,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from ..errors import SepkitError, unknown
 if TYPE_CHECKING:
     from .base import Model
 
+Network = TypeVar("Network", bound=nn.Module)
 PRECISIONS = ("float32", "bfloat16", "int8")
 
 
@@ -85,7 +86,7 @@ def as_autocast(x: Tensor) -> Tensor:
     return x
 
 
-def quantised(net: nn.Module) -> nn.Module:
+def quantised(net: Network) -> Network:
     """A copy of a network whose linear and LSTM layers compute in 8 bits, on a CPU.
 
     Raises

@@ -30,7 +30,7 @@ MAGNITUDE_FLOOR = 1e-5
 #: Settings of resunet-subbandtime by size. "student" is for training on one CPU core in 20 minutes:
 #: 0.7 million parameters; a step of two chunks of 3 s takes 0.4 s there
 #: (tests/bench/bench_resunet.py), nearly half of what the authors' hop would take.
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "student": dict(widths=(16, 24, 32, 48, 64, 64), blocks=1, bottleneck=1, hop=220, momentum=0.1)
 }
 #: Changes of `sepkit.training.STUDENT`. In trials of 200 steps, Adam at 3e-3 silenced the network

@@ -5,12 +5,17 @@ bytedance/music_source_separation, commit c8e7fd6.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..errors import SepkitError
+from .base import Model
 
-#: Their STFT is a convolution whose weights lie in the file; ours is computed. Only the window is compared.
+#: Their STFT is a convolution whose weights lie in the file; ours is computed, and only the window
+#: is compared.
 WINDOW = "stft.conv_real.weight"
 TRANSFORMS = {
     WINDOW,
@@ -46,7 +51,7 @@ _STAGES = (  # ours; theirs, with a block a number; theirs, with a stage of one 
 )
 
 
-def renamed(state, model):
+def renamed(state: Mapping[str, Any], model: Model) -> dict[str, Tensor]:
     """Weights of the authors under our names.
 
     Parameters
@@ -79,7 +84,7 @@ def renamed(state, model):
     return weights
 
 
-def published_name(key, separable=False, in_place=False):
+def published_name(key: str, separable: bool = False, in_place: bool = False) -> str:
     """What the authors call one of our weights.
 
     Parameters
@@ -139,6 +144,7 @@ def _check_window(state, model):
         window.cpu().float(), expected, atol=1e-4
     ):
         raise SepkitError(
-            f"the weights are for another STFT than {model.name}'s Hann window of {model.stft.n_fft} samples "
-            f"({WINDOW} has shape {tuple(kernel.shape)}); choose the network that they belong to"
+            f"the weights are for another STFT than {model.name}'s Hann window of "
+            f"{model.stft.n_fft} samples ({WINDOW} has shape {tuple(kernel.shape)}); choose the "
+            "network that they belong to"
         )

@@ -28,7 +28,7 @@ SPECTRAL = "spectral-rmse"
 #: Sizes for `build("scnet", **SIZES[name])`. The defaults are the paper's SCNet, "large" its
 #: SCNet-large; "student" is for training on one CPU core: 0.29 million parameters, and a step of
 #: one stereo chunk of 3 s takes 0.6 s of processor time for all four targets, 0.35 s for one.
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "large": dict(widths=(64, 128, 256), shares=(0.225, 0.372, 0.403)),
     "student": dict(widths=(8, 16, 32), depths=(1, 1, 1), layers=2, segment=3.0),
 }
@@ -326,7 +326,7 @@ def band_sizes(bins: int, shares: Sequence[float]) -> list[int]:
 
 
 def padding(size: int, stride: int, kernel: int) -> tuple[int, int]:
-    """Empty bins below and above a band that make ``ceil(size / stride)`` steps of the kernel fit."""
+    """Empty bins below and above a band, so that ``ceil(size / stride)`` steps of a kernel fit."""
     total = kernel - stride + -size % stride
     return total // 2, total - total // 2
 

@@ -5,6 +5,8 @@ Separation", ISMIR 2018 (arXiv 1806.03185). Chapter 09 takes it apart, and lets 
 heard that some ways to go back up bring.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +22,7 @@ OUTPUTS = ("difference", "direct")
 SLOPE = 0.2
 #: Settings by size. "student" is for training one target on one CPU core, at 44.1 kHz: 0.5 million
 #: parameters, 0.4 s of processor time per step of one stereo chunk of 3 s.
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "student": dict(
         levels=9, filters=8, sample_rate=44100, output="direct", activation="linear", loss="nmse"
     )

@@ -11,7 +11,6 @@ from ..files import digest
 from ..models.checkpoints import hash_weights
 from ..models.precision import runner
 from ..stems import STEMS
-from ..stft import STFT
 from ..wiener import wiener
 from .base import Separator, share_remainder
 
@@ -71,11 +70,7 @@ class ModelSeparator(Separator):
         nets = _fitting_networks(models)
         targets = _ordered_targets(nets)
         super().__init__(
-            name or str(getattr(nets[0], "name", "model")),
-            targets,
-            nets[0].sample_rate,
-            nets[0].channels,
-            residual,
+            name or nets[0].name, targets, nets[0].sample_rate, nets[0].channels, residual
         )
         self.device = resolve_device(device)
         self.nets = [net.to(self.device).eval() for net in nets]
@@ -89,7 +84,7 @@ class ModelSeparator(Separator):
                 f"softmask shares the mixture among all targets, but {self.name} has only "
                 f"{', '.join(targets)}; leave it out"
             )
-        hop = math.lcm(*map(_hop, self.nets))
+        hop = math.lcm(*(net.step for net in self.nets))
         self.steps = (hop * frames_per_window, hop) if self.niter and frames_per_window else (hop,)
 
     def _checked_rounds(self, niter):
@@ -104,7 +99,7 @@ class ModelSeparator(Separator):
         """Estimates of all targets; audio shorter than one window is padded, and cut back."""
         self._check(mixture)
         samples = mixture.shape[-1]
-        window = max((net.stft.n_fft for net in self.nets if hasattr(net, "stft")), default=1)
+        window = max((net.stft.n_fft for net in self.nets if net.stft), default=1)
         x = mixture.to(self.device, torch.float32)
         x = torch.nn.functional.pad(x, (0, max(0, window - samples)))  # (C, T)
         estimates = self._filtered(x) if self.spectral else self._direct(x)
@@ -158,7 +153,7 @@ class ModelSeparator(Separator):
     @property
     def _settings(self):
         """A digest of what the networks are built with: not all of it shows in the weights."""
-        built = [[type(net).__name__, getattr(net, "settings", None)] for net in self.nets]
+        built = [[type(net).__name__, net.settings] for net in self.nets]
         return digest(built)[:16]
 
     def describe(self):
@@ -168,7 +163,7 @@ class ModelSeparator(Separator):
             "softmask": self.softmask,
             "frames_per_window": self.frames_per_window,
         }
-        cautions = sorted({net.caution for net in self.nets if getattr(net, "caution", None)})
+        cautions = sorted({net.caution for net in self.nets if net.caution})
         return {
             **super().describe(),
             "weights": self.weights,
@@ -209,17 +204,9 @@ def _ordered_targets(nets):
     return sorted(targets, key=lambda t: STEMS.index(t) if t in STEMS else len(STEMS))
 
 
-def _hop(net):
-    """Samples after which the network's view of the audio repeats."""
-    return net.stft.hop if hasattr(net, "stft") else getattr(net, "step", 1)
-
-
 def _joinable(nets):
     """Whether all networks estimate one magnitude each, over one and the same STFT."""
-    if not all(
-        callable(getattr(n, "magnitude", None)) and isinstance(getattr(n, "stft", None), STFT)
-        for n in nets
-    ):
+    if not all(n.estimates_magnitude for n in nets):
         return False
     layouts = {(n.stft.n_fft, n.stft.hop, n.stft.window, n.stft.center) for n in nets}
     return len(layouts) == 1 and all(len(n.targets) == 1 for n in nets)

@@ -6,17 +6,7 @@
 from ..datasets.loader import loader
 from .batches import examples, make_chunks
 from .loop import train
-from .recipe import STUDENT, STUDENT_MODEL, Recipe
+from .recipe import STUDENT, Recipe
 from .schedules import cosine, set_lr
 
-__all__ = [
-    "STUDENT",
-    "STUDENT_MODEL",
-    "Recipe",
-    "cosine",
-    "examples",
-    "loader",
-    "make_chunks",
-    "set_lr",
-    "train",
-]
+__all__ = ["STUDENT", "Recipe", "cosine", "examples", "loader", "make_chunks", "set_lr", "train"]

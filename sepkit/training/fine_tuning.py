@@ -75,7 +75,7 @@ def take_weights(model, init, target):
             f"{init}: holds {network.name}, not {model.name}; choose that model, or another "
             f"checkpoint"
         )
-    free = (*FREE, "window") if model.name == "bsrnn" else FREE  # elsewhere that is the STFT's
+    free = (*FREE, *model.run_settings)
     for name, value in model.settings.items():
         if name not in free and network.settings.get(name, value) != value:
             there = network.settings[name]

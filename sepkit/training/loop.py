@@ -21,21 +21,11 @@ from .checks import must_sound, tell_of_mixtures
 from .distributed import Team, interruptible
 from .fine_tuning import take_weights
 from .memory import enough_memory, enough_memory_for
-from .recipe import STUDENT, STUDENT_MODEL, Recipe
+from .recipe import STUDENT, Recipe
 from .schedules import cosine, factor, set_lr
 from .songs import UnreadableSong
 
-__all__ = [
-    "STUDENT",
-    "STUDENT_MODEL",
-    "Recipe",
-    "cosine",
-    "examples",
-    "loader",
-    "make_chunks",
-    "set_lr",
-    "train",
-]
+__all__ = ["STUDENT", "Recipe", "cosine", "examples", "loader", "make_chunks", "set_lr", "train"]
 
 
 @denormals_as_zero()
@@ -117,9 +107,7 @@ def train(
     if not run.begun():
         look_at_songs(run, target)
         torch.manual_seed(recipe.seed + team.rank)
-        if init is None and hasattr(
-            model, "fit_input"
-        ):  # the first process's weights go to the others, in `prepare`
+        if init is None:  # the first process's weights go to the others, in `prepare`
             readable(
                 run,
                 "train",

@@ -18,7 +18,7 @@ from sepkit import audio
 from sepkit.metrics.sdr import sdr
 from sepkit.models import build, load
 from sepkit.models.bsrnn import PRECISIONS, SIZES
-from sepkit.models.bsrnn_readable import reference_for
+from sepkit.models.bsrnn_readable import readable_bsrnn
 
 RATE = 44100
 
@@ -63,23 +63,23 @@ def operations(model, spectrum):
 def inference(options):
     """V7 at the paper's size: both ends, the whole, and its share of a matrix product's speed."""
     model = build("bsrnn").to(options.device).eval()
-    plain = reference_for(model).to(options.device)
+    plain = readable_bsrnn(model).to(options.device)
     spectrum = model.stft(
         0.1 * torch.randn(1, 2, int(options.seconds * RATE), device=options.device)
     )
     features = torch.view_as_real(spectrum).permute(0, 3, 1, 2, 4)
-    ours, theirs = model.encoder(features), plain.encode(spectrum)
+    ours, theirs = model.encoder(features), plain.bandsplit(spectrum)
     difference = (
-        (torch.view_as_complex(model.decoder(ours)).transpose(2, 3) - plain.decode(theirs, 2))
+        (torch.view_as_complex(model.decoder(ours)).transpose(2, 3) - plain.maskest(theirs))
         .abs()
         .max()
     )
     print(f"masks from equal input to the band RNNs differ by {difference:.1e}")
     kinds = {
         "band split": lambda: model.encoder(features),
-        "band split, band by band": lambda: plain.encode(spectrum),
+        "band split, band by band": lambda: plain.bandsplit(spectrum),
         "mask estimation": lambda: model.decoder(ours),
-        "mask estimation, band by band": lambda: plain.decode(theirs, 2),
+        "mask estimation, band by band": lambda: plain.maskest(theirs),
     }
     for end in ("band split", "mask estimation"):
         runs = {name: run for name, run in kinds.items() if name.startswith(end)}
@@ -131,7 +131,7 @@ def training(options):
     """A training step: forward and backward of the masks, and the student's with its optimiser."""
     for size, batch in (("student", 4), ("small", 1)):
         model = build("bsrnn", **SIZES[size]).to(options.device)
-        plain = reference_for(model).to(options.device)
+        plain = readable_bsrnn(model).to(options.device)
         mixture = 0.1 * torch.randn(batch, 2, 3 * RATE, device=options.device)
         spectrum = model.stft(mixture)
 

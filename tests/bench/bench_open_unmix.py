@@ -21,7 +21,8 @@ from sepkit.datasets import open_tracks
 from sepkit.datasets.chunks import Chunks
 from sepkit.datasets.loader import decoded, loader
 from sepkit.models import build
-from sepkit.training import STUDENT, STUDENT_MODEL
+from sepkit.models.open_unmix import SIZES
+from sepkit.training import STUDENT
 
 RATE = 44100
 STEMS = ("vocals", "drums", "bass", "other")
@@ -65,7 +66,7 @@ def sizes(repeats):
     """Steps of the student network, by batch and chunk."""
     shapes = {f"batch {b}, {s:g} s": (b, s) for b, s in ((8, 3.0), (4, 3.0), (16, 3.0), (8, 6.0))}
     steps = {
-        name: step(build("open-unmix", **STUDENT_MODEL, loss="nmse"), *shape)
+        name: step(build("open-unmix", **SIZES["student"], loss="nmse"), *shape)
         for name, shape in shapes.items()
     }
 
@@ -78,7 +79,7 @@ def sizes(repeats):
 
 def losses(repeats):
     steps = {
-        kind: step(build("open-unmix", **STUDENT_MODEL, loss=kind), 4, 3.0)
+        kind: step(build("open-unmix", **SIZES["student"], loss=kind), 4, 3.0)
         for kind in ("mse", "l1", "nmse", "dual")
     }
     table("training step by loss, batch 4, 3 s", turns(steps, repeats))
@@ -147,7 +148,7 @@ def data(repeats):
 
         runs = {
             "training step": step(
-                build("open-unmix", **STUDENT_MODEL, loss="nmse"),
+                build("open-unmix", **SIZES["student"], loss="nmse"),
                 STUDENT.batch,
                 STUDENT.chunk_seconds,
             )
@@ -173,7 +174,7 @@ def main():
     print(f"{options.threads} thread(s), 44.1 kHz stereo")
     sizes(options.repeats)
     losses(options.repeats)
-    peer(STUDENT_MODEL, "student", options.repeats)
+    peer(SIZES["student"], "student", options.repeats)
     if options.full:
         peer({}, "paper", options.repeats)
     data(options.repeats)

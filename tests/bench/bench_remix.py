@@ -16,7 +16,8 @@ import torch
 from sepkit import models
 from sepkit.datasets import remix
 from sepkit.datasets.remix import Draws
-from sepkit.training.recipe import STUDENT, STUDENT_MODEL, Recipe
+from sepkit.models.open_unmix import SIZES
+from sepkit.training.recipe import STUDENT, Recipe
 
 STEMS, RATE = ("vocals", "drums", "bass", "other"), 44100
 BSRNN = dict(gains=None, gain_db=(-10, 10), gain_prob=0.5, polarity=0.5, silence=0.1)
@@ -69,7 +70,7 @@ def by_augmentation(pipeline):
 def training_step(batch, seconds, device):
     """A step of the student-size Open-Unmix on a ready batch."""
     torch.manual_seed(0)
-    network = models.build("open-unmix", **STUDENT_MODEL).to(device)
+    network = models.build("open-unmix", **SIZES["student"]).to(device)
     network.set_loss(STUDENT.loss)
     optimiser = torch.optim.Adam(network.parameters())
     mixture = 0.1 * torch.randn(batch, 2, int(seconds * RATE), device=device)

@@ -14,11 +14,11 @@ import time
 import torch
 
 from sepkit.models import build
-from sepkit.models.resunet import STUDENT_MODEL
+from sepkit.models.resunet import SIZES
 
 RATE = 44100
 NETWORKS = {
-    "student": ("resunet-subbandtime", STUDENT_MODEL),
+    "student": ("resunet-subbandtime", SIZES["student"]),
     "mobilenet": ("resunet-mobilenet", {}),
     "subbandtime": ("resunet-subbandtime", {}),
     "ismir2021": ("resunet-ismir2021", {}),
@@ -56,7 +56,7 @@ def real_time_factors(names, options):
 
 def student_steps(options):
     torch.set_num_threads(options.threads[0])
-    model = build("resunet-subbandtime", **STUDENT_MODEL)
+    model = build("resunet-subbandtime", **SIZES["student"])
     optimiser = torch.optim.Adam(model.parameters(), 5e-4)
     print(f"\ntraining step of the student size, {options.threads[0]} thread(s)")
     for batch in (2, 4):

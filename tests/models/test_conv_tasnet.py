@@ -6,7 +6,7 @@ from torch import nn
 
 from sepkit.errors import SepkitError
 from sepkit.models import build
-from sepkit.models.conv_tasnet import STUDENT_MODEL
+from sepkit.models.conv_tasnet import SIZES
 
 SMALL = dict(filters=8, length=8, width=6, hidden=10, layers=3, stacks=2, sample_rate=8000)
 
@@ -32,7 +32,7 @@ def test_parameter_count_is_that_of_the_music_version():
     block = b * h + 1 + 2 * h + h * p + 1 + 2 * h + h * b
     expected = 2 * c * length * n + 2 * n + n * b + r * x * block + b * j * n
     assert sum(q.numel() for q in build("conv-tasnet").parameters()) == expected == 10_977_872
-    assert sum(q.numel() for q in build("conv-tasnet", **STUDENT_MODEL).parameters()) == 350_496
+    assert sum(q.numel() for q in build("conv-tasnet", **SIZES["student"]).parameters()) == 350_496
 
 
 def test_torchaudios_layout_gives_torchaudios_output():

@@ -5,7 +5,7 @@ import torch
 
 from sepkit.errors import SepkitError
 from sepkit.models import build
-from sepkit.models.hybrid_demucs import LEAST_DEPTH, STUDENT_MODEL
+from sepkit.models.hybrid_demucs import LEAST_DEPTH, SIZES
 
 SMALL = dict(width=4, n_fft=64, depth=2, sample_rate=8000)
 DEEP = dict(
@@ -33,7 +33,9 @@ def test_the_default_is_torchaudios_hdemucs_high():
     assert {f"net.{k}": v.shape for k, v in theirs.state_dict().items()} == {
         k: v.shape for k, v in net.state_dict().items()
     }
-    assert sum(p.numel() for p in build("hybrid-demucs", **STUDENT_MODEL).parameters()) == 2_351_808
+    assert (
+        sum(p.numel() for p in build("hybrid-demucs", **SIZES["student"]).parameters()) == 2_351_808
+    )
 
 
 @pytest.mark.parametrize("settings", [SMALL, DEEP, {**SMALL, "channels": 1}])

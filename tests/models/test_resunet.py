@@ -10,7 +10,7 @@ from sepkit import separation
 from sepkit.errors import SepkitError
 from sepkit.models import build, load, save
 from sepkit.models.downloads import read_weights
-from sepkit.models.resunet import STUDENT_MODEL, decoupled
+from sepkit.models.resunet import SIZES, decoupled
 
 NAMES = ("resunet-ismir2021", "resunet-subbandtime", "resunet-mobilenet")
 SMALL = dict(widths=(4, 6, 8), n_fft=64, hop=16, sample_rate=8000)
@@ -324,7 +324,7 @@ def test_an_overfitted_network_separates():
 
 
 def test_the_student_size_is_small_and_builds():
-    model = build(NAMES[1], **STUDENT_MODEL)
+    model = build(NAMES[1], **SIZES["student"])
     assert sum(p.numel() for p in model.parameters()) < 1_500_000 and model.sample_rate == 44100
 
 

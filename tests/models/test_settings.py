@@ -9,7 +9,7 @@ import torch
 from sepkit.errors import SepkitError
 from sepkit.models import MODELS, build
 from sepkit.models.registry import LARGEST, model_class, outline
-from sepkit.training.presets import _STUDENT
+from sepkit.training.presets import recipe_for, students
 
 ODD = (
     0,
@@ -43,7 +43,7 @@ ODD = (
 )
 #: Small ones, so that what can be built is built and run in no time.
 SMALL = {
-    **{name: settings for name, (_, settings) in _STUDENT.items()},
+    **{name: recipe_for(name)[1] for name in students()},
     "open-unmix": dict(hidden=8, layers=1, n_fft=256, hop=64, sample_rate=8000, bandwidth=4000),
     "open-unmix-transformer": dict(
         hidden=8, layers=1, heads=2, n_fft=256, hop=64, sample_rate=8000, bandwidth=4000

@@ -84,8 +84,8 @@ def test_loss_is_the_mean_absolute_error(small):
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda net: net(noise(1, 1, 900)), r"takes \(batch, 2, samples\)"),
-        (lambda net: net(noise(1, 2, 0)), r"takes \(batch, 2, samples\)"),
+        (lambda net: net(noise(1, 1, 900)), r"expected \(batch, 2, samples\)"),
+        (lambda net: net(noise(1, 2, 0)), r"expected \(batch, 2, samples\)"),
         (lambda net: net.loss(noise(1, 2, 100), noise(1, 2, 100)), "shorter than one window"),
         (lambda net: net.set_loss("mse"), "l1"),
         (lambda net: build("tfc-tdf", n_fft=512), "at most 257"),

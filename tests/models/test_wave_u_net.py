@@ -6,8 +6,8 @@ from torch.nn import functional
 
 from sepkit.errors import SepkitError
 from sepkit.models import build
-from sepkit.models.wave_u_net import STUDENT_MODEL, Double
-from sepkit.models.waveform import waveform_loss
+from sepkit.models.losses import LOSSES
+from sepkit.models.wave_u_net import SIZES, Double
 
 SMALL = dict(levels=3, filters=3, kernel=5, merge_kernel=3, sample_rate=8000)
 
@@ -54,7 +54,7 @@ def test_sizes_of_the_paper():
         output="direct",
     )
     assert m1.fitting(16385) == (16385, 16385)
-    student = build("wave-u-net", **STUDENT_MODEL)
+    student = build("wave-u-net", **{**SIZES["student"], "output": "difference"})
     assert sum(p.numel() for p in student.parameters()) == by_hand(9, 8, 15, 5, 2, 3)
 
 
@@ -204,9 +204,7 @@ def test_the_loss_leaves_out_what_lacks_context():
     before = (given - size) // 2
     heard = slice(before, before + size)
     estimates = reference(net, mixture[..., :given])
-    expected = waveform_loss(
-        "mse", estimates, targets[..., heard].double(), mixture[..., heard].double()
-    )
+    expected = LOSSES["mse"](estimates, targets[..., heard].double(), mixture[..., heard].double())
     assert net.loss(mixture, targets).item() == pytest.approx(expected.item(), rel=1e-4)
     targets[..., :before] += 5  # nobody looks there
     targets[..., before + size :] += 5

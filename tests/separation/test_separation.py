@@ -12,6 +12,7 @@ import torch
 from sepkit import audio, models, separation
 from sepkit.errors import Notice, SepkitError
 from sepkit.metrics.sdr import sdr
+from sepkit.models.base import Model
 from sepkit.separation import (
     MixtureSeparator,
     ModelSeparator,
@@ -47,16 +48,15 @@ def song(samples=3 * RATE):
     return stems
 
 
-class Scale(torch.nn.Module):
+class Scale(Model):
     """A spectral network that knows only a gain."""
 
-    name, channels = "scale", 2
+    name, estimates_magnitude = "scale", True
 
-    def __init__(self, target, gain, sample_rate=RATE, n_fft=512):
-        super().__init__()
-        self.targets, self.sample_rate = (target,), sample_rate
+    def __init__(self, target, gain, sample_rate=RATE, n_fft=512, channels=2, loss="mse"):
+        super().__init__(locals())
         self.gain = torch.nn.Parameter(torch.tensor(gain))
-        self.stft = STFT(n_fft, n_fft // 4)
+        self.stft, self.step = STFT(n_fft, n_fft // 4), n_fft // 4
 
     def magnitude(self, mixture):
         return self.gain * mixture
@@ -65,10 +65,13 @@ class Scale(torch.nn.Module):
         return self.gain * mixture
 
 
-class Waveform(torch.nn.Module):
+class Waveform(Model):
     """A network for two targets that works on samples."""
 
-    name, channels, sample_rate, targets = "waveform", 2, RATE, ("speech", "noise")
+    name = "waveform"
+
+    def __init__(self, targets=("speech", "noise"), sample_rate=RATE, channels=2, loss="mse"):
+        super().__init__(locals())
 
     def forward(self, mixture):
         return {"speech": 0.75 * mixture, "noise": 0.25 * mixture}

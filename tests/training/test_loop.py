@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from sepkit import audio, cli, training
 from sepkit.errors import SepkitError
 from sepkit.models import build, load, read_header
+from sepkit.models.open_unmix import SIZES
 from sepkit.training import Recipe, train
 
 from .tools import (
@@ -66,10 +67,7 @@ def test_default_recipe_is_the_authors():
         0.5,
         1.0,
     )
-    assert (
-        sum(p.numel() for p in build("open-unmix", **training.STUDENT_MODEL).parameters()) * 2
-        <= 3e6
-    )
+    assert sum(p.numel() for p in build("open-unmix", **SIZES["student"]).parameters()) * 2 <= 3e6
     assert student.max_steps and student.schedule == "cosine"
 
 

@@ -6,12 +6,12 @@ import torch
 from sepkit import models
 from sepkit.errors import SepkitError
 from sepkit.training import Recipe
-from sepkit.training.presets import _STUDENT, recipe_for
+from sepkit.training.presets import recipe_for, students
 from sepkit.training.recipe import PARTS
 from sepkit.training.schedules import factor
 
 
-@pytest.mark.parametrize("name", _STUDENT)
+@pytest.mark.parametrize("name", students())
 def test_every_student_network_takes_a_step_of_its_recipe(name):
     """Built for one target, with the recipe's loss, on one of its chunks: gradients are finite."""
     recipe, settings = recipe_for(name)

@@ -9,6 +9,7 @@ import torch
 from sepkit import audio
 from sepkit.datasets import MemoryTrack
 from sepkit.models import build, load
+from sepkit.models.base import Model
 from sepkit.training import Recipe, train
 
 RATE = 8000
@@ -143,13 +144,13 @@ def stop_after(step, action, model=None):
     return model
 
 
-class Known(torch.nn.Module):
+class Known(Model):
     """A model whose loss is a known number for each example, whatever its one weight."""
 
-    name, sample_rate, channels, targets, settings = "open-unmix", RATE, 2, ("vocals",), dict(TINY)
+    name = "open-unmix"
 
     def __init__(self, number):
-        super().__init__()
+        super().__init__(dict(TINY, target="vocals", channels=2, loss="mse"))
         self.weight, self.number, self.seen = torch.nn.Parameter(torch.zeros(1)), number, []
 
     def loss(self, mixture, target):
