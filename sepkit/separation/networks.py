@@ -8,6 +8,7 @@ import torch
 from ..device import resolve_device
 from ..errors import SepkitError
 from ..files import digest
+from ..models.base import Model
 from ..models.checkpoints import hash_weights
 from ..models.precision import runner
 from ..stems import STEMS
@@ -57,7 +58,7 @@ class ModelSeparator(Separator):
 
     def __init__(
         self,
-        models: torch.nn.Module | dict[str, torch.nn.Module],
+        models: Model | dict[str, Model],
         name: str | None = None,
         device: str | torch.device = "auto",
         niter: int | None = None,
@@ -177,7 +178,7 @@ class ModelSeparator(Separator):
 
 def _fitting_networks(models):
     """The networks as a list; refuses none, and those of different rates or channels."""
-    if isinstance(models, torch.nn.Module):
+    if isinstance(models, Model):
         models = {"+".join(models.targets): models}
     if not models:
         raise SepkitError(

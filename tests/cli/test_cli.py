@@ -335,16 +335,6 @@ def test_models_as_tables_shows_licences_and_cautions():
     assert cells["iva"][0] == "blind"
 
 
-@pytest.mark.parametrize(
-    "name", ["wave-u-net", "conv-tasnet", "tfc-tdf", "open-unmix", "resunet-mobilenet"]
-)
-def test_listed_parameters_are_counted(name):
-    """The large networks are counted in tests/models."""
-    from sepkit.models import build, card
-
-    assert sum(p.numel() for p in build(name).parameters()) == card(name).parameters
-
-
 def test_our_warnings_are_notes_of_one_line(monkeypatch):
     """A caution about weights is a note like others; warnings of other packages look as ever."""
     import warnings
