@@ -1,4 +1,6 @@
-"""The band-split RNN against a version written band by band, published sizes, and the properties others lack."""
+"""The band-split RNN against a version written band by band, published sizes, and the properties
+others lack.
+"""
 
 import json
 
@@ -92,7 +94,10 @@ def test_independent_stereo_is_mono_twice():
 
 
 def paper_count(split, features, layers, channels=1, deeper=False):
-    """Parameters by the paper's description; `deeper`: a second hidden layer in the mask estimators."""
+    """Parameters by the paper's description.
+
+    `deeper`: with a second hidden layer in the mask estimators.
+    """
     bands, values, hidden, mlp = (
         len(band_edges(split)) - 1,
         2 * channels * 1025,
@@ -120,7 +125,8 @@ def test_parameters_are_those_of_the_papers_sizes(split):
 
 
 def test_the_count_agrees_with_a_published_replication():
-    # arXiv 2603.09187 reports 36.42 M (large vocals), 32.80 M, 41.02 M and 8.02 M (small), with one hidden layer more.
+    # arXiv 2603.09187 reports 36.42 M (large vocals), 32.80 M, 41.02 M and 8.02 M (small), with
+    # one hidden layer more.
     large = [("V7", 128, 12, 36.42), ("bass", 128, 12, 32.80), ("drums", 128, 12, 41.02)]
     for split, features, layers, millions in (*large, ("V7", 64, 8, 8.02)):
         assert round(paper_count(split, features, layers, deeper=True) / 1e6, 2) == millions

@@ -1,4 +1,7 @@
-"""Conv-TasNet: the music version against a plain copy of its description, masks against torchaudio."""
+"""Conv-TasNet.
+
+The music version against a plain copy of its description, masks against torchaudio.
+"""
 
 import pytest
 import torch
@@ -27,7 +30,10 @@ def small(**settings):
 
 
 def test_parameter_count_is_that_of_the_music_version():
-    """N 256, L 20, B 256, H 512, P 3, X 10, R 4: counted from the description, no biases but those of the norms."""
+    """N 256, L 20, B 256, H 512, P 3, X 10, R 4.
+
+    Counted from the description, no biases but those of the norms.
+    """
     n, length, b, h, p, x, r, c, j = 256, 20, 256, 512, 3, 10, 4, 2, 4
     block = b * h + 1 + 2 * h + h * p + 1 + 2 * h + h * b
     expected = 2 * c * length * n + 2 * n + n * b + r * x * block + b * j * n
@@ -36,7 +42,10 @@ def test_parameter_count_is_that_of_the_music_version():
 
 
 def test_torchaudios_layout_gives_torchaudios_output():
-    """One channel, random weights copied over: the whole network, lengths that fit its frames and lengths that do not."""
+    """One channel, random weights copied over.
+
+    The whole network, lengths that fit its frames and lengths that do not.
+    """
     from torchaudio.models import ConvTasNet
 
     net = small(channels=1, tcn="torchaudio", targets=["a", "b", "c"])
@@ -170,7 +179,8 @@ def test_foreign_weights_are_named():
     state = Published().state_dict()
     with pytest.raises(
         SepkitError,
-        match=r"the published weights: .* lacks masks.blocks.0.layers.1.weight, has unexpected extra",
+        match="the published weights: .* lacks masks.blocks.0.layers.1.weight, "
+        "has unexpected extra",
     ):
         small().load_published(
             {**{k: v for k, v in state.items() if "2.0.0.net.1" not in k}, "extra": torch.ones(1)}
@@ -200,7 +210,10 @@ def test_a_louder_mixture_gives_louder_estimates(tcn):
 
 
 def test_the_stereo_image_reaches_the_masks():
-    """Swapped channels change the masks: each filter hears both. With channels as a batch they could not."""
+    """Swapped channels change the masks: each filter hears both.
+
+    With channels as a batch they could not.
+    """
     net, mixture = small(), noise(1, 2, 500)
     with torch.no_grad():
         swapped = net.estimate(mixture.flip(1)).flip(2)

@@ -247,7 +247,9 @@ STEMS = ["drums", "bass", "other", "vocals"]
 
 @pytest.fixture
 def demucs(tmp_path, monkeypatch):
-    """A file in torchaudio's layout with random weights, listed without size and hash, and with a caution."""
+    """A file in torchaudio's layout with random weights, listed without size and hash, and with a
+    caution.
+    """
     from torchaudio.models import HDemucs
 
     torch.manual_seed(0)
@@ -327,7 +329,8 @@ def test_without_a_published_hash_the_first_use_decides(demucs):
     spoiled(source)
     with pytest.raises(
         SepkitError,
-        match=f"instead of {digest[:8]}, which it had when it was first used .* delete .*trained.pt.sha256",
+        match=f"instead of {digest[:8]}, which it had when it was first used .* delete "
+        ".*trained.pt.sha256",
     ):
         downloads.load_published("tiny")
     record.unlink()

@@ -111,7 +111,8 @@ def test_published_weights_are_torchaudios():
     bias = "freq_decoder.0.conv_tr.bias"
     with pytest.raises(
         SepkitError,
-        match=f"the published weights: does not fit hybrid-demucs: lacks net.{bias}, has unexpected net.x",
+        match=f"the published weights: does not fit hybrid-demucs: lacks net.{bias}, "
+        "has unexpected net.x",
     ):
         net.load_published(
             {**{k: v for k, v in theirs.state_dict().items() if k != bias}, "x": torch.ones(1)}

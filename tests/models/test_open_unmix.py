@@ -20,7 +20,9 @@ def small():
 
 
 def shake(model):
-    """Random values everywhere, batch normalisation included, so that nothing is hidden by zeros and ones."""
+    """Random values everywhere, batch normalisation included, so that nothing is hidden by zeros
+    and ones.
+    """
     for name, value in model.state_dict().items():
         if value.is_floating_point() and value.ndim == 1:
             value.copy_(

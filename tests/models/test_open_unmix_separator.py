@@ -1,4 +1,6 @@
-"""The whole separator against that of the authors' package (openunmix 1.3.0), and that ours is free of its defects."""
+"""The whole separator against that of the authors' package (openunmix 1.3.0), and that ours is
+free of its defects.
+"""
 
 import warnings
 
@@ -42,7 +44,10 @@ def music(channels=2, samples=20_000):
 
 
 def authors(nets, back=False, **options):
-    """Their separator with the weights of our networks; or, with `back`, ours with the state dict of theirs."""
+    """Their separator with the weights of our networks.
+
+    Or, with `back`, ours with the state dict of theirs.
+    """
     model = pytest.importorskip("openunmix.model")
     theirs = {}
     for target, net in nets.items():
@@ -197,7 +202,10 @@ def test_the_length_of_the_filters_windows_is_passed_on():
 
 
 def test_the_filter_is_fed_window_by_window(monkeypatch):
-    """So its memory is bounded; and a long recording is separated in chunks, which bounds the rest."""
+    """So its memory is bounded.
+
+    And a long recording is separated in chunks, which bounds the rest.
+    """
     seen = []
     separator = ModelSeparator(networks(**MUSIC), device="cpu", frames_per_window=WINDOW)
     whole = separator.separate

@@ -1,4 +1,7 @@
-"""ResUNet: sizes, the decoupled estimate, and the published layout against a plain second implementation."""
+"""ResUNet.
+
+Sizes, the decoupled estimate, and the published layout against a plain second implementation.
+"""
 
 import math
 
@@ -20,7 +23,9 @@ PUBLISHED = dict(
 
 
 def shake(model):
-    """Random values everywhere, batch normalisation included, so that nothing is hidden by zeros and ones."""
+    """Random values everywhere, batch normalisation included, so that nothing is hidden by zeros
+    and ones.
+    """
     for name, value in model.state_dict().items():
         if value.is_floating_point() and value.ndim == 1:
             value.copy_(
@@ -38,7 +43,10 @@ def small(name, **settings):
 
 
 def expected_parameters(widths, channels, bands, bins, blocks, bottleneck, separable):
-    """Counted by hand from the paper's description: convolutions without bias, two numbers a normalised map."""
+    """Counted by hand from the paper's description.
+
+    Convolutions without bias, two numbers a normalised map.
+    """
 
     def block(i, o):
         shortcut = (i + 1) * o if i != o else 0
@@ -207,7 +215,8 @@ def test_a_batch_is_its_examples_and_evaluation_repeats(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_turned_polarity_turns_the_estimate(name):
-    # The maps depend on magnitudes alone. A gain has no such rule: normalisation and addition have units.
+    # The maps depend on magnitudes alone. A gain has no such rule: normalisation and addition
+    # have units.
     model, mixture = small(name).double().eval(), torch.randn(1, 2, 2000, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(model(-mixture), -model(mixture), rtol=0, atol=1e-10)
@@ -215,7 +224,10 @@ def test_a_turned_polarity_turns_the_estimate(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_open_masks_return_the_mixture(name):
-    """Head without weights, biases for mask 1, phase 0 and addition 0: all but the top bin of each band comes back."""
+    """Head without weights, biases for mask 1, phase 0 and addition 0.
+
+    All but the top bin of each band comes back.
+    """
     model = small(name).eval()
     torch.nn.init.zeros_(model.head.weight)
     biases = model.head.bias.data.view(2, 4, -1)  # (channels, maps, bands)
@@ -388,7 +400,8 @@ def test_mistakes_are_named(call, message):
     assert "\n" not in str(error.value)
 
 
-# The published layout: weights under the authors' names, run by functions that know nothing of our modules
+# The published layout: weights under the authors' names, run by functions that know nothing of
+# our modules
 
 
 def published_layout(name, widths=(32, 64, 128, 256, 384, 384), n_fft=512, channels=2):
@@ -469,7 +482,9 @@ def published_layout(name, widths=(32, 64, 128, 256, 384, 384), n_fft=512, chann
 
 
 def authors_network(state, magnitude, separable):
-    """(B, C K, N, F) to the maps (B, 4 C K, N, F), step by step after the paper and the weights' names."""
+    """(B, C K, N, F) to the maps (B, 4 C K, N, F), step by step after the paper and the weights'
+    names.
+    """
 
     def norm(place, x, slope):
         w = [state[f"{place}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]

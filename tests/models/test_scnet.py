@@ -86,7 +86,10 @@ def test_bands_have_every_bin_once_and_about_their_shares(bins, shares):
 
 
 def test_stages_of_the_paper_compress_to_these_bins():
-    """2049 bins: 17.5 % whole, 39.2 % to a quarter, the rest to a sixteenth; and again, and again."""
+    """2049 bins: 17.5 % whole, 39.2 % to a quarter, the rest to a sixteenth.
+
+    And again, and again.
+    """
     net = build("scnet", widths=(4, 4, 4))
     assert [down.sizes for down in net.encoder] == [[359, 803, 887], [108, 242, 266], [33, 73, 80]]
     assert [up.compressed for up in net.decoder] == [[33, 19, 5], [108, 61, 17], [359, 201, 56]]
@@ -107,7 +110,9 @@ def test_padding_makes_the_kernel_fit_and_the_decoder_gets_the_bins_back(stride,
 
 
 def shuffling(sizes, strides, kernels, width):
-    """Stages whose compression keeps every bin, each in a feature map of its own, and whose decoder puts it back."""
+    """Stages whose compression keeps every bin, each in a feature map of its own, and whose
+    decoder puts it back.
+    """
     down, up = (
         Down(1, width, sizes, strides, kernels, depths=(0,) * len(sizes)),
         Up(width, 1, sizes, strides, kernels),
@@ -218,7 +223,10 @@ def test_any_length_goes_in_and_comes_out(channels, samples):
 
 @pytest.mark.parametrize("window", ["ones", "hann"])
 def test_a_network_that_passes_on_what_it_gets_returns_the_mixture(window):
-    """With the U-Net an identity for each target: STFT, normalisation and channels all come back in order."""
+    """With the U-Net an identity for each target.
+
+    STFT, normalisation and channels all come back in order.
+    """
     net, mixture = small(window=window), noise(2, 2, 1001) + torch.tensor([[0.3], [-0.1]])
     net._u_net = lambda x: torch.cat([x, 2 * x, x, x], 1)
     estimates = net(mixture)
@@ -340,7 +348,9 @@ def test_a_checkpoint_brings_back_the_same_network(tmp_path):
 
 
 def published(net):
-    """The state of a network under the authors' names (their repository, scnet/SCNet.py and separation.py)."""
+    """The state of a network under the authors' names (their repository, scnet/SCNet.py and
+    separation.py).
+    """
     names = {
         "compress": "SDlayer.convs",
         "refine": "conv_modules",

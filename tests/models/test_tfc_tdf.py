@@ -47,7 +47,10 @@ def test_a_network_that_passes_on_what_it_gets_returns_the_lowest_bins(small):
 
 
 def test_silence_for_one_skip_silences_what_goes_up(small):
-    """Skips multiply: where the encoder's first stage gives nothing, what comes from below does not matter."""
+    """Skips multiply.
+
+    Where the encoder's first stage gives nothing, what comes from below does not matter.
+    """
     small.encoder[0].tfc.register_forward_hook(lambda *_: torch.zeros(1, 4, 24, 128))
     small.encoder[0].tdf.register_forward_hook(lambda *_: torch.zeros(1, 4, 24, 128))
     x = noise(1, 4, 24, 128)

@@ -182,7 +182,10 @@ def test_tanh_bounds_every_estimate_but_the_difference():
 
 @pytest.mark.parametrize("context", [True, False])
 def test_with_context_a_chunk_gives_what_the_whole_gives(context):
-    """Away from the ends, and from a place that the levels share; zeros at every level do the same only further in."""
+    """Away from the ends, and from a place that the levels share.
+
+    Zeros at every level do the same only further in.
+    """
     net, mixture = small(context=context, activation="linear"), noise(1, 2, 4000)
     start, stop = 100 * net.step, 250 * net.step
     with torch.no_grad():
@@ -220,7 +223,10 @@ def test_the_learned_mean_starts_in_the_middle():
 
 
 def test_transposed_convolutions_write_a_tone_that_linear_interpolation_does_not():
-    """A constant stays one; of five equal taps with stride 2, three meet every even sample and two every odd one."""
+    """A constant stays one.
+
+    Of five equal taps with stride 2, three meet every even sample and two every odd one.
+    """
     x = torch.ones(1, 1, 64)
     transposed = Double(1, "transposed", 5)
     torch.nn.init.ones_(transposed.convolution.weight)
@@ -234,7 +240,9 @@ def test_transposed_convolutions_write_a_tone_that_linear_interpolation_does_not
 
 
 def test_linear_interpolation_weakens_the_mirror_image_by_what_its_taps_say():
-    """A tone at frequency f comes out with cos^2(pi f / 2), its mirror image with sin^2, f in cycles a sample of the input."""
+    """A tone at frequency f comes out with cos^2(pi f / 2), its mirror image with sin^2, f in
+    cycles a sample of the input.
+    """
     n, cycles = 1024, 64
     tone = torch.cos(2 * torch.pi * cycles * torch.arange(n, dtype=torch.float64) / n)
     doubled = Double(1, "linear", 5)(torch.cat([tone, tone[:1]])[None, None])[0, 0, : 2 * n]

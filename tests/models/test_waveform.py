@@ -1,4 +1,7 @@
-"""What Wave-U-Net, Conv-TasNet and Hybrid Demucs have in common: losses, segments, targets, long audio, bad input."""
+"""What Wave-U-Net, Conv-TasNet and Hybrid Demucs have in common.
+
+Losses, segments, targets, long audio, bad input.
+"""
 
 import subprocess
 import sys
