@@ -1,1 +1,1 @@
-"""What only chapter 01 has."""
+"""Exercises, figures and code that only chapter 01 needs: sound as numbers and the STFT."""

@@ -1,1 +1,1 @@
-"""What only chapter 02 has."""
+"""Exercises, figures and code that only chapter 02 needs: masks."""

@@ -1,1 +1,1 @@
-"""What only chapter 03 has."""
+"""Exercises, figures and code that only chapter 03 needs: ICA and other blind methods."""

@@ -1,1 +1,1 @@
-"""What only chapter 04 has."""
+"""Exercises, figures and code that only chapter 04 needs: Open-Unmix."""

@@ -1,1 +1,1 @@
-"""What only chapter 05 has."""
+"""Exercises, figures and code that only chapter 05 needs: ResUNet."""

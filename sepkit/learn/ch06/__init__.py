@@ -1,1 +1,1 @@
-"""What only chapter 06 has."""
+"""Exercises, figures and code that only chapter 06 needs: band-split RNN."""

@@ -1,1 +1,1 @@
-"""What only chapter 07 has."""
+"""Exercises, figures and code that only chapter 07 needs: remixing."""

@@ -1,1 +1,1 @@
-"""What only chapter 08 has."""
+"""Exercises, figures and code that only chapter 08 needs: what a score means."""

@@ -1,1 +1,1 @@
-"""What only chapter 09 has."""
+"""Exercises, figures and code that only chapter 09 needs: networks on waveforms."""

@@ -1,1 +1,1 @@
-"""What only chapter 11 has."""
+"""Exercises, figures and code that only chapter 11 needs: tables and claims."""
