@@ -1,7 +1,11 @@
-"""The command ``sepkit``: a thin layer over the package, which imports what is heavy late."""
+"""The command ``sepkit``: a thin layer over the package.
+
+Nothing heavy is imported before it is needed.
+"""
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +14,14 @@ import typer
 from .. import __version__
 from ..console import print_table
 from .data import app as data_app
-from .evaluate import EXAMPLES, evaluate
+from .evaluate import EXAMPLES as EVALUATE_EXAMPLES
+from .evaluate import evaluate
 from .experiment import EXAMPLES as EXPERIMENT_EXAMPLES
 from .experiment import experiment
+from .options import Json
 from .output import errors_in_one_line, print_json
-from .reproduce import EPILOG, reproduce
+from .reproduce import EXAMPLES as REPRODUCE_EXAMPLES
+from .reproduce import reproduce
 from .separate import EXAMPLES as SEPARATE_EXAMPLES
 from .separate import separate
 from .train import EXAMPLES as TRAIN_EXAMPLES
@@ -28,26 +35,24 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(data_app, name="data")
-app.command(epilog=EPILOG)(errors_in_one_line(reproduce))
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app.command(epilog=REPRODUCE_EXAMPLES)(errors_in_one_line(reproduce))
 
 
-def _version(wanted):
+def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"sepkit {__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def options(
+def _options(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="SEPKIT_DEBUG")
     ] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
-):
+) -> None:
     """Options before the name of a command."""
     if debug:
         os.environ["SEPKIT_DEBUG"] = "1"
@@ -61,7 +66,7 @@ def doctor(
         typer.Option(help="Data root to look in.", show_default="$SEPKIT_DATA, or data/"),
     ] = None,
     as_json: Json = False,
-):
+) -> None:
     """What this machine has, what it lacks, and what to do about it."""
     from dataclasses import asdict
 
@@ -69,7 +74,8 @@ def doctor(
 
     checks = examine(root)
     if as_json:
-        return print_json([asdict(check) for check in checks])
+        print_json([asdict(check) for check in checks])
+        return
     sign = {"ok": "ok", "note": "-", "gap": "GAP"}
     rows = [(sign[check.status], check.topic, check.found, check.remedy) for check in checks]
     print_table("sepkit doctor", ("", "what", "found", "what to do"), rows)
@@ -77,27 +83,26 @@ def doctor(
 
 @app.command(epilog="Example: sepkit models --json")
 @errors_in_one_line
-def models(as_json: Json = False):
+def models(as_json: Json = False) -> None:
     """The networks that can be trained, the methods that need no training, and trained weights."""
     from .listing import separators, tables
 
     if as_json:
-        return print_json(separators())
+        print_json(separators())
+        return
     for title, columns, rows in tables():
         print_table(title, columns, rows)
 
 
 app.command(epilog=SEPARATE_EXAMPLES)(separate)
-app.command(epilog=EXAMPLES)(errors_in_one_line(evaluate))
+app.command(epilog=EVALUATE_EXAMPLES)(errors_in_one_line(evaluate))
 app.command(epilog=EXPERIMENT_EXAMPLES)(errors_in_one_line(experiment))
-
-
 app.command(epilog=TRAIN_EXAMPLES)(errors_in_one_line(train))
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """The command line in this process; ``--debug`` is understood anywhere."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if "--debug" in arguments:
-        arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
-    app(args=arguments, prog_name="sepkit")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" in given:
+        given = ["--debug", *(argument for argument in given if argument != "--debug")]
+    app(args=given, prog_name="sepkit")

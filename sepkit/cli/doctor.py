@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from ..files import commit, data_root, free_bytes, read_json, shipped
 
@@ -56,7 +57,7 @@ class Check:
     remedy: str = ""
 
 
-def examine(root=None):
+def examine(root: str | Path | None = None) -> list[Check]:
     """Everything that `sepkit doctor` prints.
 
     Parameters
@@ -99,7 +100,10 @@ def _versions():
 
 
 def _matched():
-    """Whether torchaudio loads with this torch; versions do not say, 2.11 fits later ones too."""
+    """Whether torchaudio loads with this torch: (status, remedy).
+
+    Their version numbers do not tell: torchaudio 2.11 fits later ones of torch too.
+    """
     try:
         import torchaudio  # noqa: F401
     except (ImportError, OSError, RuntimeError) as error:
@@ -108,7 +112,10 @@ def _matched():
 
 
 def _install(extra=None, only=None):
-    """The command for the packages of an extra, or for `only`; sepkit is in no registry."""
+    """The command that installs the packages of an extra, or those of `only`.
+
+    It names them one by one: sepkit itself is in no registry.
+    """
     try:
         asked = metadata.requires("sepkit") or []
     except metadata.PackageNotFoundError:  # the sources alone
@@ -173,7 +180,7 @@ def _extras():
             yield Check(f"extra: {name}", "installed")
 
 
-def found_data(root=None):
+def found_data(root: str | Path | None = None) -> list[tuple[str, Path, dict[str, int], str]]:
     """What lies under the data root: a list of (name, folder, {split: songs}, remedy).
 
     A data set that is not there, or not complete, has a remedy.
@@ -181,7 +188,7 @@ def found_data(root=None):
     from ..datasets import DATASETS
 
     base = data_root(root)
-    rows = []
+    rows: list[tuple[str, Path, dict[str, int], str]] = []
     for name, data_set in DATASETS.items():
         if name == "band":
             presets = sorted(path for path in (base / "band").glob("*") if path.is_dir())

@@ -8,7 +8,7 @@ import typer
 from ..console import print_table
 from ..runtime.interruption import resumes
 from ..validation import Number
-from .options import DATA_SET, PLACE, Data, number, refuse_preset, refuse_unused
+from .options import DATA_SET, PLACE, Data, Device, Json, number, refuse_preset, refuse_unused
 from .output import print_json
 
 EXAMPLES = (
@@ -58,23 +58,22 @@ def experiment(
             **DATA_SET,
         ),
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")
-    ] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-):
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
     """Train and score the arms of an experiment; stopped and called again, it goes on."""
     resumes("what was trained and scored is kept, and the same command goes on from the last save")
     from ..reproduce import experiments
     from ..reproduce.experiments import catalogue, cost
 
-    def notice(told):
-        typer.echo(told, err=True)
+    def notice(line):
+        typer.echo(line, err=True)
 
     songs = ("data", "preset", "seeds", "augmented", "speech")
     if name is None:
         refuse_unused(context, "no name of an experiment", *songs, "profile", "out", "device")
-        return _list(catalogue.EXPERIMENTS, as_json)
+        _list(catalogue.EXPERIMENTS, as_json)
+        return
     design = catalogue.design(name, profile)
     if design is None:
         refuse_unused(context, name, *songs)
@@ -97,20 +96,20 @@ def experiment(
         )
     rows = experiments.summary(scores)
     if as_json:
-        return print_json(rows)
-    print_table(
-        catalogue.EXPERIMENTS[name].question, tuple(rows[0]), [tuple(row.values()) for row in rows]
-    )
+        print_json(rows)
+        return
+    question = catalogue.EXPERIMENTS[name].question
+    print_table(question, tuple(rows[0]), [tuple(row.values()) for row in rows])
     typer.echo(str(out / f"{name}.json"))
 
 
 def _list(known, as_json):
     if as_json:
-        return print_json(
-            [
-                {"name": name, "question": entry.question, "claims": entry.claims}
-                for name, entry in known.items()
-            ]
-        )
-    rows = [(name, entry.question, " ".join(entry.claims)) for name, entry in known.items()]
-    print_table("experiments, the most important first", ("name", "question", "claims"), rows)
+        rows = [
+            {"name": name, "question": entry.question, "claims": entry.claims}
+            for name, entry in known.items()
+        ]
+        print_json(rows)
+        return
+    cells = [(name, entry.question, " ".join(entry.claims)) for name, entry in known.items()]
+    print_table("experiments, the most important first", ("name", "question", "claims"), cells)

@@ -1,6 +1,10 @@
-"""Options: a check for each kind of value, and the refusal of options that would be ignored."""
+"""What is typed behind an option.
 
-from typing import Annotated
+A check for each kind of value, and one for options that would be ignored.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -9,39 +13,45 @@ from ..datasets import DATA_HELP
 from ..errors import SepkitError
 
 
-def number(kind):
-    """For ``typer.Option(**...)``: a number of this kind, or a usage error."""
+def number(kind: validation.Number) -> dict[str, Any]:
+    """For ``typer.Option(**...)``: a number of this kind.
+
+    Anything else is a usage error that says what was expected.
+    """
     return {
-        "parser": lambda text: _told(validation.number, text, kind),
+        "parser": lambda text: _or_usage_error(validation.number, text, kind),
         "metavar": "INTEGER" if kind.whole else "FLOAT",
     }
 
 
 def _place(text):
-    return _told(validation.place, text)
+    return _or_usage_error(validation.place, text)
 
 
 def _data_set(text):
-    return str(_told(validation.place, text))
+    return str(_or_usage_error(validation.place, text))
 
 
 #: For ``typer.Option(**...)``: the path of a file or folder, ``~`` spelled out.
-PLACE = {"parser": _place, "metavar": "PATH"}
+PLACE: dict[str, Any] = {"parser": _place, "metavar": "PATH"}
 #: A data set's name or a folder; whether it exists is seen when it is opened.
-DATA_SET = {"parser": _data_set, "metavar": "NAME|FOLDER"}
+DATA_SET: dict[str, Any] = {"parser": _data_set, "metavar": "NAME|FOLDER"}
 #: The type of ``data: Data = "band"``: the option --data of a command.
 Data = Annotated[str, typer.Option(help=DATA_HELP, **DATA_SET)]
+#: The types of ``device: Device = "auto"`` and ``as_json: Json = False``.
+Device = Annotated[str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SEED, WORKERS = number(validation.SEED), number(validation.WORKERS)
 
 
-def _told(check, text, *more):
+def _or_usage_error(check, text, *more):
     try:
         return check("", text, *more)
     except SepkitError as error:
         raise typer.BadParameter(str(error).removeprefix("=")) from None
 
 
-def assignments(pairs, option):
+def assignments(pairs: Sequence[str] | None, option: str) -> dict[str, Any]:
     """``["a=1", "b=x"]`` as ``{"a": 1, "b": "x"}``: values are read as JSON where they are JSON.
 
     Raises
@@ -49,7 +59,7 @@ def assignments(pairs, option):
     SepkitError
         For a pair without ``=``, or a name given twice; names the option.
     """
-    result = {}
+    result: dict[str, Any] = {}
     for pair in pairs or ():
         name, equals, text = pair.partition("=")
         if not equals or not name:
@@ -61,7 +71,7 @@ def assignments(pairs, option):
     return result
 
 
-def refuse_unused(context, form, *names):
+def refuse_unused(context: typer.Context, form: str, *names: str) -> None:
     """Refuse options that were typed although this form of the command does nothing with them.
 
     Parameters
@@ -80,13 +90,11 @@ def refuse_unused(context, form, *names):
     for name in names:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            parameter = next(
-                parameter for parameter in context.command.params if parameter.name == name
-            )
-            raise SepkitError(f"{parameter.opts[0]}: has no effect with {form}; leave it out")
+            options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+            raise SepkitError(f"{options[name]}: has no effect with {form}; leave it out")
 
 
-def refuse_preset(context, data):
+def refuse_preset(context: typer.Context, data: str) -> None:
     """Refuse ``--preset`` where it would say nothing: only the band comes in sizes."""
     if data != "band":
         refuse_unused(context, f"--data {data}: only the band has sizes", "preset")

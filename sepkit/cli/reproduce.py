@@ -2,16 +2,19 @@
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..console import print_table, progress_bars
 from ..runtime.interruption import resumes
 from ..validation import Number
-from .options import PLACE, SEED, WORKERS, Data, assignments, number
+from .options import PLACE, SEED, WORKERS, Data, Device, assignments, number
 
-EPILOG = (
+if TYPE_CHECKING:
+    from ..reproduce.ledger import LedgerTable
+
+EXAMPLES = (
     "Examples: sepkit reproduce --profile smoke | "
     "sepkit reproduce 01 04_open_unmix --seed 1 --out build/seed1"
 )
@@ -27,7 +30,7 @@ def reproduce(
     profile: Annotated[
         str,
         typer.Option(
-            help="smoke (seconds a chapter), student (minutes) or paper (GPU hours).",
+            help="smoke (seconds per chapter), student (minutes) or paper (GPU hours).",
             envvar="SEPKIT_PROFILE",
         ),
     ] = "student",
@@ -36,9 +39,7 @@ def reproduce(
     ] = Path("build"),
     data: Data = "band",
     weights: Annotated[str, typer.Option(help="shipped, published or train.")] = "shipped",
-    device: Annotated[
-        str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")
-    ] = "auto",
+    device: Device = "auto",
     seed: Annotated[int, typer.Option(help="For everything random.", **SEED)] = 0,
     workers: Annotated[
         int | None, typer.Option(help="Chapters at a time.", show_default="2", **WORKERS)
@@ -65,7 +66,7 @@ def reproduce(
             **number(Number(0.001, 10**9, whole=False)),
         ),
     ] = None,
-):
+) -> None:
     """Run chapters in batch; report what they measured beside what was published.
 
     Chapters whose notebook, code, data and parameters are unchanged are not run again.
@@ -100,10 +101,8 @@ def reproduce(
         if table.standard:
             print_table(*as_text(table))
     others = sum(not table.standard for table in tables)
-    typer.echo(
-        f"report: {page}"
-        + (f" (with {others} more tables, of the chapters' own metrics)" if others else "")
-    )
+    more = f" (with {others} more tables, of the chapters' own metrics)" if others else ""
+    typer.echo(f"report: {page}{more}")
     failed = batch.failures(entries, out)
     for line in failed:
         typer.echo(f"sepkit: error: {line}", err=True)
@@ -111,40 +110,42 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def as_text(table):
+def as_text(table: "LedgerTable") -> tuple[str, tuple[str, ...], list[tuple]]:
     """A table of the ledger as (title, columns, rows) of strings.
 
-    Columns are reported | ours | difference | verdict where both exist.
+    A target has four columns, reported, ours, difference and verdict, where both numbers exist.
     """
-    joined = [
+    joined = {
         target
         for target in table.targets
         if any(row.difference(target) is not None for row in table.rows)
-    ]
+    }
     columns = ["system"]
     for target in table.targets:
-        columns += (
-            [f"{target} reported", f"{target} ours", f"{target} difference", f"{target} verdict"]
-            if target in joined
-            else [target]
-        )
+        names = ("reported", "ours", "difference", "verdict")
+        columns += [f"{target} {name}" for name in names] if target in joined else [target]
     rows = []
     for row in table.rows:
-        if not row.ours:
-            continue
-        cells = [row.system]
-        for target in table.targets:
-            ours, difference = _number(row.ours.get(target)), row.difference(target)
-            if target in joined:
-                told = "" if difference is None else f"{difference:+.2f}"
-                cells += [_number(row.reported.get(target)), ours, told, table.verdict(row, target)]
-            else:
-                cells.append(ours)
-        rows.append((*cells, row.songs, row.provenance.get("chapter", "")))
+        if row.ours:
+            cells = [row.system]
+            for target in table.targets:
+                cells += _cells(table, row, target) if target in joined else [_ours(row, target)]
+            rows.append((*cells, row.songs, row.provenance.get("chapter", "")))
     return table.title, (*columns, "songs", "chapter"), rows
 
 
-def _number(value):
+def _cells(table, row, target):
+    reported = _two_digits(row.reported.get(target))
+    difference = row.difference(target)
+    gap = "" if difference is None else f"{difference:+.2f}"
+    return [reported, _ours(row, target), gap, table.verdict(row, target)]
+
+
+def _ours(row, target):
+    return _two_digits(row.ours.get(target))
+
+
+def _two_digits(value):
     return "" if value is None else f"{value:.2f}"
 
 
