@@ -45,9 +45,9 @@ def naming(name: object) -> Iterator[None]:
 
 
 class Notice(UserWarning):
-    """Something was done to the user's audio that he may want to know."""
+    """Something was done to the user's data that they may want to know, such as resampling."""
 
 
 def warn(message):
-    """The default way to tell: a Python warning."""
+    """Issue a `Notice` as a Python warning."""
     warnings.warn(message, Notice, stacklevel=3)

@@ -1,8 +1,8 @@
-"""Kinds of values, such as a whole number from 1 to 8: what fits, and how the error says what was expected.
+"""Kinds of values, such as a whole number from 1 to 8, and errors that say what was expected.
 
 Settings of networks, parts of a recipe, options and the chapters' parameters are checked by them;
-they come from users and from files. The limits are far beyond anything of use: they are there so
-that a slip is told at once, before it costs memory or hours.
+they come from users and from files. The limits are far beyond anything of use: a slip is an error
+at once, before it costs memory or hours.
 """
 
 import json
@@ -12,9 +12,17 @@ import pathlib
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import PurePath
+from typing import Any, Protocol
 
 from .errors import SepkitError
 from .names import fault
+
+
+class Kind(Protocol):
+    """A kind of values; its text says in an error what was expected."""
+
+    def fits(self, value: Any) -> bool:
+        """Whether a value is of this kind."""
 
 
 @dataclass(frozen=True)
@@ -25,55 +33,61 @@ class Number:
     high: float
     whole: bool = True
 
-    def fits(self, value):
-        kind = Integral if self.whole else Real
-        return (
-            isinstance(value, kind)
-            and not isinstance(value, bool)
-            and self.low <= value <= self.high
-        )
+    def fits(self, value: Any) -> bool:
+        """Whether a value is a number in this range."""
+        if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real):
+            return False
+        return bool(self.low <= value <= self.high)  # type: ignore[operator]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"a {'whole ' if self.whole else ''}number from {self.low:.10g} to {self.high:.10g}"
 
 
 class Switch:
-    def fits(self, value):
+    """True or false."""
+
+    def fits(self, value: Any) -> bool:
+        """Whether it is of this kind."""
         return isinstance(value, bool)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "true or false"
 
 
 class Text:
-    def fits(self, value):
+    """Printable text of at most 100 characters."""
+
+    def fits(self, value: Any) -> bool:
+        """Whether it is of this kind."""
         return isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable()
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "a name of at most 100 characters"
 
 
 class Name:
     """What may become the name of a file, such as a target's."""
 
-    def fits(self, value):
+    def fits(self, value: Any) -> bool:
+        """Whether it is of this kind."""
         return fault(value) is None
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "a plain name, without folders"
 
 
 class Path:
     """What may be the path of a file or folder."""
 
-    def fits(self, value):
+    def fits(self, value: Any) -> bool:
+        """Whether it is of this kind."""
         return (
             isinstance(value, (str, PurePath))
             and 0 < len(str(value)) <= 4096
             and "\0" not in str(value)
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "a path"
 
 
@@ -81,14 +95,15 @@ class Path:
 class Several:
     """A sequence of 1 to `most` values of a kind."""
 
-    kind: object
+    kind: Kind
     most: int = 64
 
-    def fits(self, value):
+    def fits(self, value: Any) -> bool:
+        """Whether it is of this kind."""
         listed = isinstance(value, (list, tuple)) and 1 <= len(value) <= self.most
         return listed and all(self.kind.fits(one) for one in value)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return (
             f"a list of {self.kind}"
             if self.kind.__class__ is not Number
@@ -102,10 +117,11 @@ class Either:
 
     kinds: tuple
 
-    def fits(self, value):
+    def fits(self, value: Any) -> bool:
+        """Whether it is of this kind."""
         return any(value is None if kind is None else kind.fits(value) for kind in self.kinds)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return " or ".join("null" if kind is None else str(kind) for kind in self.kinds)
 
 
@@ -115,20 +131,21 @@ class Pair:
 
     kind: Number
 
-    def fits(self, value):
+    def fits(self, value: Any) -> bool:
+        """Whether it is of this kind."""
         listed = isinstance(value, (list, tuple)) and len(value) == 2
         return listed and all(self.kind.fits(one) for one in value) and value[0] <= value[1]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"a pair (low, high), each {self.kind}"
 
 
-def optional(*kinds):
+def optional(*kinds: Kind) -> Either:
     """A value of one of these kinds, or None."""
     return Either((*kinds, None))
 
 
-def checked(name, value, kind):
+def checked(name: str, value: Any, kind: Kind) -> Any:
     """A value if it is of a kind; a float such as 512.0 as an integer where one belongs.
 
     Raises
@@ -157,8 +174,8 @@ SEED = Number(0, 2**32 - 1)
 WORKERS = Number(1, 1024)
 
 
-def number(name, text, kind):
-    """The number that a text says, or a number itself, if it is of its kind; errors as `checked`."""
+def number(name: str, text: Any, kind: Number) -> Any:
+    """The number that a text holds, or a number itself, of this kind; errors as `checked`."""
     value = text
     for read in (int, float) if isinstance(text, str) else ():
         try:
@@ -170,7 +187,7 @@ def number(name, text, kind):
     return value if kind.whole else float(value)
 
 
-def place(name, value):
+def place(name: str, value: object) -> pathlib.Path:
     """The path that was given for a file or folder, with ``~`` spelled out.
 
     Raises
@@ -191,8 +208,8 @@ def place(name, value):
     return pathlib.Path(spelled)
 
 
-def parsed(text):
-    """A value as it stands behind NAME= on the command line: JSON where it is JSON, else the text itself."""
+def parsed(text: str) -> Any:
+    """The value behind NAME= on the command line: parsed where it is JSON, else the text."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):  # also a number of more than 4300 digits

@@ -130,7 +130,7 @@ def test_signals_at_any_moment_end_a_command_in_one_line(folder, tmp_path, comma
 
 ENDING = """
 import os, signal, sys
-from sepkit import interruption
+from sepkit.runtime import interruption
 
 class Late:
     def __del__(self):  # when Python clears what modules hold, after everything else

@@ -1,4 +1,4 @@
-"""``sepkit data activity``: where the stems of a data set can be heard."""
+"""``sepkit data activity``: where the stems of a data set are active."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,7 @@ def activity(
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Songs at a time.", show_default="one a core", **WORKERS)
+        int | None, typer.Option(help="Songs at a time.", show_default="one per core", **WORKERS)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ):

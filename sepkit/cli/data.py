@@ -75,7 +75,7 @@ def band(
         str, typer.Option(help="espeak (words, needs the extra band), dsp, or auto.")
     ] = "auto",
     workers: Annotated[
-        int | None, typer.Option(help="Processes.", show_default="one a core", **WORKERS)
+        int | None, typer.Option(help="Processes.", show_default="one per core", **WORKERS)
     ] = None,
     preset: Annotated[
         str | None,
@@ -133,9 +133,9 @@ def augment(
     preset: Annotated[
         str | None, typer.Option(help="Size of the band.", show_default="student")
     ] = None,
-    pitch: Annotated[str, typer.Option(help="Semitones, a version each, or none.")] = "-2,2",
-    speed: Annotated[str, typer.Option(help="Factors, a version each, or none.")] = "0.9,1.1",
-    shift: Annotated[str, typer.Option(help="Seconds, a version each, or none.")] = "-1,1",
+    pitch: Annotated[str, typer.Option(help="Semitones, one version for each, or none.")] = "-2,2",
+    speed: Annotated[str, typer.Option(help="Factors, one version for each, or none.")] = "0.9,1.1",
+    shift: Annotated[str, typer.Option(help="Seconds, one version for each, or none.")] = "-1,1",
     speed_by: Annotated[
         str, typer.Option(help="stretch (the pitch stays) or resample (it moves along).")
     ] = "stretch",
@@ -144,7 +144,7 @@ def augment(
         typer.Option("--with-valid", help="Train on the validation songs and their versions too."),
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(help="Processes.", show_default="one a core", **WORKERS)
+        int | None, typer.Option(help="Processes.", show_default="one per core", **WORKERS)
     ] = None,
     root: Root = None,
 ):

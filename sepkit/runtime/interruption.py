@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from typing import NoReturn
 
 #: Seconds from the first signal to the end.
 PATIENCE = 4.0
@@ -19,57 +21,55 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class _State:
-    watching = working = heard = told = False
+    watching = working = signalled = told = False
     resumes = ""
 
 
-def watch():
-    """Begin to listen, in a process that is a command and nothing else."""
+def watch() -> None:
+    """Begin to handle signals, in a process that is a command and nothing else."""
     if _State.watching or threading.current_thread() is not threading.main_thread():
         return
     _State.watching = True
     for number in _numbers():
-        if signal.getsignal(number) in (
-            signal.SIG_DFL,
-            signal.default_int_handler,
-        ):  # nohup has its reasons
-            signal.signal(number, _heard)
-    ears, mouth = os.pipe()
-    os.set_blocking(mouth, False)
-    signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
-    threading.Thread(target=_listen, args=(ears,), daemon=True).start()
+        # What nohup or a caller has set to be ignored stays ignored.
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _on_signal)
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    threading.Thread(target=_listen, args=(read_end,), daemon=True).start()
     sys.unraisablehook = _unraisable
     atexit.register(_at_end)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_deafen)
+        os.register_at_fork(after_in_child=_reset_in_child)
 
 
 @contextlib.contextmanager
-def work():
+def work() -> Iterator[None]:
     """In here a command is at work: the first signal is a `KeyboardInterrupt`."""
-    _State.working, _State.resumes, _State.told = True, "", _State.told and _State.heard
+    _State.working, _State.resumes, _State.told = True, "", _State.told and _State.signalled
     try:
         yield
     finally:
         _State.working = False
 
 
-def resumes(text):
-    """What to say from now on if the command is interrupted: what is kept, and how to go on."""
+def resumes(text: str) -> None:
+    """Set what an interruption says from now on: what is kept, and how to resume."""
     _State.resumes = text
 
 
 @contextlib.contextmanager
-def ending():
-    """Around the whole command: what was interrupted ends without Python's own end, which takes its time."""
+def ending() -> Iterator[None]:
+    """Around the whole command: after an interruption it ends without Python's slow shutdown."""
     try:
         yield
     finally:
-        if _State.heard or _State.told:  # training hears signals itself, and tells
+        if _State.signalled or _State.told:  # training hears signals itself, and tells
             leave()
 
 
-def tell(text=""):
+def tell(text: str = "") -> None:
     """One line on stderr, once: `text`, or what `resumes` was given."""
     if _State.told:
         return
@@ -80,12 +80,11 @@ def tell(text=""):
         sys.stderr.flush()
 
 
-def leave(code=130):
+def leave(code: int = 130) -> NoReturn:
     """End this process now, and those that it has started."""
     with contextlib.suppress(Exception):
-        threading.Timer(
-            0.5, os._exit, (code,)
-        ).start()  # nobody may be reading what is written here
+        # Writing to stderr may block, where nobody reads it.
+        threading.Timer(0.5, os._exit, (code,)).start()
     with contextlib.suppress(Exception):
         for child in sys.modules["multiprocessing"].active_children():
             child.kill()
@@ -101,18 +100,18 @@ def _numbers():
     return [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
 
 
-def _heard(number, frame):
+def _on_signal(number, frame):
     if not _State.working:
         leave()
-    if not _State.heard:  # later ones must not disturb what tidies up; `_listen` ends it
-        _State.heard = True
+    if not _State.signalled:  # later ones must not disturb what tidies up; `_listen` ends it
+        _State.signalled = True
         raise KeyboardInterrupt
 
 
-def _listen(ears):
-    """In a thread, which hears signals also while the main one computes."""
+def _listen(read_end):
+    """In a thread, which gets signals also while the main one computes."""
     count, numbers = 0, _numbers()
-    while byte := os.read(ears, 1):
+    while byte := os.read(read_end, 1):
         if byte[0] not in numbers:
             continue
         count += 1
@@ -120,29 +119,27 @@ def _listen(ears):
             timer = threading.Timer(PATIENCE, leave)
             timer.daemon = True
             timer.start()
-        elif (
-            "TORCHELASTIC_RUN_ID" not in os.environ
-        ):  # torchrun passes on what we have heard ourselves
+        elif "TORCHELASTIC_RUN_ID" not in os.environ:  # torchrun repeats what we got ourselves
             leave()
 
 
 def _unraisable(unraisable):
-    """Python cannot raise here and would print pages: in a destructor, or in the middle of an import."""
+    """Python cannot raise in a destructor or amid an import, and would print pages of traces."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         leave()
     sys.__unraisablehook__(unraisable)
 
 
 def _at_end():
-    """The command has done its work: a signal while Python takes itself apart must not change how it ended."""
+    """The work is done: a signal during Python's shutdown must not change the exit code."""
     for number in _numbers():
-        if signal.getsignal(number) is _heard:
+        if signal.getsignal(number) is _on_signal:
             signal.signal(number, signal.SIG_IGN)
 
 
-def _deafen():
+def _reset_in_child():
     """A forked process leaves signals to its parent."""
     signal.set_wakeup_fd(-1)
     for number in _numbers():
-        if signal.getsignal(number) is _heard:
+        if signal.getsignal(number) is _on_signal:
             signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""How much memory there is to take."""
+"""How much main memory is free."""
 
 import os
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def free_memory():
-    """Bytes of main memory that can be taken without swapping, or None where the system does not say.
+def free_memory() -> int | None:
+    """Bytes of main memory that are free without swapping; None where that is not known.
 
     On Linux what the kernel calls available, and not more than the limit of the container;
     elsewhere what psutil finds, if it is installed, else all that the machine has.
     """
     try:
         lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        found = [1024 * int(lines["MemAvailable"].split()[0])]
+        found: list[int | None] = [1024 * int(lines["MemAvailable"].split()[0])]
     except (OSError, KeyError, ValueError):
         found = [_elsewhere()]
     try:

@@ -1,7 +1,7 @@
 """Worker processes that end when they should: with their work, with Ctrl-C, and with their parent.
 
 `ProcessPoolExecutor` waits for running jobs when it is interrupted, and a second Ctrl-C
-while it waits leaves it waiting for ever. Here a worker hears no Ctrl-C, is killed at once
+while it waits leaves it waiting for ever. Here a worker ignores Ctrl-C, is killed at once
 when the caller stops for any reason, and ends by itself when the caller is killed.
 """
 
@@ -14,15 +14,20 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import connection
+from typing import Any
 
 from ..errors import SepkitError
 
-#: Signals that a terminal or a scheduler sends to all processes of a command: the first one answers for all.
+#: Signals that a terminal or a scheduler sends to all processes of a command; the first process
+#: answers for all.
 _SHARED = ("SIGINT", "SIGHUP", "SIGTERM")
 
 
-def run_jobs(jobs, workers, start=None):
+def run_jobs(
+    jobs: Sequence[Callable[[], Any]], workers: int, start: Callable[[], None] | None = None
+) -> Iterator[tuple[int, Any]]:
     """Call every job in worker processes.
 
     Parameters
@@ -51,15 +56,15 @@ def run_jobs(jobs, workers, start=None):
     Processes are spawned, not forked: the state of threads and of foreign libraries is not
     copied, and every platform behaves alike.
     """
-    jobs, busy = list(jobs), {}
+    jobs = list(jobs)
+    busy: dict[Any, int] = {}  # the job that runs at the other end
     waiting = iter(enumerate(jobs))
-    with _Crew(start) as crew:
+    with _Workers(start) as processes:
         for _ in range(min(workers, len(jobs))):
-            _next_job(crew.hire(), waiting, busy)
+            _next_job(processes.hire(), waiting, busy)
         while busy:
-            for pipe in connection.wait(
-                list(busy), timeout=0.5
-            ):  # not for ever: Windows hears Ctrl-C only in between
+            # Not for ever: Windows gets Ctrl-C only in between.
+            for pipe in connection.wait(list(busy), timeout=0.5):
                 index = busy.pop(pipe)
                 yield index, _answer(pipe, workers)
                 _next_job(pipe, waiting, busy)
@@ -69,30 +74,27 @@ def _next_job(pipe, waiting, busy):
     index, job = next(waiting, (None, None))
     if job is not None:
         busy[pipe] = index
-        with contextlib.suppress(
-            OSError
-        ):  # a worker that is gone is noticed when its answer is read
+        with contextlib.suppress(OSError):  # a worker that is gone is noticed by `_answer`
             pipe.send(job)
 
 
 def _answer(pipe, workers):
     try:
-        fine, value, told = pipe.recv()
+        fine, value, trace = pipe.recv()
     except (EOFError, OSError):
-        time.sleep(
-            0.2
-        )  # what ended the worker may be meant for this process too: let it come first
+        # The signal that ended the worker may be meant for this process too: let it come first.
+        time.sleep(0.2)
         raise SepkitError(
             f"one of {workers} workers was killed, most likely for want of memory; use fewer "
             "workers. "
             "What was finished is kept where it is written to files, and the same call goes on"
         ) from None
     if not fine:
-        raise value from RuntimeError(told)
+        raise value from RuntimeError(trace)
     return value
 
 
-class _Crew:
+class _Workers:
     """Worker processes, each at the other end of a pipe; leaving the block kills them."""
 
     def __init__(self, start):
@@ -108,7 +110,7 @@ class _Crew:
         worker = self.context.Process(
             target=_serve, args=(theirs, self.start, by_main), daemon=True
         )
-        with _born_deaf():
+        with _signals_blocked():
             worker.start()
         theirs.close()  # so that the pipe ends when the worker does
         self.members.append(worker)
@@ -125,8 +127,10 @@ class _Crew:
 
 
 @contextlib.contextmanager
-def _born_deaf():
-    """Processes that are started in here hear no Ctrl-C until they can deal with it; this one hears it afterwards."""
+def _signals_blocked():
+    """Block signals in here: in processes that are started, until they can handle them; in this
+    one, until afterwards.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -169,19 +173,19 @@ def _done(receive):
     try:
         return True, job(), None
     except Exception as error:
-        told = traceback.format_exc()
+        trace = traceback.format_exc()
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:
             error = RuntimeError(f"{type(error).__name__}: {error}")
-        return False, error, told
+        return False, error, trace
 
 
 def _not_portable(what, error):
     return SepkitError(f"{what} cannot be handed to another process ({error}); use one worker")
 
 
-def end_with_parent(by_main=False):
+def end_with_parent(by_main: bool = False) -> None:
     """End this process when the one that started it ends, however that happens.
 
     Parameters
@@ -191,6 +195,8 @@ def end_with_parent(by_main=False):
         this process is doing; for it, the parent ends with the thread.
     """
     parent = multiprocessing.parent_process()
+    if parent is None:
+        return
     if by_main and sys.platform == "linux":
         import ctypes
 
@@ -206,7 +212,7 @@ def end_with_parent(by_main=False):
     threading.Thread(target=follow, daemon=True).start()
 
 
-def kill_family(process, and_itself=True):
+def kill_family(process: int, and_itself: bool = True) -> None:
     """Kill the processes that `process` has started, and itself."""
     import psutil
 

@@ -2,13 +2,17 @@
 
 import os
 import threading
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 #: At most, unless the caller says otherwise: each may hold an audio file in memory.
 THREADS = 8
 
 
-def in_threads(function, items, workers=None):
+def in_threads(
+    function: Callable[[Any], Any], items: Iterable[Any], workers: int | None = None
+) -> list[Any]:
     """``[function(item) for item in items]``, several at a time; after an error none is begun."""
     failed = threading.Event()
 
