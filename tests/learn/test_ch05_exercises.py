@@ -51,9 +51,8 @@ def test_the_right_answers_are_what_signals_and_the_package_say():
     smaller = (1 + 0.5 * torch.exp(1j * angles)).abs() < 1
     assert float(smaller.double().mean()) == pytest.approx(share(0.5), abs=0.005)
 
-    model = build(
-        "resunet-ismir2021", widths=(1,) * 6, n_fft=128, hop=32
-    )  # the paper's depth, thin
+    # the paper's depth, thin
+    model = build("resunet-ismir2021", widths=(1,) * 6, n_fft=128, hop=32)
     layers = [
         m for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
     ]

@@ -18,13 +18,11 @@ def test_the_phasor_figure_shows_the_errors_of_its_bin(level, angle):
     mixture = 1 + 10 ** (level / 20) * np.exp(1j * np.radians(angle))
     theta = abs(np.angle(1 / mixture))
     said = [float(text.get_text().split()[0]) for text in right.texts]
-    assert said[1] == pytest.approx(
-        100 * np.sin(theta) ** 2, abs=0.51
-    )  # the distance to the line through X
+    # the distance to the line through X
+    assert said[1] == pytest.approx(100 * np.sin(theta) ** 2, abs=0.51)
     assert said[2] == pytest.approx(400 * np.sin(theta / 2) ** 2, abs=0.51)  # a perfect magnitude
-    assert (
-        said[0] >= said[1] - 0.51 and said[2] >= said[1] - 0.51
-    )  # nothing real undercuts the line
+    # nothing real undercuts the line
+    assert said[0] >= said[1] - 0.51 and said[2] >= said[1] - 0.51
     ratio, degrees = re.findall(r"[\d.]+", left.get_title(loc="left"))
     assert float(ratio) == pytest.approx(1 / abs(mixture), abs=0.006) and float(
         degrees
@@ -48,9 +46,8 @@ def test_joined_bands_put_tones_at_their_frequencies():
     bank, stft = PQMF(4), STFT(512, 128)
     for frequency in (1000.0, 7000.0, 13000.0, 20000.0):
         tone = torch.sin(2 * torch.pi * frequency * torch.arange(22050) / 44100)
-        picture = figures.joined(
-            stft(bank.analysis(tone)[:, None])[:, 0, :-1].abs()
-        )  # without the top bin, as the maps are
+        # without the top bin, as the maps are
+        picture = figures.joined(stft(bank.analysis(tone)[:, None])[:, 0, :-1].abs())
         row = int(picture[:, 20:60].sum(1).argmax())
         assert (row + 0.5) * 22050 / len(picture) == pytest.approx(frequency, abs=25)
 
@@ -75,6 +72,5 @@ def test_the_u_goes_down_and_comes_up_again():
     )
     assert "8 maps\n32 × 32" in ax.texts[2].get_text()
     levels = [line.get_ydata()[0] for line in ax.lines]
-    assert levels == pytest.approx(
-        [-1, -2]
-    )  # a skip connection from every encoder stage that has a partner
+    # a skip connection from every encoder stage that has a partner
+    assert levels == pytest.approx([-1, -2])

@@ -35,9 +35,8 @@ def test_the_right_answers_are_what_the_package_has():
     own, public = (
         build("bsrnn", **small, **given).encoder.norms[1] for given in ({}, {"norm_frames": 263})
     )
-    five = [
-        sum(p[0].numel() for p in norm.parameters()) for norm in (own, public)
-    ]  # of one band: the second group has 5 bins
+    # of one band: the second group has 5 bins
+    five = [sum(p[0].numel() for p in norm.parameters()) for norm in (own, public)]
     assert build("bsrnn", **small).stft(torch.zeros(2, 6 * 44100)).shape[-1] == 517 and five == [
         40,
         10520,

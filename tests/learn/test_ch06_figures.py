@@ -42,9 +42,10 @@ def test_every_second_band_is_shaded(split):
 
 def test_mask_plane_puts_energy_where_the_mask_is():
     _, ax = plots.figure()
+    # rows: imaginary part
     shares = 10 ** np.asarray(
         figures.mask_plane(np.array([1.0, 1.0j]), np.array([3.0, 1.0]), ax).get_array()
-    )  # rows: imaginary part
+    )
     place = {
         value: np.unravel_index(np.abs(shares - value).argmin(), shares.shape) for value in (75, 25)
     }

@@ -118,9 +118,8 @@ def test_lanes_keep_the_order_of_the_stems_and_their_songs():
 
 
 def test_kept_segments_are_green_and_the_last_one_ends_with_the_song():
-    energies = np.array(
-        [0.0] * 6 + [1.0] * 12
-    )  # 18 chunks: segments from 0, 5 and 10, the last of 8 chunks
+    # 18 chunks: segments from 0, 5 and 10, the last of 8 chunks
+    energies = np.array([0.0] * 6 + [1.0] * 12)
     _, ax = plots.figure()
     figures.activity(energies, 1e-3, [1, 2], 0.5, ax)
     times = [bar.get_paths()[0].vertices[:, 0] for bar in ax.collections]

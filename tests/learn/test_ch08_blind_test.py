@@ -42,9 +42,8 @@ def test_a_and_b_are_drawn_by_lot_and_reproducibly(tmp_path):
 def test_the_players_give_nothing_away(tmp_path):
     row = test(tmp_path).play(1)
     assert list(row.gains) == ["the stem", "A", "B"]
-    assert (
-        max(row.gains.values()) - min(row.gains.values()) < 0.2
-    )  # what was matched before shows no gains
+    # what was matched before shows no gains
+    assert max(row.gains.values()) - min(row.gains.values()) < 0.2
     shown = row._repr_html_()
     assert "leak" not in shown and "echo" not in shown
 

@@ -58,9 +58,8 @@ def test_song_effects_inflate_as_the_design_effect_says():
     """Paired, no overlap: the variance is larger by 1 + (chunks - 1) * intraclass correlation."""
     songs, size = 50, 0.8
     signs = np.where(np.arange(songs) % 2, 1.0, -1.0)
-    table = np.stack(
-        [size * signs / 2, -size * signs / 2], axis=1
-    )  # differences of +-size, of median 0
+    # differences of +-size, of median 0
+    table = np.stack([size * signs / 2, -size * signs / 2], axis=1)
     found = rates(table, chunks=21, within=2.0, shared=0.5, trials=2000)
     chunks, within = 11, 2 * 2.0**2 * (1 - 0.5)
     design = 1 + (chunks - 1) * size**2 / (size**2 + within)

@@ -25,9 +25,8 @@ def test_the_staircase_is_drawn_to_scale():
     ax = figures.staircase(ENERGIES)
     ends = {tuple(np.round(np.subtract(arrow.xy, arrow.xyann), 6)) for arrow in arrows(ax)}
     assert (1.0, 0.0) in ends  # the stem
-    assert (
-        (0.1, 0.0) in ends and (0.275, 0.19) in ends and (0.0, 0.25) in ends
-    )  # square roots of the energies, against the stem's
+    # square roots of the energies, against the stem's
+    assert (0.1, 0.0) in ends and (0.275, 0.19) in ends and (0.0, 0.25) in ends
     assert (1.375, 0.44) in ends  # the estimate is the sum of all steps
     with pytest.raises(SepkitError, match="no energy of artefacts"):
         figures.staircase({key: value for key, value in ENERGIES.items() if key != "artefacts"})

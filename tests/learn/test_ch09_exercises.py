@@ -37,9 +37,8 @@ def test_what_is_called_right_is_what_the_package_does():
     out, given = m6.fitting(16384)
     assert check.ex_09_3(((given - out) / 2 / m6.sample_rate, given / out))
 
-    network = build(
-        "conv-tasnet", filters=2, width=2, hidden=2
-    )  # the blocks of the paper's network, narrow
+    # the blocks of the paper's network, narrow
+    network = build("conv-tasnet", filters=2, width=2, hidden=2)
     dilations = [
         layer.dilation[0]
         for layer in network.masks.modules()

@@ -25,9 +25,10 @@ def test_a_tone_is_drawn_at_its_frequency_and_time():
     left, right, bottom, top = image.get_extent()
     values = np.asarray(image.get_array())
     peak = np.unravel_index(values.argmax(), values.shape)
+    # kHz
     assert bottom + (peak[0] + 0.5) * (top - bottom) / values.shape[0] == pytest.approx(
         3.0, abs=0.01
-    )  # kHz
+    )
     assert left + (peak[1] + 0.5) * (right - left) / values.shape[1] > 0.5  # s
     assert values.max() == pytest.approx(0, abs=1e-6) and values.min() >= -60.001
     assert (

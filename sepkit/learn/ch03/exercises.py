@@ -87,10 +87,11 @@ def ex_03_2(answer: Any) -> None:
     }
     for because, value in slips.items():
         need(not math.isclose(got, value, rel_tol=5e-3), because)
+    # variances over T or T - 1
     need(
         math.isclose(got, right, abs_tol=0.02),
         f"for a test signal of kurtosis {right:.2f} it gives {got:.2f}",
-    )  # variances over T or T - 1
+    )
 
 
 @exercises.add(

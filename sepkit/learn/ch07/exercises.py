@@ -67,9 +67,8 @@ def ex_07_2(answer: Any) -> None:
     """
     batch, count = 5, 4
     stems = torch.arange(batch * count).view(batch, count, 1, 1) + torch.zeros(batch, count, 2, 3)
-    orders = torch.stack(
-        [torch.arange(batch).roll(s) for s in range(count)]
-    )  # (S, B): stem s by s places
+    # (S, B): stem s by s places
+    orders = torch.stack([torch.arange(batch).roll(s) for s in range(count)])
     got = attempt(answer, stems.clone(), orders)
     need(torch.is_tensor(got), f"a tensor was expected, not {type(got).__name__}")
     need(

@@ -167,9 +167,8 @@ def _draw(rng, equal, trials, chunks, within, shared):
     both = []
     for method in (0, 1):
         noise = within * (common + np.sqrt(1 - shared) * rng.standard_normal(halves))
-        noise = (noise[..., 1:] + noise[..., :-1]) / np.sqrt(
-            2
-        )  # (trials, songs, chunks), of deviation `within`
+        # (trials, songs, chunks), of deviation `within`
+        noise = (noise[..., 1:] + noise[..., :-1]) / np.sqrt(2)
         both.append(scores[:, method, :, None] + noise)
     return both
 
@@ -178,9 +177,8 @@ def _trial_p_values(a, b, flips):
     """{(test, unit, overlap, n): p (trials,)} of chunk scores (trials, songs, chunks)."""
     found = {}
     for overlap, step in ((0.5, 1), (0.0, 2)):
-        x, y = (
-            np.reshape(scores[..., ::step], (len(scores), -1)) for scores in (a, b)
-        )  # (trials, songs * chunks)
+        # (trials, songs * chunks)
+        x, y = (np.reshape(scores[..., ::step], (len(scores), -1)) for scores in (a, b))
         n = x.shape[1]
         d = x - y
         unpaired = d.mean(1) / np.sqrt((x.var(1, ddof=1) + y.var(1, ddof=1)) / n)

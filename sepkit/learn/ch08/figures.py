@@ -121,9 +121,8 @@ def staircase(
         measure, _, offset = _STEPS[name]
         _arrow(ax, begin, end, MEASURES[measure][0], f"{name} ({measure})" * labels, offset)
     _arrow(ax, 0 * stem, end, "black", "estimate" * labels, (-14, 5))
-    ax.plot(
-        *np.array([stem, end]).T, ":", color="#667085", linewidth=1
-    )  # the whole error, which SDR counts
+    # the whole error, which SDR counts
+    ax.plot(*np.array([stem, end]).T, ":", color="#667085", linewidth=1)
     ax.set_title(title)
     ax.set_aspect("equal", adjustable="datalim")
     ax.set_axis_off()
