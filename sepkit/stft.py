@@ -93,10 +93,10 @@ class STFT(nn.Module):
         self, n_fft: int = 4096, hop: int = 1024, window: str = "hann", center: bool = True
     ):
         super().__init__()
-        for name, value, least in (("n_fft", n_fft, 2), ("hop", hop, 1)):
-            if isinstance(value, bool) or int(value) != value or value < least:
+        for name, value, minimum in (("n_fft", n_fft, 2), ("hop", hop, 1)):
+            if isinstance(value, bool) or int(value) != value or value < minimum:
                 raise SepkitError(
-                    f"STFT {name}={value!r}: expected a whole number of at least {least}"
+                    f"STFT {name}={value!r}: expected a whole number of at least {minimum}"
                 )
         self.n_fft, self.hop, self.window, self.center = int(n_fft), int(hop), window, bool(center)
         self._window64 = make_window(window, self.n_fft)

@@ -106,42 +106,64 @@ def evaluate(
         kept = "scores of finished songs are kept, and the same command goes on"
         resumes(kept if out else "nothing is kept without --out")
     from .. import evaluation
-    from ..metrics.scoring import check_metrics
 
     if scores:
         found = [score for path in scores for score in evaluation.load(path)]
     else:
-        chosen = tuple(
-            dict.fromkeys(
-                name for part in metrics for name in part.replace(" ", "").split(",") if name
-            )
-        )
-        check_metrics(chosen)  # before a data set is rendered or decoded for nothing
-        notes: list[str] = []  # printed when the progress bar has gone
         options: dict[str, Any] = {
             "out": out,
-            "metrics": chosen,
+            "metrics": _chosen_metrics(metrics),
             "workers": workers,
             "window": window,
             "hop": hop,
-            "notice": notes.append,
         }
-        with progress_bar("scoring") as update:
-            if reference is not None and estimate is not None:
-                found = evaluation.evaluate_folders(reference, estimate, progress=update, **options)
-            else:
-                found = _separate(
-                    separator, data, split, preset, device, progress=update, **options
-                )
-        for text in notes:
-            print_note(text)
+        if folders:
+            found = _with_progress(evaluation.evaluate_folders, reference, estimate, **options)
+        else:
+            found = _score_separator(separator, data, split, preset, device, **options)
     if as_json:
-        return print_json([_json_row(score) for score in found])
-    for table in evaluation.tables(found, songs, interval):
-        drawn = sys.stdout.isatty()
-        print_table(
-            table.title if drawn else f"{table.title}: {table.card}", table.columns, table.rows
-        )
+        print_json([_json_row(score) for score in found])
+    else:
+        _print_tables(evaluation.tables(found, songs, interval))
+
+
+def _chosen_metrics(texts):
+    """Names from ``--metrics a,b --metric c``, each once; unknown ones are refused early."""
+    from ..metrics.scoring import check_metrics
+
+    names = [name for text in texts for name in text.replace(" ", "").split(",") if name]
+    chosen = tuple(dict.fromkeys(names))
+    check_metrics(chosen)  # before a data set is rendered or decoded for nothing
+    return chosen
+
+
+def _score_separator(name, data, split, preset, device, **options):
+    from .. import datasets, evaluation, separation
+
+    separator = separation.get(name, device=device)
+    tracks = datasets.open_tracks(data, split, preset=preset)
+    options["dataset"] = datasets.data_set_name(data)
+    if data == "band":
+        options["preset"] = preset
+    return _with_progress(evaluation.evaluate, separator, tracks, **options)
+
+
+def _with_progress(evaluate, *arguments, **options):
+    """Call a function of `sepkit.evaluation`; its notes are printed once the bar has gone."""
+    notes = []
+    with progress_bar("scoring") as update:
+        found = evaluate(*arguments, progress=update, notice=notes.append, **options)
+    for text in notes:
+        print_note(text)
+    return found
+
+
+def _print_tables(tables):
+    """On a terminal with the metric's card below each table, else with the card in its title."""
+    drawn = sys.stdout.isatty()
+    for table in tables:
+        title = table.title if drawn else f"{table.title}: {table.card}"
+        print_table(title, table.columns, table.rows)
         if drawn:
             typer.echo(f"{table.card}\n")
 
@@ -162,15 +184,3 @@ def _refuse_unused(context, data, folders, scores):
         refuse_unused(context, "--reference and --estimate", *separating)
     else:
         refuse_preset(context, data)
-
-
-def _separate(name, data, split, preset, device, **options):
-    from .. import datasets, evaluation, separation
-
-    chosen = separation.get(name, device=device)
-    tracks = datasets.open_tracks(data, split, preset=preset)
-    about = {
-        "dataset": datasets.data_set_name(data),
-        **({"preset": preset} if data == "band" else {}),
-    }
-    return evaluation.evaluate(chosen, tracks, **options, **about)

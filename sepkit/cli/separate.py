@@ -117,7 +117,7 @@ def separate(
     comments and pictures are not.
     """
     resumes("finished songs are kept, and the same command goes on")
-    from ..errors import SepkitError, unknown
+    from ..errors import unknown
 
     suffix, suffixes = f".{ext.lstrip('.').lower()}", ("wav", "flac", "mp3", "ogg")
     if suffix[1:] not in suffixes:
@@ -145,22 +145,35 @@ def separate(
         "bitrate": bitrate,
         "clip": clip,
         "overwrite": overwrite,
-        "reuse": True,
-        "notice": print_note,
     }
-    failed = False
+    if not _separate_all(folders, separator, out, options):
+        raise typer.Exit(1)
+
+
+def _separate_all(folders, separator, out, options):
+    """Separate {path: folder}, printing the stems' paths; whether all songs went well."""
+    from ..errors import SepkitError
+    from ..separation import separate_file
+
+    well = True
     for position, (path, folder) in enumerate(folders.items(), 1):
         title = f"{position}/{len(folders)} {path.name}" if len(folders) > 1 else path.name
         try:
             with progress_bar(title) as update:
-                written = separation.separate_file(
-                    path, separator, out, folder=folder, progress=update, **options
+                written = separate_file(
+                    path,
+                    separator,
+                    out,
+                    folder=folder,
+                    progress=update,
+                    reuse=True,
+                    notice=print_note,
+                    **options,
                 )
         except (SepkitError, OSError, UnicodeEncodeError) as error:  # the other songs go on
             print_error(error)
-            failed = True
+            well = False
         else:
             for stem in written.values():
                 typer.echo(str(stem) if os.name == "nt" else os.fsencode(stem))
-    if failed:
-        raise typer.Exit(1)
+    return well

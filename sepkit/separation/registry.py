@@ -48,7 +48,7 @@ def get(
         ``"crm"``, ``"mwf"``); a method of `sepkit.separation.blind`, such as ``"ica"``; a
         model's name, such as ``"open-unmix"``, for its checkpoints; a published set of
         weights, such as ``"umxhq"``; a checkpoint file; or a folder of them, one per target.
-    device : str
+    device : str or torch.device
         For networks; ``"auto"`` takes the fastest there is.
     weights : {"shipped", "published"}
         Which checkpoints a model's name stands for.
