@@ -80,12 +80,9 @@ def train_set(
             train_one(model, target, seed, runs, songs, device, changes)
             for seed in range(SEED, SEED + seeds)
         ]
-        models.save(
-            out / f"{target}.safetensors",
-            models.load(best[0]),
-            extra=models.read_header(best[0])["extra"],
-            half=True,
-        )
+        network, extra = models.load(best[0]), models.read_header(best[0])["extra"]
+        assert not isinstance(network, dict)  # a training has one network
+        models.save(out / f"{target}.safetensors", network, extra=extra, half=True)
         if seeds > 1:
             steps = recipe_and_settings(model, target)[0].but(**changes).max_steps
             write_spread(out, target, best, steps, songs["test"], device)

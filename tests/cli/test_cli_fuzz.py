@@ -1,4 +1,4 @@
-"""Random calls of every command: one line or a result, never a traceback, a hang or a broken result.
+"""Random calls of every command: one line or a result, never a traceback or a hang.
 
 ``SEPKIT_FUZZ=17:1000`` tries another seed and number of calls.
 """
@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 from sepkit import audio, band, cli, models
 
 SEED, CALLS = map(int, os.environ.get("SEPKIT_FUZZ", "0:320").split(":"))
-#: Seconds of computing that a call may take, and of waiting: other programs may keep the machine busy.
+#: Seconds of computing that a call may take, and of waiting: other programs may keep the machine
+#: busy.
 LIMIT, HANGS = 60, 600
 RATE = 8000
 #: Values that no option was made for.

@@ -1,4 +1,4 @@
-"""The batch: parameters arrive, failures are named and isolated, unchanged chapters are left alone."""
+"""The batch: parameters arrive, failures are isolated, unchanged chapters are left alone."""
 
 import json
 import os
@@ -21,12 +21,20 @@ from sepkit.errors import SepkitError
 from sepkit.files import hashes
 from sepkit.reproduce import batch
 
-PARAMETERS = 'profile = "smoke"\nweights = "shipped"\ndata = "band"\ndevice = "cpu"\nseed = 0\nout_dir = "build"\n'
+PARAMETERS = """\
+profile = "smoke"
+weights = "shipped"
+data = "band"
+device = "cpu"
+seed = 0
+out_dir = "build"
+"""
 WRITE = """
     import json, os, pathlib
     folder = pathlib.Path(out_dir) / "results"
     folder.mkdir(parents=True, exist_ok=True)
-    seen = {"profile": profile, "seed": seed, "data": data, "threads": os.environ["OMP_NUM_THREADS"],
+    seen = {"profile": profile, "seed": seed, "data": data,
+            "threads": os.environ["OMP_NUM_THREADS"],
             "others": sorted(path.stem for path in folder.glob("*.json"))}
     (folder / "NAME.json").write_text(json.dumps(seen))
 """
@@ -96,7 +104,8 @@ def test_batch_runs_isolates_and_repeats_only_what_changed(course):
     assert not (course["out"] / "executed" / "02_broken.ipynb").exists()
     assert not list((course["out"] / "executed").glob(".*")), "nothing half-written is left"
 
-    # Mended, it runs, and so does the chapter that gathers, because a result is new; the first is left alone.
+    # Mended, it runs, and so does the chapter that gathers, because a result is new; the first is
+    # left alone.
     notebook(course["notebooks"], "02_broken", WRITE)
     events.clear()
     entries = batch.run(
@@ -247,7 +256,7 @@ def in_process(course, names):
 
 @pytest.mark.slow
 def test_a_kill_leaves_no_kernel_and_no_fragment(tmp_path, course):
-    """kill -9 of the batch: notebook and kernel end within seconds, and take what is half-done with them."""
+    """kill -9 of the batch: notebook and kernel end within seconds, with what is half-done."""
     pid = tmp_path / "pid"
     note_pid = f"import os, pathlib; pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))"
     notebook(course["notebooks"], "01_one", note_pid, "import time; time.sleep(600)")
@@ -267,7 +276,7 @@ def test_a_kill_leaves_no_kernel_and_no_fragment(tmp_path, course):
 
 @pytest.mark.slow
 def test_two_batches_into_one_folder_lose_nothing(course):
-    """Different chapters run side by side; the same chapter is run once, and the other batch waits for it."""
+    """Different chapters run side by side; for the same chapter one batch waits for the other."""
     notebook(course["notebooks"], "01_one", "import time; time.sleep(2)", WRITE)
     notebook(course["notebooks"], "02_broken", "import time; time.sleep(2)", WRITE)
     calls = [in_process(course, names) for names in (["01"], ["02"], ["01", "02"])]

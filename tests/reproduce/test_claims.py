@@ -184,7 +184,7 @@ def test_only_the_chapters_of_the_claim_count():
 
 
 def test_targets_and_seeds_are_averaged_within_a_song():
-    """Vocals +2 dB, drums +1 dB; one seed 0.5 dB above, one below: the effect is 1.5 dB over 9 songs."""
+    """Vocals +2 dB, drums +1 dB, one seed 0.5 dB above, one below: 1.5 dB over 9 songs."""
     measured = {
         "": [
             score

@@ -1,4 +1,4 @@
-"""Errata: every number in them is computed again from other printed numbers, never read from the errata themselves."""
+"""Errata: each number is computed again from other printed numbers, never read from errata.csv."""
 
 import math
 import os
@@ -177,7 +177,8 @@ RECIPES = {
     ("004", "6.1, stability"): increases,
     ("004", "6.2, gain from remixing"): lambda: [gain("Table 5.3", metric) for metric in METRICS],
 }
-#: Numbers that no arithmetic gives: the same document states them elsewhere, or the work that it quotes.
+#: Numbers that no arithmetic gives: the same document states them elsewhere, or the work that it
+#: quotes.
 QUOTED = {
     ("000", "Introduction against Results, saxophone in Cry me a river"),
     ("002", "4.1, ISR"),

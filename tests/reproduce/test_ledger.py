@@ -131,7 +131,8 @@ def test_a_number_without_provenance_is_refused():
     bare = Score(**{**score.__dict__, "provenance": {"sepkit": "0.1.0"}})
     with pytest.raises(
         SepkitError,
-        match="irm1, song 0, vocals: the score has no provenance .commit, command, device, seed, profile",
+        match="irm1, song 0, vocals: the score has no provenance "
+        ".commit, command, device, seed, profile",
     ):
         ledger.tables([], [bare])
 

@@ -209,8 +209,8 @@ def test_readme_table_from_notebooks_and_budgets(tmp_path):
         [Chapter("02_masking", notebook)], budgets, "some/repo"
     ).splitlines()[2]
     assert (
-        "[02_masking](notebooks/02_masking.ipynb) | Masks, soft & binary | 12 s, 0.8 GB | 5 min, 0.8 GB |  |"
-        in table
+        "[02_masking](notebooks/02_masking.ipynb) | Masks, soft & binary | "
+        "12 s, 0.8 GB | 5 min, 0.8 GB |  |" in table
     )
     assert (
         "https://colab.research.google.com/github/some/repo/blob/main/notebooks/02_masking.ipynb"

@@ -1,4 +1,4 @@
-"""The numbers that the five documents print, checked against the documents' own text where it is at hand."""
+"""The numbers that the five documents print, checked against their text where it is at hand."""
 
 import os
 import re
@@ -101,7 +101,7 @@ def test_every_number_stands_in_the_line_that_it_names(printed, lines):
 
 @needs_text
 def test_values_are_what_is_printed(printed):
-    """The value, in the row's unit, is among the numbers of the printed text; spelled-out ones are listed."""
+    """The value, in the row's unit, is among the printed numbers; spelled-out ones are listed."""
     spelled = {
         "two out of four": 2,
         "four Nvidia GeForce RTX 3090s": 4,

@@ -1,4 +1,4 @@
-"""SiSEC 2018: the shipped summaries against the scores by song, and what is refused on the way from the archive."""
+"""SiSEC 2018: the shipped summaries against the scores by song, and which archives are refused."""
 
 import io
 import json
@@ -126,7 +126,7 @@ def test_medians_of_a_song_leave_silent_frames_out():
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
-    """What GitHub would send, rebuilt from the medians: every song has three frames, one of them silent."""
+    """What GitHub would send, rebuilt from the medians: three frames per song, one silent."""
     songs = pd.read_csv(FACTS)
     path = tmp_path_factory.mktemp("sisec") / "archive.tar.gz"
     with tarfile.open(
