@@ -2,9 +2,13 @@
 
 import importlib
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
+import torch
+
+from sepkit import models
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = [
@@ -68,6 +72,19 @@ def test_where_the_changes_say_that_things_are_they_are():
     # Packages that existed before still exist; what was a module of its own is gone.
     old = [name for column, _ in rows for name in re.findall(r"`(sepkit(?:\.\w+)+)`", column)]
     assert [name for name in old if exists(name)] == []
+
+
+def test_the_model_that_contributing_shows_is_a_model():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = re.search(r"(?s)   ```python\n(.*?)   ```", text)[1]
+    module = {"__name__": "sepkit.models.toy", "__package__": "sepkit.models"}
+    exec(textwrap.dedent(code), module)
+    toy = module["Toy"](n_fft=512, hop=256)
+    assert isinstance(toy, models.base.Model) and toy.settings["n_fft"] == 512
+    mixture = torch.randn(2, 2, 3000)
+    assert toy(mixture).shape == mixture.shape and toy.loss(mixture, mixture).ndim == 0
+    whole = module["Toy"]()
+    assert sum(p.numel() for p in whole.parameters()) == whole.card.parameters
 
 
 def test_make_targets_that_the_texts_name_exist():
