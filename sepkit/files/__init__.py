@@ -1,12 +1,13 @@
 """Files: where things lie, how they are written (whole, or not at all), what they hold."""
 
-from .atomic import atomic_path
+from .atomic import Temporary, atomic_path, sweep, sweep_once
 from .hashes import digest, identity, sha256
 from .json_files import jsonable, parse_json, read_json, read_object, write_json
 from .origin import commit, provenance
 from .places import data_root, free_bytes, repo_root, shipped
 
 __all__ = [
+    "Temporary",
     "atomic_path",
     "commit",
     "data_root",
@@ -21,5 +22,7 @@ __all__ = [
     "repo_root",
     "sha256",
     "shipped",
+    "sweep",
+    "sweep_once",
     "write_json",
 ]

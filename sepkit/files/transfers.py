@@ -1,10 +1,14 @@
-"""Files from elsewhere: bounded in size and time, resumed, and named once they are right."""
+"""Downloads: bounded in size and time, resumed, and renamed once they have been checked.
+
+pooch, which librosa brings, was looked at (1.9): it neither resumes what broke off, nor bounds the
+size, nor ends a transfer that hardly moves, nor refuses a redirect that leaves encryption.
+"""
 
 import errno
 import os
-import shutil
 import socket
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -19,7 +23,7 @@ from .places import free_bytes
 ATTEMPTS = 3
 #: Seconds without an answer.
 TIMEOUT = 20
-#: A transfer must bring so many bytes (or 1 kB/s) within so many seconds, from its first header on.
+#: Slowest transfer, headers included: at least this many bytes in each of these periods (s).
 LEAST, PATIENCE = 30_000, 30
 #: Bytes of a file whose size nobody knows beforehand: three times the largest published network.
 MOST = 2_000_000_000
@@ -29,15 +33,22 @@ _BLOCK = 1 << 18
 
 
 class Failure(Exception):
-    """A source gave nothing, or broke off; `again` tells whether another try may help."""
+    """A source gave nothing, or broke off; `again`: whether another try may help."""
 
-    def __init__(self, reason, again=False):
+    def __init__(self, reason: str, again: bool = False):
         super().__init__(reason)
         self.again = again
 
 
-def download(sources, path, check, size=None, most=MOST, label=""):
-    """A file from the first of several sources that has it.
+def download(
+    sources: Sequence[str],
+    path: str | Path,
+    check: Callable[[Path], object],
+    size: int | None = None,
+    most: int = MOST,
+    label: str = "",
+) -> None:
+    """Fetch a file from the first of several sources that has it.
 
     What has come lies in ``<name>.part``, from which this call or the next goes on.
 
@@ -106,8 +117,9 @@ def _complete(source, part, size, most, label):
         raise Failure("no such file")
     _bound(local.stat().st_size, size, most)
     _room(part, local.stat().st_size)
-    with _writing(part, "wb") as file, open(local, "rb") as given:
-        shutil.copyfileobj(given, file)
+    with _opened(part, "wb") as file, open(local, "rb") as given:
+        while block := given.read(_BLOCK):
+            _append(file, block)
 
 
 def _fetch(source, part, size, most, label):
@@ -124,7 +136,7 @@ def _fetch(source, part, size, most, label):
                 start, total = _place(answer, part, have)
                 _bound(total, size, most)
                 _room(part, (total or 0) - start)
-                with _writing(part, "ab" if start else "wb") as file:
+                with _opened(part, "ab" if start else "wb") as file:
                     _copy(answer, file, total, size or most, watch, label)
         except SepkitError:
             raise
@@ -153,7 +165,7 @@ def _broken_off(part, watch, have, why):
 
 
 def _place(answer, part, have):
-    """From which byte on the answer writes, and how many the file has, if the answer says it."""
+    """First byte of an answer, and the bytes of the file, if the answer states them."""
     coding = (answer.headers.get("Content-Encoding") or "identity").lower()
     if coding != "identity":
         raise Failure(f"sends the file compressed ({_line(coding)}), which was not asked for")
@@ -198,37 +210,25 @@ def _room(part, need):
         )
 
 
-@contextmanager
-def _writing(part, mode):
-    """An open file, whose own errors are told apart from the network's."""
+def _opened(part, mode):
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        file = open(part, mode, buffering=0)
+        return open(part, mode, buffering=0)
     except OSError as error:
         raise SepkitError(
             f"{part}: cannot be written ({error.strerror}); choose another folder"
         ) from None
-    with file:
-        yield _File(file)
 
 
-class _File:
-    def __init__(self, file):
-        self.file, self.path = file, Path(file.name)
-
-    def tell(self):
-        return self.file.tell()
-
-    def write(self, block):
-        try:
-            written = memoryview(block)
-            while len(written):
-                written = written[self.file.write(written) :]
-        except OSError as error:
-            full = "free some space" if error.errno == errno.ENOSPC else "choose another folder"
-            raise SepkitError(
-                f"{self.path}: cannot be written ({error.strerror}); {full}"
-            ) from None
+def _append(file, block):
+    """Write a block; errors of the disk become a `SepkitError`, unlike those of the network."""
+    try:
+        rest = memoryview(block)
+        while len(rest):
+            rest = rest[file.write(rest) :]
+    except OSError as error:
+        remedy = "free some space" if error.errno == errno.ENOSPC else "choose another folder"
+        raise SepkitError(f"{file.name}: cannot be written ({error.strerror}); {remedy}") from None
 
 
 def _copy(answer, file, total, most, watch, label):
@@ -238,16 +238,16 @@ def _copy(answer, file, total, most, watch, label):
         while block := answer.read1(_BLOCK):
             if file.tell() + len(block) > most:
                 raise Failure(f"sends more than the {most} bytes that were expected")
-            file.write(block)
+            _append(file, block)
             watch.received += len(block)
             update(file.tell(), total)
             if file.tell() - looked > LOOK:
                 looked = file.tell()
-                _room(file.path, 0)
+                _room(Path(file.name), 0)
 
 
 class _Watch:
-    """Ends a connection that brings too little, be it of headers or of contents."""
+    """Ends a connection that is too slow, be it with headers or with contents."""
 
     def __init__(self):
         self.received, self.slow, self.socket = 0, False, None
@@ -259,9 +259,8 @@ class _Watch:
             if self.received - before < LEAST:
                 self.slow = True
                 with suppress(OSError, TypeError):  # no connection yet, or none any more
-                    socket.socket.shutdown(
-                        self.socket, socket.SHUT_RDWR
-                    )  # the plain one: TLS would wait for an answer
+                    # The plain socket's: TLS would wait for an answer.
+                    socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
                 return
             before = self.received
 

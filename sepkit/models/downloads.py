@@ -1,11 +1,10 @@
 """Published weights: downloaded once, checked, and kept.
 
 ``sepkit/assets/weights.json`` lists the authors' files: address, licence, and what they
-can be checked against (``verified``). That is the SHA-256, or its start, where
-somebody vouches for it; and the size, where it is known. For the other files
-trust starts with the first use: before such a file gets its name, its weights must
-fit the network, name by name and shape by shape; then their SHA-256 is written beside
-them, and from then on the file must have it.
+can be checked against (``verified``): the SHA-256, or its start, where somebody vouches
+for it; and the size, where it is known. Other files are trusted at their first use: before
+such a file gets its name, its weights must fit the network, name by name and shape by shape;
+then their SHA-256 is written beside them, and from then on the file must have it.
 """
 
 import os
@@ -13,6 +12,7 @@ import pickle
 import re
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -29,7 +29,7 @@ class Caution(UserWarning):
     """Weights that make some scores meaningless, such as those that have seen the test set."""
 
 
-def manifest():
+def manifest() -> dict[str, dict]:
     """The published sets of weights.
 
     Returns
@@ -43,7 +43,7 @@ def manifest():
     return read_json(shipped("weights.json"))
 
 
-def default(model):
+def default(model: str) -> str:
     """The published set that stands for a model's name, such as umxhq for open-unmix."""
     for name, entry in manifest().items():
         if entry["model"] == model and entry["default"]:
@@ -53,7 +53,12 @@ def default(model):
     )
 
 
-def load_published(name, targets=None, cache=None, base_url=None):
+def load_published(
+    name: str,
+    targets: Sequence[str] | None = None,
+    cache: str | Path | None = None,
+    base_url: str | Path | None = None,
+) -> dict[str, torch.nn.Module]:
     """Networks with the authors' weights, in evaluation mode.
 
     Parameters
@@ -109,7 +114,7 @@ def _network(entry, key, path):
     return model
 
 
-def read_weights(path):
+def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
     """A foreign state dict; a pickle that would run code is refused.
 
     Returns
@@ -154,7 +159,9 @@ def _check_archive(path):
             raise ValueError(f"{broken[:60]} in it is damaged")
 
 
-def fetch(name, target, cache=None, base_url=None):
+def fetch(
+    name: str, target: str, cache: str | Path | None = None, base_url: str | Path | None = None
+) -> Path:
     """The local copy of a published file, downloaded when it is not there yet.
 
     A download that breaks off is resumed, by this call or the next. The file takes its
@@ -252,11 +259,11 @@ def _fault(path, file, final):
     digest = sha256(path)
     if digest.startswith(expected):
         return None
-    told = f"its SHA-256 starts with {digest[:8]} instead of {expected[:8]}"
+    reason = f"its SHA-256 starts with {digest[:8]} instead of {expected[:8]}"
     if file["sha256"]:
-        return f"{told} (damaged, or another file; {size} bytes)"
+        return f"{reason} (damaged, or another file; {size} bytes)"
     return (
-        f"{told}, which it had when it was first used (damaged, or replaced; if you trust it, "
+        f"{reason}, which it had when it was first used (damaged, or replaced; if you trust it, "
         f"delete {record})"
     )
 

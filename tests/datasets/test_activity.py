@@ -18,7 +18,7 @@ RATE = 1000
 
 
 def track_of(loudness, rate=RATE, seed=0, name="t", channels=2):
-    """A track whose stem "vocals" is noise of a given standard deviation in each second; "other" sounds throughout."""
+    """A track whose "vocals" are noise of a deviation per second; "other" sounds throughout."""
     rng = np.random.default_rng(seed)
     level = np.repeat(np.asarray(loudness, dtype=np.float64), rate)
     noise = (
@@ -52,7 +52,7 @@ def by_the_book(x, rate):
 @pytest.mark.parametrize("seed", range(4))
 def test_the_papers_procedure_is_followed(seed):
     rng = np.random.default_rng(seed)
-    # Long stretches at levels from silence over the threshold (1e-3 is about 2e-4 here) to full loudness.
+    # Long stretches at levels from silence over the threshold (1e-3 is about 2e-4 here) to 1.
     loudness = np.repeat(rng.choice([0, 1e-5, 2e-4, 0.01, 0.3], 30), rng.integers(1, 9, 30))
     track = track_of(loudness, seed=seed)
     found = activity.find([track])
@@ -75,7 +75,7 @@ def test_long_songs_are_read_in_parts_with_the_same_result():
 
 @pytest.mark.parametrize("rate, channels", [(22050, 2), (44100, 1), (48000, 2)])
 def test_rate_and_channels_do_not_matter(rate, channels):
-    """At -73 dB a stem just counts, at -75 dB it does not: 1e-3 is the energy of 0.6 s at 44.1 kHz and -74.2 dB."""
+    """At -73 dB a stem counts, at -75 dB not: 1e-3 is the energy of 0.6 s at 44.1 kHz, -74.2 dB."""
     for level, active in ((-73, True), (-75, False)):
         track = track_of([10 ** (level / 20)] * 7, rate, channels=channels)
         squares = track.stem("vocals").double().square().mean()
@@ -93,9 +93,10 @@ def test_rate_and_channels_do_not_matter(rate, channels):
 
 
 def test_the_quantile_is_of_the_track_and_not_of_a_segment():
-    """12 s of a quiet murmur in front of a minute of song: quiet chunks are less than 15 %, so the threshold lies above the murmur.
+    """12 s of a murmur before a minute of song: less than 15 %, so the threshold lies above it.
 
-    A quantile of each segment by itself would keep the murmur, which is steady: most of its chunks exceed 15 % of them.
+    A quantile of each segment by itself would keep the murmur, which is steady: most of its chunks
+    exceed 15 % of them.
     """
     track = track_of([0.001] * 12 + [0.3] * 80)
     energies = activity.chunk_energies(track, "vocals")
@@ -188,7 +189,7 @@ def test_tracks_in_memory_leave_no_files_and_mistakes_are_named(tmp_path):
         activity.find([])
 
 
-# --- the command line, and the embedded band --------------------------------------------------------------
+# --- the command line, and the embedded band ------------------------------------------
 
 
 def test_the_command_counts_and_keeps_an_index(tmp_path):
@@ -215,7 +216,7 @@ def test_the_command_counts_and_keeps_an_index(tmp_path):
 
 @pytest.mark.slow
 def test_the_bands_silences_are_left_out(tmp_path):
-    """A singer begins after some seconds, and pauses. Segments may be silent in part, but not for long."""
+    """A singer begins after some seconds, and pauses. Segments may be silent in part."""
     options = dict(
         seconds=12.0, workers=1, voice="dsp", instruments="dsp", speech=False, progress=False
     )

@@ -1,4 +1,4 @@
-"""Augmented data sets: what lands where, what is refused, and that an interruption leaves no trace."""
+"""Augmented data sets: what lands where, what is refused; an interruption leaves no trace."""
 
 import json
 import multiprocessing
@@ -40,7 +40,7 @@ def make_song(folder, seed=0, seconds=1.5, channels=2, level=0.05, mixture=True)
 
 @pytest.fixture
 def songs(tmp_path):
-    """A data set in MUSDB18's layout: one song to train on, one to validate with, one to test with."""
+    """A data set in MUSDB18's layout: one song to train, one to validate, one to test with."""
     for number, place in enumerate(("train/A", "train/ANiMAL - Rockshow", "test/T")):
         make_song(tmp_path / "songs" / place, number)
     return tmp_path / "songs"
@@ -171,7 +171,8 @@ def test_a_version_beyond_full_scale_is_lowered_by_one_gain_and_this_is_said(tmp
         )  # one step for rounding, 0.0005 dB of 32768 for the gain as it stands in the file
     assert any(
         line.startswith(
-            "1 versions would go beyond full scale and are lowered, all stems alike; most: train/loud [pitch +1], -"
+            "1 versions would go beyond full scale and are lowered, all stems alike; most: "
+            "train/loud [pitch +1], -"
         )
         for line in said
     )
@@ -182,8 +183,8 @@ def test_a_mixture_that_is_not_the_sum_of_its_stems_is_named(make, songs, said):
     soundfile.write(songs / "train/A/mixture.wav", mixture // 2, RATE, subtype="PCM_16")
     make(pitch=(), speed=())
     assert (
-        "the mixture of 1 songs is not the sum of its stems (in their versions it is); most: A, 0 dB"
-        in said
+        "the mixture of 1 songs is not the sum of its stems (in their versions it is); most: A, 0 "
+        "dB" in said
     )
 
 
@@ -284,12 +285,14 @@ def test_a_full_disk_is_noticed_before_anything_is_made(make, monkeypatch, tmp_p
     monkeypatch.setattr(augmentation, "free_bytes", lambda path: 1_000_000)
     with pytest.raises(
         SepkitError,
-        match=r"out: 0\.00 GB are needed, 0\.00 GB are free; free some space, choose another folder",
+        match=r"out: 0\.00 GB are needed, 0\.00 GB are free; free some space, "
+        "choose another folder",
     ):
         make()
     # 4 versions of 12000 samples, 13333 and 10909; 2 channels, 2 bytes, 5 files
     assert said == [
-        "augment: 6 versions of 1 songs need 0.00 GB, 0.0 GB are free; the songs themselves are linked, which takes no space"
+        "augment: 6 versions of 1 songs need 0.00 GB, 0.0 GB are free; the songs themselves are "
+        "linked, which takes no space"
     ]
     assert not (tmp_path / "out/train").exists()
     monkeypatch.setattr(augmentation, "free_bytes", lambda path: (4 * 12000 + 13333 + 10909) * 20)
@@ -320,7 +323,8 @@ def test_a_disk_that_fills_up_on_the_way_leaves_nothing_half_written(make, monke
     monkeypatch.setattr(versions.soundfile, "write", write)
     with pytest.raises(
         SepkitError,
-        match=r"A \[pitch -2\]: cannot be written \(No space left on device\); is the disk full\? Run again",
+        match=r"A \[pitch -2\]: cannot be written \(No space left on device\); "
+        r"is the disk full\? Run again",
     ):
         make()
     assert [path.name for path in (tmp_path / "out/train").iterdir()] == ["A"]
@@ -411,7 +415,8 @@ def test_songs_that_are_added_are_added(make, songs, said):
     [
         (
             {"pitch": (-3,)},
-            "out: was made with shift -1s, shift [+]1s, now pitch -3, shift -1s, shift [+]1s; choose another folder",
+            "out: was made with shift -1s, shift [+]1s, now pitch -3, shift -1s, shift [+]1s; "
+            "choose another folder",
         ),
         (
             {"with_valid": True},
@@ -435,7 +440,8 @@ def test_other_settings_in_the_same_folder_are_refused(make, settings, message):
         ({"shift": (61,)}, "shift 61: give"),
         (
             {"pitch": (2, 2.0)},
-            "versions pitch [+]2, pitch [+]2, .*: give at least one pitch, speed or shift, and each once",
+            "versions pitch [+]2, pitch [+]2, .*: give at least one pitch, speed or shift, and "
+            "each once",
         ),
         ({"pitch": (), "speed": (), "shift": ()}, "versions none: give at least one"),
         (
@@ -502,7 +508,8 @@ def test_missing_songs_are_named(make, songs):
     (songs / "train/A").rename(songs / "train/C")
     with pytest.raises(
         SepkitError,
-        match="out: train/A, which it was made from, is not among the songs any more, or in another split",
+        match="out: train/A, which it was made from, is not among the songs any more, "
+        "or in another split",
     ):
         make(pitch=(), speed=())
 
@@ -533,7 +540,7 @@ def test_a_song_that_cannot_be_read_to_its_end_is_named_and_others_are_kept(make
         make(shift=(0.1,))
     assert (tmp_path / "out/train/A [shift +0.1s]/version.json").is_file()
     assert not list((tmp_path / "out/train").glob("B [[]*")) and not list(
-        (tmp_path / "out").rglob(".part-*")
+        (tmp_path / "out").rglob(".*.sepkit-*")
     )
 
 

@@ -14,7 +14,7 @@ STEMS = ("vocals", "drums", "bass", "other")
 
 
 def numbered(tracks=5, samples=4000):
-    """Tracks whose samples say where they come from: track + stem/10 on the left, the place on the right."""
+    """Tracks whose samples say where they are from: track + stem/10 left, the place right."""
     made = []
     for track in range(tracks):
         place = torch.arange(float(samples))
@@ -147,11 +147,11 @@ def test_chunks_do_not_change_the_tracks():
     assert all(torch.equal(before[s], track.stem(s)) for s in before)
 
 
-# --- activity ---------------------------------------------------------------------------------------------
+# --- activity -------------------------------------------------------------------------
 
 
 def partly_silent():
-    """Four songs of 60 s: one with vocals at 20-40 s, one without vocals, two with vocals throughout."""
+    """Four songs of 60 s: vocals at 20-40 s in one, in one none, in two throughout."""
     generator = torch.Generator().manual_seed(0)
     made = []
     for number, (first, last) in enumerate([(20, 40), (0, 0), (0, 60), (0, 60)]):
@@ -233,7 +233,7 @@ def test_fixed_excerpts_of_active_segments_begin_with_them():
     )
 
 
-# --- mistakes ---------------------------------------------------------------------------------------------
+# --- mistakes -------------------------------------------------------------------------
 
 
 def silent():

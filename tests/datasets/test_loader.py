@@ -167,7 +167,8 @@ def test_the_death_of_a_worker_is_explained():
     chunks = Chunks([Killed("t", {"vocals": torch.randn(1, 3000)}, RATE)], 1.0, per_track=16)
     with pytest.raises(
         SepkitError,
-        match=r"a process that prepares batches died.*use fewer workers \(now 1\) or a smaller batch \(now 4\)",
+        match=r"a process that prepares batches died.*use fewer workers \(now 1\) or a "
+        r"smaller batch \(now 4\)",
     ):
         epoch(chunks, workers=1)
 
@@ -193,7 +194,7 @@ def test_single_examples_are_those_of_the_batches():
             )
 
 
-# --- throughput -------------------------------------------------------------------------------------------
+# --- throughput -----------------------------------------------------------------------
 
 
 def test_throughput_counts_examples_and_the_share_of_the_step(monkeypatch):

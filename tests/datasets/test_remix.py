@@ -1,4 +1,4 @@
-"""Remixing: what each augmentation does to the numbers, and that nothing but its own draws moves them."""
+"""Remixing: what each augmentation does to the numbers, and that only its own draws move them."""
 
 import math
 
@@ -69,7 +69,7 @@ def many(count=500, seed=0):
     return Draws(seed, 0, range(count))
 
 
-# --- draws ----------------------------------------------------------------------------------------------------------
+# --- draws ----------------------------------------------------------------------------
 
 
 def test_draws_depend_on_seed_epoch_index_and_name_and_on_nothing_else():
@@ -132,7 +132,7 @@ def test_remixed_examples_are_as_many_as_asked_for():
     assert (few <= more).all()  # a sweep over the probability only adds remixes
 
 
-# --- one augmentation after another ------------------------------------------------------------------------------------
+# --- one augmentation after another ---------------------------------------------------
 
 
 def test_linear_gains_are_uniform_and_each_stem_has_its_own():
@@ -217,7 +217,7 @@ def test_cut_to_the_whole_length_changes_nothing_and_longer_is_refused():
         Cut(801)(noise(), many(4))
 
 
-# --- together -----------------------------------------------------------------------------------------------------------
+# --- together -------------------------------------------------------------------------
 
 EACH = [
     Gain(linear=(0.25, 1.25)),
@@ -318,7 +318,7 @@ def test_normalise_divides_both_by_the_larger_peak():
     assert torch.equal(remix.normalise(tiny, tiny)[0], torch.ones(1, 1, 2))
 
 
-# --- speech -----------------------------------------------------------------------------------------------------------
+# --- speech ---------------------------------------------------------------------------
 
 
 def pair(batch=6, channels=2, frames=700):
@@ -429,7 +429,7 @@ def test_silence_makes_no_nan(levels, loud):
             assert torch.equal(got - wanted, torch.zeros_like(got)) or as_published
 
 
-# --- the pipeline -----------------------------------------------------------------------------------------------------
+# --- the pipeline ---------------------------------------------------------------------
 
 
 def build(speech=None, **recipe):
@@ -536,7 +536,7 @@ def test_the_pipeline_stays_on_the_device_of_the_stems(device):
             torch.testing.assert_close(got.cpu(), want, atol=1e-5, rtol=1e-5)
 
 
-# --- mistakes ---------------------------------------------------------------------------------------------------------
+# --- mistakes -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -573,7 +573,7 @@ def test_mistakes_are_named(make, message):
         make()
 
 
-# --- voices ---------------------------------------------------------------------------------------------------------
+# --- voices ---------------------------------------------------------------------------
 
 
 def test_playback_rate_moves_a_tone_of_the_vocals_and_nothing_else():
@@ -592,7 +592,7 @@ def test_playback_rate_moves_a_tone_of_the_vocals_and_nothing_else():
     assert 0.5 < (found[:, 0] - 1000).abs().gt(2).double().mean() < 0.95
 
 
-def test_playback_rate_interpolates_a_straight_line_exactly_and_keeps_what_is_left_alone_bit_for_bit():
+def test_playback_rate_interpolates_a_line_exactly_and_keeps_other_stems_bit_for_bit():
     line = torch.arange(600.0).expand(50, 4, 1, 600)
     out = Compose([remix.PlaybackRate(2, 4.0), Cut(400)])(line, many(50))
     steps = out.diff(dim=-1)

@@ -1,4 +1,4 @@
-"""Speech: which utterances a source has, that they are read as others read them, and that the memory is bounded."""
+"""Speech: the utterances of a source, read as others read them, in bounded memory."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def librispeech(
     spoken=((84, 121123, 3), (174, 50561, 2)),
     name="LibriSpeech",
 ):
-    """Subsets as they are unpacked, with speakers of their own: root/LibriSpeech/subset/speaker/chapter/*.flac and *.trans.txt."""
+    """Subsets as they are unpacked: root/LibriSpeech/subset/speaker/chapter/*.flac, *.trans.txt."""
     for k, subset in enumerate(subsets):
         for speaker, chapter, count in spoken:
             speaker += 1000 * k
@@ -104,7 +104,7 @@ def test_librispeech_is_what_torchaudio_reads(tmp_path):
     pytest.importorskip("torchcodec", reason="torchaudio decodes with torchcodec")
     librispeech(tmp_path)
     speech = open_speech(tmp_path, "train", RATE)
-    for index, (samples, rate, *_) in enumerate(
+    for index, (samples, *_) in enumerate(
         torchaudio.datasets.LIBRISPEECH(tmp_path, url="dev-clean", download=False)
     ):
         torch.testing.assert_close(speech.utterance(index), samples, atol=2**-15, rtol=0)

@@ -1,4 +1,4 @@
-"""Pitch, speed and shift: against closed forms; the stereo image, attacks and levels that must survive them."""
+"""Pitch, speed and shift against closed forms; stereo image, attacks and levels survive them."""
 
 import math
 

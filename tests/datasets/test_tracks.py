@@ -142,7 +142,8 @@ def test_stems_of_nearly_one_length_are_padded_with_a_note(tmp_path):
     with pytest.warns(Notice) as told:
         one, _ = open_tracks(tmp_path)
     assert [str(warning.message) for warning in told] == [
-        f"{tmp_path / 'one'}: padded with silence to the length of vocals.wav: bass.wav by 22050 samples (and 1 songs more like this)"
+        f"{tmp_path / 'one'}: padded with silence to the length of vocals.wav: bass.wav by 22050 "
+        "samples (and 1 songs more like this)"
     ]
     padded = torch.nn.functional.pad(short, (0, RATE // 2))
     assert (
@@ -168,7 +169,8 @@ def test_a_mixture_that_is_not_the_sum_is_told_with_its_level(tmp_path):
         text = not_the_sum([MemoryTrack("fine", stems, RATE), track, track])
         assert (text is not None) == told
     assert text.startswith(
-        "song: the mixture is not the sum of its stems: what they leave of it lies at -15.1 dB of the mixture"
+        "song: the mixture is not the sum of its stems: what they leave of it lies at -15.1 dB of "
+        "the mixture"
     )
     assert (
         text.endswith("the sum is used")

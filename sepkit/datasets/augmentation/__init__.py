@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ...band.rendering import only_one, render_all
 from ...errors import SepkitError
-from ...files import commit, free_bytes, read_json, read_object, write_json
+from ...files import commit, free_bytes, read_json, read_object, sweep, write_json
 from ...names import plain_path
 from ...runtime.threads import in_threads
 from ..musdb18 import SUFFIX
@@ -29,7 +29,6 @@ from ..registry import SPLITS, data_folder
 from ..sources import open_song, songs_by_split, songs_of_split
 from .versions import (
     FACTS,
-    PART,
     Change,
     can_link,
     files_of,
@@ -325,8 +324,7 @@ def _any_version(out):
 def _sweep(out, songs):
     """Remove what a killed call left behind, and the songs of a failed call that are not ours."""
     for split in SPLITS:
-        for leftover in (out / split).glob(f"{PART}*"):
-            shutil.rmtree(leftover)
+        sweep(out / split)
     if (out / MANIFEST).is_file() and not _any_version(out):
         for name in set(_read_manifest(out)["songs"]) - set(songs):
             place = out / name

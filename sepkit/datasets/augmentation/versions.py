@@ -6,8 +6,7 @@ its files are there, so that what was interrupted is never taken for a song.
 
 import os
 import shutil
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import soundfile
 
 from ...errors import SepkitError, unknown
-from ...files import identity, read_object, write_json
+from ...files import Temporary, identity, read_object, write_json
 from ...names import plain_name
 from ..sources import open_song
 from . import stretching
@@ -25,8 +24,6 @@ from . import stretching
 #: In the folder of a version: what was done to which song, and the files that belong to it.
 FACTS = "version.json"
 SPEED_BY = ("stretch", "resample")
-#: How the hidden folders of unfinished work begin.
-PART = ".part-"
 _FULL_SCALE = 32768
 
 
@@ -190,7 +187,7 @@ def _same_file(file, there):
 
 def can_link(source: Path, folder: Path) -> bool:
     """Whether a file can be hard-linked into a folder."""
-    probe = folder / f"{PART}link"
+    probe = folder / ".link"
     probe.unlink(missing_ok=True)
     try:
         os.link(source, probe)
@@ -217,8 +214,8 @@ def files_of(song: Path) -> list[Path]:
 
 
 @contextmanager
-def whole(target):
-    """Make `target`, a file or a folder, elsewhere; it takes its place when all is done.
+def whole(target: Path) -> Iterator[Path]:
+    """Make `target`, a file or a folder, beside its place; it is moved there when all is done.
 
     Yields
     ------
@@ -228,11 +225,12 @@ def whole(target):
     temporary = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=PART, dir=target.parent))
-        yield temporary / target.name
+        temporary = Temporary(target, folder=True)
+        made = temporary.path / target.name
+        yield made
         if target.is_dir():
             shutil.rmtree(target)
-        os.replace(temporary / target.name, target)
+        os.replace(made, target)
     except (OSError, soundfile.LibsndfileError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SepkitError(
@@ -241,4 +239,4 @@ def whole(target):
         ) from None
     finally:
         if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.remove()
