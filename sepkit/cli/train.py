@@ -215,7 +215,7 @@ def train(
 ):
     """Train a network for one target; Ctrl-C saves, and the same command goes on."""
     from ..errors import SepkitError
-    from ..training.distributed import place
+    from ..training.distributed import rank_and_size
 
     resumes("the same command goes on from the last save")
 
@@ -250,7 +250,7 @@ def train(
             f"--recipe {twice[0]}: is given by an option of its own too; give it once"
         )
     chosen = {"seed": 0, **({"speech_prob": 0.2} if speech else {}), **chosen, **parts}
-    with only_first_process_prints(*place()) as first:
+    with only_first_process_prints(*rank_and_size()) as first:
         settings = assignments(setting, "--setting")
         network, plan = _network(model, target, size, settings, chosen, init)
         best = _train(
@@ -345,7 +345,7 @@ def only_first_process_prints(rank, world):
     Yields whether this is the first.
     """
     from ..errors import SepkitError
-    from ..training.distributed import Agreed
+    from ..training.distributed import CollectiveError
 
     try:
         yield rank == 0
@@ -356,6 +356,6 @@ def only_first_process_prints(rank, world):
     except Exception as error:
         if rank == 0:
             raise
-        if not isinstance(error, Agreed):
+        if not isinstance(error, CollectiveError):
             print_error(SepkitError(f"process {rank} of {world}: {error_text(error)}"))
         raise typer.Exit(1) from None

@@ -1,10 +1,31 @@
 """The batches of a run: chunks of the songs that can be read, remixed on the device."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
 from ..datasets import activity, remix
 from ..datasets.chunks import Chunks
 from ..datasets.loader import Examples, decoded, loader
 from ..validation import place
-from .songs import UnreadableSong
+from .distributed import World
+from .recipe import Recipe
+from .songs import Songs, UnreadableSong
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples that a process takes at once."""
+
+    #: (B, C, T), on the device.
+    mixture: torch.Tensor
+    #: (B, C, T), on the device.
+    target: torch.Tensor
+    #: Weight of the batch's mean loss within the accumulated step: every example counts alike.
+    weight: float
+    #: Whether it is the last one of its step.
+    completes_step: bool
 
 
 class Batches:
@@ -12,107 +33,108 @@ class Batches:
 
     Parameters
     ----------
-    run : Run
+    songs : Songs
+    target : str
+    recipe : Recipe
     sample_rate : int
         The model's, in Hz.
     device : torch.device
+    world : World
     speech : Speech, optional
     """
 
-    def __init__(self, run, sample_rate, device, speech=None):
-        self.run, self.device = run, device
-        self._make(sample_rate, speech)
+    def __init__(
+        self,
+        songs: Songs,
+        target: str,
+        recipe: Recipe,
+        sample_rate: int,
+        device: torch.device,
+        world: World,
+        speech=None,
+    ):
+        self._songs, self._target, self._recipe = songs, target, recipe
+        self._device, self._world = device, world
+        self._cut_chunks()
+        self._remix = remix.pipeline(recipe, self._chunks.stems, target, sample_rate, speech)
 
-    def _make(self, sample_rate, speech):
-        run = self.run
-        self.chunks = readable(
-            run, "train", lambda songs: make_chunks(songs, run.target, run.recipe)
-        )
-        self.mix = remix.pipeline(run.recipe, self.chunks.stems, run.target, sample_rate, speech)
-        self._again = lambda: self._make(sample_rate, speech)
-
-    def rest_of_epoch(self, interrupted):
-        """The batches of the current epoch that were not seen yet.
-
-        All processes agree on each of them before it is used: that there is one, and that nobody
-        was interrupted. Where a song cannot be read it is left out, and the epoch goes on without it.
-
-        Parameters
-        ----------
-        interrupted : callable
-            Whether this process was told to stop.
+    def rest_of_epoch(
+        self, epoch: int, first: int
+    ) -> Iterator[tuple[Batch | None, tuple[int, str] | None]]:
+        """The batches of an epoch from number `first` on.
 
         Yields
         ------
-        mixture, target : Tensor
-            (B, C, T) each, on the device.
-        share : float
-            What the batch's mean loss counts in the loss of its step, so that every example counts alike.
-        last : bool
-            Whether it is the last one of its step.
+        Batch or None
+            None at the end of the epoch, and in place of a batch that cannot be read.
+        failure : (int, str) or None
+            Number and message of the song that cannot be read. After `reload` the epoch goes on
+            without it.
         """
-        run, state, source = self.run, self.run.state, self._source()
+        self._epoch = epoch
+        self._open(first)
         while True:
-            batch, failure = _next(source)
-            stop, failed, ended = run.agree(
-                interrupted(), failure is not None, batch is None and failure is None
-            )
-            between_steps = ended or state["batch"] % run.recipe.accumulate == 0
-            if between_steps and stop:
-                run.interrupt()
-            if between_steps and run.save_due():
-                run.save_last()
-            if ended or (between_steps and run.out_of_budget()):
-                return
-            if failed:
-                run.leave_out("train", run.team.gathered(failure))
-                self._again()
-                source = self._source()
-                continue
-            stems, indices = batch  # (B, S, C, T), (B,)
-            stems = stems.to(self.device, non_blocking=True)
-            yield *self.mix(stems, indices, state["epoch"]), *self._part_of_step(len(stems))
+            yield self._next()
 
-    def _source(self):
-        run = self.run
-        self.chunks.set_epoch(run.state["epoch"])
-        team, pin = run.team, self.device.type == "cuda"
-        return loader(self.chunks, run.recipe, run.state["batch"], team.rank, team.size, pin)
+    def reload(self, first: int) -> None:
+        """Go on with batch number `first` of the songs that are left."""
+        self._cut_chunks()
+        self._open(first)
 
-    def _part_of_step(self, examples):
-        """The share of the next batch, of so many examples, in its step, and whether it completes it."""
-        recipe, number, team = self.run.recipe, self.run.state["batch"], self.run.team
-        at_once = recipe.batch * team.size
-        epoch = len(self.chunks) if team.size == 1 else len(self.chunks) // at_once * at_once
-        first = number // recipe.accumulate * recipe.accumulate * at_once
-        end = min(first + recipe.accumulate * at_once, epoch)
-        # Fabric takes the mean over processes, so each counts as many times as there are processes.
-        return examples * team.size / (end - first), (number + 1) * at_once >= end
+    def _cut_chunks(self):
+        self._chunks = self._songs.retry(
+            "train", lambda tracks: make_chunks(tracks, self._target, self._recipe)
+        )
 
+    def _open(self, first):
+        self._number = first
+        self._chunks.set_epoch(self._epoch)
+        world, pin = self._world, self._device.type == "cuda"
+        self._loader = loader(self._chunks, self._recipe, first, world.rank, world.size, pin)
 
-def _next(source):
-    """The next batch, None at the end; and the (number, message) of a song that could not be read, or None."""
-    try:
-        return next(source, None), None
-    except UnreadableSong as error:
-        return None, (error.number, str(error))
-
-
-def readable(run, part, action):
-    """``action(songs)`` with the songs of a part that all processes can read."""
-    while True:
-        result, failure = None, None
+    def _next(self):
         try:
-            result = action(run.songs(part))
+            loaded = next(self._loader, None)
         except UnreadableSong as error:
-            failure = error.number, str(error)
-        failures = run.team.gathered(failure)
-        if not any(failures):
-            return result
-        run.leave_out(part, failures)
+            return None, error.failure()
+        if loaded is None:
+            return None, None
+        stems, indices = loaded  # (B, S, C, T), (B,)
+        stems = stems.to(self._device, non_blocking=True)
+        mixture, target = self._remix(stems, indices, self._epoch)  # (B, C, T) each
+        weight, completes_step = part_of_step(
+            self._recipe, self._number, len(stems), len(self._chunks), self._world.size
+        )
+        self._number += 1
+        return Batch(mixture, target, weight, completes_step), None
 
 
-def make_chunks(tracks, target, recipe):
+def part_of_step(
+    recipe: Recipe, number: int, examples: int, total: int, processes: int
+) -> tuple[float, bool]:
+    """Weight of a batch within the accumulated step, and whether it is the last one of it.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Its `batch` and `accumulate` are used.
+    number : int
+        Of the batch in its epoch.
+    examples : int
+        Of the batch.
+    total : int
+        Examples of an epoch.
+    processes : int
+    """
+    at_once = recipe.batch * processes
+    total = total if processes == 1 else total // at_once * at_once
+    first = number // recipe.accumulate * recipe.accumulate * at_once  # example of the step
+    end = min(first + recipe.accumulate * at_once, total)
+    # Fabric takes the mean over processes, so each counts as many times as there are processes.
+    return examples * processes / (end - first), (number + 1) * at_once >= end
+
+
+def make_chunks(tracks: Sequence, target: str, recipe: Recipe) -> Chunks:
     """The training examples that a recipe asks for."""
     if recipe.cache:
         tracks = decoded(tracks, None if recipe.cache == "memory" else place("cache", recipe.cache))
@@ -129,7 +151,7 @@ def make_chunks(tracks, target, recipe):
     )
 
 
-def examples(tracks, target, recipe):
-    """The examples that a recipe trains on, one by one as (mixture, target): see `datasets.loading.Examples`."""
+def examples(tracks: Sequence, target: str, recipe: Recipe) -> Examples:
+    """The examples that a recipe trains on, one by one as (mixture, target): see `Examples`."""
     chunks = make_chunks(tracks, target, recipe)
     return Examples(chunks, remix.pipeline(recipe, chunks.stems, target, tracks[0].sample_rate))

@@ -1,430 +1,347 @@
-"""A training run's folder: its state, from which it goes on where it stopped, and its checkpoints."""
+"""A run's folder: ``last.pt``, from which it is resumed, and the best weights.
 
-import json
+``last.pt`` is what `torch.save` writes, followed by a digest of all bytes before it.
+"""
+
+import hashlib
 import math
+import os
 import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
 from ..errors import Notice, SepkitError
-from ..files import digest, provenance, write_json
+from ..files import atomic_path, digest, provenance, write_json
 from ..models import fill, read_header, save
-from ..validation import place
-from .checks import has_risen
-from .distributed import Agreed
-from .fine_tuning import refuse_other_start
-from .log import Log
-from .songs import WatchedTrack, identities, refuse_other_songs
-from .state import read_state, write_state
+from .description import refuse_differences
+from .distributed import CollectiveError, World
+from .progress import NOT_FINITE, Losses, Progress
+from .recipe import Recipe
+from .songs import Songs
 
-#: Parts of a recipe that may change from one call to the next: they bound or speed up the run, and do not alter it.
-FREE = (
-    "epochs",
-    "max_steps",
-    "max_seconds",
-    "patience",
-    "workers",
-    "cache",
-    "save_minutes",
-    "log",
-    "strict",
+#: What stands before the digest at the end of the file; `torch.load` does not read that far.
+MARK = b"\nsepkit sha256 "
+_LENGTH = len(MARK) + 64
+#: In the state itself, so that one that has lost its digest is known to be damaged.
+_VERSION = 2
+#: Seconds to wait for the folder's lock: workers of a killed run hold it until they end as well.
+LOCK_SECONDS = 5.0
+_NAMES_ALONE = (
+    "was begun when runs recorded the names of songs alone; it goes on with what they hold now"
 )
-_OLD = "was begun when runs recorded the names of songs alone; it goes on with what they hold now"
-#: Steps between looks at the loss on a device that computes ahead; every look waits for it.
-EVERY = 20
 
 
-class Run:
-    """What a run remembers, in memory (`state`) and in its folder.
+@contextmanager
+def locked(folder: Path, world: World) -> Iterator[None]:
+    """Let one run at a time use a folder, which is removed again if nothing was written to it.
+
+    Raises
+    ------
+    SepkitError
+        If another one uses it. The lock of a process that was killed does not count.
+    """
+    made, lock = not folder.exists(), FileLock(folder / ".lock")
+    world.by_first(lambda: _acquire(folder, lock))
+    try:
+        yield
+    finally:
+        if world.rank == 0:
+            with suppress(OSError):  # the folder was removed meanwhile, or Windows holds the file
+                os.unlink(lock.lock_file)
+            lock.release()
+            if made:
+                with suppress(OSError):  # it is not empty
+                    folder.rmdir()
+
+
+def _acquire(folder, lock):
+    try:
+        while True:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=LOCK_SECONDS)
+            if os.path.exists(lock.lock_file):
+                return
+            lock.release()  # whoever held it before has removed it in between
+    except Timeout:
+        raise SepkitError(
+            f"{folder}: another training is running in this folder; wait for its end, or choose "
+            "another folder"
+        ) from None
+    except OSError as error:
+        raise SepkitError(
+            f"{folder}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
+
+
+class Checkpoint:
+    """The files of a run: ``last.pt`` (its state), ``<target>.safetensors`` (the best weights).
 
     Parameters
     ----------
-    out : str or Path
-    model, target, recipe, train_tracks, valid_tracks
-        As in `sepkit.training.train`.
-    team : Team
-    speech : Speech, optional
-    init : dict, optional
-        What `sepkit.training.fine_tuning.take_weights` says of the weights it begins with.
+    out : Path
+    about : dict
+        See `sepkit.training.description.describe_run`.
+    recipe : Recipe
+    progress : Progress
+    songs : Songs
+    losses : Losses
+    world : World
+    model : Module
+        Not wrapped.
+    ema : AveragedModel, optional
+    **parts
+        What else is saved: objects with ``state_dict``.
 
     Attributes
     ----------
-    state : dict
-        epoch: epochs finished; batch: batches done in the current one; step:
-        steps in all; seconds: training time in all, validation included;
-        waiting: seconds of this epoch in which the loop waited for data;
-        loss_sum and examples of this epoch, in this process; best: lowest
-        validation loss, and its best_epoch; left_out: numbers of the songs
-        that cannot be read; train_start and valid_start: losses of the first
-        batches and of the first validation; rows: the log.
+    last_path, best_path : Path
     """
 
     def __init__(
-        self, out, model, target, recipe, train_tracks, valid_tracks, team, speech=None, init=None
+        self,
+        out: Path,
+        about: dict,
+        recipe: Recipe,
+        progress: Progress,
+        songs: Songs,
+        losses: Losses,
+        world: World,
+        model,
+        ema=None,
+        **parts,
     ):
-        self.out, self.target, self.recipe, self.team = place("out", out), target, recipe, team
-        self.best_path, self.last_path = self.out / f"{target}.safetensors", self.out / "last.pt"
-        self.state = dict(
-            epoch=0,
-            batch=0,
-            step=0,
-            seconds=0.0,
-            waiting=0.0,
-            loss_sum=0.0,
-            examples=0,
-            best=math.inf,
-            best_epoch=0,
-            left_out={"train": [], "valid": []},
-            rows=[],
-            train_start=None,
-            valid_start=None,
-        )
-        settings = {k: v for k, v in recipe.flat().items() if k not in FREE}
-        about = {
-            "model": model.name,
-            "target": target,
-            "settings": model.settings,
-            "recipe": settings,
-            "processes": team.size,
-            "speech": None if speech is None else repr(speech),
-            "train tracks": [track.name for track in train_tracks],
-            "valid tracks": [track.name for track in valid_tracks],
-        }
-        if init is not None:
-            about["init"] = init
-        heard = _heard(train_tracks, valid_tracks, speech) if team.rank == 0 else None
-        about["audio"] = team.from_first(heard)
-        self.about = json.loads(
-            json.dumps(about)
-        )  # tuples become lists, as they will when read back
-        self.log = Log(self.out, recipe)
-        self._songs = {"train": train_tracks, "valid": valid_tracks}
+        self.out, self.about, self.recipe = out, about, recipe
+        self.progress, self.songs, self.losses, self.world = progress, songs, losses, world
+        self._model, self._ema = model, ema
+        self._parts = {**parts, **({"ema": ema} if ema else {})}
+        self.last_path, self.best_path = out / "last.pt", out / f"{about['target']}.safetensors"
         self._provenance = provenance()
         self._saved_at = 0.0
-        self._pending = []  # (loss, examples) of steps that were not looked at yet
-        self._recent = []  # losses of the last steps that were looked at
-        self._failed_at, self._why = (
-            None,
-            "loss or weights are NaN or infinite, or the loss has risen a hundredfold",
-        )
 
-    # --- resuming ---------------------------------------------------------------------------------------
+    # --- resuming -------------------------------------------------------------------------------
 
-    def begun(self):
-        """Whether there is a state to go on from."""
-        return self.team.from_first(self.last_path.exists())
-
-    def attach(self, **parts):
-        """Name what is saved besides the state: model, and objects with ``state_dict`` (or None); resume if there is a state."""
-        self._parts, self._model = parts, parts["model"]
-        with self.team.agreed():
-            if self.begun():
-                self._resume()
-            elif self.best_path.exists():
-                raise SepkitError(
-                    f"{self.best_path}: is there, but no last.pt to resume from; choose another folder"
-                )
-
-    def _resume(self):
-        try:
-            saved = read_state(self.last_path)
-            _refuse_difference(self.out, saved["about"], self.about)
-            refuse_other_start(self.out, saved["about"], self.about)
-            refuse_other_songs(self.out, saved["about"], self.about, saved["state"]["left_out"])
-            if "audio" not in saved["about"] and self.team.rank == 0:
-                warnings.warn(f"{self.last_path}: {_OLD}", Notice, stacklevel=2)
-            fill(self._model, saved["model"], self.last_path)
-            for name, part in self._parts.items():
-                if part is not None and name != "model":
-                    part.load_state_dict(saved[name])
-            own = saved["processes"][self.team.rank]
-            torch.set_rng_state(own["rng"])
-            if self._device().type == "cuda" and own["cuda_rng"] is not None:
-                torch.cuda.set_rng_state(own["cuda_rng"], self._device())
-            self.state = {**self.state, **saved["state"], **own["state"]}
-        except SepkitError:
-            raise
-        except (
-            Exception
-        ) as error:  # whatever a state that is not of this run makes its parts stumble over
-            reason = f"cannot be resumed from ({_line(error)}); delete the folder to start again"
-            raise SepkitError(f"{self.last_path}: {reason}") from None
-        self._saved_at = self.state["seconds"]
-        state = self.state
-        if (
-            self.team.rank == 0 and state["rows"]
-        ):  # the run may have been killed after the state was written, and before these were
-            if (
-                state["best_epoch"] == state["epoch"]
-                and state["batch"] == 0
-                and self._kept_epoch() != state["epoch"]
-            ):
-                self._save_best()
-            self.log.rewrite(state["rows"])
-
-    def save_last(self):
-        """Write ``last.pt``, unless the weights are no longer numbers. All processes call this together."""
-        self.look()
-        self.check()
-        weights, device = self._model.state_dict(), self._device()
-        if not all(torch.isfinite(value).all() for value in weights.values()):
-            self._failed_at, self._why = self.state["step"], "loss or weights are NaN or infinite"
-            self._fail()
-        own = {
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-            "state": {name: self.state[name] for name in ("loss_sum", "examples", "waiting")},
-        }
-        processes = self.team.gathered(own)
-        with self.team.agreed():
-            if self.team.rank == 0:
-                others = {
-                    name: part.state_dict()
-                    for name, part in self._parts.items()
-                    if part is not None
-                }
-                write_state(
-                    self.last_path,
-                    {"about": self.about, "state": self.state, "processes": processes, **others},
-                )
-        self._saved_at = self.state["seconds"]
-
-    def _device(self):
-        return next(self._model.parameters()).device
-
-    # --- songs ------------------------------------------------------------------------------------------
-
-    def songs(self, part):
-        """The songs of "train" or "valid" that can be read, as far as is known."""
-        left_out = self.state["left_out"][part]
-        return [
-            WatchedTrack(track, number)
-            for number, track in enumerate(self._songs[part])
-            if number not in left_out
-        ]
-
-    def leave_out(self, part, failures):
-        """Do without songs from now on; `failures` holds a (number, message) for each, or None.
+    def resume(self) -> None:
+        """Take up the state that was saved last, if there is one.
 
         Raises
         ------
         SepkitError
-            If the recipe is strict, or no song is left.
+            If it is damaged, or of a run with other settings, songs or first weights.
         """
-        for number, message in sorted({failure for failure in failures if failure}):
-            if self.recipe.strict:
-                raise Agreed(message)
-            self.state["left_out"][part].append(number)
-            if self.team.rank == 0:
-                warnings.warn(f"{message}; this song is left out from now on", Notice, stacklevel=2)
-            if len(self.state["left_out"][part]) == len(self._songs[part]):
-                raise Agreed(f"no {part} song is left that can be read; the last: {message}")
+        begun = self.world.from_first(self.last_path.exists())
+        with self.world.fail_together():
+            if begun:
+                self._restore()
+            elif self.best_path.exists():
+                raise SepkitError(
+                    f"{self.best_path}: is there, but no last.pt to resume from; choose another "
+                    "folder"
+                )
 
-    # --- the course of a run ----------------------------------------------------------------------------
+    def _restore(self):
+        try:
+            saved = read_state(self.last_path)
+            refuse_differences(self.out, saved["about"], self.about, saved["state"]["left_out"])
+            if "audio" not in saved["about"] and self.world.rank == 0:
+                warnings.warn(f"{self.last_path}: {_NAMES_ALONE}", Notice, stacklevel=2)
+            fill(self._model, saved["model"], self.last_path)
+            for name, part in self._parts.items():
+                part.load_state_dict(saved[name])
+            own = saved["processes"][self.world.rank]
+            torch.set_rng_state(own["rng"])
+            if self._device().type == "cuda" and own["cuda_rng"] is not None:
+                torch.cuda.set_rng_state(own["cuda_rng"], self._device())
+            self.songs.left_out = saved["state"]["left_out"]
+            self.progress.restore({**saved["state"], **own["state"]})
+        except SepkitError:
+            raise
+        except Exception as error:  # whatever the state of another kind of run leads to
+            reason = f"cannot be resumed from ({_line(error)}); delete the folder to start again"
+            raise SepkitError(f"{self.last_path}: {reason}") from None
+        self._saved_at = self.progress.seconds
 
-    def agree(self, *flags):
-        """Tell the other processes; get each flag that is set in any of them. All have the same clock then."""
-        *flags, self.state["seconds"], failed_at = self.team.largest(
-            *map(float, flags), self.state["seconds"], float(self._failed_at or 0)
-        )
-        self._failed_at = int(failed_at) or None
-        self.check()
-        return [bool(flag) for flag in flags]
+    def mend(self) -> None:
+        """Save the best weights if the run was killed between saving its state and them."""
+        progress = self.progress
+        if progress.rows and progress.is_best and progress.batch == 0:
+            header = read_header(self.best_path) if self.best_path.exists() else {"extra": {}}
+            if header["extra"].get("epoch") != progress.epoch:
+                self.save_best()
 
-    def budget_used(self):
-        """The share of the budget used up, 0 to 1: of epochs, steps or seconds, whichever is most."""
-        state, recipe = self.state, self.recipe
-        used = [state["epoch"] / recipe.epochs]
-        if recipe.max_steps:
-            used.append(state["step"] / recipe.max_steps)
-        if recipe.max_seconds:
-            used.append(state["seconds"] / recipe.max_seconds)
-        return min(1.0, max(used))
+    # --- saving ---------------------------------------------------------------------------------
 
-    def out_of_budget(self):
-        return self.budget_used() >= 1
-
-    def finished(self):
-        """Whether the budget is used up, or the validation loss has stopped falling."""
-        waited = self.state["epoch"] - self.state["best_epoch"]
-        return (self.out_of_budget() or waited >= self.recipe.patience) and self.state["batch"] == 0
-
-    def result(self):
-        """The checkpoint with the best validation loss."""
-        if self.team.from_first(not self.best_path.exists()):
-            raise Agreed(
-                f"{self.best_path}: has been removed, and with it the best weights (of epoch {self.state['best_epoch']}); "
-                "train on, with more epochs or steps, or in another folder"
-            )
-        return self.best_path
-
-    def save_due(self):
+    def due(self) -> bool:
         """Whether the last save was long ago."""
-        return self.state["seconds"] - self._saved_at > 60 * self.recipe.save_minutes
+        return self.progress.seconds - self._saved_at > 60 * self.recipe.save_minutes
 
-    def note_loss(self, loss, examples):
-        """Keep a loss (scalar Tensor) for the log; where reading it is free, or time has come, look whether it is a number."""
-        self._pending.append((loss.detach(), examples, self.state["step"] + 1))
-        if loss.device.type == "cpu" or len(self._pending) >= EVERY:
-            self.look()
-            if self.team.size == 1:
-                self.check()
+    def save(self) -> None:
+        """Write ``last.pt`` and ``run.json``; all processes call this together.
 
-    def look(self):
-        """Read the losses that are still on the device."""
-        if not self._pending:
-            return
-        values = torch.stack([loss for loss, _, _ in self._pending]).tolist()
-        for value, (_, examples, step) in zip(values, self._pending):
-            self.must_be_sound(value, step=step)
-            self._recent.append(value)
-            self.state["loss_sum"] += value * examples
-            self.state["examples"] += examples
-        self._pending = []
-        if len(self._recent) >= EVERY:
-            self.must_be_sound(sum(self._recent) / len(self._recent), "train_start")
-            self._recent = []
-        if self.log.watched:
-            best = f", best {self.state['best']:.4g}" if self.state["rows"] else ""
-            text = f"{self.target}: epoch {self.state['epoch'] + 1}, step {self.state['step']}, loss {values[-1]:.4g}{best}"
-            self.log.show(self.budget_used(), text)
+        Raises
+        ------
+        SepkitError
+            If a loss or a weight is not finite: the state saved before is kept.
+        """
+        self.losses.read()
+        if self.losses.failed_step is not None:
+            raise self.failure(self.losses.failed_step, self.losses.why)
+        weights, device = self._model.state_dict(), self._device()
+        if not all(torch.isfinite(value).all() for value in weights.values()):
+            raise self.failure(self.progress.step, NOT_FINITE)
+        own = {
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+            "state": self.progress.own_state(),
+        }
+        processes = self.world.gather(own)
+        with self.world.fail_together():
+            if self.world.rank == 0:
+                state = {**self.progress.state(), "left_out": self.songs.left_out}
+                parts = {name: part.state_dict() for name, part in self._parts.items()}
+                whole = {"about": self.about, "state": state, "processes": processes}
+                write_state(self.last_path, {**whole, "model": weights, **parts})
+                write_json(self.out / "run.json", {**self.about, "provenance": self._provenance})
+        self._saved_at = self.progress.seconds
 
-    def must_be_sound(self, loss, start=None, step=None):
-        """Remember a loss that is not a number, or a hundred times `state[start]`, until all processes know."""
-        if self._failed_at is not None:
-            return
-        if not math.isfinite(loss):
-            self._failed_at, self._why = (
-                step or self.state["step"],
-                "loss or weights are NaN or infinite",
-            )
-        elif start is not None and self.state[start] is None:
-            self.state[start] = loss
-        elif start is not None and has_risen(
-            loss, self.state[start], self.about["settings"].get("loss") in ("sdr", "si-sdr")
-        ):
-            self._why = f"the loss has risen from {self.state[start]:.3g} to {loss:.3g}"
-            self._failed_at = step or self.state["step"]
+    def save_best(self) -> None:
+        """Write the weights that were validated, averaged where they are, with the last row."""
+        about = {**self.about, "audio": digest(self.about["audio"])}  # it is long
+        extra = {**about, **self.progress.rows[-1], "provenance": self._provenance}
+        if math.isnan(extra["train_loss"]):  # JSON has no word for it
+            extra["train_loss"] = None
+        save(self.best_path, self._ema.module if self._ema else self._model, extra)
 
-    def check(self):
-        """Raise a `SepkitError` if a loss was not a number, or has risen a hundredfold."""
-        if self._failed_at is not None:
-            self._fail()
-
-    def _fail(self):
-        state = self.state
-        kept = (
-            f"; {self.best_path} keeps the best of epoch {state['best_epoch']}"
-            if self.best_path.exists()
-            else ""
-        )
-        raise Agreed(
-            f"training failed in epoch {state['epoch'] + 1}, step {self._failed_at}: {self._why}; "
-            f"start again in another folder with a smaller lr than {self.recipe.lr:g}, or with clip=1{kept}"
-        )
-
-    def end_batch(self, seconds, waited, stepped):
-        """Take note of a batch, and of a step of the optimiser if it was the last one for that."""
-        self.state["batch"] += 1
-        self.state["step"] += stepped
-        self.state["seconds"] += seconds
-        self.state["waiting"] += waited
-
-    def begin(self, valid_loss, lr):
-        """Log as epoch 0 and keep the weights that the run begins with."""
-        self._note_epoch(math.nan, valid_loss, lr)
-
-    def end_epoch(self, valid_loss, lr):
-        """Log the epoch, keep the weights that were validated if they are the best so far, and save the state."""
-        self.look()
-        self.agree()
-        state = self.state
-        sums = self.team.gathered((state["loss_sum"], state["examples"]))
-        total, examples = (sum(values) for values in zip(*sums))
-        state["epoch"] += 1
-        self._note_epoch(total / max(1, examples), valid_loss, lr)
-
-    def _note_epoch(self, train_loss, valid_loss, lr):
-        state = self.state
-        row = dict(
-            epoch=state["epoch"],
-            step=state["step"],
-            train_loss=train_loss,
-            valid_loss=valid_loss,
-            lr=lr,
-            seconds=round(state["seconds"], 3),
-            waiting=round(state["waiting"], 3),
-        )
-        state["rows"].append(row)
-        state.update(batch=0, loss_sum=0.0, examples=0, waiting=0.0)
-        lost = state["best"] < math.inf and self.team.from_first(not self.best_path.exists())
-        if lost and self.team.rank == 0:
+    def best_is_lost(self) -> bool:
+        """Whether the best weights have been removed; a note says so."""
+        if self.progress.best == math.inf:
+            return False
+        if not self.world.from_first(not self.best_path.exists()):
+            return False
+        if self.world.rank == 0:
             warnings.warn(
                 f"{self.best_path}: has been removed; the best from now on is kept",
                 Notice,
                 stacklevel=2,
             )
-        if valid_loss < state["best"] or lost:
-            state.update(best=valid_loss, best_epoch=state["epoch"])
-        self.save_last()
-        with self.team.agreed():
-            if self.team.rank == 0:
-                if state["best_epoch"] == state["epoch"]:
-                    self._save_best()
-                write_json(self.out / "run.json", {**self.about, "provenance": self._provenance})
-                self.log.write(state["rows"])
+        return True
 
-    def _kept_epoch(self):
-        return (
-            read_header(self.best_path)["extra"].get("epoch") if self.best_path.exists() else None
-        )
-
-    def _save_best(self):
-        ema, row = self._parts.get("ema"), self.state["rows"][-1]
-        about = {**self.about, "audio": digest(self.about["audio"])}  # it is long
-        extra = {**about, **row, "provenance": self._provenance}
-        if math.isnan(row["train_loss"]):  # JSON has no word for it
-            extra["train_loss"] = None
-        save(self.best_path, ema.module if ema else self._model, extra)
-
-    def interrupt(self):
-        """Save and stop, saying how to go on."""
-        self.save_last()
-        state = self.state
-        raise KeyboardInterrupt(
-            f"stopped in epoch {state['epoch'] + 1} after step {state['step']}; the same call resumes from {self.last_path}"
-        )
-
-
-def _heard(train_tracks, valid_tracks, speech):
-    """The identities of all that a run learns from."""
-    said = None if speech is None else identities([speech])[0]
-    return {"train": identities(train_tracks), "valid": identities(valid_tracks), "speech": said}
-
-
-def _refuse_difference(out, then, now):
-    """Raise a `SepkitError` naming the first thing but its songs that differs between two runs."""
-    then_flat, now_flat = _flat(then), _flat(now)
-    for key in sorted(then_flat.keys() | now_flat.keys()):
-        old, new = then_flat.get(key), now_flat.get(key)
-        if old != new:
-            raise SepkitError(
-                f"{out}: holds a run with {key} {old}, not {new}; choose another folder, or the same settings"
+    def result(self) -> Path:
+        """The file with the best weights."""
+        if self.world.from_first(not self.best_path.exists()):
+            raise CollectiveError(
+                f"{self.best_path}: has been removed, and with it the best weights (of epoch "
+                f"{self.progress.best_epoch}); train on, with more epochs or steps, or in another "
+                "folder"
             )
+        return self.best_path
+
+    def failure(self, step: int, why: str) -> CollectiveError:
+        """The error of a training that has failed."""
+        kept = ""
+        if self.best_path.exists():
+            kept = f"; {self.best_path} keeps the best of epoch {self.progress.best_epoch}"
+        return CollectiveError(
+            f"training failed in epoch {self.progress.epoch + 1}, step {step}: {why}; start again "
+            f"in another folder with a smaller lr than {self.recipe.lr:g}, or with clip=1{kept}"
+        )
+
+    def save_and_interrupt(self) -> None:
+        """Save, and end the run with a `KeyboardInterrupt` that says how to go on."""
+        self.save()
+        raise KeyboardInterrupt(
+            f"stopped in epoch {self.progress.epoch + 1} after step {self.progress.step}; the same "
+            f"call resumes from {self.last_path}"
+        )
+
+    def _device(self):
+        return next(self._model.parameters()).device
 
 
-def _flat(about):
-    flat = {}
-    for key, value in about.items():
-        if key in (
-            "train tracks",
-            "valid tracks",
-            "audio",
-            "init",
-        ):  # see `refuse_other_songs` and `refuse_other_start`
-            continue
-        flat.update(value if isinstance(value, dict) else {key: value})
-    return flat
+# --- the format of last.pt ----------------------------------------------------------------------
+
+
+def write_state(path, state):
+    """Write a state atomically; one that cannot be written leaves the one before.
+
+    Parameters
+    ----------
+    path : str or Path
+    state : dict
+        Tensors, numbers, strings, lists and dicts.
+
+    Raises
+    ------
+    SepkitError
+        If the file cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        try:
+            torch.save({**state, "version": _VERSION}, temporary)
+        except RuntimeError as error:  # torch's own name for a full disk
+            kept = " The state saved before is kept" if os.path.exists(path) else ""
+            raise SepkitError(
+                f"{path}: cannot be written ({_line(error)}); is the disk full?{kept}"
+            ) from None
+        digest = _sha256(temporary, os.path.getsize(temporary))
+        with open(temporary, "ab") as file:
+            file.write(MARK + digest)
+
+
+def read_state(path):
+    """What `write_state` wrote, bit for bit.
+
+    States of earlier versions have no digest; for those, the checksums of the archive speak.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    SepkitError
+        If the file is damaged, incomplete or no state.
+    """
+    try:
+        size = os.path.getsize(path) - _LENGTH
+        with open(path, "rb") as file:
+            file.seek(max(0, size))
+            end = file.read()
+        marked = end.startswith(MARK)
+        whole = (
+            _sha256(path, size) == end[len(MARK) :]
+            if marked
+            else zipfile.ZipFile(path).testzip() is None
+        )
+        state = torch.load(path, map_location="cpu", weights_only=True) if whole else None
+        version = state.pop("version", 1) if whole else None
+    except Exception as error:  # torch.load raises whatever a damaged file makes it stumble over
+        raise _refusal(path, _line(error)) from None
+    if whole and isinstance(version, int) and version > _VERSION:
+        raise _refusal(path, "written by a newer sepkit")
+    if not whole or marked != (version == _VERSION):
+        raise _refusal(path, "damaged, its contents are not those that were saved")
+    return state
+
+
+def _refusal(path, reason):
+    return SepkitError(
+        f"{path}: cannot be resumed from ({reason}); delete the folder to start again"
+    )
+
+
+def _sha256(path, count):
+    """Of the first so many bytes of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while count > 0 and (block := file.read(min(count, 1 << 20))):
+            digest.update(block)
+            count -= len(block)
+    return digest.hexdigest().encode()
 
 
 def _line(error):

@@ -1,32 +1,44 @@
-"""What can be seen of a training before it begins and after it has ended, and is worth a line."""
+"""Songs that cannot teach, networks that are of no use: looked for before and after a training."""
 
 import math
 import statistics
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
 from ..datasets.track import not_the_sum
 from ..errors import Notice, SepkitError
 from ..models import load
-from .distributed import Agreed
+from .distributed import CollectiveError, World
+from .progress import RISE
+from .songs import Songs
 
 #: Peaks below this are silence: -80 dB of full scale.
 SILENT = 1e-4
-#: A loss that rises to so many times what it was means that training has diverged.
-RISE = 100
 #: Songs, and seconds of each, that are looked at.
 SONGS, SECONDS = 4, 20.0
 
 
-def must_sound(songs, target, part):
-    """Raise a `SepkitError` if the target is silent in all songs of a part, "train" or "valid"."""
-    if not any(_sounds(song, target) for song in songs):
-        where = "training" if part == "train" else "validation"
-        raise Agreed(
-            f"{target} is silent in all of the {len(songs)} {where} songs ({songs[0].name}, ...): "
-            f"there is nothing to "
-            "learn from them; choose another target, or songs with it"
+def look_at_songs(songs: Songs, target: str, world: World) -> None:
+    """Before a run begins: is there something to learn, and are the mixtures the sums of stems?
+
+    Raises
+    ------
+    SepkitError
+        If the target is silent in all songs to train or to validate with.
+    """
+    songs.retry("train", lambda tracks: _must_sound(tracks, target, "training"))
+    songs.retry("valid", lambda tracks: _must_sound(tracks, target, "validation"))
+    songs.retry("train", lambda tracks: None if world.rank else _note_mixtures(tracks))
+
+
+def _must_sound(tracks, target, purpose):
+    if not any(_sounds(track, target) for track in tracks):
+        raise CollectiveError(
+            f"{target} is silent in all of the {len(tracks)} {purpose} songs ({tracks[0].name}, "
+            "...): there is nothing to learn from them; choose another target, or songs with it"
         )
 
 
@@ -37,25 +49,20 @@ def _sounds(song, target):
     )
 
 
-def tell_of_mixtures(songs):
+def _note_mixtures(tracks):
     """A note if the mixtures of some of the songs are not the sums of their stems."""
-    if told := not_the_sum(_some(songs), SECONDS):
+    if found := not_the_sum(_some(tracks), SECONDS):
         warnings.warn(
-            f"{told}; training adds up the stems, validation takes the mixtures as they are",
+            f"{found}; training adds up the stems, validation takes the mixtures as they are",
             Notice,
             stacklevel=2,
         )
 
 
-def has_risen(now, start, in_decibels=False):
-    """Whether a loss has risen a hundredfold; `in_decibels` for losses that are minus an SDR."""
-    if in_decibels or start <= 0:
-        return now - start > 10 * math.log10(RISE)
-    return now > RISE * start
-
-
 @torch.no_grad()
-def judge(checkpoint, songs, target, device):
+def judge(
+    checkpoint: str | Path, songs: Sequence, target: str, device: str | torch.device
+) -> float | None:
     """How a trained network does on songs that it was not trained on.
 
     A network is of use if its estimates are not silent, and not a hundred times further from
@@ -81,14 +88,14 @@ def judge(checkpoint, songs, target, device):
     SepkitError
         If the network is of no use.
     """
-    model, ratios, loudest = load(checkpoint).to(device), [], 0.0
+    model = load(checkpoint)
+    assert not isinstance(model, dict)  # it is one file
+    model, ratios, loudest = model.to(device), [], 0.0
     for song in _some(songs):
         frames = min(song.samples, int(SECONDS * song.sample_rate))
+        start = (song.samples - frames) // 2
         try:
-            mixture, wanted = (
-                read((song.samples - frames) // 2, frames)
-                for read in (song.mixture, lambda *place: song.stem(target, *place))
-            )
+            mixture, wanted = song.mixture(start, frames), song.stem(target, start, frames)
         except (SepkitError, OSError):
             continue
         if float(wanted.abs().max()) <= SILENT:

@@ -1,14 +1,21 @@
 """The processes that train together: one, or those that torchrun has started.
 
-Lightning Fabric moves the network to the devices and averages gradients; here is
-what else has to be agreed upon, so that all take the same steps and stop together.
+Lightning Fabric moves the network to the devices and averages gradients; here is what else the
+processes exchange, so that all take the same steps and stop together. In a step each process
+computes `recipe.batch` examples of its own, and the gradient is that of one batch of all of them.
+This holds exactly for networks that treat examples one by one, such as BSRNN. Batch normalisation
+(Open-Unmix, ResUNet) joins the statistics of all processes on GPUs, by `torch.nn.SyncBatchNorm`;
+on CPUs each process normalises by its own examples, and the running statistics are the first
+process's.
 """
 
 import atexit
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -17,11 +24,11 @@ from lightning_fabric.plugins.precision import MixedPrecision
 from ..errors import SepkitError
 
 
-class Agreed(SepkitError):
-    """An error that all processes raise alike, so that one of them need print it."""
+class CollectiveError(SepkitError):
+    """An error that all processes raise alike, so that only one of them need print it."""
 
 
-def place():
+def rank_and_size() -> tuple[int, int]:
     """Number of this process, and of all: what torchrun says, or (0, 1) without it.
 
     Raises
@@ -41,11 +48,11 @@ def place():
 class _Mixed(MixedPrecision):
     """Mixed precision that leaves the audio alone: in bfloat16 it would keep 8 of its 24 bits."""
 
-    def convert_input(self, data):
+    def convert_input(self, data: Any) -> Any:
         return data
 
 
-def fabric(device, precision):
+def fabric(device: torch.device, precision: str) -> Fabric:
     """Lightning Fabric on a device, or on one for each of torchrun's processes.
 
     Raises
@@ -53,9 +60,9 @@ def fabric(device, precision):
     SepkitError
         If there are fewer GPUs than processes on this machine, or a single one was chosen.
     """
-    world = place()[1]
+    world = rank_and_size()[1]
     options = (
-        {"plugins": [_Mixed(precision, device.type)]}
+        {"plugins": [_Mixed(precision, device.type)]}  # type: ignore[arg-type]
         if "mixed" in precision
         else {"precision": precision}
     )
@@ -68,26 +75,27 @@ def fabric(device, precision):
     local = int(os.environ["LOCAL_WORLD_SIZE"])
     if device.type not in ("cpu", "cuda") or device.index is not None:
         raise SepkitError(
-            f"device {device}: {world} processes were started; choose cuda (each takes a GPU of its own) or cpu"
+            f"device {device}: {world} processes were started; choose cuda (each takes a GPU of "
+            "its own) or cpu"
         )
     gpus = torch.cuda.device_count()
     if device.type == "cuda" and gpus < local:
         raise SepkitError(
             f"{local} processes on a machine with {gpus} GPU(s); use --nproc-per-node {gpus}"
         )
-    atexit.register(_leave)
+    atexit.register(_destroy_process_group)
     return Fabric(
         accelerator=device.type, devices=local, num_nodes=world // local, strategy="ddp", **options
     )
 
 
-def _leave():
-    """Part from the other processes in good order: left to the end of the program, gloo's threads now and then abort it."""
+def _destroy_process_group():
+    """At exit: gloo's threads sometimes abort the interpreter otherwise."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
-class Team:
+class World:
     """All processes of a run, as one of them sees them.
 
     Parameters
@@ -101,15 +109,14 @@ class Team:
         Number of this process, and of all.
     """
 
-    def __init__(self, fabric):
+    def __init__(self, fabric: Fabric):
         self.rank, self.size = fabric.global_rank, fabric.world_size
         self._group = None
         if self.size > 1 and torch.distributed.get_backend() != "gloo":
-            self._group = torch.distributed.new_group(
-                backend="gloo"
-            )  # what is agreed upon need not go through the GPUs
+            # numbers and objects of Python need not go through the GPUs
+            self._group = torch.distributed.new_group(backend="gloo")
 
-    def largest(self, *values):
+    def largest(self, *values: float) -> list[float]:
         """For each of these numbers the largest of all processes."""
         if self.size == 1:
             return list(values)
@@ -118,8 +125,8 @@ class Team:
             torch.distributed.all_reduce(numbers, torch.distributed.ReduceOp.MAX, group=self._group)
         return numbers.tolist()
 
-    def gathered(self, value):
-        """What all processes have, in the order of their numbers."""
+    def gather(self, value: Any) -> list:
+        """The values of all processes, in the order of their numbers."""
         if self.size == 1:
             return [value]
         values = [None] * self.size
@@ -127,12 +134,12 @@ class Team:
             torch.distributed.all_gather_object(values, value, group=self._group)
         return values
 
-    def from_first(self, value):
-        """What the first process has."""
-        return self.gathered(value if self.rank == 0 else None)[0]
+    def from_first(self, value: Any) -> Any:
+        """The value of the first process."""
+        return self.gather(value if self.rank == 0 else None)[0]
 
     @contextmanager
-    def agreed(self):
+    def fail_together(self) -> Iterator[None]:
         """What goes wrong in one process goes wrong in all, with the same message."""
         if self.size == 1:
             yield
@@ -142,9 +149,15 @@ class Team:
             yield
         except (SepkitError, OSError) as error:
             problem = str(error)
-        problems = [text for text in self.gathered(problem) if text]
+        problems = [text for text in self.gather(problem) if text]
         if problems:
-            raise Agreed(problems[0])
+            raise CollectiveError(problems[0])
+
+    def by_first(self, action: Callable[[], Any]) -> None:
+        """Let the first process do something; if that fails, it fails in all."""
+        with self.fail_together():
+            if self.rank == 0:
+                action()
 
     @contextmanager
     def _connected(self):
@@ -155,8 +168,8 @@ class Team:
                 "another process of this run has ended; its own message says why"
             ) from None
 
-    def like_the_first(self, *models):
-        """Give all processes the first one's buffers: statistics of batch normalisation differ until then."""
+    def sync_buffers(self, *models: torch.nn.Module) -> None:
+        """Give all processes the first one's buffers: statistics of batch normalisation differ."""
         if self.size > 1:
             for model in models:
                 for buffer in model.buffers():
@@ -164,18 +177,18 @@ class Team:
 
 
 @contextmanager
-def interruptible():
-    """Let Ctrl-C, or a polite kill where it means the same, wait for the end of a step; the second one stops at once.
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C wait for the end of a step; the second one stops at once.
+
+    So does SIGTERM or SIGHUP where it means the same, as in the command line.
 
     Yields
     ------
     callable
         Whether Ctrl-C has been pressed.
     """
-    pressed = []
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # only the main thread gets signals
+    pressed: list[bool] = []
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
         yield lambda: False
         return
     before = {signal.SIGINT: signal.getsignal(signal.SIGINT)}

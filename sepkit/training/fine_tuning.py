@@ -90,19 +90,3 @@ def take_weights(model, init, target):
         for name, value in sorted(state.items())
     )
     return {"checkpoint": str(init), "sha256": hash_weights(entries)}
-
-
-def refuse_other_start(out, then, now):
-    """Raise a `SepkitError` unless two runs, as they tell, began with the same weights."""
-    old, new = then.get("init"), now.get("init")
-    if (old or {}).get("sha256") == (new or {}).get("sha256"):
-        return
-    begun = (
-        f"began with {old['checkpoint']} (sha256 {old['sha256'][:12]})"
-        if old
-        else "began with random weights"
-    )
-    given = f"--init {new['checkpoint']} (sha256 {new['sha256'][:12]})" if new else "no --init"
-    remedy = "choose another folder to fine-tune" if new else "give the same --init to resume it"
-    without = ", or leave --init out to resume" if new and not old else ""
-    raise SepkitError(f"{out}: holds a run that {begun}, and {given} was given; {remedy}{without}")

@@ -1,16 +1,19 @@
 """Memory that does not suffice: which batch would fit is tried out, and said."""
 
 import traceback
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from lightning_fabric import Fabric
 
 from ..errors import SepkitError
+from .recipe import Recipe
 
 _SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 
 
-def is_shortage(error):
+def is_shortage(error: BaseException) -> bool:
     """Whether an exception means that memory did not suffice, on a GPU or a CPU."""
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
         isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
@@ -18,7 +21,9 @@ def is_shortage(error):
 
 
 @contextmanager
-def enough_memory(fabric, model, mixture, target, recipe):
+def enough_memory(
+    fabric: Fabric, model, mixture: torch.Tensor, target: torch.Tensor, recipe: Recipe
+) -> Iterator[None]:
     """Turn a shortage of memory in a training step into advice.
 
     Parameters
@@ -51,7 +56,11 @@ def enough_memory(fabric, model, mixture, target, recipe):
     fits = next(
         (size for size in smaller if _fits(fabric, model, mixture[:size], target[:size])), None
     )
-    what = f"out of memory: {len(mixture)} examples of {mixture.shape[-1] / model.sample_rate:g} s at once do not fit on {fabric.device}"
+    seconds = mixture.shape[-1] / model.sample_rate
+    what = (
+        f"out of memory: {len(mixture)} examples of {seconds:g} s at once do not fit on "
+        f"{fabric.device}"
+    )
     if fits is None:
         remedy = "use shorter examples (chunk_seconds), a smaller network, or another device"
         raise SepkitError(f"{what}, nor does a smaller batch; {remedy}")
@@ -79,7 +88,7 @@ def _fits(fabric, model, mixture, target):
 
 
 @contextmanager
-def enough_memory_for(song, device):
+def enough_memory_for(song, device: torch.device) -> Iterator[None]:
     """Name the song that is too long to be validated in one piece."""
     try:
         yield

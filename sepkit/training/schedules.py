@@ -1,23 +1,27 @@
-"""How the step size of the optimiser goes on, as closed forms of what has been done so far.
+"""Learning-rate schedules, as closed forms of step and epoch.
 
-Nothing is remembered from step to step, so a resumed run has the same step sizes.
+Nothing is remembered from step to step, so a resumed run has the same learning rates.
 ``"plateau"`` alone depends on the losses; PyTorch's `ReduceLROnPlateau` computes it.
 """
 
 import math
 
+import torch
 
-def factor(recipe, step, epoch, used=0.0):
-    """By what the recipe's `lr` is multiplied in a step.
+from .recipe import Recipe
+
+
+def lr_scale(recipe: Recipe, step: int, epoch: int, used: float = 0.0) -> float | None:
+    """What the recipe's learning rate is multiplied by in a step.
 
     Parameters
     ----------
     recipe : Recipe
         Its `schedule`, `decay` (d), `decay_every` (n) and `warm_up` (w).
     step, epoch : int
-        Steps and epochs that are finished: both are 0 in the first step.
+        Steps and epochs finished: both are 0 in the first step.
     used : float
-        The share of the budget that is used up, for ``"cosine"``.
+        Share of the budget used up, for ``"cosine"``.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def factor(recipe, step, epoch, used=0.0):
     ``"steps"``
         d ** floor(step / n), after a warm-up of step / w. Kong et al., "Decoupling magnitude and
         phase estimation with deep ResUNet for music source separation", ISMIR 2021: d = 0.9,
-        n = 15000, w = 1000. As in the authors' code, the first step has size 0.
+        n = 15000, w = 1000. As in the authors' code, the first step's is 0.
     ``"constant"``
         1
     """
@@ -54,8 +58,8 @@ def factor(recipe, step, epoch, used=0.0):
     return 1.0
 
 
-def cosine(used, warm_up=0.02):
-    """Share of the full step size when a share `used` of the budget is used up.
+def cosine(used: float, warm_up: float = 0.02) -> float:
+    """Share of the full learning rate when a share `used` of the budget is used up.
 
     It rises over the first 2 % of the budget and falls to a thousandth at its end.
     """
@@ -64,7 +68,7 @@ def cosine(used, warm_up=0.02):
     return max(0.5 * (1 + math.cos(math.pi * min(1.0, (used - warm_up) / (1 - warm_up)))), 1e-3)
 
 
-def set_lr(optimiser, lr):
-    """Give all parameters the step size `lr`."""
+def set_lr(optimiser: torch.optim.Optimizer, lr: float) -> None:
+    """Give all parameters the learning rate `lr`."""
     for group in optimiser.param_groups:
         group["lr"] = lr

@@ -1,52 +1,156 @@
-"""The songs of a run: unreadable ones are left out, and it goes on with none but its own."""
+"""The songs of a run: unreadable ones are left out, in all processes alike."""
 
-from collections import Counter
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from ..datasets.track import WrappedTrack
-from ..errors import SepkitError
+from ..datasets.chunks import check_alike
+from ..datasets.track import Track
+from ..errors import Notice, SepkitError, unknown
 from ..runtime.threads import in_threads
-
-
-class OtherSongs(SepkitError):
-    """A run's folder holds a run on other songs, or on other audio under their names."""
+from .distributed import CollectiveError, World
 
 
 class UnreadableSong(SepkitError):
     """A song whose file could not be read; `number` tells which of the tracks it is."""
 
-    number = None
+    number = -1
+
+    def failure(self) -> tuple[int, str]:
+        """Number and message: what the other processes are told."""
+        return self.number, str(self)
 
 
-class WatchedTrack(WrappedTrack):
+class WatchedTrack:
     """A track whose failures say which track they are about.
 
     Parameters
     ----------
     track : Track
+        Everything but reading is its own.
     number : int
         Its place among the tracks that were given.
     """
 
-    def __init__(self, track, number):
-        super().__init__(track)
-        self.number = number
+    def __init__(self, track, number: int):
+        self.track, self.number = track, number
 
-    def identity(self):
-        return self._named(self.track.identity)
+    def __getattr__(self, name: str) -> Any:
+        """Whatever is not defined here, of the track."""
+        if name == "track":  # while it is unpickled
+            raise AttributeError(name)
+        return getattr(self.track, name)
 
-    def _read(self, name, start, frames):
-        return self._named(lambda: super(WatchedTrack, self)._read(name, start, frames))
+    def identity(self) -> str:
+        """As `Track.identity`."""
+        return self._watched(self.track.identity)
 
-    def _named(self, action):
+    def mixture(self, *part, **named):
+        """As `Track.mixture`."""
+        return self._watched(self.track.mixture, *part, **named)
+
+    def stem(self, *part, **named):
+        """As `Track.stem`."""
+        return self._watched(self.track.stem, *part, **named)
+
+    def _watched(self, read, *part, **named):
         try:
-            return action()
+            return read(*part, **named)
         except (SepkitError, OSError) as problem:
             error = UnreadableSong(f"{self.name}: {problem}")
             error.number = self.number
             raise error from None
 
 
-def identities(tracks):
+class Songs:
+    """The songs to train and to validate with; those that cannot be read are left out.
+
+    Parameters
+    ----------
+    train, valid : sequence of Track
+    world : World
+    strict : bool
+        Stop at a song that cannot be read, instead of leaving it out.
+
+    Attributes
+    ----------
+    tracks : dict
+        What was given, by part: "train" and "valid".
+    left_out : dict of list of int
+        Numbers of the songs of each part that the run does without.
+    """
+
+    def __init__(
+        self, train: Sequence[Track], valid: Sequence[Track], world: World, strict: bool = False
+    ):
+        self.tracks = {"train": train, "valid": valid}
+        self.left_out: dict[str, list[int]] = {"train": [], "valid": []}
+        self._world, self._strict = world, strict
+
+    def readable(self, part: str) -> list[WatchedTrack]:
+        """The songs of "train" or "valid" that can be read, as far as is known."""
+        return [
+            WatchedTrack(track, number)
+            for number, track in enumerate(self.tracks[part])
+            if number not in self.left_out[part]
+        ]
+
+    def leave_out(self, part: str, failures: Iterable[tuple[int, str] | None]) -> None:
+        """Do without songs from now on.
+
+        Parameters
+        ----------
+        part : {"train", "valid"}
+        failures
+            Number and message for each process that could not read a song, or None.
+
+        Raises
+        ------
+        SepkitError
+            If the run is strict, or no song is left.
+        """
+        for number, message in sorted({failure for failure in failures if failure}):
+            if self._strict:
+                raise CollectiveError(message)
+            self.left_out[part].append(number)
+            if self._world.rank == 0:
+                warnings.warn(f"{message}; this song is left out from now on", Notice, stacklevel=2)
+            if len(self.left_out[part]) == len(self.tracks[part]):
+                raise CollectiveError(
+                    f"no {part} song is left that can be read; the last: {message}"
+                )
+
+    def retry(self, part: str, action: Callable[[list[WatchedTrack]], Any]) -> Any:
+        """``action(tracks)``, again and again until all processes can read all tracks it gets."""
+        while True:
+            result, failure = None, None
+            try:
+                result = action(self.readable(part))
+            except UnreadableSong as error:
+                failure = error.failure()
+            failures = self._world.gather(failure)
+            if not any(failures):
+                return result
+            self.leave_out(part, failures)
+
+
+def check_fit(model, train_tracks, valid_tracks, target: str) -> None:
+    """Raise a `SepkitError` unless the model and all tracks fit together."""
+    if target not in model.targets:
+        raise unknown("target of this model", target, model.targets)
+    if not valid_tracks:
+        raise SepkitError("no validation tracks: give at least one song that is not trained on")
+    check_alike([*train_tracks, *valid_tracks] if train_tracks else [], target)
+    for what in ("sample_rate", "channels"):
+        have, need = getattr(train_tracks[0], what), getattr(model, what)
+        if have != need:
+            raise SepkitError(
+                f"the tracks' {what.replace('_', ' ')} is {have}, the model's {need}; "
+                f"open them with {what}={need}"
+            )
+
+
+def identities(tracks: Sequence) -> list[str | None]:
     """What each track holds (`Track.identity`), or None for one that cannot be read."""
     return in_threads(_identity, tracks)
 
@@ -56,48 +160,3 @@ def _identity(track):
         return track.identity()
     except (SepkitError, OSError):
         return None
-
-
-def refuse_other_songs(out, then, now, left_out):
-    """Raise `OtherSongs` unless a run goes on with the songs that it was begun with.
-
-    Parameters
-    ----------
-    out : Path
-        The run's folder.
-    then, now : dict
-        What the run says of itself, see `training_run.Run`: names of tracks, and identities under
-        "audio". Older runs have names alone, which are compared then; where no byte differs,
-        names do not count.
-    left_out : dict
-        Numbers of the songs of each part that the run does without: nothing depends on them.
-    """
-    told = []
-    for part in ("train", "valid"):
-        names = [about[f"{part} tracks"] for about in (then, now)]
-        sounds = [about["audio"][part] for about in (then, now)] if "audio" in then else names
-        told += [f"{part}: {text}" for text in _differences(names, sounds, left_out[part])]
-    if "audio" in then and then["audio"]["speech"] != now["audio"]["speech"]:
-        told.append("the speech has changed")
-    if told:
-        remedy = "choose another folder, or bring back what it was begun with"
-        raise OtherSongs(f"{out}: holds a run on other audio ({'; '.join(told)}); {remedy}")
-
-
-def _differences(names, sounds, left_out):
-    """What differs between two lists of songs, in words."""
-    if sounds[0] == sounds[1]:
-        return []
-    if names[0] == names[1]:
-        changed = [k for k, (a, b) in enumerate(zip(*sounds)) if a != b and None not in (a, b)]
-        return _told("changed", [names[0][k] for k in changed if k not in left_out])
-    before, after = (dict(zip(*both)) for both in zip(names, sounds))
-    gone, new = (list((Counter(a) - Counter(b)).elements()) for a, b in (names, names[::-1]))
-    changed = [name for name in after if name in before and before[name] != after[name]]
-    found = [*_told("changed", changed), *_told("removed", gone), *_told("added", new)]
-    return found or ["the same songs in another order"]
-
-
-def _told(what, songs, at_most=3):
-    more = f" and {len(songs) - at_most} more" if len(songs) > at_most else ""
-    return [f"{what} {', '.join(songs[:at_most])}{more}"] if songs else []

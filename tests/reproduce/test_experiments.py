@@ -10,13 +10,12 @@ import torch
 
 from sepkit import audio, models
 from sepkit.datasets import open_tracks
-from sepkit.errors import SepkitError
+from sepkit.errors import Notice, SepkitError
 from sepkit.reproduce import claims, experiments, ledger
 from sepkit.reproduce.experiments import Arm, Design, catalogue, cost
 from sepkit.reproduce.experiments.catalogue import EXPERIMENTS
 from sepkit.training import Recipe
-from sepkit.training.checkpoint import Notice
-from sepkit.training.state import read_state, write_state
+from sepkit.training.checkpoint import read_state, write_state
 
 RATE = 8000
 TINY = dict(hidden=4, layers=1, n_fft=256, hop=128, sample_rate=RATE, channels=1, bandwidth=4000)

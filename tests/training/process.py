@@ -1,4 +1,4 @@
-"""Run by torchrun in tests: a training with small networks; what happens in which process is said by arguments.
+"""Run by torchrun in tests: a small training; arguments say what happens in which process.
 
 process.py OUT CHANGES [ACTION RANK BATCH]
 """
@@ -14,7 +14,7 @@ import typer
 
 from sepkit.cli.output import errors_in_one_line
 from sepkit.cli.train import only_first_process_prints
-from sepkit.training.distributed import place
+from sepkit.training.distributed import rank_and_size
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.training import tools  # noqa: E402
@@ -58,7 +58,7 @@ def main(out, changes, action=None, rank="0", batch="0"):
 
 @errors_in_one_line
 def command():
-    with only_first_process_prints(*place()):
+    with only_first_process_prints(*rank_and_size()):
         main(*sys.argv[1:])
 
 

@@ -14,8 +14,8 @@ import torch
 
 from sepkit.errors import SepkitError
 from sepkit.training import distributed
-from sepkit.training.batches import Batches
-from sepkit.training.distributed import place
+from sepkit.training.batches import part_of_step
+from sepkit.training.distributed import rank_and_size
 
 from .tools import QUICK, assert_same_run, command, folder_of_songs, rows, run
 
@@ -60,7 +60,7 @@ def seen(out, rank=0):
     return torch.load(out / f"seen-{rank}.pt", weights_only=True)
 
 
-# --- without starting any ---------------------------------------------------------------------------------
+# --- without starting any -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -68,18 +68,12 @@ def seen(out, rank=0):
     [(1, 15, 2, 3), (2, 15, 2, 3), (2, 16, 4, 1), (3, 40, 2, 4), (1, 7, 8, 1)],
 )
 def test_every_example_of_a_step_counts_alike(world, examples, batch, accumulate):
-    """Shares, as means over processes, add up to one in each step; the last batch of a step says so."""
+    """Weights, as means over processes, add up to one in each step; its last batch says so."""
     recipe, steps, share = QUICK.but(batch=batch, accumulate=accumulate), [], 0.0
     used = examples if world == 1 else examples // (batch * world) * batch * world
     for number, first in enumerate(range(0, used, batch * world)):
         size = min(batch * world, used - first) // world
-        fake = SimpleNamespace(
-            run=SimpleNamespace(
-                recipe=recipe, state={"batch": number}, team=SimpleNamespace(size=world)
-            ),
-            chunks=range(examples),
-        )
-        part, last = Batches._part_of_step(fake, size)
+        part, last = part_of_step(recipe, number, size, examples, world)
         share += part
         steps.append((size * world, part / size, last))
         if last:
@@ -94,19 +88,19 @@ def test_every_example_of_a_step_counts_alike(world, examples, batch, accumulate
 def test_slurm_tasks_that_know_nothing_of_each_other_are_refused(monkeypatch):
     for name in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS", "SLURM_JOB_NAME"):
         monkeypatch.delenv(name, raising=False)
-    assert place() == (0, 1)
+    assert rank_and_size() == (0, 1)
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
     with pytest.raises(
         SepkitError,
         match="srun has started 4 tasks that know nothing of each other; start one torchrun a node",
     ):
-        place()
+        rank_and_size()
     monkeypatch.setenv("SLURM_JOB_NAME", "bash")
-    assert place() == (0, 1)
+    assert rank_and_size() == (0, 1)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("RANK", "3")
     monkeypatch.setenv("WORLD_SIZE", "8")
-    assert place() == (3, 8)
+    assert rank_and_size() == (3, 8)
 
 
 @pytest.mark.parametrize(
@@ -127,12 +121,12 @@ def test_devices_that_do_not_suffice_are_refused(monkeypatch, device, gpus, mess
         distributed.fabric(torch.device(device), "32-true")
 
 
-# --- real processes ---------------------------------------------------------------------------------------
+# --- real processes -------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 def test_two_processes_take_the_steps_of_one_with_batches_twice_as_large(tmp_path):
-    """Gradients of every step, losses, and the loss over whole songs, of which there are two for two processes."""
+    """Gradients of every step, losses, and the loss over whole songs: two, one per process."""
     done = together(tmp_path / "two", accumulate=2, **ONCE)
     assert done.code == 0, done.errors
     finish(

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from sepkit import cli
 from sepkit.datasets import MemoryTrack, Track
-from sepkit.errors import SepkitError
+from sepkit.errors import Notice, SepkitError
 from sepkit.models import load, save
 from sepkit.models.open_unmix import OpenUnmix
-from sepkit.training.checkpoint import Notice
-from sepkit.training.checks import has_risen, judge
+from sepkit.training.checks import judge
+from sepkit.training.progress import has_risen
 from sepkit.training.songs import WatchedTrack
 
 from .tools import (
@@ -82,7 +82,7 @@ def test_a_full_disk_keeps_the_state_before(tmp_path, monkeypatch):
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-# --- songs that cannot be read ----------------------------------------------------------------------------
+# --- songs that cannot be read --------------------------------------------------------------------
 
 
 def with_broken(good=0, count=3):
@@ -114,7 +114,7 @@ def test_a_song_that_cannot_be_read_is_named_once_and_the_run_is_that_of_the_oth
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_song_that_turns_out_broken_amid_an_epoch_leaves_the_run_repeatable(tmp_path, workers):
-    """Found by the first chunk from its end, at a place that depends on the seed alone; a crash after that changes nothing."""
+    """Found by the first chunk from its end, as the seed has it; a crash later changes nothing."""
     recipe = QUICK.but(save_minutes=0, batch=2, samples_per_track=8)
     notes = train_noting(tmp_path / "whole", recipe, tracks=with_broken(good=9000), model=bands())
     assert len(notes) == 1 and "song-0-1" in notes[0]
@@ -208,7 +208,7 @@ def test_sepkit_train_leaves_out_a_broken_file_or_stops_with_strict(tmp_path, sp
     assert stopped.exit_code == 1 and stopped.stderr.count("\n") == 1 and str(bad) in stopped.stderr
 
 
-# --- what the machine lacks -------------------------------------------------------------------------------
+# --- what the machine lacks -----------------------------------------------------------------------
 
 
 def hungry(limit, error=torch.OutOfMemoryError, validation=False):
@@ -232,7 +232,8 @@ def hungry(limit, error=torch.OutOfMemoryError, validation=False):
         (
             QUICK.but(batch=12),
             6,
-            "12 examples of 0.5 s at once do not fit on cpu, 6 do; use batch=6 and accumulate=2 for the same steps",
+            "12 examples of 0.5 s at once do not fit on cpu, 6 do; use batch=6 and accumulate=2 "
+            "for the same steps",
         ),
         (
             QUICK.but(batch=12),
@@ -338,7 +339,7 @@ def test_tensorboard_that_is_not_installed(tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
-# --- a training that cannot succeed, or has not -----------------------------------------------------------
+# --- a training that cannot succeed, or has not ---------------------------------------------------
 
 
 def silent(track, *stems):
@@ -362,7 +363,7 @@ def test_a_target_that_is_silent_in_all_songs_is_told_before_anything_is_written
 
 
 def test_a_loss_that_rises_a_hundredfold_stops_and_keeps_the_best(tmp_path):
-    """The mean of 20 batches tells, not a single one: the odd one of a thousand times the loss is nothing."""
+    """The mean of 20 batches tells: a single one of a thousand times the loss is nothing."""
     steps = []
 
     def number(target):
@@ -374,7 +375,8 @@ def test_a_loss_that_rises_a_hundredfold_stops_and_keeps_the_best(tmp_path):
     recipe = QUICK.but(samples_per_track=7, batch=1, lr=1e-3, epochs=6)
     with pytest.raises(
         SepkitError,
-        match=r"failed in epoch 4, step 79: the loss has risen from 1 to 850; .*keeps the best of epoch 1",
+        match="failed in epoch 4, step 79: the loss has risen from 1 to 850; .*keeps the best of "
+        "epoch 1",
     ):
         run(tmp_path, recipe, Known(number))
 
@@ -454,7 +456,8 @@ def _shut(model):
     [
         (
             _shut,
-            "spoilt.safetensors: of no use, its estimates of the validation songs are silent; train again in another folder",
+            "spoilt.safetensors: of no use, its estimates of the validation songs are silent; "
+            "train again in another folder",
         ),
         (
             lambda model: model.output_mean.fill_(1e3),

@@ -29,7 +29,7 @@ from .tools import (
     watch_steps,
 )
 
-# --- what a run does --------------------------------------------------------------------------------------
+# --- what a run does ------------------------------------------------------------------------------
 
 
 def test_training_separates(tmp_path):
@@ -137,7 +137,10 @@ def test_clipping_bounds_the_gradient(tmp_path, monkeypatch):
 
 
 def test_batches_accumulate_to_the_gradient_of_one_batch_as_large(tmp_path, monkeypatch):
-    """15 examples: steps of 6, 6 and 3, in batches of 2 (the last one of 1) or of 6. Hardly any step, so that the weights stay."""
+    """15 examples: steps of 6, 6 and 3, in batches of 2 (the last one of 1) or of 6.
+
+    The learning rate is next to nothing, so that the weights stay.
+    """
     seen = watch_steps(monkeypatch, gradient)
     once = QUICK.but(samples_per_track=5, epochs=1, lr=1e-12, weight_decay=0.0, loss="l1")
     run(tmp_path / "parts", once.but(batch=2, accumulate=3), bands())
@@ -243,7 +246,7 @@ def test_the_cache_changes_examples_by_less_than_16_bits(tmp_path, where):
 
 
 def test_sepkit_train_with_speech_in_place_of_vocals(tmp_path):
-    """With ``--speech``, a fifth of the examples; what was used is part of the run, so that other speech is refused."""
+    """With ``--speech``, a fifth of the examples; other speech is refused when resuming."""
     data, voices = folder_of_songs(tmp_path / "songs"), tmp_path / "speech" / "train"
     for speaker in "ab":
         (voices / speaker).mkdir(parents=True)
@@ -265,12 +268,12 @@ def test_sepkit_train_with_speech_in_place_of_vocals(tmp_path):
     said = CliRunner().invoke(cli.app, arguments)
     assert said.exit_code == 1 and said.stderr.count("\n") == 1
     assert (
-        "holds a run with speech Speech(2 utterances of 2 speakers, 8000 Hz), not Speech(1 utterances of 1 speakers"
-        in said.stderr
+        "holds a run with speech Speech(2 utterances of 2 speakers, 8000 Hz), not "
+        "Speech(1 utterances of 1 speakers" in said.stderr
     )
 
 
-# --- mistakes ---------------------------------------------------------------------------------------------
+# --- mistakes -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -308,7 +311,8 @@ def test_sepkit_train_with_speech_in_place_of_vocals(tmp_path):
         ),
         (
             lambda out: Recipe(gains=(2, 1)),
-            "gains=.2, 1.: a pair .low, high., each a number from -1000 to 1000 or null was expected",
+            "gains=.2, 1.: a pair .low, high., each a number from -1000 to 1000 or null was "
+            "expected",
         ),
         (lambda out: Recipe(cut_seconds=7), "cut_seconds=7: must not exceed chunk_seconds"),
         (

@@ -8,7 +8,7 @@ from sepkit.errors import SepkitError
 from sepkit.training import Recipe
 from sepkit.training.presets import recipe_for, students
 from sepkit.training.recipe import PARTS
-from sepkit.training.schedules import factor
+from sepkit.training.schedules import lr_scale
 
 
 @pytest.mark.parametrize("name", students())
@@ -36,7 +36,7 @@ def test_every_student_network_takes_a_step_of_its_recipe(name):
 
 def sizes(recipe, points):
     """The step size after so many (steps, epochs)."""
-    return [recipe.lr * factor(recipe, step, epoch) for step, epoch in points]
+    return [recipe.lr * lr_scale(recipe, step, epoch) for step, epoch in points]
 
 
 def test_paper_recipe_of_open_unmix_is_its_authors():

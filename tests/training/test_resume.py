@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -10,7 +11,9 @@ import time
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from sepkit import cli
 from sepkit.errors import Notice, SepkitError
 from sepkit.training import checkpoint
 
@@ -32,7 +35,7 @@ from .tools import (
 
 @pytest.mark.parametrize("step", [2, 4, 5, 8])
 def test_a_crash_anywhere_changes_nothing(tmp_path, step):
-    """With averaged weights, accumulation, a schedule and remixing on; batches 2, 5 and 8 stand amid a step."""
+    """With averaged weights, accumulation, a schedule and remixing; 2, 5 and 8 are amid a step."""
     run(tmp_path / "whole", FULL)
     with pytest.raises(Stopped):
         run(tmp_path / "broken", FULL.but(save_minutes=0), stop_after(step, crash))
@@ -130,6 +133,52 @@ def test_a_crash_between_state_and_checkpoint_loses_neither(tmp_path, monkeypatc
     assert_same_run(tmp_path / "broken", tmp_path / "whole")
 
 
+# --- two trainings in one folder ------------------------------------------------------------------
+HOLD = """
+import sys, time, filelock
+lock = filelock.FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_second_training_in_the_same_folder_is_refused_and_does_not_disturb_the_first(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(checkpoint, "LOCK_SECONDS", 0.1)
+    out = tmp_path / "run"
+    refusal = f"{out}: another training is running in this folder; wait for its end, or choose "
+
+    def second():
+        with pytest.raises(SepkitError, match=re.escape(refusal)) as error, torch.random.fork_rng():
+            run(out)
+        assert "\n" not in str(error.value)
+
+    run(out, model=stop_after(2, second))
+    run(tmp_path / "alone")
+    assert_same_run(out, tmp_path / "alone")
+    assert not (out / ".lock").exists()
+
+
+def test_the_lock_of_a_killed_process_does_not_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "LOCK_SECONDS", 0.1)
+    run(tmp_path / "run", QUICK.but(epochs=1))
+    data, lock = folder_of_songs(tmp_path / "songs"), str(tmp_path / "run" / ".lock")
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, lock], stdout=subprocess.PIPE)
+    assert holder.stdout.readline()
+    said = CliRunner().invoke(cli.app, command(data, tmp_path / "run"))
+    holder.kill()
+    holder.communicate()
+    assert said.exit_code == 1 and said.stdout == "" and said.stderr.count("\n") == 1
+    assert f"{tmp_path / 'run'}: another training is running in this folder; wait" in said.stderr
+    run(tmp_path / "run")
+    assert len(rows(tmp_path / "run")) == 3 and not os.path.exists(lock)
+
+
+# --- the state on disk ----------------------------------------------------------------------------
+
+
 class Clock:
     """Half a minute passes between two looks at it."""
 
@@ -141,10 +190,10 @@ class Clock:
 
 
 def test_the_state_is_saved_every_few_minutes_and_never_amid_a_step(tmp_path, monkeypatch):
-    saved, plain = [], checkpoint.Run.save_last
+    saved, plain = [], checkpoint.Checkpoint.save
     monkeypatch.setattr("sepkit.training.loop.time", Clock())
     monkeypatch.setattr(
-        checkpoint.Run, "save_last", lambda self: (saved.append(self.state["batch"]), plain(self))
+        checkpoint.Checkpoint, "save", lambda self: (saved.append(self.progress.batch), plain(self))
     )
     run(
         tmp_path, QUICK.but(samples_per_track=16, epochs=1, accumulate=2, save_minutes=2.5)
@@ -154,7 +203,7 @@ def test_the_state_is_saved_every_few_minutes_and_never_amid_a_step(tmp_path, mo
 
 @pytest.mark.slow
 def test_sepkit_train_killed_and_repeated_equals_uninterrupted_bit_for_bit(tmp_path):
-    """Killed four times at random, once while it starts; with two workers, as they would be on a real machine."""
+    """Killed four times at random, once while it starts; with two workers."""
     data, chance = folder_of_songs(tmp_path / "songs"), random.Random(os.getpid())
 
     def start(out):

@@ -7,20 +7,20 @@ import torch
 
 from sepkit import training
 from sepkit.training import Recipe
-from sepkit.training.schedules import cosine, factor
+from sepkit.training.schedules import cosine, lr_scale
 
 from .tools import QUICK, run, watch_steps
 
 
 def test_decay_by_epochs_as_bsrnn_and_with_the_warm_up_of_its_public_implementation():
     paper = Recipe(schedule="epochs", decay=0.98, decay_every=2)
-    assert [factor(paper, 0, epoch) for epoch in range(7)] == pytest.approx(
+    assert [lr_scale(paper, 0, epoch) for epoch in range(7)] == pytest.approx(
         [1, 1, 0.98, 0.98, 0.98**2, 0.98**2, 0.98**3]
     )
     public = Recipe(schedule="epochs", decay=0.98, warm_up=10)
     for epoch in range(40):
         wanted = 0.1 ** (10 - epoch) if epoch < 10 else 0.98 ** (epoch - 10)
-        assert factor(public, 12345, epoch) == pytest.approx(wanted, rel=1e-12)
+        assert lr_scale(public, 12345, epoch) == pytest.approx(wanted, rel=1e-12)
 
 
 def test_decay_by_steps_as_pytorch_computes_it():
@@ -31,14 +31,16 @@ def test_decay_by_steps_as_pytorch_computes_it():
         optimiser, lambda step: step / 5 if step <= 5 else 0.9 ** (step // 15)
     )
     for step in range(100):
-        assert factor(recipe, step, 0) == pytest.approx(reference.get_last_lr()[0], rel=1e-12), step
+        assert lr_scale(recipe, step, 0) == pytest.approx(reference.get_last_lr()[0], rel=1e-12), (
+            step
+        )
         optimiser.step()
         reference.step()
 
 
 def test_constant_stays_and_plateau_is_left_to_the_scheduler():
-    assert {factor(Recipe(schedule="constant"), step, step) for step in range(5)} == {1.0}
-    assert factor(Recipe(schedule="plateau"), 3, 3) is None
+    assert {lr_scale(Recipe(schedule="constant"), step, step) for step in range(5)} == {1.0}
+    assert lr_scale(Recipe(schedule="plateau"), 3, 3) is None
 
 
 def test_cosine_rises_over_two_percent_and_falls_to_a_thousandth():

@@ -10,9 +10,8 @@ from typer.testing import CliRunner
 from sepkit import audio, cli
 from sepkit.datasets import MemoryTrack
 from sepkit.datasets.speech import Speech
-from sepkit.errors import SepkitError
-from sepkit.training.checkpoint import Notice
-from sepkit.training.state import read_state, write_state
+from sepkit.errors import Notice, SepkitError
+from sepkit.training.checkpoint import read_state, write_state
 
 from .tools import QUICK, RATE, Broken, assert_same_run, command, folder_of_songs, rows, run, songs
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sepkit.errors import SepkitError
-from sepkit.training.state import read_state, write_state
+from sepkit.training.checkpoint import read_state, write_state
 
 from .tools import FULL, run
 

@@ -1,4 +1,4 @@
-"""What the tests of the training loop share: songs of a second, networks of nothing, and comparisons of runs."""
+"""What the tests of training share: songs of a second, tiny networks, comparisons of runs."""
 
 import csv
 import math

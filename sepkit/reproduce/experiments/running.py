@@ -25,7 +25,8 @@ from ...errors import SepkitError
 from ...files import digest, provenance
 from ...metrics import Score, load_scores, save_scores
 from ...training import Recipe
-from ...training.songs import OtherSongs, identities
+from ...training.description import OtherSongs
+from ...training.songs import identities
 
 TARGET = "vocals"
 #: Passes over the excerpt per epoch where an excerpt is learnt by heart: validating it takes as
