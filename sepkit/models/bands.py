@@ -30,7 +30,7 @@ def default_split(target: str) -> str:
 
 
 def band_edges(
-    split: str | Sequence[tuple[float, float]] = "V7", n_fft: int = 2048, sample_rate: int = 44100
+    split: str | Sequence[Sequence[float]] = "V7", n_fft: int = 2048, sample_rate: int = 44100
 ) -> list[int]:
     """The bins at which bands begin, and the number of bins at the end.
 

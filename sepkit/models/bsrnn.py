@@ -4,7 +4,7 @@ Luo and Yu, "Music Source Separation with Band-split RNN", arXiv 2209.15174,
 2022. One network is trained for each target; chapter 06 takes it apart.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -116,8 +116,9 @@ class BSRNN(Model):
     Bands of equal width are computed by one batched matrix product, so their
     weights are stored together, as (bands, in, out): nothing is stacked in
     training, and the optimiser has few tensors. On a CPU this takes as long as
-    band by band, since the products themselves fill the time. A file with one
-    module per band still loads, see `load_published`.
+    band by band, since the products themselves fill the time: to see how the paper
+    has it, read `sepkit.models.bsrnn_readable`, which gives the same masks. A file
+    with one module per band still loads, see `load_published`.
     """
 
     name = "bsrnn"
@@ -146,22 +147,22 @@ class BSRNN(Model):
 
     def __init__(
         self,
-        target="vocals",
-        features=128,
-        hidden=None,
-        layers=12,
-        mlp=None,
-        split=None,
-        n_fft=2048,
-        hop=512,
-        sample_rate=44100,
-        channels=2,
-        stereo="features",
-        window=None,
-        window_hop=None,
-        precision="float32",
-        norm_frames=None,
-        loss="l1",
+        target: str = "vocals",
+        features: int = 128,
+        hidden: int | None = None,
+        layers: int = 12,
+        mlp: int | None = None,
+        split: str | Sequence[Sequence[float]] | None = None,
+        n_fft: int = 2048,
+        hop: int = 512,
+        sample_rate: int = 44100,
+        channels: int = 2,
+        stereo: str = "features",
+        window: float | None = None,
+        window_hop: float | None = None,
+        precision: str = "float32",
+        norm_frames: int | None = None,
+        loss: str = "l1",
     ):
         hidden = 2 * features if hidden is None else hidden
         mlp = 4 * features if mlp is None else mlp
@@ -177,15 +178,15 @@ class BSRNN(Model):
         self.window, self.window_hop = self._windows(window, window_hop)
 
         edges = band_edges(split, n_fft, sample_rate)
-        heard = 1 if self.independent else channels
-        self.encoder = BandSplit(edges, heard, features, norm_frames)
+        joint = 1 if self.independent else channels
+        self.encoder = BandSplit(edges, joint, features, norm_frames)
         self.layers = nn.ModuleList(
             nn.ModuleList(
                 [RecurrentLayer(features, hidden, public=bool(norm_frames)) for _ in range(2)]
             )
             for _ in range(layers)
         )
-        self.decoder = MaskEstimation(edges, heard, features, mlp, norm_frames)
+        self.decoder = MaskEstimation(edges, joint, features, mlp, norm_frames)
 
     def _windows(self, window, hop):
         """Window and hop of `forward` in samples; None and 0 for the whole input."""
@@ -284,12 +285,13 @@ class BSRNN(Model):
                 f"norm_frames={self.norm_frames} trains on chunks of {self.window} samples; these "
                 f"have {mixture.shape[-1]}"
             )
-        spectrum, wanted = self.stft(torch.cat([mixture, target])).chunk(2)  # (B, C, F, L), complex
+        both = self.stft(torch.cat([mixture, target]))  # (2 B, C, F, L), complex
+        spectrum, target_spectrum = both.chunk(2)  # (B, C, F, L), complex
         estimate = self.mask(spectrum) * spectrum  # (B, C, F, L), complex
         waveform = self.stft.inverse(estimate, mixture.shape[-1])  # (B, C, T)
         if self.loss_name != "l1":
             return LOSSES[self.loss_name](waveform[:, None], targets, mixture)
-        error = torch.view_as_real(estimate - wanted).abs()  # (B, C, F, L, 2)
+        error = torch.view_as_real(estimate - target_spectrum).abs()  # (B, C, F, L, 2)
         real_and_imaginary = error.mean((0, 1, 2, 3))  # (2,)
         return real_and_imaginary.sum() + (waveform - target).abs().mean()
 

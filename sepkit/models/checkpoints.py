@@ -208,11 +208,11 @@ def _load_file(path, expected=None):
 def _check_layout(path, file, model):
     """Compare names, shapes and types of a file's tensors with a model's, without reading them."""
     found = {key: file.get_slice(key) for key in file.keys()}
-    wanted = model.state_dict()
+    expected = model.state_dict()
     _check_shapes(
-        wanted, {key: tuple(part.get_shape()) for key, part in found.items()}, model.name, path
+        expected, {key: tuple(part.get_shape()) for key, part in found.items()}, model.name, path
     )
-    for key, value in wanted.items():
+    for key, value in expected.items():
         kind = found[key].get_dtype()
         allowed = ("F16", "BF16", "F32", "F64") if value.is_floating_point() else ("I64",)
         if kind not in allowed:
@@ -238,22 +238,22 @@ def fill(model: Model, state: Mapping[str, torch.Tensor], source: object) -> Non
         Naming missing or unexpected weights, those of another shape, and
         those that are NaN or infinite.
     """
-    wanted = model.state_dict()
+    expected = model.state_dict()
     _check_shapes(
-        wanted, {key: tuple(value.shape) for key, value in state.items()}, model.name, source
+        expected, {key: tuple(value.shape) for key, value in state.items()}, model.name, source
     )
-    for key, value in wanted.items():
+    for key, value in expected.items():
         if state[key].is_floating_point() != value.is_floating_point() or state[key].is_complex():
             raise SepkitError(
                 f"{source}: {key} holds {state[key].dtype}, where {value.dtype} was expected"
             )
     _check_finite(state, f"{source}:")
-    model.load_state_dict({key: state[key].to(value.dtype) for key, value in wanted.items()})
+    model.load_state_dict({key: state[key].to(value.dtype) for key, value in expected.items()})
 
 
-def _check_shapes(wanted, shapes, name, source):
+def _check_shapes(expected, shapes, name, source):
     """Compare a state dict with {key: shape}."""
-    missing, left = sorted(wanted.keys() - shapes.keys()), sorted(shapes.keys() - wanted.keys())
+    missing, left = sorted(expected.keys() - shapes.keys()), sorted(shapes.keys() - expected.keys())
     if missing or left:
         parts = [
             f"{what} {_some(keys)}"
@@ -263,7 +263,7 @@ def _check_shapes(wanted, shapes, name, source):
         raise SepkitError(
             f"{source}: does not fit {name}: {', '.join(parts)}; is it another model's?"
         )
-    for key, value in wanted.items():
+    for key, value in expected.items():
         if shapes[key] != tuple(value.shape):
             raise SepkitError(
                 f"{source}: {key} has shape {shapes[key]}, but these settings of {name} need "

@@ -6,7 +6,7 @@ and Bach, "Music Source Separation in the Waveform Domain", arXiv 1911.13254, 20
 deeper, without skip connections. Chapter 09 looks at what its filters learn.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -87,20 +87,20 @@ class ConvTasNet(WaveformModel):
 
     def __init__(
         self,
-        target=None,
-        targets=None,
-        filters=256,
-        length=20,
-        width=256,
-        hidden=512,
-        kernel=3,
-        layers=10,
-        stacks=4,
-        tcn="music",
-        sample_rate=44100,
-        channels=2,
-        segment=8.0,
-        loss="l1",
+        target: str | None = None,
+        targets: Sequence[str] | None = None,
+        filters: int = 256,
+        length: int = 20,
+        width: int = 256,
+        hidden: int = 512,
+        kernel: int = 3,
+        layers: int = 10,
+        stacks: int = 4,
+        tcn: str = "music",
+        sample_rate: int = 44100,
+        channels: int = 2,
+        segment: float | None = 8.0,
+        loss: str = "l1",
     ):
         super().__init__(locals())
         for name in ("filters", "length", "width", "hidden", "kernel", "layers", "stacks"):
@@ -114,14 +114,17 @@ class ConvTasNet(WaveformModel):
         self.step = length // 2
         self.encoder = nn.Conv1d(channels, filters, length, self.step, bias=False)
         self.decoder = nn.ConvTranspose1d(filters, channels, length, self.step, bias=False)
+        count = len(self.targets)
         if self.music:
-            sizes = (filters, width, hidden, kernel, layers, stacks)
-            self.masks = MaskNetwork(len(self.targets), *sizes)
+            self.masks: nn.Module = MaskNetwork(
+                count, filters, width, hidden, kernel, layers, stacks
+            )
         else:
             from torchaudio.models import ConvTasNet as Reference  # only for those who build it
 
-            sizes = (length, filters, kernel, width, hidden, layers, stacks)
-            self.masks = Reference(len(self.targets), *sizes, "relu").mask_generator
+            self.masks = Reference(
+                count, length, filters, kernel, width, hidden, layers, stacks, "relu"
+            ).mask_generator
 
     def estimate(self, mixture: Tensor) -> Tensor:
         """All targets, (B, J, C, T), from the mixture, (B, C, T)."""

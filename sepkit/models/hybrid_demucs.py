@@ -6,7 +6,7 @@ normalisation, audio of any length, names for the outputs, settings that rebuild
 compares it with networks of one domain.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -75,16 +75,16 @@ class HybridDemucs(WaveformModel):
 
     def __init__(
         self,
-        target=None,
-        targets=None,
-        width=48,
-        growth=2,
-        depth=6,
-        n_fft=4096,
-        sample_rate=44100,
-        channels=2,
-        segment=SEGMENT,
-        loss="l1",
+        target: str | None = None,
+        targets: Sequence[str] | None = None,
+        width: int = 48,
+        growth: float = 2,
+        depth: int = 6,
+        n_fft: int = 4096,
+        sample_rate: int = 44100,
+        channels: int = 2,
+        segment: float | None = SEGMENT,
+        loss: str = "l1",
     ):
         super().__init__(locals())
         _check_sizes(width, growth, depth, n_fft)

@@ -138,17 +138,17 @@ class OpenUnmix(Core, Model):
 
     def __init__(
         self,
-        target="vocals",
-        hidden=512,
-        layers=3,
-        n_fft=4096,
-        hop=1024,
-        sample_rate=44100,
-        channels=2,
-        bandwidth=16000,
-        unidirectional=False,
-        dropout=0.4,
-        loss="mse",
+        target: str = "vocals",
+        hidden: int = 512,
+        layers: int = 3,
+        n_fft: int = 4096,
+        hop: int = 1024,
+        sample_rate: int = 44100,
+        channels: int = 2,
+        bandwidth: float = 16000,
+        unidirectional: bool = False,
+        dropout: float = 0.4,
+        loss: str = "mse",
     ):
         super().__init__(locals())
         self.unidirectional, self.min_samples, self.step = unidirectional, n_fft, hop
@@ -237,12 +237,13 @@ class OpenUnmix(Core, Model):
         self.check_target(mixture, target)
         stft = self.stft if self.loss_name == "dual" else self.training_stft
         spectrum = stft(mixture)  # (B, C, F, N), complex
-        heard, wanted = _magnitude(spectrum), _magnitude(stft(target))  # (B, C, F, N)
-        estimate = self.magnitude(heard)  # (B, C, F, N)
+        magnitude, target_magnitude = _magnitude(spectrum), _magnitude(stft(target))  # (B, C, F, N)
+        estimate = self.magnitude(magnitude)  # (B, C, F, N)
         if self.loss_name != "dual":
-            return LOSSES[self.loss_name](estimate[:, None], wanted[:, None], heard)
+            return LOSSES[self.loss_name](estimate[:, None], target_magnitude[:, None], magnitude)
         waveform = stft.inverse(with_phase(estimate, spectrum), mixture.shape[-1])  # (B, C, T)
-        return 0.9 * mse(estimate, wanted, heard) + 0.1 * mse(waveform, target, mixture)
+        spectral = mse(estimate, target_magnitude, magnitude)
+        return 0.9 * spectral + 0.1 * mse(waveform, target, mixture)
 
     @torch.no_grad()
     def fit_input(self, mixtures: Iterable[Tensor]) -> None:

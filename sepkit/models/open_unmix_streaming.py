@@ -63,8 +63,10 @@ class OpenUnmixStream:
     def _reset(self):
         device, channels = self.model.input_mean.device, self.model.channels
         self._state, self._received, self._sent = None, 0, 0
-        self._heard = torch.zeros(channels, 0, device=device)  # input that later frames still need
-        self._recent = self._heard  # the last window of input, to mirror the end
+        self._pending = torch.zeros(
+            channels, 0, device=device
+        )  # input that later frames still need
+        self._recent = self._pending  # the last window of input, to mirror the end
         self._begun = False  # whether the start has been mirrored
         self._skip = self.size // 2  # output before the first sample
         # Overlap-add, from the next frame's start.
@@ -94,14 +96,14 @@ class OpenUnmixStream:
                 f"{tuple(audio.shape)}"
             )
         self._received += audio.shape[-1]
-        block = audio.to(self._heard)
-        self._heard = torch.cat([self._heard, block], -1)
+        block = audio.to(self._pending)
+        self._pending = torch.cat([self._pending, block], -1)
         self._recent = torch.cat([self._recent, block], -1)[:, -self.size :]
         if not self._begun:
-            if self._heard.shape[-1] <= self.size // 2:  # too little to be reflected
+            if self._pending.shape[-1] <= self.size // 2:  # too little to be reflected
                 return audio[:, :0]
-            mirrored = self._heard[:, 1 : self.size // 2 + 1].flip(-1)
-            self._heard = torch.cat([mirrored, self._heard], -1)
+            mirrored = self._pending[:, 1 : self.size // 2 + 1].flip(-1)
+            self._pending = torch.cat([mirrored, self._pending], -1)
             self._begun = True
         return self._frames().to(audio)
 
@@ -114,13 +116,13 @@ class OpenUnmixStream:
         """
         total, left = self._received, self._received - self._sent
         if not total:
-            return self._heard
-        wanted = max(total, self.size)  # as `forward`: at least one window
-        out = [self.push(self._heard.new_zeros(self.model.channels, wanted - total))]
-        last = (self.model.stft.frames(wanted) - 1) * self.hop  # the centre of the last frame
-        missing = last + self.size // 2 - wanted
+            return self._pending
+        length = max(total, self.size)  # as `forward`: at least one window
+        out = [self.push(self._pending.new_zeros(self.model.channels, length - total))]
+        last = (self.model.stft.frames(length) - 1) * self.hop  # the centre of the last frame
+        missing = last + self.size // 2 - length
         mirrored = self._recent[:, -missing - 1 : -1].flip(-1)
-        self._heard = torch.cat([self._heard, mirrored], -1)
+        self._pending = torch.cat([self._pending, mirrored], -1)
         out += [self._frames(), self._counted(self._sum / self._envelope.clamp_min(1e-12))]
         self._reset()
         return torch.cat(out, -1)[:, :left]
@@ -128,11 +130,11 @@ class OpenUnmixStream:
     @torch.no_grad()
     def _frames(self):
         """Separate all complete frames, and return the samples that no later frame touches."""
-        count = 1 + (self._heard.shape[-1] - self.size) // self.hop
+        count = 1 + (self._pending.shape[-1] - self.size) // self.hop
         if count < 1:
-            return self._heard[:, :0]
+            return self._pending[:, :0]
         # Frames without padding, as in training.
-        spectrum = self.model.training_stft(self._heard)  # (C, F, N), complex
+        spectrum = self.model.training_stft(self._pending)  # (C, F, N), complex
         magnitude, self._state = self.model.stream(spectrum.abs()[None], self._state)
         estimate = with_phase(magnitude[0], spectrum)  # (C, F, N), complex
         frames = torch.fft.irfft(estimate.transpose(-1, -2), n=self.size)  # (C, N, W)
@@ -144,7 +146,7 @@ class OpenUnmixStream:
             finished.append(self._sum[:, : self.hop] / self._envelope[: self.hop].clamp_min(1e-12))
             self._sum = nn.functional.pad(self._sum[:, self.hop :], (0, self.hop))
             self._envelope = nn.functional.pad(self._envelope[self.hop :], (0, self.hop))
-        self._heard = self._heard[:, count * self.hop :]
+        self._pending = self._pending[:, count * self.hop :]
         return self._counted(torch.cat(finished, -1))
 
     def _counted(self, audio):

@@ -8,6 +8,7 @@ Its scores are "N/A"; `sepkit experiment variants` measures them (chapter 11). C
 second apart.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -49,7 +50,7 @@ class OpenUnmixTransformer(OpenUnmix):
     -----
     Vaswani et al., "Attention Is All You Need", NeurIPS 2017, encoder, with the sines and
     cosines of its section 3.5 as positions. The norms stand before each half of a layer
-    (Xiong et al., ICML 2020): such a network trains without a warm-up of the step size,
+    (Xiong et al., ICML 2020): such a network trains without a warm-up of the learning rate,
     which the recipe of Open-Unmix does not have.
 
     The multiplications grow with the square of the number of frames. The memory does not:
@@ -70,30 +71,30 @@ class OpenUnmixTransformer(OpenUnmix):
 
     def __init__(
         self,
-        target="vocals",
-        hidden=512,
-        layers=3,
-        heads=8,
-        feedforward=None,
-        n_fft=4096,
-        hop=1024,
-        sample_rate=44100,
-        channels=2,
-        bandwidth=16000,
-        dropout=0.1,
-        loss="mse",
+        target: str = "vocals",
+        hidden: int = 512,
+        layers: int = 3,
+        heads: int = 8,
+        feedforward: int | None = None,
+        n_fft: int = 4096,
+        hop: int = 1024,
+        sample_rate: int = 44100,
+        channels: int = 2,
+        bandwidth: float = 16000,
+        dropout: float = 0.1,
+        loss: str = "mse",
     ):
         if heads < 1 or hidden % heads:
             raise SepkitError(f"heads={heads}: a number that divides hidden={hidden} was expected")
         super().__init__(
-            target,
-            hidden,
-            1,
-            n_fft,
-            hop,
-            sample_rate,
-            channels,
-            bandwidth,
+            target=target,
+            hidden=hidden,
+            layers=1,
+            n_fft=n_fft,
+            hop=hop,
+            sample_rate=sample_rate,
+            channels=channels,
+            bandwidth=bandwidth,
             dropout=dropout,
             loss=loss,
         )
@@ -191,41 +192,41 @@ class OpenUnmixWaveform(WaveUNet):
 
     def __init__(
         self,
-        target=None,
-        targets=None,
-        hidden=512,
-        layers=3,
-        levels=10,
-        filters=24,
-        kernel=15,
-        merge_kernel=5,
-        upsampling="linear",
-        context=False,
-        output="direct",
-        activation="linear",
-        unidirectional=False,
-        dropout=0.4,
-        sample_rate=44100,
-        channels=2,
-        segment=None,
-        loss="mse",
+        target: str | None = None,
+        targets: Sequence[str] | None = None,
+        hidden: int = 512,
+        layers: int = 3,
+        levels: int = 10,
+        filters: int = 24,
+        kernel: int = 15,
+        merge_kernel: int = 5,
+        upsampling: str = "linear",
+        context: bool = False,
+        output: str = "direct",
+        activation: str = "linear",
+        unidirectional: bool = False,
+        dropout: float = 0.4,
+        sample_rate: int = 44100,
+        channels: int = 2,
+        segment: float | None = None,
+        loss: str = "mse",
     ):
         target = "vocals" if target is None and targets is None else target
         super().__init__(
-            target,
-            targets,
-            levels,
-            filters,
-            kernel,
-            merge_kernel,
-            upsampling,
-            context,
-            output,
-            activation,
-            sample_rate,
-            channels,
-            segment,
-            loss,
+            target=target,
+            targets=targets,
+            levels=levels,
+            filters=filters,
+            kernel=kernel,
+            merge_kernel=merge_kernel,
+            upsampling=upsampling,
+            context=context,
+            output=output,
+            activation=activation,
+            sample_rate=sample_rate,
+            channels=channels,
+            segment=segment,
+            loss=loss,
         )
         self.settings.update(
             hidden=hidden, layers=layers, unidirectional=unidirectional, dropout=dropout

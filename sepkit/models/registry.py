@@ -71,7 +71,7 @@ def build(name: str, **settings: Any) -> Model:
     weights = sum(value.numel() for value in _made(name, settings, "meta").state_dict().values())
     if weights > LARGEST:
         raise SepkitError(
-            f"{name} with {_told(settings)} would have {weights / 1e9:.3g} billion weights; at "
+            f"{name} with {_shown(settings)} would have {weights / 1e9:.3g} billion weights; at "
             f"most {LARGEST / 1e9:g} were expected"
         )
     return _made(name, settings)
@@ -114,9 +114,9 @@ def _made(name, settings, device=None):
         if isinstance(error, SepkitError):
             raise
         reason = (str(error).splitlines() or [repr(error)])[0]
-        raise SepkitError(f"{name} cannot be built with {_told(settings)}: {reason}") from None
+        raise SepkitError(f"{name} cannot be built with {_shown(settings)}: {reason}") from None
 
 
-def _told(settings):
-    told = ", ".join(f"{setting}={value!r}" for setting, value in settings.items())
-    return told[:200] or "its usual settings"
+def _shown(settings):
+    shown = ", ".join(f"{setting}={value!r}" for setting, value in settings.items())
+    return shown[:200] or "its usual settings"

@@ -8,7 +8,7 @@ Accompaniment Separation on High Resolution Music", Interspeech 2020), and one a
 three-hundredth of the size. Chapter 05 takes them apart.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -379,18 +379,18 @@ class ResUNetISMIR2021(ResUNet):
 
     def __init__(
         self,
-        target="vocals",
-        widths=(32, 64, 128, 256, 384, 384),
-        blocks=4,
-        bottleneck=4,
-        n_fft=2048,
-        hop=441,
-        sample_rate=44100,
-        channels=2,
-        momentum=0.01,
-        phase=True,
-        addition=True,
-        loss="l1",
+        target: str = "vocals",
+        widths: Sequence[int] = (32, 64, 128, 256, 384, 384),
+        blocks: int = 4,
+        bottleneck: int = 4,
+        n_fft: int = 2048,
+        hop: int = 441,
+        sample_rate: int = 44100,
+        channels: int = 2,
+        momentum: float = 0.01,
+        phase: bool = True,
+        addition: bool = True,
+        loss: str = "l1",
     ):
         super().__init__(locals(), 1, residual, transposed, decoder_slope=0.0)
 
@@ -413,18 +413,18 @@ class ResUNetSubbandtime(ResUNet):
 
     def __init__(
         self,
-        target="vocals",
-        widths=(32, 64, 128, 256, 384, 384),
-        blocks=4,
-        bottleneck=4,
-        n_fft=512,
-        hop=110,
-        sample_rate=44100,
-        channels=2,
-        momentum=0.01,
-        phase=True,
-        addition=True,
-        loss="l1",
+        target: str = "vocals",
+        widths: Sequence[int] = (32, 64, 128, 256, 384, 384),
+        blocks: int = 4,
+        bottleneck: int = 4,
+        n_fft: int = 512,
+        hop: int = 110,
+        sample_rate: int = 44100,
+        channels: int = 2,
+        momentum: float = 0.01,
+        phase: bool = True,
+        addition: bool = True,
+        loss: str = "l1",
     ):
         super().__init__(locals(), 4, residual, transposed, decoder_slope=0.0)
 
@@ -441,18 +441,18 @@ class ResUNetMobileNet(ResUNet):
 
     def __init__(
         self,
-        target="vocals",
-        widths=(32, 64, 64, 64, 64, 64),
-        blocks=2,
-        bottleneck=1,
-        n_fft=512,
-        hop=110,
-        sample_rate=44100,
-        channels=2,
-        momentum=0.1,
-        phase=True,
-        addition=True,
-        loss="l1",
+        target: str = "vocals",
+        widths: Sequence[int] = (32, 64, 64, 64, 64, 64),
+        blocks: int = 2,
+        bottleneck: int = 1,
+        n_fft: int = 512,
+        hop: int = 110,
+        sample_rate: int = 44100,
+        channels: int = 2,
+        momentum: float = 0.1,
+        phase: bool = True,
+        addition: bool = True,
+        loss: str = "l1",
     ):
         super().__init__(locals(), 4, separable, nearest, decoder_slope=0.01)
 

@@ -68,17 +68,17 @@ class TFCTDF(Model):
 
     def __init__(
         self,
-        target="vocals",
-        n_fft=None,
-        hop=1024,
-        bins=2048,
-        growth=32,
-        depth=5,
-        convolutions=3,
-        bottleneck=8,
-        sample_rate=44100,
-        channels=2,
-        loss="l1",
+        target: str = "vocals",
+        n_fft: int | None = None,
+        hop: int = 1024,
+        bins: int = 2048,
+        growth: int = 32,
+        depth: int = 5,
+        convolutions: int = 3,
+        bottleneck: int = 8,
+        sample_rate: int = 44100,
+        channels: int = 2,
+        loss: str = "l1",
     ):
         n_fft = n_fft or WINDOWS.get(target, WINDOWS["other"])
         super().__init__(locals())

@@ -5,6 +5,7 @@ Separation", ISMIR 2018 (arXiv 1806.03185). Chapter 09 takes it apart, and lets 
 heard that some ways to go back up bring.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -87,20 +88,20 @@ class WaveUNet(WaveformModel):
 
     def __init__(
         self,
-        target=None,
-        targets=None,
-        levels=12,
-        filters=24,
-        kernel=15,
-        merge_kernel=5,
-        upsampling="linear",
-        context=True,
-        output="difference",
-        activation="tanh",
-        sample_rate=22050,
-        channels=2,
-        segment=None,
-        loss="mse",
+        target: str | None = None,
+        targets: Sequence[str] | None = None,
+        levels: int = 12,
+        filters: int = 24,
+        kernel: int = 15,
+        merge_kernel: int = 5,
+        upsampling: str = "linear",
+        context: bool = True,
+        output: str = "difference",
+        activation: str = "tanh",
+        sample_rate: int = 22050,
+        channels: int = 2,
+        segment: float | None = None,
+        loss: str = "mse",
     ):
         super().__init__(locals())
         for name in ("levels", "filters", "kernel", "merge_kernel"):
@@ -218,13 +219,13 @@ class WaveUNet(WaveformModel):
             x = double(x)  # (B, W + filters, 2 T - 1)
             x = torch.cat([_centre(skips.pop(), x), x], 1)  # (B, 2 W + filters, 2 T - 1)
             x = nn.functional.leaky_relu(convolution(x), SLOPE)  # (B, W, T)
-        heard = _centre(mixture, x)  # (B, C, T)
-        x = self.last(torch.cat([heard, x], 1))  # (B, J C, T), or (J - 1) C
+        cropped = _centre(mixture, x)  # (B, C, T)
+        x = self.last(torch.cat([cropped, x], 1))  # (B, J C, T), or (J - 1) C
         if self.tanh:
             x = torch.tanh(x)
         x = x.unflatten(1, (-1, self.channels))  # (B, J or J - 1, C, T)
         if self.difference:
-            x = torch.cat([x, heard.unsqueeze(1) - x.sum(1, keepdim=True)], 1)  # (B, J, C, T)
+            x = torch.cat([x, cropped.unsqueeze(1) - x.sum(1, keepdim=True)], 1)  # (B, J, C, T)
         return x
 
 
