@@ -9,7 +9,7 @@ from .runtime import interruption
 
 
 def main() -> None:
-    """Run the command; Ctrl-C is heard before anything heavy is imported."""
+    """Run the command; signals are handled before anything heavy is imported."""
     open_streams()
     interruption.watch()
     from .cli import main as run

@@ -45,6 +45,16 @@ def test_tables_and_bars_know_no_markup(name):
     assert f"{name} now" in seen.getvalue()
 
 
+def test_bars_are_for_terminals_only_and_for_those_who_want_them():
+    for stream, shown_at_all in ((io.StringIO, True), (Terminal, False)):
+        with shown(stream) as seen, console.progress_bar("songs", shown=shown_at_all) as update:
+            update(1, 2)
+        assert seen.getvalue() == ""
+    with shown() as seen, console.progress_bar("songs", unit="songs", keep=True) as update:
+        update(1, 2)
+    assert "1/2" in seen.getvalue() and "songs" in seen.getvalue()
+
+
 @pytest.mark.parametrize("name", CODES)
 @pytest.mark.parametrize("stream", [Terminal, io.StringIO])
 def test_control_characters_are_shown_as_codes(name, stream):

@@ -38,8 +38,8 @@ app.add_typer(data_app, name="data")
 app.command(epilog=REPRODUCE_EXAMPLES)(errors_in_one_line(reproduce))
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(given: bool) -> None:
+    if given:
         typer.echo(f"sepkit {__version__}")
         raise typer.Exit
 

@@ -78,7 +78,7 @@ def reproduce(
 
     if device != "auto":
         resolve_device(device)  # say now, not in every chapter, that it is missing
-    with _chapter_events() as on_event:
+    with show_chapters() as on_event:
         entries = batch.run(
             chapters or (),
             profile,
@@ -150,7 +150,7 @@ def _two_digits(value):
 
 
 @contextmanager
-def _chapter_events():
+def show_chapters():
     """Shows what happens to each chapter; yields the function that `batch.run` calls.
 
     On a terminal a line per chapter that moves, elsewhere a plain line per event that ends one.

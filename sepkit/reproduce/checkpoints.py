@@ -148,7 +148,7 @@ def write_manifest(model: str, out: Path, songs: Songs, device: str) -> None:
         target: {metric: _over_songs(scores, target, metric) for metric in SUMMARY}
         for target in SETS[model]
     }
-    told = ("settings", "recipe", "provenance", "epoch", "step", "seconds", "valid_loss")
+    kept = ("settings", "recipe", "provenance", "epoch", "step", "seconds", "valid_loss")
     files.write_json(
         out / "manifest.json",
         {
@@ -161,7 +161,7 @@ def write_manifest(model: str, out: Path, songs: Songs, device: str) -> None:
                 **{split: len(tracks) for split, tracks in songs.items()},
             },
             "training": {
-                target: {key: made[target][key] for key in told} for target in SETS[model]
+                target: {key: made[target][key] for key in kept} for target in SETS[model]
             },
             "test scores (dB)": {"over songs": SUMMARY, **table},
             "seeds": files.read_json(out / "seeds.json") if (out / "seeds.json").is_file() else {},

@@ -1,16 +1,19 @@
 """The command line: what it answers to good and to bad requests, and what it does not import."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from sepkit import __version__, audio, cli
+from sepkit.cli.reproduce import show_chapters
 from sepkit.errors import SepkitError
 
 COMMANDS = (
@@ -551,3 +554,26 @@ def test_reproduce_runs_reports_and_fails_with_the_failing_cell(songs, tmp_path)
         "sepkit: error: 02_broken: cell 3 of 3: ZeroDivisionError: division by zero"
     )
     assert sepkit("reproduce", "01", *common).stderr == "01_fine  unchanged\n"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_reproduce_shows_how_each_chapter_ended(monkeypatch, terminal):
+    """On a terminal with cells that move, elsewhere in one plain line per chapter."""
+    seen = io.StringIO()
+    seen.isatty = lambda: terminal
+    with redirect_stderr(seen), monkeypatch.context() as patch:
+        for name, value in {"COLUMNS": "120", "TERM": "xterm", "NO_COLOR": "1"}.items():
+            patch.setenv(name, value)
+        with show_chapters() as on_event:
+            on_event("01_a", "unchanged", {"seconds": 9.0})
+            on_event("02_b", "waiting", {})
+            on_event("03_c", "waiting", {})
+            for cell in range(3):
+                on_event("02_b", "cell", {"cell": cell, "of": 3})
+            on_event("02_b", "done", {"seconds": 12.3})
+            on_event("03_c", "failed", {"seconds": None})
+    lines = ["01_a  unchanged", "02_b  done  12 s", "03_c  FAILED"]
+    if terminal:
+        assert all(line in seen.getvalue() for line in [*lines, "2/3"])
+    else:
+        assert seen.getvalue().splitlines() == lines

@@ -9,20 +9,11 @@ from sepkit.errors import SepkitError
 from sepkit.files import provenance
 from sepkit.metrics.scores import Score, card_for
 from sepkit.reproduce import ledger
+from sepkit.stems import STEMS
+
+from .tools import scores
 
 HEAD = "system,target,value,dataset,metric,extra_training_data,source\n"
-FOUR = ("vocals", "drums", "bass", "other")
-
-
-def scores(
-    separator, values, dataset="musdb18", metric="csdr", target="vocals", targets=FOUR, **said
-):
-    origin = provenance(device="cpu", seed=0, profile="smoke", **said)
-    card = card_for(metric, targets)
-    return [
-        Score(f"song {i}", target, metric, value, separator, dataset, card, origin)
-        for i, value in enumerate(values)
-    ]
 
 
 def test_the_shipped_numbers_are_complete_and_exact():
@@ -69,7 +60,7 @@ def test_reported_and_ours_meet_where_data_set_and_card_are_the_same():
     (ours, *rest) = ledger.tables(
         ledger.load_reported(), scores("irm1", [8.0, 8.5, 20.0, math.nan])
     )
-    assert (ours.dataset, ours.metric) == ("MUSDB18", "cSDR") and ours.targets == FOUR
+    assert (ours.dataset, ours.metric) == ("MUSDB18", "cSDR") and ours.targets == STEMS
     (row,) = [row for row in ours.rows if row.ours]
     assert (
         row.system == "Oracle IRM1"
@@ -149,7 +140,7 @@ def test_chapters_that_disagree_keep_a_row_each():
 def irm1(values, seed=0, **said):
     """Scores of the oracle on 50 songs: `values` shifts the published median."""
     card, origin = (
-        card_for("csdr", FOUR),
+        card_for("csdr", STEMS),
         provenance(device="cpu", seed=seed, profile="smoke", **said),
     )
     values = [8.516 + values + (i % 2 - 0.5) * 1e-3 for i in range(50)]

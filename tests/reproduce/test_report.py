@@ -18,7 +18,7 @@ from sepkit.reproduce.notebook import Chapter
 from sepkit.reproduce.published import load_documents
 from sepkit.reproduce.report import write_report
 
-from .test_ledger import scores
+from .tools import scores
 
 
 class Page(HTMLParser):

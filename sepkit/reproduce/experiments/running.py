@@ -1,7 +1,7 @@
 """Experiments: trainings that differ in one thing, with equal steps and several seeds.
 
 ``sepkit experiment NAME`` trains and scores every arm of an experiment, one run for
-each seed. Stopped and called again, it goes on with the arm and the step where it
+each seed. Called again after a stop, it resumes the arm and the step where it
 was; arms whose songs have changed since are run again, the others are kept. The Scores carry
 what was trained, on what, for how many steps and hours;
 `stored` reads those that come with sepkit. Chapters 07 and 11.
@@ -390,7 +390,7 @@ def _data_set_label(name, rate, channels):
     return f"{name}, {rate / 1000:g} kHz {'mono' if channels == 1 else 'stereo'}"
 
 
-def _of_song(separator, track, rate, wanted: Sequence[str]):
+def _of_song(separator, track, rate, names: Sequence[str]):
     mixture, voice = track.mixture(), track.stem(TARGET)
     if rate == separator.sample_rate:
         estimate = separator.separate(mixture)[TARGET]
@@ -398,7 +398,7 @@ def _of_song(separator, track, rate, wanted: Sequence[str]):
         estimate = separation.separate_at(separator, mixture, rate)[TARGET]
     truth = {TARGET: voice, "accompaniment": mixture - voice}
     estimates = {TARGET: estimate, "accompaniment": mixture - estimate}
-    return metrics.score_track(truth, estimates, rate, wanted)
+    return metrics.score_track(truth, estimates, rate, names)
 
 
 def _derived(design, scores):
