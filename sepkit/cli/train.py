@@ -138,7 +138,7 @@ def train(
     ] = None,
     lr: Annotated[
         float | None,
-        typer.Option(help="Step size.", show_default="1e-3; student 5e-3", rich_help_panel=_LOOP),
+        typer.Option(help="Learning rate.", show_default="1e-3; student 5e-3", rich_help_panel=_LOOP),
     ] = None,
     batch: Annotated[
         int | None,
