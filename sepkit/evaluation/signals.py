@@ -86,7 +86,7 @@ class BufferedTrack(Track):
     the whole: compressed ones, and those that are resampled.
     """
 
-    def __init__(self, track):
+    def __init__(self, track: Track):
         super().__init__(track.name, track.stems, track.sample_rate, track.samples, track.channels)
         self.track, self.has_mixture, self.paths = track, track.has_mixture, track.paths
         self._buffers: dict[str, BufferedSignal] = {}

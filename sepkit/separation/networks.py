@@ -100,9 +100,7 @@ class ModelSeparator(Separator):
         """Estimates of all targets; audio shorter than one window is padded, and cut back."""
         self._check(mixture)
         samples = mixture.shape[-1]
-        window = max((net.stft.n_fft for net in self.nets if net.stft), default=1)
-        x = mixture.to(self.device, torch.float32)
-        x = torch.nn.functional.pad(x, (0, max(0, window - samples)))  # (C, T)
+        x = mixture.to(self.device, torch.float32)  # (C, T)
         estimates = self._filtered(x) if self.spectral else self._direct(x)
         estimates = {
             target: estimates[target][..., :samples].to(mixture) for target in self.targets
@@ -111,7 +109,7 @@ class ModelSeparator(Separator):
 
     def _filtered(self, x):
         """{target: (C, T)} by the Wiener filter over the networks' magnitudes."""
-        stft = self.nets[0].stft
+        stft, x = self.nets[0].stft, self.nets[0].pad(x)  # (C, T), at least one window
         spectrum = stft(x).contiguous()  # (C, F, N), complex
         magnitude = spectrum.abs()
         # (J, C, F, N), filled one by one: each network needs as much memory again.
