@@ -9,6 +9,7 @@ import torch
 
 from ..errors import SepkitError, unknown
 from ..files import atomic_path
+from ..formats import ogg
 from ..formats.plain import soundfile_name
 from .tags import id3
 
@@ -37,8 +38,6 @@ BITRATES = {
 _BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 #: libsndfile's Ogg writer overflows its stack on very long blocks
 BLOCK = 1 << 16
-#: Pages of Ogg whose checksums are computed side by side.
-_PAGES = 1024
 
 
 def output_format(
@@ -298,13 +297,11 @@ def _remove_peak_time(path):
 def _remove_serial(path):
     """Zero the stream's serial number in every page, and put its checksum right (RFC 3533)."""
     with open(path, "r+b") as file:
-        while pages := [page for _ in range(_PAGES) if (page := _read_page(file))]:
-            for page in pages:
-                page[14:18] = page[22:26] = bytes(4)
-            for page, checksum in zip(pages, _checksums(pages)):
-                page[22:26] = int(checksum).to_bytes(4, "little")
-            file.seek(-sum(map(len, pages)), 1)
-            file.write(b"".join(pages))
+        while page := _read_page(file):
+            page[14:18] = page[22:26] = bytes(4)
+            page[22:26] = ogg.checksum(page).to_bytes(4, "little")
+            file.seek(-len(page), 1)
+            file.write(page)
 
 
 def _read_page(file):
@@ -313,18 +310,3 @@ def _read_page(file):
         return None
     lengths = file.read(head[26])
     return bytearray(head + lengths + file.read(sum(lengths)))
-
-
-def _checksums(pages):
-    """Ogg's CRC of each page: it starts from 0, so that zeros in front do not count."""
-    table = np.arange(256, dtype=np.uint32) << 24
-    for _ in range(8):
-        table = np.where(table >> 31, table << 1 ^ np.uint32(0x04C11DB7), table << 1)
-    longest = max(map(len, pages))
-    columns = np.zeros((longest, len(pages)), np.uint8)
-    for k, page in enumerate(pages):
-        columns[longest - len(page) :, k] = page
-    checksums = np.zeros(len(pages), np.uint32)
-    for column in columns:
-        checksums = checksums << 8 ^ table[checksums >> 24 ^ column]
-    return checksums

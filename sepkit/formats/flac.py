@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..errors import SepkitError
+from .plain import id3_size
 
 #: A frame is shorter than this, in bytes: two channels of 65,535 samples in 24 bits.
 _LONGEST = 1 << 19
@@ -19,10 +20,7 @@ def length(path: Path) -> int:
         If the two differ, or the file does not end with a whole frame.
     """
     with open(path, "rb") as file:
-        start = file.read(10)
-        skip = 0
-        if start[:3] == b"ID3":
-            skip = 10 + sum(byte << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0)))
+        skip = id3_size(file.read(10))
         file.seek(skip)
         head = file.read(42)
         size = file.seek(0, 2)
@@ -70,9 +68,8 @@ def _frame_end(head, block):
         or head[2] & 15 == 15
     ):
         return None
-    more = (
-        8 - (head[4] ^ 0xFF).bit_length() if head[4] < 0xFF else 8
-    )  # bytes of the number, as in UTF-8
+    # Bytes of the number, as in UTF-8.
+    more = 8 - (head[4] ^ 0xFF).bit_length() if head[4] < 0xFF else 8
     if more == 1 or more == 8:
         return None
     number = head[4] & (0x7F >> more)

@@ -12,7 +12,7 @@ import soundfile
 from ..errors import Notice, SepkitError
 from . import NATIVE, READABLE, chunks, ffmpeg, flac, mpeg, ogg
 from .decoded import Decoded
-from .plain import Plain, soundfile_name
+from .plain import Plain, id3_size, soundfile_name
 
 #: Encodings whose parts libsndfile reads exactly.
 _DIRECT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM")
@@ -27,7 +27,7 @@ class AudioWarning(Notice):
 
 
 def warn(message: str) -> None:
-    """Tell in one line."""
+    """Issue an `AudioWarning`."""
     warnings.warn(message, AudioWarning, stacklevel=4)
 
 
@@ -70,8 +70,8 @@ def inspect(path: Path, state: tuple) -> Format:
     """
     with open(path, "rb") as file:
         mark = file.read(16)
-        if mark[:3] == b"ID3":
-            file.seek(10 + sum(byte << shift for byte, shift in zip(mark[6:10], (21, 14, 7, 0))))
+        if tag := id3_size(mark):
+            file.seek(tag)
             mark = file.read(16)
     if mark[:4] == b"OggS":
         return _ogg(path, state)

@@ -22,6 +22,7 @@ import numpy as np
 import soundfile
 
 from ..errors import SepkitError
+from .plain import id3_size
 
 _LAYER_3 = 1
 _KBITS = {  # (MPEG-1, layer bits): kbit/s by index; 0 stands for the free format
@@ -239,16 +240,15 @@ def _after_tag(data, at, stop):
     """The position after the ID3, APE or Lyrics tags that begin at `at`."""
     while at < stop:
         mark = data[at : at + 32]
-        if mark[:3] == b"ID3" and len(mark) >= 10:
-            size = sum(byte << shift for byte, shift in zip(mark[6:10], (21, 14, 7, 0)))
-            at += 10 + size + (10 if mark[5] & 0x10 else 0)
+        if tag := id3_size(mark):
+            at += tag + (10 if mark[5] & 0x10 else 0)  # a footer
         elif mark[:3] == b"TAG":
             at += 128
         elif mark[:8] == b"APETAGEX" and len(mark) == 32:
             size, flags = struct.unpack("<I4xI", mark[12:24])
             at += 32 + (
                 size if flags & 0x20000000 else 0
-            )  # the size of a footer is of what went before
+            )  # a footer's size is that of what precedes
         elif mark[:11] == b"LYRICSBEGIN":
             end = data.find(b"LYRICS200", at, stop)
             at = end + 9 if end >= 0 else at + 11
@@ -259,8 +259,8 @@ def _after_tag(data, at, stop):
 
 def _scan(path, data, start, first, stop):
     frame = frame_at(data, first)
-    told = _information(data, first, frame)
-    at = first + frame.bytes if told else first
+    header = _information(data, first, frame)
+    at = first + frame.bytes if header else first
     joined = False
     entries, holes, count = [], [], 0
     damaged = _lost(data, _after_tag(data, start, stop), first)
@@ -286,16 +286,16 @@ def _scan(path, data, start, first, stop):
         end = at = at + here.bytes
     if count == 0:
         return None
-    skip, samples = _trimmed(path, told, joined, count, frame.samples)
+    skip, samples = _trimmed(path, header, joined, count, frame.samples)
     index, holes = np.array([*entries, end]), np.array(holes, dtype=np.int64).reshape(-1, 2)
     return Stream(path, frame, count, index, holes[holes[:, 1] <= end], skip, samples, damaged)
 
 
-def _trimmed(path, told, joined, count, each):
+def _trimmed(path, header, joined, count, each):
     """(samples of delay at the start, samples of audio)."""
-    if not told:
+    if not header:
         return 0, count * each
-    stated, delay, padding = told
+    stated, delay, padding = header
     if stated and count < stated - (delay is None) and not joined:  # some count the header too
         raise SepkitError(
             f"{path}: cut off or damaged, {count} of {stated} MPEG frames are there; "

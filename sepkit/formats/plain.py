@@ -13,6 +13,14 @@ def soundfile_name(path: str | Path) -> str | bytes:
     return str(path) if os.name == "nt" else os.fsencode(path)
 
 
+def id3_size(start: bytes) -> int:
+    """Bytes of the ID3v2 tag that a file starts with, its header included; 0 without one."""
+    if start[:3] != b"ID3" or len(start) < 10:
+        return 0
+    # Seven bits per byte.
+    return 10 + sum(byte << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0)))
+
+
 class Forwards(soundfile.SoundFile):
     """A file that is read onwards only.
 
