@@ -6,7 +6,7 @@ part leaves the notes of the others where they are.
 
 import re
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,8 +74,8 @@ def nearest(pitch: int, classes: tuple[int, ...]) -> int:
 class Bar:
     """One bar: its chord, its section ("intro", "verse", "chorus") and whether there is singing."""
 
-    chord: object
-    following: object
+    chord: Chord
+    following: Chord
     section: str
     sings: bool
 
@@ -132,7 +132,7 @@ def make_grid(
     does not shift the other draws.
     """
     style = GENRES[genre]
-    drawn = {
+    drawn: dict[str, Any] = {
         "tempo": float(np.round(rng.uniform(*style.tempo), 2)),
         "key": int(rng.integers(12)),
         "mode": "minor" if rng.random() < style.minor else "major",

@@ -3,11 +3,12 @@
 Both voice engines use this; they differ in how a sound is made.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from .phonetics import LONGEST
+from .phonetics import LONGEST, Segment, Syllable
 
 HOP = 0.005  # seconds
 #: gaps shorter than this are sung through
@@ -25,7 +26,7 @@ class Span:
     `level` is taken off its log power; `syllable` numbers the sung syllable.
     """
 
-    segment: object
+    segment: Segment
     start: float
     end: float
     knots: tuple
@@ -41,7 +42,7 @@ class Span:
 class Unit:
     """A syllable on one or more notes that follow each other without a gap."""
 
-    syllable: object
+    syllable: Syllable
     start: float
     end: float
     joined: bool  # to the unit before, without a gap
@@ -67,20 +68,15 @@ def tidy(notes, seconds):
     return kept
 
 
-def place_words(rows, words, syllables, rng):
-    """Lay the words on the notes: one syllable a note, some melismas, no word across a rest.
+def place_words(
+    rows: list[tuple[float, float, float]],
+    words: list[str],
+    syllables: dict[str, list[Syllable]],
+    rng: np.random.Generator,
+) -> list[Unit]:
+    """Lay the words on the notes: one syllable per note, some melismas, no word across a rest.
 
-    Parameters
-    ----------
-    rows : list of (start, end, pitch)
-    words : list of str
-        Used in order, again from the first when they run out.
-    syllables : dict of str to list of Syllable
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    list of Unit
+    Words are used in order, again from the first when they run out. A row is (start, end, pitch).
     """
     usable = [word for word in words if syllables[word]]
     units, cursor, index = [], 0, 0
@@ -106,21 +102,11 @@ def place_words(rows, words, syllables, rng):
     return units
 
 
-def schedule(units, level):
-    """Give every sound its time.
+def schedule(units: list[Unit], level: Callable[[Syllable], float]) -> list[Span]:
+    """Give every sound its time; `level` is the log power to take off a syllable.
 
     The vowel begins on the beat; the consonants before it take their time from
     the gap or from the note before, those behind it from the note's own end.
-
-    Parameters
-    ----------
-    units : list of Unit
-    level : callable
-        Syllable -> log power to take off.
-
-    Returns
-    -------
-    list of Span
     """
     heads = []
     for index, unit in enumerate(units):

@@ -150,7 +150,7 @@ KITS_BY_GENRE = {
     "funk": {"train": ["dry", "standard", "machine"], "test": ["garage", "eight-o-eight"]},
 }
 
-PROGRAMS = {
+PROGRAMS: dict[str, dict[str, list]] = {
     "driven guitar": {"train": [30, 27], "test": [29]},
     "clean guitar": {"train": [27, 25], "test": [26, 24]},
     "piano": {"train": [0, 4], "test": [2, 5]},
@@ -237,7 +237,7 @@ def play(
     voice = (
         _Plain(program, rng) if backend == "dsp" or isinstance(program, str) else _Sampled(program)
     )
-    longest = {}
+    longest: dict[float, float] = {}
     for event in events:
         longest[event.pitch] = max(longest.get(event.pitch, 0), event.duration)
     cache = {pitch: voice.prepare(pitch, seconds, detune) for pitch, seconds in longest.items()}

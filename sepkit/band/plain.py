@@ -4,6 +4,8 @@ Used when pretty_midi is absent, by ``instruments="dsp"``, by the synthetic
 kits and basses of the pools, and by test fixtures.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.signal import lfilter
 
@@ -196,4 +198,11 @@ def stick(rng, base=1700.0, decay=0.012):
     return (0.4 * wave * np.exp(-time / decay)).astype(np.float32)
 
 
-DRUMS = {"kick": kick, "snare": snare, "metal": metal, "clap": clap, "tom": tom, "stick": stick}
+DRUMS: dict[str, Callable[..., np.ndarray]] = {
+    "kick": kick,
+    "snare": snare,
+    "metal": metal,
+    "clap": clap,
+    "tom": tom,
+    "stick": stick,
+}

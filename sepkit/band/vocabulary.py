@@ -128,7 +128,7 @@ def compose(rng: np.random.Generator, split: str, count: int) -> str:
     if split not in SPOKEN:
         raise unknown("split", split, SPOKEN)
     nouns, verbs, adjectives = SPOKEN[split]
-    text = []
+    text: list[str] = []
 
     def clause():
         first, second = rng.choice(len(nouns), 2, replace=False)

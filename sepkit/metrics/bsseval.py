@@ -102,9 +102,8 @@ def bss_eval(
             f"bss_eval: expected (sources, channels, samples), got shape {tuple(references.shape)}"
         )
     frame_samples(sample_rate, window, hop)  # complains, where it must, before the work
-    signals = Signals(
-        *({str(k): x for k, x in enumerate(sources)} for sources in (references, estimates))
-    )
+    named = [{str(k): x for k, x in enumerate(sources)} for sources in (references, estimates)]
+    signals = Signals(named[0], named[1])
     correlations = Correlations()
     for start in range(0, signals.samples, correlations.block):
         correlations.add(signals.read(start, correlations.block + correlations.ahead))
@@ -176,9 +175,12 @@ def frame_by_frame(
         values, quiet = frame_sdr(*framed)  # (J, frames), (2, J, frames)
         left_out = quiet.any(0).any(0)
         sdr[:, here], silent[..., here] = values.masked_fill(left_out, torch.nan), quiet
-        for frame in () if spectra is None else (~left_out).nonzero().flatten().tolist():
+        if spectra is None:
+            continue
+        for frame in (~left_out).nonzero().flatten().tolist():
             ratios[..., first + frame] = _ratios(*framed[..., frame, :], *spectra)
-    return tuple(x.to(values.device) for x in (sdr, silent, ratios))
+    device = values.device
+    return sdr.to(device), silent.to(device), ratios.to(device)
 
 
 def filters(signals: Signals, correlations: "Correlations") -> tuple[torch.Tensor, torch.Tensor]:

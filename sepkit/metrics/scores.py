@@ -205,7 +205,8 @@ def comparable(a, b) -> tuple[dict[str, float], dict[str, float]]:
                 f"comparable: {twice[0]!r} has {tracks.count(twice[0])} scores in one list; "
                 "select one separator"
             )
-    return tuple({score.track: score.value for score in scores} for scores in (a, b))
+    values_a, values_b = ({score.track: score.value for score in scores} for scores in (a, b))
+    return values_a, values_b
 
 
 def save_scores(
@@ -223,7 +224,9 @@ def save_scores(
         If a score lacks part of its provenance (`REQUIRED_PROVENANCE`), or the
         file cannot be written.
     """
-    cards, provenances, rows = [], [], []
+    cards: list[dict] = []
+    provenances: list[dict] = []
+    rows = []
     for score in scores:
         missing = [key for key in REQUIRED_PROVENANCE if key not in score.provenance]
         if missing:

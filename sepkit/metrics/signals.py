@@ -4,6 +4,9 @@ No song is too long to be scored. From the inner products of all signals follow 
 likenesses, and the metrics of whole songs.
 """
 
+from collections.abc import Mapping
+from typing import Protocol
+
 import torch
 
 from ..errors import SepkitError
@@ -16,10 +19,20 @@ BLOCK = 1 << 17
 _SMALL_ERROR = 1e-4
 
 
-class Held:
-    """A signal that lies in memory, as what reads it part by part: a tensor (channels, samples)."""
+class Signal(Protocol):
+    """Audio that is read part by part, from memory or from a file."""
 
-    def __init__(self, audio):
+    channels: int
+    samples: int
+
+    def read(self, start: int, frames: int) -> torch.Tensor:
+        """(channels, frames) from sample `start`."""
+
+
+class Held:
+    """A signal in memory: a tensor (channels, samples)."""
+
+    def __init__(self, audio: torch.Tensor):
         self.audio = audio
         self.channels, self.samples = audio.shape
 
@@ -33,14 +46,18 @@ class Signals:
 
     Parameters
     ----------
-    references, estimates : dict of str to signal
-        Of the same names. A signal is a tensor (channels, samples), or anything with
-        ``channels``, ``samples`` and ``read(start, frames)``.
-    mixture : signal, optional
+    references, estimates
+        By the same names.
+    mixture
         By default the sum of the references.
     """
 
-    def __init__(self, references, estimates, mixture=None):
+    def __init__(
+        self,
+        references: Mapping[str, Signal | torch.Tensor],
+        estimates: Mapping[str, Signal | torch.Tensor],
+        mixture: Signal | torch.Tensor | None = None,
+    ):
         self.names = list(references)
         self.references = {name: _signal(x) for name, x in references.items()}
         self.estimates = {name: _signal(estimates[name]) for name in self.names}
@@ -52,7 +69,7 @@ class Signals:
             )
         self.channels, self.samples = first.channels, first.samples
 
-    def read(self, start, frames):
+    def read(self, start: int, frames: int) -> torch.Tensor:
         """References and estimates, (2, sources, channels, frames), float64; fewer at the end."""
         frames = min(frames, self.samples - start)
         parts = [
@@ -69,11 +86,12 @@ class Signals:
     def mixture(self, start: int, frames: int) -> torch.Tensor:
         """(channels, frames) of the mixture from sample `start`."""
         parts = self.references.values() if self.own_mixture is None else [self.own_mixture]
-        return sum(x.read(start, min(frames, self.samples - start)) for x in parts)
+        frames = min(frames, self.samples - start)
+        return sum(x.read(start, frames) for x in parts)  # type: ignore[return-value]
 
 
-def _signal(x):
-    return x if hasattr(x, "read") else Held(x)
+def _signal(x: Signal | torch.Tensor) -> Signal:
+    return Held(x) if isinstance(x, torch.Tensor) else x
 
 
 class Products:

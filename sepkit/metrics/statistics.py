@@ -6,7 +6,7 @@ and works on the paired differences. Everything here is numpy in float64, and
 every random draw has a seed. Chapter 08.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -65,12 +65,13 @@ FEWEST = 6
 class Test(NamedTuple):
     """p value, songs used, test statistic, and how p was computed."""
 
-    __test__ = False  # or pytest collects it
-
     p: float
     n: int
     statistic: float
     method: str
+
+
+Test.__test__ = False  # type: ignore[attr-defined]  # or pytest collects it
 
 
 class Comparison(NamedTuple):
@@ -121,7 +122,10 @@ def aggregate(frames: Mapping, how: str) -> float:
             f"aggregate: no score in {len(frames)} tracks, all are NaN or empty; "
             "score tracks whose sources sound"
         )
-    functions = {"median": np.median, "medians": np.median, "mean": np.mean, "means": np.mean}
+    functions: dict[str, Callable] = {
+        **dict.fromkeys(("median", "medians"), np.median),
+        **dict.fromkeys(("mean", "means"), np.mean),
+    }
     outer, _, inner = how.partition(" of ")
     if not inner:
         return float(functions[how.removeprefix("pooled ")](np.concatenate(tracks)))
@@ -158,7 +162,7 @@ def paired(a: Mapping, b: Mapping) -> tuple[list[str], np.ndarray, np.ndarray]:
             f"paired: all {len(common)} common tracks are NaN in one or the other; "
             "score tracks whose sources sound"
         )
-    return [name for name, keep in zip(common, kept) if keep], values[kept, 0], values[kept, 1]
+    return ([common[k] for k in np.flatnonzero(kept)], values[kept, 0], values[kept, 1])
 
 
 def sign_flip(
