@@ -142,9 +142,8 @@ def test_better_informed_oracles_separate_better():
 @pytest.mark.parametrize("weighted", [False, True])
 def test_precision_and_recall_are_scikit_learns(weighted):
     generator = torch.Generator().manual_seed(0)
-    mask = torch.rand(2, 33, 20, generator=generator).round(
-        decimals=2
-    )  # many values equal to a threshold
+    # Many values equal to a threshold.
+    mask = torch.rand(2, 33, 20, generator=generator).round(decimals=2)
     ideal = torch.rand(2, 33, 20, generator=generator) < mask
     weights = torch.rand(2, 33, 20, generator=generator) if weighted else None
     thresholds = [0.9, 0.0, 0.5, 0.25, 1.0]

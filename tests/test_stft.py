@@ -140,13 +140,11 @@ def test_short_audio_is_continued_as_numpy_reflects_it():
 def test_a_sine_shows_its_bin_and_amplitude():
     stft = STFT(1024, 256)
     t = torch.arange(8192) / 8192
-    magnitude = stft(0.5 * torch.sin(2 * torch.pi * 800 * t)[None]).abs()[
-        0, :, 8
-    ]  # 800 Hz is bin 100
+    # 800 Hz is bin 100.
+    magnitude = stft(0.5 * torch.sin(2 * torch.pi * 800 * t)[None]).abs()[0, :, 8]
     assert int(magnitude.argmax()) == 100
-    assert magnitude[100].item() == pytest.approx(
-        0.5 * 1024 / 4, rel=1e-4
-    )  # amplitude x sum of Hann / 2
+    # Amplitude x sum of Hann / 2.
+    assert magnitude[100].item() == pytest.approx(0.5 * 1024 / 4, rel=1e-4)
 
 
 def test_usual_frame_counts():
@@ -190,9 +188,8 @@ def test_inverse_is_the_least_squares_one():
     )
     start, stop = stft.recoverable(200)
     best = stft.inverse(changed, 200)
-    weights = torch.full((17, 1), 2.0).index_fill(
-        0, torch.tensor([0, 16]), 1.0
-    )  # the half spectrum stands for both halves
+    # The half spectrum stands for both halves.
+    weights = torch.full((17, 1), 2.0).index_fill(0, torch.tensor([0, 16]), 1.0)
 
     def distance(audio):
         return float((weights * (stft(audio) - changed).abs() ** 2).sum())

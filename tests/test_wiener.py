@@ -45,9 +45,8 @@ def assert_near(ours, theirs, tolerance):
     assert (ours - theirs).abs().max() <= tolerance * theirs.abs().max()
 
 
-@pytest.mark.parametrize(
-    "channels, tolerance", [(1, 1e-7), (2, 1e-12), (3, 1e-10)]
-)  # norbert adds eps once more for mono
+# Norbert adds eps once more for mono.
+@pytest.mark.parametrize("channels, tolerance", [(1, 1e-7), (2, 1e-12), (3, 1e-10)])
 @pytest.mark.parametrize("niter", [0, 1, 3])
 @pytest.mark.parametrize("softmask", [False, True])
 def test_equals_norbert(channels, tolerance, niter, softmask):

@@ -77,9 +77,8 @@ def test_two_calls_for_songs_of_one_name(albums, tmp_path):
         "of 01 Intro.flac, which is not this 01 Intro.flac" in said.stderr
         and "--name" in said.stderr
     )
-    assert (
-        separate(albums / "One" / "01 Intro.flac", model="centre").exit_code == 1
-    )  # of another model
+    # Of another model.
+    assert separate(albums / "One" / "01 Intro.flac", model="centre").exit_code == 1
     assert {p: p.read_bytes() for p in (tmp_path / "separated").rglob("*") if p.is_file()} == before
     assert separate(albums / "One" / "01 Intro.flac", "--overwrite", model="centre").exit_code == 0
     assert stems(tmp_path / "separated") == ["01 Intro/accompaniment.wav", "01 Intro/vocals.wav"]

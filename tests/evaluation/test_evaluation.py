@@ -74,10 +74,11 @@ def test_long_tracks_are_scored_in_chunks_and_at_any_rate(chunk):
     tracks = [make_track()]
     oracle = evaluate(OracleSeparator("crm"), tracks, metrics=["usdr"], chunk=chunk, overlap=0.5)
     assert all(score.value > 55 for score in oracle)
+    # Nothing near 2 kHz.
     stems = {
         stem: audio.resample(noise(k, 2 * RATE), RATE // 2, RATE)
         for k, stem in enumerate(("a", "b"))
-    }  # nothing near 2 kHz
+    }
     there_and_back = evaluate(
         Leak(sample_rate=8000), [MemoryTrack("x", stems, RATE)], chunk=chunk, overlap=0.5
     )
@@ -490,9 +491,8 @@ def test_an_estimate_at_another_rate_alone_is_not_called_too_long(tmp_path):
     scores = evaluate_folders(
         tmp_path / "true", tmp_path / "est", metrics=["usdr"], notice=told.append
     )
-    assert (
-        len(told) == 1 and "resampled" in told[0] and all(s.value > 9 for s in scores)
-    )  # what lies close to 2 kHz gets lost
+    # What lies close to 2 kHz gets lost.
+    assert len(told) == 1 and "resampled" in told[0] and all(s.value > 9 for s in scores)
 
 
 def test_scores_at_another_rate_on_request(tmp_path):
@@ -525,9 +525,10 @@ def test_exchanged_stems_are_noticed_but_a_mixture_for_all_is_not(tmp_path):
     for stem in ("vocals", "drums"):
         audio.write(folder / f"{stem}.wav", noise(0) + 4 * noise(1), RATE)
     evaluate_folders(tmp_path / "true", tmp_path / "est", metrics=["usdr"], notice=told.append)
+    # Four times too loud; and no exchange.
     assert [text.split(";")[0] for text in told] == [
         "a: the estimate 'drums' would score 22.3 dB more when multiplied by 0.235"
-    ]  # four times too loud; and no exchange
+    ]
 
 
 def test_folders_that_cannot_be_paired_say_why_and_what_to_do(tmp_path):

@@ -51,10 +51,11 @@ def values(scores):
         (("vocals", "accompaniment"), {"vocals": ("vocals",), "accompaniment": ("drums", "bass")}),
         (("instrumental",), {"instrumental": ("drums", "bass")}),
         (("no_drums", "drums"), {"drums": ("drums",), "no_drums": ("vocals", "bass")}),
+        # Its parts are there.
         (
             ("vocals", "drums", "bass", "no_vocals"),
             {"vocals": ("vocals",), "drums": ("drums",), "bass": ("bass",)},
-        ),  # its parts are there
+        ),
         (("no_piano", "piano", "nonsense"), {}),
     ],
 )
@@ -303,14 +304,12 @@ def test_a_kill_leaves_no_process_behind_and_the_rest_is_scored_later(tmp_path, 
     done = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("[!.]*.json")}
     assert 1 <= len(done) <= 3 and "scores.json" not in done
     broken = sorted({f"{name}.json" for name in "abcde"} - set(done))[0]
-    (tmp_path / "out" / broken).write_text(
-        (tmp_path / "out" / next(iter(done))).read_text()[:-100]
-    )  # as if half-written
+    # As if half-written.
+    (tmp_path / "out" / broken).write_text((tmp_path / "out" / next(iter(done))).read_text()[:-100])
     said, _ = start(tmp_path, "finish").communicate(timeout=300)
     assert f"{len(done)} of 5 songs had been scored before; kept" in said
-    assert all(
-        (tmp_path / "out" / name).stat().st_mtime_ns == when for name, when in done.items()
-    )  # not written again
+    # Not written again.
+    assert all((tmp_path / "out" / name).stat().st_mtime_ns == when for name, when in done.items())
     scores = load_scores(tmp_path / "out" / "scores.json")
     alone = evaluate(get("irm1"), open_tracks(tmp_path / "true"), metrics=["usdr"])
     assert values(scores) == pytest.approx(values(alone), abs=1e-6)

@@ -1,19 +1,11 @@
 """The shipped networks on real recordings, where those are at hand."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 
 from sepkit import audio, evaluation, separation
 from sepkit.files import shipped
-
-spec = importlib.util.spec_from_file_location(
-    "real_multitrack", Path(__file__).with_name("real_multitrack.py")
-)
-real = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(real)
+from tests.separation import real_multitrack as real
 
 pytestmark = [
     pytest.mark.slow,
@@ -38,9 +30,8 @@ def test_four_stems_of_a_real_song_have_its_length_and_sum_to_it(tmp_path, resid
     )
     rest = mixture - sum(stem for stem, _ in stems.values())
     match = 10 * torch.log10(mixture.square().sum() / rest.square().sum())
-    assert match >= (
-        60 if residual else 10
-    )  # without it, the filter's regularisation leaves a little over
+    # Without the option, the filter's regularisation leaves a little over.
+    assert match >= (60 if residual else 10)
 
 
 def test_the_networks_lie_between_the_mixture_and_the_oracle():

@@ -159,9 +159,8 @@ def test_one_target_alone_does_not_get_the_whole_mixture_from_the_filter():
     separator = ModelSeparator(Scale("vocals", 0.5), device="cpu")
     assert separator.niter == 0
     filtered = ModelSeparator(Scale("vocals", 0.5), device="cpu", niter=1).separate(x)
-    assert (
-        list(filtered) == ["vocals"] and sdr(0.5 * x, filtered["vocals"]) > 40
-    )  # the rest has the other half
+    # The rest has the other half.
+    assert list(filtered) == ["vocals"] and sdr(0.5 * x, filtered["vocals"]) > 40
 
 
 @pytest.mark.parametrize("niter", [0, 1])

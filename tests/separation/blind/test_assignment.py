@@ -108,9 +108,10 @@ def test_images_are_contributions_and_sum_to_the_mixture():
         noises(1, channels=3)[0],
         torch.tensor([[1.0, 0.2, 0.1], [0.3, 0.9, 0.2], [0.1, 0.4, 1.0]], dtype=torch.float64),
     )
+    # Any scale.
     unmixing = torch.diag(torch.tensor([-7.0, 0.01, 3.0], dtype=torch.float64)) @ torch.linalg.inv(
         A
-    )  # any scale
+    )
     images = project_back(unmixing, A @ sources)
     for j, image in enumerate(images):
         torch.testing.assert_close(image, A[:, j, None] * sources[j])

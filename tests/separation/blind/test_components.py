@@ -186,9 +186,8 @@ def test_ica_is_scikit_learns(independent):
 
 def test_order_and_sign_follow_the_channels(independent):
     sources = independent(2)
-    A = torch.tensor(
-        [[0.2, -1.0], [1.0, 0.3]], dtype=torch.float64
-    )  # the second source is left, and upside down
+    # The second source is left, and upside down.
+    A = torch.tensor([[0.2, -1.0], [1.0, 0.3]], dtype=torch.float64)
     y, _ = fast_ica(A @ sources)
     assert float((y[0] * -sources[1]).mean()) > 0.99 and float((y[1] * sources[0]).mean()) > 0.99
 

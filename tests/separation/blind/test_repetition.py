@@ -84,9 +84,8 @@ def test_the_period_does_not_depend_on_the_level():
 def test_what_repeats_exactly_is_all_background():
     v = pattern(30, 20, 6)
     torch.testing.assert_close(repet_mask(v, 20), torch.ones_like(v))
-    torch.testing.assert_close(
-        repet_mask(v[:, :113], 20), torch.ones(30, 113)
-    )  # the last pattern cut off
+    # The last pattern cut off.
+    torch.testing.assert_close(repet_mask(v[:, :113], 20), torch.ones(30, 113))
 
 
 def test_what_comes_once_is_foreground():
@@ -99,9 +98,8 @@ def test_what_comes_once_is_foreground():
 
 
 def test_repet_sim_needs_no_fixed_period():
-    order = (
-        torch.randperm(160, generator=generator(2)) % 8
-    )  # eight frames, in any order, twenty times each
+    # Eight frames, in any order, twenty times each.
+    order = torch.randperm(160, generator=generator(2)) % 8
     v = (torch.rand(40, 8, generator=generator(4)) ** 4)[:, order] + 0.01
     loud = torch.zeros_like(v)
     loud[torch.randint(40, (160,), generator=generator(5)), torch.arange(160)] = 0.5
