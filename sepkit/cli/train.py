@@ -1,5 +1,6 @@
 """``sepkit train``: train a network, alone or with several processes."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -78,7 +79,7 @@ def train(
     chunk_seconds: Annotated[
         float | None,
         typer.Option(
-            help="Seconds an example.", show_default="6; student 3", rich_help_panel=_REMIX
+            help="Seconds per example.", show_default="6; student 3", rich_help_panel=_REMIX
         ),
     ] = None,
     mix_prob: Annotated[
@@ -138,18 +139,23 @@ def train(
     ] = None,
     lr: Annotated[
         float | None,
-        typer.Option(help="Learning rate.", show_default="1e-3; student 5e-3", rich_help_panel=_LOOP),
+        typer.Option(
+            help="Learning rate.", show_default="1e-3; student 5e-3", rich_help_panel=_LOOP
+        ),
     ] = None,
     batch: Annotated[
         int | None,
         typer.Option(
-            help="Examples at once, in each process.",
+            help="Batch size: examples per process.",
             show_default="16; student 8",
             rich_help_panel=_LOOP,
         ),
     ] = None,
     accumulate: Annotated[
-        int | None, typer.Option(help="Batches a step.", show_default="1", rich_help_panel=_LOOP)
+        int | None,
+        typer.Option(
+            help="Gradient accumulation: batches per step.", show_default="1", rich_help_panel=_LOOP
+        ),
     ] = None,
     ema: Annotated[
         float | None,
@@ -173,17 +179,17 @@ def train(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="At most so many epochs.", show_default="1000", rich_help_panel=_RUN),
+        typer.Option(help="Largest number of epochs.", show_default="1000", rich_help_panel=_RUN),
     ] = None,
     max_steps: Annotated[
         int | None,
         typer.Option(
-            help="At most so many steps.", show_default="none; student 3000", rich_help_panel=_RUN
+            help="Largest number of steps.", show_default="none; student 3000", rich_help_panel=_RUN
         ),
     ] = None,
     max_seconds: Annotated[
         float | None,
-        typer.Option(help="At most so many seconds.", show_default="none", rich_help_panel=_RUN),
+        typer.Option(help="Largest number of seconds.", show_default="none", rich_help_panel=_RUN),
     ] = None,
     workers: Annotated[
         int | None,
@@ -194,7 +200,7 @@ def train(
     cache: Annotated[
         str | None,
         typer.Option(
-            help="memory, or a folder: decode the songs once; 10 MB a minute and stem.",
+            help="memory, or a folder: decode the songs once; 10 MB per minute and stem.",
             show_default="none; student memory",
             rich_help_panel=_RUN,
             **DATA_SET,
@@ -287,7 +293,7 @@ def _network(model, target, size, settings, chosen, init):
 
 
 def _train(network, plan, target, data, out, preset, speech, device, missing, init, first):
-    """The checkpoint that the training of these choices has brought."""
+    """Train with these choices; returns the best checkpoint."""
     from .. import training
     from ..datasets import open_tracks
     from ..datasets.sources import with_the_same_stems
@@ -339,7 +345,7 @@ def _train(network, plan, target, data, out, preset, speech, device, missing, in
 
 
 @contextmanager
-def only_first_process_prints(rank, world):
+def only_first_process_prints(rank: int, world: int) -> Iterator[bool]:
     """Let the first process speak, others only of what happened to them alone.
 
     Yields whether this is the first.

@@ -114,11 +114,8 @@ def set_up(
         if not world.from_first((out / "last.pt").exists()):
             look_at_songs(songs, target, world)
             torch.manual_seed(recipe.seed + world.rank)
-            if init is None:  # the first process's weights go to the others, in `prepare`
-                songs.retry(
-                    "train",
-                    lambda tracks: world.rank or model.fit_input(one.mixture() for one in tracks),
-                )
+            if init is None:
+                fit_input(model, songs, world)
         network, optimiser, plateau, ema = prepare(fabric, model, recipe)
         progress = Progress()
         losses = Losses(progress, about["settings"].get("loss") in ("sdr", "si-sdr"))
@@ -149,27 +146,37 @@ def set_up(
                 shown = shown if world.rank == 0 else False
                 stack.enter_context(log.display(shown, target, progress))
             yield Setup(
-                recipe,
-                target,
-                fabric,
-                world,
-                model,
-                network,
-                optimiser,
-                plateau,
-                ema,
-                songs,
-                batches,
-                progress,
-                losses,
-                checkpoint,
-                log,
-                interrupted,
+                recipe=recipe,
+                target=target,
+                fabric=fabric,
+                world=world,
+                model=model,
+                network=network,
+                optimiser=optimiser,
+                plateau=plateau,
+                ema=ema,
+                songs=songs,
+                batches=batches,
+                progress=progress,
+                losses=losses,
+                checkpoint=checkpoint,
+                log=log,
+                interrupted=interrupted,
             )
 
 
 def _never():
     return False
+
+
+def fit_input(model, songs: Songs, world: World) -> None:
+    """Let a new model see the mixtures; in `prepare` all processes get the first one's weights."""
+
+    def fit(tracks):
+        if world.rank == 0:
+            model.fit_input(track.mixture() for track in tracks)
+
+    songs.retry("train", fit)
 
 
 class ModelLoss(torch.nn.Module):
