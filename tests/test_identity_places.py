@@ -143,7 +143,7 @@ class Augmenting:
         self.calls = counted(monkeypatch, augmentation, "make_version", lambda *a: a[1].name)
 
     def __call__(self, data):
-        options = dict(pitch=(), speed=(), shift=(0.5, -0.5), workers=1, say=lambda line: None)
+        options = dict(pitch=(), speed=(), shift=(0.5, -0.5), workers=1, notice=lambda line: None)
         augment(data, self.out, **options)
         kept = self.out.glob("train/*/*.wav")
         return sorted((str(path.relative_to(self.out)), path.read_bytes()) for path in kept)

@@ -172,7 +172,7 @@ def augment(
             root=root,
             workers=workers,
             progress=update,
-            say=print_note,
+            notice=print_note,
         )
     typer.echo(str(folder))
 

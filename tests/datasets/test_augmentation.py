@@ -55,7 +55,7 @@ def said():
 def make(songs, tmp_path, said):
     """``make(**settings)`` augments the songs in this process and returns the folder."""
     return lambda **settings: augment(
-        songs, tmp_path / "out", **{"workers": 1, "say": said.append, **settings}
+        songs, tmp_path / "out", **{"workers": 1, "notice": said.append, **settings}
     )
 
 
@@ -153,7 +153,7 @@ def test_a_version_beyond_full_scale_is_lowered_by_one_gain_and_this_is_said(tmp
         speed=(),
         shift=(),
         workers=1,
-        say=said.append,
+        notice=said.append,
     )
     (version,) = json.loads((out / "augmented.json").read_text())["versions"].values()
     gain = 10 ** (version["gain_db"] / 20)
@@ -221,7 +221,7 @@ def test_a_plain_folder_keeps_every_seventh_song_for_validation_and_has_no_test(
         speed=(),
         shift=(0.02,),
         workers=1,
-        say=said.append,
+        notice=said.append,
     )
     valid = [track.name for track in open_tracks(tmp_path / "songs", "valid")]
     assert names(out, "valid") == valid == ["song 3"]
@@ -236,7 +236,12 @@ def test_a_plain_folder_keeps_every_seventh_song_for_validation_and_has_no_test(
 def test_a_single_song_is_trained_on_in_all_its_versions(tmp_path):
     make_song(tmp_path / "songs/only", mixture=False, channels=1)
     out = augment(
-        tmp_path / "songs", tmp_path / "out", speed=(), shift=(), workers=1, say=lambda line: None
+        tmp_path / "songs",
+        tmp_path / "out",
+        speed=(),
+        shift=(),
+        workers=1,
+        notice=lambda line: None,
     )
     assert names(out, "train") == [
         "only",
@@ -266,7 +271,7 @@ def test_stem_mp4_files_are_linked_and_their_versions_written_as_wav(tmp_path):
         speed=(),
         shift=(0.5,),
         workers=1,
-        say=lambda line: None,
+        notice=lambda line: None,
     )
     version, original = open_tracks(out, "train")  # by file name: " [" comes before ".stem.mp4"
     assert (original.name, version.name) == ("A - B", "A - B [shift +0.5s]") and names(
@@ -337,7 +342,7 @@ def interrupted(songs, out, done):
     """Augment in a process of its own and kill it after `done` more versions."""
     context = multiprocessing.get_context("fork")
     process = context.Process(
-        target=augment, args=(songs, out), kwargs={"workers": 1, "say": lambda line: None}
+        target=augment, args=(songs, out), kwargs={"workers": 1, "notice": lambda line: None}
     )
     before = len(list(out.glob("train/*/version.json")))
     process.start()
@@ -355,7 +360,7 @@ def test_killed_twice_and_resumed_equals_uninterrupted_byte_for_byte(make, songs
         assert all(versions.is_complete(path.parent) for path in out.glob("train/*/version.json"))
         assert not json.loads((out / "augmented.json").read_text())["complete"]
     made = {path: path.stat().st_mtime_ns for path in out.glob("train/*/*.wav")}
-    augment(songs, out, workers=1, say=lambda line: None)
+    augment(songs, out, workers=1, notice=lambda line: None)
     assert len(made) >= 25 and made == {
         path: path.stat().st_mtime_ns for path in made
     }  # what was complete is not made again
@@ -380,7 +385,9 @@ def test_ctrl_c_leaves_whole_versions_only(make, tmp_path):
 
 @pytest.mark.slow
 def test_the_number_of_processes_changes_nothing(make, songs, tmp_path):
-    assert tree(augment(songs, tmp_path / "two", workers=2, say=lambda line: None)) == tree(make())
+    assert tree(augment(songs, tmp_path / "two", workers=2, notice=lambda line: None)) == tree(
+        make()
+    )
 
 
 def test_a_file_that_went_missing_is_made_again(make, tmp_path):
@@ -470,7 +477,7 @@ def test_versions_of_a_changed_song_are_made_again(make, songs, said, tmp_path, 
     assert {path.parent.name for path in again} == {"B", *(f"B [{label}]" for label in LABELS[2:])}
     told = "1 songs have changed (train/B ...): they and their versions are made again"
     assert f"augment: {told}" in said
-    assert tree(out) == tree(augment(songs, tmp_path / "fresh", (), workers=1, say=said.append))
+    assert tree(out) == tree(augment(songs, tmp_path / "fresh", (), workers=1, notice=said.append))
     make(pitch=())
     assert said[-1] == f"augment: {out} is complete"
 
@@ -486,7 +493,7 @@ def test_a_stop_while_changed_songs_are_made_again_leaves_nothing_old(make, song
 
     with pytest.raises(KeyboardInterrupt):
         make(pitch=(), speed=(), progress=stop)
-    fresh = augment(songs, tmp_path / "fresh", (), (), workers=1, say=lambda line: None)
+    fresh = augment(songs, tmp_path / "fresh", (), (), workers=1, notice=lambda line: None)
     assert tree(make(pitch=(), speed=())) == tree(fresh)
 
 
@@ -600,7 +607,7 @@ def test_a_call_that_failed_before_anything_was_made_may_be_corrected(
     ):
         make(shift=(-1.5,))
     assert tree(make(shift=(0.5,))) == tree(
-        augment(songs, tmp_path / "other", shift=(0.5,), workers=1, say=lambda line: None)
+        augment(songs, tmp_path / "other", shift=(0.5,), workers=1, notice=lambda line: None)
     )
     assert names(tmp_path / "out", "train") == [
         "A",

@@ -58,7 +58,7 @@ def augment(
     root: str | Path | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    say: Callable[[str], None] | None = None,
+    notice: Callable[[str], None] | None = None,
 ) -> Path:
     """Write a data set with further versions of every training song.
 
@@ -101,7 +101,7 @@ def augment(
         Processes; the number of cores by default. A process holds one song.
     progress : callable, optional
         Called as ``progress(done, total)`` after every version.
-    say : callable, optional
+    notice : callable, optional
         Takes one line of text; printed to stderr by default.
 
     Returns
@@ -123,7 +123,7 @@ def augment(
     full scale is lowered, all its stems by one gain; how much stands in its
     ``version.json`` and is said at the end.
     """
-    changes, out, say = plan_changes(pitch, speed, shift, speed_by), Path(out), say or _print
+    changes, out, notice = plan_changes(pitch, speed, shift, speed_by), Path(out), notice or _print
     splits = _splits(data_folder(data, root, preset), out, with_valid)
     jobs = [
         (_target(song, out, change), song, change) for song in splits["train"] for change in changes
@@ -140,9 +140,9 @@ def augment(
     with only_one(out, ".augment.lock"):
         _same(out, settings, songs)
         _sweep(out, songs)
-        _discard(out, jobs, songs, say)
+        _discard(out, jobs, songs, notice)
         missing = [job for job in jobs if not is_complete(job[0])]
-        _check_space(out, missing, splits, say)
+        _check_space(out, missing, splits, notice)
         _write_manifest(out, settings, songs, {}, complete=False)
         for split in SPLITS:
             # An empty valid/ keeps open_tracks from taking songs out of train.
@@ -158,7 +158,7 @@ def augment(
         )
         versions = {f"train/{folder.name}": read_json(folder / FACTS) for folder, _, _ in jobs}
         _write_manifest(out, settings, songs, versions, complete=True)
-    _report(versions, splits, with_valid, say)
+    _report(versions, splits, with_valid, notice)
     return out
 
 
@@ -226,7 +226,7 @@ def _no_longer_than_the_song(jobs):
                 )
 
 
-def _check_space(out, missing, splits, say):
+def _check_space(out, missing, splits, notice):
     """Say what the disk has to hold, and stop where it cannot."""
     tracks = {song: open_song(song) for song in {song for _, song, _ in missing}}
     need = 0
@@ -244,8 +244,8 @@ def _check_space(out, missing, splits, say):
         "linked, which takes no space" if linked else "copied, which is counted",
     )
     if not missing and not absent:
-        return say(f"augment: {out} is complete")
-    say(
+        return notice(f"augment: {out} is complete")
+    notice(
         f"augment: {len(missing)} versions of {len(tracks)} songs need {need / 1e9:.2f} GB, "
         f"{free / 1e9:.1f} GB are free; "
         f"the songs themselves are {how}"
@@ -294,7 +294,7 @@ def _show(value):
     return f"with_valid={value}" if isinstance(value, bool) else f"version {value} of the method"
 
 
-def _discard(out, jobs, songs, say):
+def _discard(out, jobs, songs, notice):
     """Remove what was made from songs that have changed since.
 
     The manifest still has their old identities then, so that after a stop they are found again.
@@ -303,7 +303,7 @@ def _discard(out, jobs, songs, say):
         return
     before = _read_manifest(out)["songs"]
     if any(len(sound) == _OLD for sound in before.values()):
-        say(
+        notice(
             f"augment: {out} was made before songs were recorded by all their bytes; "
             "what is there is taken to be made from them as they are"
         )
@@ -314,7 +314,7 @@ def _discard(out, jobs, songs, say):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     if changed:
         told = f"{len(changed)} songs have changed ({min(changed)} ...)"
-        say(f"augment: {told}: they and their versions are made again")
+        notice(f"augment: {told}: they and their versions are made again")
 
 
 def _any_version(out):
@@ -362,20 +362,20 @@ def _write_manifest(out, settings, songs, versions, complete):
     write_json(out / MANIFEST, {**facts, "versions": versions})
 
 
-def _report(versions, splits, with_valid, say):
+def _report(versions, splits, with_valid, notice):
     """Say what matters about the data set that was made."""
     if with_valid:
-        say(
+        notice(
             "the validation songs are trained on too: the validation loss says nothing about "
             "unknown songs"
         )
     for split in ("valid", "test"):
         if not splits[split]:
-            say(f"there are no {split} songs")
+            notice(f"there are no {split} songs")
     lowered = {name: facts["gain_db"] for name, facts in versions.items() if facts["gain_db"]}
     if lowered:
         name = min(lowered, key=lowered.get)
-        say(
+        notice(
             f"{len(lowered)} versions would go beyond full scale and are lowered, all stems alike; "
             f"most: {name}, {lowered[name]:.1f} dB"
         )
@@ -385,7 +385,7 @@ def _report(versions, splits, with_valid, say):
     }
     if other:
         song = min(other, key=other.get)
-        say(
+        notice(
             f"the mixture of {len(other)} songs is not the sum of its stems (in their versions it "
             f"is); most: {song}, {other[song]:.0f} dB"
         )

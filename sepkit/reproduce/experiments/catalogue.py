@@ -13,7 +13,7 @@ from typing import Any
 from ...errors import unknown
 from ...training import STUDENT
 from ...training.presets import recipe_for
-from .running import Arm, Derived, Design
+from .design import Arm, Derived, Design
 
 #: A network for sweeps: half a minute of one CPU core a training.
 SMALL: dict[str, Any] = dict(

@@ -1,4 +1,4 @@
-"""Experiments: trainings that differ in one thing, with equal steps and several seeds.
+"""Running an experiment: every arm is trained and scored, with several seeds.
 
 ``sepkit experiment NAME`` trains and scores every arm of an experiment, one run for
 each seed. Called again after a stop, it resumes the arm and the step where it
@@ -24,70 +24,14 @@ from ...device import resolve_device
 from ...errors import SepkitError
 from ...files import digest, provenance
 from ...metrics import Score, load_scores, save_scores
-from ...training import Recipe
 from ...training.description import OtherSongs
 from ...training.songs import identities
+from .design import Design
 
 TARGET = "vocals"
 #: Passes over the excerpt per epoch where an excerpt is learnt by heart: validating it takes as
 #: long as training on it, so an epoch holds several.
 REPEATS = 14
-#: Values of a further separator, computed from those of the arms:
-#: {arm: {(track, metric): value}} -> {(track, metric): value}.
-Derived = Callable[[dict[str, dict[tuple[str, str], float]]], dict[tuple[str, str], float]]
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One of the trainings that an experiment compares.
-
-    Attributes
-    ----------
-    name : str
-        The separator's name in the Scores and tables.
-    model : str, optional
-        Another network than the experiment's.
-    settings, recipe : dict
-        Changes to the experiment's network and recipe.
-    songs : int, optional
-        Train with this many songs, the first ones; by default with all.
-    with_valid : bool
-        The validation songs are trained on too (and still choose the best epoch).
-    augmented : bool
-        Train on the statically augmented data set.
-    excerpt : (int, float), optional
-        (number of the test song, seconds): train, validate and test on that excerpt, as three
-        examples of half its length, each overlapping the next by half.
-    score_rate : int, optional
-        Score at this sample rate instead of the network's.
-    """
-
-    name: str
-    model: str | None = None
-    settings: dict = field(default_factory=dict)
-    recipe: dict = field(default_factory=dict)
-    songs: int | None = None
-    with_valid: bool = False
-    augmented: bool = False
-    excerpt: tuple[int, float] | None = None
-    score_rate: int | None = None
-
-
-@dataclass(frozen=True)
-class Design:
-    """An experiment in one profile: a network, a recipe, and the arms that change them.
-
-    `derived` maps the name of a further separator to the function that computes its values, such
-    as differences of differences, from those of the arms.
-    """
-
-    model: str
-    settings: dict
-    recipe: Recipe
-    arms: tuple[Arm, ...]
-    metrics: tuple[str, ...] = ("usdr", "si_sdr", "csdr")
-    derived: dict[str, Derived] = field(default_factory=dict)
-    preset: str = "experiments"
 
 
 def run(

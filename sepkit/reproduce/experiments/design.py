@@ -1,0 +1,63 @@
+"""The design of an experiment: arms that differ in one thing, trained for equal steps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ...training import Recipe
+
+#: Values of a further separator, computed from those of the arms:
+#: {arm: {(track, metric): value}} -> {(track, metric): value}.
+Derived = Callable[[dict[str, dict[tuple[str, str], float]]], dict[tuple[str, str], float]]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the trainings that an experiment compares.
+
+    Attributes
+    ----------
+    name : str
+        The separator's name in the Scores and tables.
+    model : str, optional
+        Another network than the experiment's.
+    settings, recipe : dict
+        Changes to the experiment's network and recipe.
+    songs : int, optional
+        Train with this many songs, the first ones; by default with all.
+    with_valid : bool
+        The validation songs are trained on too (and still choose the best epoch).
+    augmented : bool
+        Train on the statically augmented data set.
+    excerpt : (int, float), optional
+        (number of the test song, seconds): train, validate and test on that excerpt, as three
+        examples of half its length, each overlapping the next by half.
+    score_rate : int, optional
+        Score at this sample rate instead of the network's.
+    """
+
+    name: str
+    model: str | None = None
+    settings: dict = field(default_factory=dict)
+    recipe: dict = field(default_factory=dict)
+    songs: int | None = None
+    with_valid: bool = False
+    augmented: bool = False
+    excerpt: tuple[int, float] | None = None
+    score_rate: int | None = None
+
+
+@dataclass(frozen=True)
+class Design:
+    """An experiment in one profile: a network, a recipe, and the arms that change them.
+
+    `derived` maps the name of a further separator to the function that computes its values, such
+    as differences of differences, from those of the arms.
+    """
+
+    model: str
+    settings: dict
+    recipe: Recipe
+    arms: tuple[Arm, ...]
+    metrics: tuple[str, ...] = ("usdr", "si_sdr", "csdr")
+    derived: dict[str, Derived] = field(default_factory=dict)
+    preset: str = "experiments"
