@@ -13,7 +13,7 @@ class SepkitError(ValueError):
     """
 
 
-def unknown(kind, name, known):
+def unknown(kind: str, name: object, known: Iterable[object]) -> SepkitError:
     """The error for a name that does not exist, listing those that do.
 
     Parameters
@@ -48,6 +48,6 @@ class Notice(UserWarning):
     """Something was done to the user's data that they may want to know, such as resampling."""
 
 
-def warn(message):
+def warn(message: str) -> None:
     """Issue a `Notice` as a Python warning."""
     warnings.warn(message, Notice, stacklevel=3)

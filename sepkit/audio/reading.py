@@ -158,9 +158,9 @@ def read(
     try:
         data = header.source.read(start, frames)  # (samples, channels)
     except (soundfile.LibsndfileError, RuntimeError, OSError, MemoryError) as error:
-        told = "out of memory" if isinstance(error, MemoryError) else error
+        reason = "out of memory" if isinstance(error, MemoryError) else error
         raise SepkitError(
-            f"{path}: broken off or damaged ({told}); copy or export it again"
+            f"{path}: broken off or damaged ({reason}); copy or export it again"
         ) from None
     if len(data) < frames:
         raise SepkitError(

@@ -129,9 +129,9 @@ class Writer:
 
     def __init__(
         self,
-        path,
-        sample_rate,
-        channels,
+        path: str | Path,
+        sample_rate: int,
+        channels: int,
         subtype: str | None = None,
         clip: bool = False,
         samples: int | None = None,

@@ -193,7 +193,7 @@ def _numbers(text, option):
 
 @app.command(epilog="Example: sepkit data musdb7s")
 @errors_in_one_line
-def musdb7s(root: Root = None):
+def musdb7s(root: Root = None) -> None:
     """Download MUSDB18's free 7-second excerpts (144 songs, 140 MB): the smallest real data set."""
     from ..datasets import musdb18
     from ..errors import SepkitError
@@ -211,7 +211,7 @@ def musdb7s(root: Root = None):
     typer.echo(str(folder))
 
 
-def download(folder):
+def download(folder: Path) -> None:
     """Fetch the excerpts beside `folder`, then rename it: half a download is no data set."""
     from ..datasets import musdb18
     from ..errors import SepkitError

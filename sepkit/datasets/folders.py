@@ -128,22 +128,20 @@ def _one_length(folder, headers):
         if header.sample_rate != rate:
             raise SepkitError(
                 f"{header.path}: sample rate {header.sample_rate} differs from {rate} in "
-                f"{headers[0].path.name}; "
-                "stems of one song must match"
+                f"{headers[0].path.name}; stems of one song must match"
             )
     shorter = [header for header in headers if header.samples < longest.samples]
     for header in shorter:
         if longest.samples - header.samples > PADDING * rate:
             raise SepkitError(
                 f"{header.path}: {header.samples} samples differ from {longest.samples} in "
-                f"{longest.path.name}, by more than "
-                f"{PADDING:g} s; stems of one song must match"
+                f"{longest.path.name}, by more than {PADDING:g} s; stems of one song must match"
             )
     if not shorter:
         return longest.samples, ()
-    told = ", ".join(
+    differences = ", ".join(
         f"{header.path.name} by {longest.samples - header.samples} samples" for header in shorter
     )
     return longest.samples, (
-        f"{folder}: padded with silence to the length of {longest.path.name}: {told}",
+        f"{folder}: padded with silence to the length of {longest.path.name}: {differences}",
     )

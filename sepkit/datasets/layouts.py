@@ -8,7 +8,7 @@ from .folders import audio_files, is_song
 from .musdb18 import SUFFIX
 
 #: What tools call a stem. A song of such a name beside another one is taken for a stem's folder.
-STEMS = frozenset(
+STEM_NAMES = frozenset(
     (
         "vocals",
         "vocal",
@@ -55,16 +55,14 @@ DEMUCS = frozenset(
     )
 )
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
-_FLAT = re.compile(
-    rf"^(?P<song>.+?)[ _.\-]+\(?(?P<stem>{'|'.join(sorted(STEMS, key=len, reverse=True))})\)?$",
-    re.IGNORECASE,
-)
-#: So many entries of a folder are looked at.
+_LONGEST_FIRST = "|".join(sorted(STEM_NAMES, key=len, reverse=True))
+_FLAT = re.compile(rf"^(?P<song>.+?)[ _.\-]+\(?(?P<stem>{_LONGEST_FIRST})\)?$", re.IGNORECASE)
+#: Entries of a folder that are looked at, at most.
 MOST = 200
 
 
-def recognised(folder, songs):
-    """What a folder is, if it is the layout of another tool, and what to do; else None.
+def recognised(folder: Path, songs: list[Path]) -> str | None:
+    """What a folder is, if it has the layout of another tool, and what to do; else None.
 
     Parameters
     ----------
@@ -78,25 +76,27 @@ def recognised(folder, songs):
     str or None
         One line that begins with the folder in question.
     """
-    by_parent = {}
+    by_parent: dict[Path, list[Path]] = {}
     for song in songs:
         by_parent.setdefault(song.parent, []).append(song)
     for parent, found in by_parent.items():
-        if told := _a_folder_a_stem(parent, found):
-            return told
+        if message := _folder_per_stem(parent, found):
+            return message
     for song in songs[:5]:
-        if song.is_dir() and (told := _flat(song)):
-            return told
+        if song.is_dir() and (message := _flat(song)):
+            return message
     if songs:
         return None
     for place in (folder, *_folders(folder)):
-        if told := _archives(place) or _moisesdb(place) or _deeper(place):
-            return told
+        if message := _archives(place) or _moisesdb(place) or _deeper(place):
+            return message
     return None
 
 
-def _a_folder_a_stem(parent, songs):
-    if len(songs) < 2 or any(song.name.lower() not in STEMS or song.is_file() for song in songs):
+def _folder_per_stem(parent, songs):
+    if len(songs) < 2 or any(
+        song.name.lower() not in STEM_NAMES or song.is_file() for song in songs
+    ):
         return None
     stem = songs[0].name
     file = next(iter(audio_files(songs[0]).values())).name
@@ -111,7 +111,7 @@ def _flat(song):
     """Files such as ``song_vocals.wav`` side by side."""
     stems, example = {}, {}
     for name, path in audio_files(song).items():
-        if name.lower() in STEMS:
+        if name.lower() in STEM_NAMES:
             return None
         if match := _FLAT.match(name):
             stems.setdefault(match["song"], set()).add(match["stem"].lower())
@@ -145,7 +145,7 @@ def _moisesdb(folder):
     """Songs of which every stem is a folder of recordings, as in MoisesDB."""
     for song in _folders(folder):
         stems = [
-            place for place in _folders(song) if place.name.lower() in STEMS and is_song(place)
+            place for place in _folders(song) if place.name.lower() in STEM_NAMES and is_song(place)
         ]
         if not stems:
             continue

@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ def warn(message: str) -> None:
 
 
 def loader(
-    chunks: Chunks, recipe, skip: int = 0, rank: int = 0, world: int = 1, pin: bool = False
+    chunks: Chunks, recipe: Any, skip: int = 0, rank: int = 0, world: int = 1, pin: bool = False
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of the chunks' current epoch.
 

@@ -50,7 +50,7 @@ VALIDATION = frozenset(
 )
 
 
-def ffmpeg_missing():
+def ffmpeg_missing() -> SepkitError | None:
     """The error for a machine without ffmpeg, or None where it is installed."""
     if ffmpeg.installed():
         return None
@@ -72,7 +72,9 @@ class StemTrack(Track):
 
     has_mixture = True
 
-    def __init__(self, path, sample_rate=None, channels=None):
+    def __init__(
+        self, path: str | Path, sample_rate: int | None = None, channels: int | None = None
+    ):
         self.path = Path(path)
         self.paths = (self.path,)
         if missing := ffmpeg_missing():

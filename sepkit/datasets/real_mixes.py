@@ -34,13 +34,15 @@ MIXES = (
 _OTHER = ("leadguitar", "clav")
 
 
-def available():
+def available() -> bool:
     """Whether ``$SEPKIT_SAMPLES`` names a folder with the recordings."""
     folder = os.environ.get(VARIABLE)
-    return bool(folder) and (Path(folder) / "solo" / "vocadito_1.wav").is_file()
+    return (
+        folder is not None and folder != "" and (Path(folder) / "solo" / "vocadito_1.wav").is_file()
+    )
 
 
-def real_mixes():
+def real_mixes() -> list[MemoryTrack]:
     """The eight mixtures as Tracks of four stems, 44.1 kHz, stereo.
 
     Returns

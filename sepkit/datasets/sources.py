@@ -64,8 +64,8 @@ def open_tracks(
         raise unknown("split", split, SPLITS)
     folder = data_folder(data, root, preset)
     songs = songs_by_split(folder)
-    if told := recognised(folder, [path for paths in songs.values() for path in paths]):
-        raise SepkitError(told)
+    if layout := recognised(folder, [path for paths in songs.values() for path in paths]):
+        raise SepkitError(layout)
     paths = songs_of_split(songs, split)
     if not paths:
         raise SepkitError(_nothing_for(split, folder, songs))
@@ -251,7 +251,7 @@ def _names(tracks, at_most=3):
 def _lacking(tracks, usual, at_most=3):
     """Which songs have other stems than the usual ones, and how they differ."""
     odd = [track for track in tracks if track.stems != usual]
-    told = []
+    differences = []
     for track in odd[:at_most]:
         lacks, more = (
             [stem for stem in one if stem not in other]
@@ -262,6 +262,6 @@ def _lacking(tracks, usual, at_most=3):
             for verb, stems in (("lacks", lacks), ("also has", more))
             if stems
         ]
-        told.append(f"{track.name} {' and '.join(parts)}")
+        differences.append(f"{track.name} {' and '.join(parts)}")
     rest = f", and {len(odd) - at_most} more songs differ" if len(odd) > at_most else ""
-    return f"not all songs have the same stems ({', '.join(usual)}): {'; '.join(told)}{rest}"
+    return f"not all songs have the same stems ({', '.join(usual)}): {'; '.join(differences)}{rest}"

@@ -1,6 +1,7 @@
 """Speech: utterances of named speakers, to mix with music. Chapter 07 remixes with it."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,8 @@ class Speech:
     sample_rate : int
         In Hz; files of another rate are resampled.
     cache_bytes : int
-        So much stays in memory, as 16-bit integers at `sample_rate`; what was
-        not used for longest goes first.
+        Kept in memory at most, as 16-bit integers at `sample_rate`; the least
+        recently used goes first.
 
     Attributes
     ----------
@@ -45,10 +46,16 @@ class Speech:
         Every speaker once, sorted.
     """
 
-    def __init__(self, files, sample_rate=44100, cache_bytes=CACHE_BYTES):
+    def __init__(
+        self,
+        files: Iterable[tuple[str, Path]],
+        sample_rate: int = 44100,
+        cache_bytes: int = CACHE_BYTES,
+    ):
         self.files, self.sample_rate, self.cache_bytes = list(files), int(sample_rate), cache_bytes
         self.speakers = tuple(sorted({speaker for speaker, _ in self.files}))
-        self._cache, self._bytes = OrderedDict(), 0
+        self._cache: OrderedDict[int, tuple[np.ndarray, float]] = OrderedDict()
+        self._bytes = 0
 
     def __len__(self):
         return len(self.files)
@@ -59,16 +66,16 @@ class Speech:
             "Hz)"
         )
 
-    def identity(self):
-        """A hash of what is said and by whom, from the bytes of the files; and of the rate."""
+    def identity(self) -> str:
+        """A hash of the utterances' files, their speakers, and the rate."""
         said = in_threads(files.identity, [path for _, path in self.files])
         return files.digest(self.sample_rate, *zip([speaker for speaker, _ in self.files], said))
 
-    def speaker(self, index):
+    def speaker(self, index: int) -> str:
         """Who speaks the index-th utterance."""
         return self.files[index][0]
 
-    def utterance(self, index):
+    def utterance(self, index: int) -> torch.Tensor:
         """One utterance, mono: float32, (1, T).
 
         It is rounded to 16 bit of full scale (of its peak, if that is larger),
@@ -95,7 +102,13 @@ class Speech:
         return np.rint(wave[0].numpy() / step).astype(np.int16), step
 
 
-def open_speech(source, split="train", sample_rate=44100, root=None, preset=None):
+def open_speech(
+    source: str | Path,
+    split: str | None = "train",
+    sample_rate: int = 44100,
+    root: str | Path | None = None,
+    preset: str | None = None,
+) -> Speech:
     """Open speech.
 
     Parameters

@@ -313,8 +313,8 @@ def _discard(out, jobs, songs, notice):
     for path in [*(out / name for name in changed), *made]:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     if changed:
-        told = f"{len(changed)} songs have changed ({min(changed)} ...)"
-        notice(f"augment: {told}: they and their versions are made again")
+        what = f"{len(changed)} songs have changed ({min(changed)} ...)"
+        notice(f"augment: {what}: they and their versions are made again")
 
 
 def _any_version(out):
