@@ -65,6 +65,8 @@ def test_every_module_has_its_place_in_the_order():
     modules = {path.stem for path in ROOT.glob("*.py")}
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert modules | packages == {"__init__", *RANK}
+    contributing = (ROOT.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert [name for name in RANK if f"`{name}`" not in contributing and name[0] != "_"] == []
 
 
 def test_imports_run_one_way():
