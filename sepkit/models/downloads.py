@@ -20,6 +20,7 @@ import torch
 from ..errors import SepkitError, unknown
 from ..files import atomic_path, data_root, read_json, sha256, shipped, transfers
 from ..names import plain_name
+from .base import Model
 from .registry import build
 
 MIRROR = "SEPKIT_WEIGHTS_MIRROR"
@@ -58,7 +59,7 @@ def load_published(
     targets: Sequence[str] | None = None,
     cache: str | Path | None = None,
     base_url: str | Path | None = None,
-) -> dict[str, torch.nn.Module]:
+) -> dict[str, Model]:
     """Networks with the authors' weights, in evaluation mode.
 
     Parameters
@@ -72,7 +73,7 @@ def load_published(
 
     Returns
     -------
-    dict of str to Module
+    dict of str to Model
         By target; those of a network of several are joined by "+". Their ``caution`` is
         what speaks against scores with them, or None.
 
