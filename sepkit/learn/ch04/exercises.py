@@ -112,6 +112,6 @@ def ex_04_3(answer: Any) -> None:
     need(not is_(right.sqrt()), "that is the square root of the gain: no root is needed")
     need(
         is_(right),
-        f"with magnitudes 3 and 4 you give {float(given[0]):.3f}; set the derivative of (1 - g)² a²"
-        " + g² b² to zero",
+        f"with magnitudes 3 and 4 you give {float(given[0]):.3f}; set the derivative of"
+        " (1 - g)² a² + g² b² to zero",
     )

@@ -212,8 +212,8 @@ def ex_09_5(answer: Any) -> None:
 @exercises.add(
     "Parseval, for one frame: over all n_fft bins, the sum of |X|² is n_fft times the sum of (w"
     " x)². So their mean is the sum of (w x)².",
-    "The error x is not tied to the place of the window: on average, sum of (w x)² is the sum of w²"
-    " times the mean of x².",
+    "The error x is not tied to the place of the window: on average, sum of (w x)² is the sum of"
+    " w² times the mean of x².",
     "`float((make_window('hann', 4096) ** 2).sum())`",
 )
 def ex_09_6(answer: Any) -> None:
