@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...errors import SepkitError, unknown
 from ..speech import Speech
-from .objects import (
+from .augmentations import (
     Augmentation,
     Compose,
     Cut,
