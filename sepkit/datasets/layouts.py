@@ -9,50 +9,18 @@ from .musdb18 import SUFFIX
 
 #: What tools call a stem. A song of such a name beside another one is taken for a stem's folder.
 STEM_NAMES = frozenset(
-    (
-        "vocals",
-        "vocal",
-        "voice",
-        "drums",
-        "drum",
-        "bass",
-        "other",
-        "others",
-        "guitar",
-        "piano",
-        "keys",
-        "strings",
-        "accompaniment",
-        "instrumental",
-        "no_vocals",
-        "karaoke",
-        "speech",
-        "noise",
-        "mixture",
-        "mix",
-        "percussion",
-        "other_plucked",
-        "other_keys",
-        "bowed_strings",
-        "wind",
-    )
+    """
+    vocals vocal voice drums drum bass other others guitar piano keys strings
+    accompaniment instrumental no_vocals karaoke speech noise mixture mix percussion
+    other_plucked other_keys bowed_strings wind
+    """.split()
 )
 #: Folders in which Demucs writes, named after its models.
 DEMUCS = frozenset(
-    (
-        "htdemucs",
-        "htdemucs_ft",
-        "htdemucs_6s",
-        "hdemucs_mmi",
-        "mdx",
-        "mdx_q",
-        "mdx_extra",
-        "mdx_extra_q",
-        "demucs",
-        "demucs_extra",
-        "tasnet",
-        "tasnet_extra",
-    )
+    """
+    htdemucs htdemucs_ft htdemucs_6s hdemucs_mmi mdx mdx_q mdx_extra mdx_extra_q demucs
+    demucs_extra tasnet tasnet_extra
+    """.split()
 )
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 _LONGEST_FIRST = "|".join(sorted(STEM_NAMES, key=len, reverse=True))

@@ -11,51 +11,14 @@ from ..errors import SepkitError
 from . import READABLE
 
 #: Only these are opened: a playlist under the name of a song could name any other file.
-_DEMUXERS = (
-    "mov",
-    "asf",
-    "matroska",
-    "webm",
-    "aac",
-    "mp3",
-    "ogg",
-    "flac",
-    "wav",
-    "w64",
-    "aiff",
-    "caf",
-    "au",
-    "ac3",
-    "eac3",
-    "dts",
-    "amr",
-    "wv",
-    "ape",
-    "tta",
-    "mpc",
-    "mpc8",
-    "dsf",
-    "avi",
-    "flv",
-    "mpegts",
-    "mpeg",
-    "nistsphere",
-    "voc",
+_DEMUXERS = tuple(
+    """
+    mov asf matroska webm aac mp3 ogg flac wav w64 aiff caf au ac3 eac3 dts amr wv ape tta
+    mpc mpc8 dsf avi flv mpegts mpeg nistsphere voc
+    """.split()
 )
 #: Containers that state how long they last, others are guessed.
-_TELL_THEIR_LENGTH = {
-    "mov",
-    "asf",
-    "matroska",
-    "webm",
-    "wav",
-    "w64",
-    "aiff",
-    "caf",
-    "wv",
-    "ape",
-    "tta",
-}
+_TELL_THEIR_LENGTH = set("mov asf matroska webm wav w64 aiff caf wv ape tta".split())
 #: A decoder may be short of the stated length by this (s): padding, and rounded time stamps.
 _SHORT = 0.1
 #: Seconds that ffmpeg may take: some, and some for every MB.
@@ -82,17 +45,9 @@ def probe(path: str | Path, stream: int = 0) -> dict[str, Any]:
     SepkitError
         If ffmpeg cannot read the file, or it has no such stream.
     """
-    command = [
-        "ffprobe",
-        *_input(path),
-        "-select_streams",
-        f"a:{stream}",
-        "-of",
-        "json",
-        "-show_entries",
-    ]
+    command = ["ffprobe", *_input(path), *f"-select_streams a:{stream} -of json".split()]
     entries = "stream=sample_rate,channels,codec_name,duration:format=duration,format_name"
-    done = _run(path, [*command, entries], _PATIENCE, capture_output=True)
+    done = _run(path, [*command, "-show_entries", entries], _PATIENCE, capture_output=True)
     try:
         answer = json.loads(done.stdout or b"{}")
         found, container = answer["streams"][0], answer["format"]
@@ -100,7 +55,7 @@ def probe(path: str | Path, stream: int = 0) -> dict[str, Any]:
         if rate < 1 or channels < 1:
             raise ValueError
     except (KeyError, IndexError, ValueError):
-        said = _told(path, done.stderr) or "there is no audio in it"
+        said = _complaint(path, done.stderr) or "there is no audio in it"
         raise SepkitError(
             f"{path}: not readable as audio (readable: {READABLE}); ffmpeg says: {said}"
         ) from None
@@ -149,33 +104,14 @@ def decode(path: str | Path, file: BinaryIO, room: int, stream: int = 0) -> dict
     """
     about = probe(path, stream)
     rate, channels = about["sample_rate"], about["channels"]
-    command = [
-        "ffmpeg",
-        "-nostdin",
-        "-xerror",
-        *_input(path),
-        "-map",
-        f"0:a:{stream}",
-        "-vn",
-        "-sn",
-        "-dn",
-        "-f",
-        "f32le",
-        "-c:a",
-        "pcm_f32le",
-        "-ar",
-        str(rate),
-        "-ac",
-        str(channels),
-        "-fs",
-        str(room),
-        "pipe:1",
-    ]
+    output = f"-f f32le -c:a pcm_f32le -ar {rate} -ac {channels} -fs {room} pipe:1"
+    only = f"-map 0:a:{stream} -vn -sn -dn"
+    command = ["ffmpeg", "-nostdin", "-xerror", *_input(path), *only.split(), *output.split()]
     patience = _PATIENCE + _PATIENCE_PER_MB * Path(path).stat().st_size / 1e6
     done = _run(path, command, patience, stdout=file, stderr=subprocess.PIPE)
     seconds = file.seek(0, 2) / (4 * channels * rate)
     if done.returncode or _DAMAGE.search(done.stderr.decode(errors="replace")):
-        said = _told(path, done.stderr)
+        said = _complaint(path, done.stderr)
         raise SepkitError(f"{path}: damaged or not decodable, ffmpeg says: {said}; export it again")
     if about["seconds"] and seconds < about["seconds"] - _SHORT:
         raise SepkitError(
@@ -202,7 +138,7 @@ def _run(path, command, seconds, **options):
         raise SepkitError(f"{path}: ffmpeg cannot be run ({error.strerror}); {REMEDY}") from None
 
 
-def _told(path, stderr):
+def _complaint(path, stderr):
     """The first line of ffmpeg's complaint, without the name of its part."""
     text = stderr.decode(errors="replace").replace(f"file:{path}: ", "")
     lines = text.strip().splitlines()
