@@ -188,6 +188,5 @@ def check_alike(tracks: Sequence[Track], target: str | None = None) -> None:
             if getattr(track, what) != getattr(first, what):
                 raise SepkitError(
                     f"{track.name}: {what.replace('_', ' ')} {getattr(track, what)}, but "
-                    f"{first.name} has "
-                    f"{getattr(first, what)}; train on tracks that are alike"
+                    f"{first.name} has {getattr(first, what)}; train on tracks that are alike"
                 )

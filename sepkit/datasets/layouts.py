@@ -161,8 +161,7 @@ def _deeper(folder):
         if song is not None:
             return (
                 f"{folder}: songs lie one folder deeper ({place.name}/{song.name}), as in "
-                f"artist/song; "
-                f"move them up, or give one of its folders, such as {place}"
+                f"artist/song; move them up, or give one of its folders, such as {place}"
             )
     return None
 

@@ -78,9 +78,8 @@ def _nothing_for(split, folder, songs):
     if split in ("train", "valid") and count == 1 and "valid" not in songs:
         return (
             f"{folder}: one song to train on, and none to validate with; at least two are needed: "
-            "add songs "
-            f"(or put one into {folder / 'valid'}), or cut this one in two (the first minutes as "
-            "one song, the rest as another)"
+            f"add songs (or put one into {folder / 'valid'}), or cut this one in two (the first "
+            "minutes as one song, the rest as another)"
         )
     there = ", ".join(f"{len(paths)} in {name}/" for name, paths in songs.items() if name and paths)
     there = f" ({there})" if there else ""
@@ -223,15 +222,13 @@ def with_the_same_stems(
         for part, left in zip(parts, kept):
             if not left:
                 raise SepkitError(
-                    f"--missing skip: leaves none of {_names(part)}, which all lack a stem; "
-                    f"choose --missing silent, or put "
-                    f"songs with {', '.join(usual)} there (train/, valid/)"
+                    f"--missing skip: leaves none of {_names(part)}, which all lack a stem; choose "
+                    f"--missing silent, or put songs with {', '.join(usual)} there (train/, valid/)"
                 )
         return kept
     raise SepkitError(
         f"{_lacking(tracks, usual)}; add them, or choose --missing silent (a stem that is not "
-        f"there is silent) "
-        "or --missing skip (leave such songs out)"
+        "there is silent) or --missing skip (leave such songs out)"
     )
 
 

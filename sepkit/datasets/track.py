@@ -313,8 +313,6 @@ def left_over(level: float) -> str:
     """The sentence about a mixture of which the stems leave `level` dB."""
     return (
         f"the mixture is not the sum of its stems: what they leave of it lies at {level:.1f} dB of "
-        "the mixture (up to "
-        f"{NOT_THE_SUM:g} dB is taken for coding noise); is a stem missing, or was the mixture "
-        "mastered? In a folder of stems "
-        "without mixture.* the sum is used"
+        f"the mixture (up to {NOT_THE_SUM:g} dB is taken for coding noise); is a stem missing, or "
+        "was the mixture mastered? In a folder of stems without mixture.* the sum is used"
     )

@@ -221,9 +221,8 @@ def fetch(
     except transfers.Failure as failure:
         raise SepkitError(
             f"{name}/{target}: the published weights could not be fetched ({failure}). Without a "
-            "network use "
-            f"weights='shipped' or weights='train', put the file at {path}, or name a folder "
-            f"that has it in ${MIRROR}"
+            f"network use weights='shipped' or weights='train', put the file at {path}, or name a "
+            f"folder that has it in ${MIRROR}"
         ) from None
     if not file["sha256"]:
         _record(path)

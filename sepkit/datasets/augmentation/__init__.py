@@ -247,8 +247,7 @@ def _check_space(out, missing, splits, notice):
         return notice(f"augment: {out} is complete")
     notice(
         f"augment: {len(missing)} versions of {len(tracks)} songs need {need / 1e9:.2f} GB, "
-        f"{free / 1e9:.1f} GB are free; "
-        f"the songs themselves are {how}"
+        f"{free / 1e9:.1f} GB are free; the songs themselves are {how}"
     )
     if need > free:
         raise SepkitError(
