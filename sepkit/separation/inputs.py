@@ -40,7 +40,7 @@ def find_recordings(inputs: Iterable[str | Path]) -> list[Path]:
     found: dict[str, Path] = {}
     for given in map(Path, inputs):
         for path in _matches(given):
-            for recording in _below(path) if path.is_dir() else [path]:
+            for recording in _recordings_below(path) if path.is_dir() else [path]:
                 found.setdefault(os.path.abspath(recording), recording)
     return list(found.values())
 
@@ -54,7 +54,7 @@ def _matches(path):
     return map(Path, matches)
 
 
-def _below(folder):
+def _recordings_below(folder):
     found = list(_walk(folder, set()))
     if not found:
         raise SepkitError(
@@ -109,7 +109,7 @@ def output_folders(
     paths = list(paths)
     digits = len(str(len(paths)))
     for number, path in enumerate(map(Path, paths), 1):
-        parts = _filled(name, path, model, f"{number:0{digits}}")
+        parts = _folder_parts(name, path, model, f"{number:0{digits}}")
         folder = Path(out_dir).joinpath(*parts)
         # The same for names that some file systems take for one.
         key = tuple(unicodedata.normalize("NFC", part).casefold().rstrip(". ") for part in parts)
@@ -137,7 +137,7 @@ def _fields(path):
     return {"stem": stem, "parent": folder.name, "ext": path.suffix.lstrip(".").lower()}
 
 
-def _filled(template, path, model, index):
+def _folder_parts(template, path, model, index):
     """The parts of a folder's path below the output folder."""
     values = {**_fields(path), "model": model, "index": index}
     try:

@@ -81,9 +81,9 @@ def earlier_stems(
     """
     if not folder.exists():
         return []
-    record = _read(folder, overwrite)
+    record = _read_record(folder, overwrite)
     if record is None:
-        return _of_unknown_origin(folder, names, overwrite)
+        return _check_unrecorded(folder, names, overwrite)
     if not overwrite and (found := differences(record, made)):
         raise SepkitError(f"{folder}: holds the stems of another separation ({found}); {REMEDY}")
     return [folder / name for name in record["stems"]]
@@ -91,7 +91,7 @@ def earlier_stems(
 
 def finished(folder: Path, made: dict) -> dict[str, Path] | None:
     """The stems in a folder, if this very separation has made them and they are as it left them."""
-    record = _read(folder, damaged_is_none=True)
+    record = _read_record(folder, damaged_is_none=True)
     if record is None or record["sepkit"] != __version__ or differences(record, made):
         return None
     stems = {folder / name: known for name, known in record["stems"].items()}
@@ -131,7 +131,8 @@ def _changed(before, now):
     return [key for key in {**now, **before} if before.get(key) != now.get(key)]
 
 
-def _of_unknown_origin(folder, names, overwrite):
+def _check_unrecorded(folder, names, overwrite):
+    """Refuse a folder with audio that no record explains; [] where there is nothing to replace."""
     present = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in audio.FORMATS)
     present = [name for name in present if not name.startswith(".")]
     left = [name for name in present if name not in names]
@@ -148,7 +149,7 @@ def _of_unknown_origin(folder, names, overwrite):
     return []
 
 
-def _read(folder, damaged_is_none=False):
+def _read_record(folder, damaged_is_none=False):
     """The record of a folder, checked: it may come from anybody. None where there is none."""
     path = Path(folder) / RECORD
     if not os.path.lexists(path):
