@@ -8,12 +8,13 @@
 # make clean        remove what was built                   make test-wheel   the wheel, outside a checkout
 #
 # PROFILE=smoke (seconds per chapter), student (minutes, the default) or paper (GPU hours).
-# CHAPTERS="01 04" picks chapters. OUT=build is where everything lands. JOBS=2 runs unit tests in two processes.
+# CHAPTERS="01 04" picks chapters. OUT=build is where everything lands. JOBS=0 runs unit tests in one process.
 
 PYTHON   ?= python3
 PROFILE  ?= student
 OUT      ?= build
 CHAPTERS ?=
+JOBS     ?= auto
 REPO     ?=
 BIN      := .venv/bin
 READY    := .venv/.ready
@@ -49,8 +50,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
 
+# One process per core, of one thread each; four at most, for the memory that torch takes in each.
 test-unit: $(READY)
-	$(BIN)/pytest -q -m "not slow" $(if $(JOBS),--numprocesses $(JOBS) --dist loadfile)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow" --numprocesses $(JOBS) --maxprocesses 4 --dist worksteal
 
 test-notebooks: $(READY)
 	$(BIN)/sepkit data band --preset smoke
