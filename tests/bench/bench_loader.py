@@ -48,7 +48,7 @@ def songs(folder, count=8, seconds=20):
 
 
 def supply(kinds, lasting):
-    """Print and return {(kind, workers, batch): examples a second}."""
+    """Print and return {(kind, workers, batch): examples per second}."""
     mix = remix.pipeline(Recipe(), STEMS, "vocals", RATE)
     print(
         f"examples of {SECONDS:g} s a second\n{'':24s}{'workers':>8s}"
@@ -101,7 +101,7 @@ def trainer(name, size, device):
 
 
 def demand(names, steps, rates):
-    """How many examples a second each network takes, and how many times as many the loader has."""
+    """How many examples per second each network takes, and how many times as many the loader has."""
     print(
         f"\nstudents' networks on one thread\n{'':24s}{'batch':>6s}{'s a step':>10s}"
         f"{'examples/s':>12s}{'wav, 2 workers':>16s}{'cache, 0':>10s}{'cache, 2':>10s}"
@@ -137,7 +137,7 @@ def training(
 ):
     """Examples per second of training: with the loader, and with one batch kept on the device."""
     print(
-        f"\n{size} size on {device}, examples a second\n{'':24s}{'workers':>8s}"
+        f"\n{size} size on {device}, examples per second\n{'':24s}{'workers':>8s}"
         f"{'cached batch':>14s}{'with loader':>14s}{'ratio':>8s}"
     )
     for name in names:
