@@ -101,7 +101,7 @@ def trainer(name, size, device):
 
 
 def demand(names, steps, rates):
-    """How many examples per second each network takes, and how many times as many the loader has."""
+    """Examples per second that each network takes, and how many times as many the loader has."""
     print(
         f"\nstudents' networks on one thread\n{'':24s}{'batch':>6s}{'s a step':>10s}"
         f"{'examples/s':>12s}{'wav, 2 workers':>16s}{'cache, 0':>10s}{'cache, 2':>10s}"
