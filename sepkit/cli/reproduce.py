@@ -1,5 +1,6 @@
 """``sepkit reproduce``: chapters in batch, the report, and the table at the end."""
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -150,7 +151,7 @@ def _two_digits(value):
 
 
 @contextmanager
-def show_chapters():
+def show_chapters() -> Iterator[Callable[[str, str, dict], None]]:
     """Shows what happens to each chapter; yields the function that `batch.run` calls.
 
     On a terminal a line per chapter that moves, elsewhere a plain line per event that ends one.
@@ -169,7 +170,7 @@ def _ended_text(name, event, details):
 
 
 class _PlainEvents:
-    def __call__(self, name, event, details):
+    def __call__(self, name: str, event: str, details: dict) -> None:
         if event in _ENDED:
             typer.echo(_ended_text(name, event, details), err=True)
 
@@ -178,7 +179,7 @@ class _MovingEvents:
     def __init__(self, bars):
         self.bars, self.tasks = bars, {}
 
-    def __call__(self, name, event, details):
+    def __call__(self, name: str, event: str, details: dict) -> None:
         task = self.tasks.get(name)
         if event == "waiting":
             self.tasks[name] = self.bars.add_task(name, total=None, start=False)
