@@ -1,4 +1,4 @@
-"""Source activity detection: where in a song a stem can be heard.
+"""Source activity detection: where in a song a stem is active.
 
 After section IV of Luo and Yu, "Music source separation with band-split RNN",
 2022: segments of 6 s that overlap by half, each of 10 chunks; a segment is kept if
@@ -45,7 +45,7 @@ class Activity:
     ----------
     starts : list of dict
         For each track {stem: first samples of its active segments}; none for a stem
-        that is hardly ever heard.
+        that is hardly ever active.
     segments : list of int
         Segments of each track, active or not.
     frames : int

@@ -114,7 +114,7 @@ def download_excerpts(root: str | Path, address: str = EXCERPTS) -> Path:
     """Fetch MUSDB18's free 7-second excerpts (140 MB) into `root`.
 
     A download that breaks off leaves ``MUSDB18-7-STEMS.zip.part`` beside `root`, from which the
-    next call goes on.
+    next call resumes.
 
     Parameters
     ----------

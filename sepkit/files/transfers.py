@@ -50,7 +50,7 @@ def download(
 ) -> None:
     """Fetch a file from the first of several sources that has it.
 
-    What has come lies in ``<name>.part``, from which this call or the next goes on.
+    What has arrived lies in ``<name>.part``, from which this call or the next resumes.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ _TELL_THEIR_LENGTH = set("mov asf matroska webm wav w64 aiff caf wv ape tta".spl
 _SHORT = 0.1
 #: Seconds that ffmpeg may take: some, and some for every MB.
 _PATIENCE, _PATIENCE_PER_MB = 45, 0.5
-#: ffmpeg goes on after damage; these of its messages tell.
+#: ffmpeg decodes on after damage; these are its messages about it.
 _DAMAGE = re.compile(
     r"invalid data|corrupt|prematurely|partial file|truncat|error (while )?(decoding|submitting)"
     r"|exceeds|invalid (frame|packet)|could not read|end of file",

@@ -36,7 +36,7 @@ _KBITS = {  # (MPEG-1, layer bits): kbit/s by index; 0 stands for the free forma
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 #: The first bytes of a frame header.
 _HEADER = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef]")
-#: Every so many frames the index has an entry. A decoder's filter bank is back in the
+#: Frames per entry of the index. A decoder's filter bank is back in the
 #: same phase after 8 frames: parts then have the very bits of the whole.
 STEP = 32
 #: Frames decoded before a part: more than the bit reservoir can reach back.

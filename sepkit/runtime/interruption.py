@@ -21,7 +21,7 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class _State:
-    watching = working = signalled = told = False
+    watching = working = signalled = announced = False
     resumes = ""
 
 
@@ -47,7 +47,11 @@ def watch() -> None:
 @contextlib.contextmanager
 def work() -> Iterator[None]:
     """In here a command is at work: the first signal is a `KeyboardInterrupt`."""
-    _State.working, _State.resumes, _State.told = True, "", _State.told and _State.signalled
+    _State.working, _State.resumes, _State.announced = (
+        True,
+        "",
+        _State.announced and _State.signalled,
+    )
     try:
         yield
     finally:
@@ -65,15 +69,17 @@ def ending() -> Iterator[None]:
     try:
         yield
     finally:
-        if _State.signalled or _State.told:  # training hears signals itself, and tells
+        if (
+            _State.signalled or _State.announced
+        ):  # training handles signals itself, and announces them
             leave()
 
 
 def tell(text: str = "") -> None:
     """One line on stderr, once: `text`, or what `resumes` was given."""
-    if _State.told:
+    if _State.announced:
         return
-    _State.told = True
+    _State.announced = True
     why = " ".join(text.split()) or _State.resumes
     with contextlib.suppress(Exception):
         sys.stderr.write("sepkit: interrupted" + (f"; {why}" if why else "") + "\n")
@@ -88,7 +94,7 @@ def leave(code: int = 130) -> NoReturn:
     with contextlib.suppress(Exception):
         for child in sys.modules["multiprocessing"].active_children():
             child.kill()
-    if not _State.told:
+    if not _State.announced:
         with contextlib.suppress(Exception):
             if sys.stderr.isatty():
                 sys.stderr.write("\x1b[?25h\n")  # a progress bar has hidden the cursor

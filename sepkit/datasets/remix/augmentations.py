@@ -104,7 +104,7 @@ class PlaybackRate(Augmentation):
     stem : int
         Which one, in the order of the batches.
     semitones : float
-        At most so many up or down.
+        Largest change, up or down.
     prob : float
         How often; otherwise the stem is left.
 
@@ -137,7 +137,7 @@ class PlaybackRate(Augmentation):
 class SwapChannels(Augmentation):
     """Exchange left and right of a stem with a probability; mono is left alone.
 
-    Uhlich et al., ICASSP 2017, and Open-Unmix: 0.5. A network that has heard
+    Uhlich et al., ICASSP 2017, and Open-Unmix: 0.5. A network trained with
     it cannot expect an instrument on one side.
     """
 
