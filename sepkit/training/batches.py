@@ -123,7 +123,7 @@ def part_of_step(
     examples : int
         Of the batch.
     total : int
-        Examples of an epoch.
+        Examples per epoch.
     processes : int
     """
     at_once = recipe.batch * processes

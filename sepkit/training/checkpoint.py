@@ -335,7 +335,7 @@ def _refusal(path, reason):
 
 
 def _sha256(path, count):
-    """Of the first so many bytes of a file, in hexadecimal digits."""
+    """Of the first `count` bytes of a file, in hexadecimal digits."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while count > 0 and (block := file.read(min(count, 1 << 20))):

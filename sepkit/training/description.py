@@ -120,16 +120,16 @@ def _refuse_other_songs(out, then, now, left_out):
 
     Older runs recorded names alone, which are compared then.
     """
-    told = []
+    found = []
     for part in ("train", "valid"):
         names = [about[f"{part} tracks"] for about in (then, now)]
         sounds = [about["audio"][part] for about in (then, now)] if "audio" in then else names
-        told += [f"{part}: {text}" for text in _differences(names, sounds, left_out[part])]
+        found += [f"{part}: {text}" for text in _differences(names, sounds, left_out[part])]
     if "audio" in then and then["audio"]["speech"] != now["audio"]["speech"]:
-        told.append("the speech has changed")
-    if told:
+        found.append("the speech has changed")
+    if found:
         remedy = "choose another folder, or bring back what it was begun with"
-        raise OtherSongs(f"{out}: holds a run on other audio ({'; '.join(told)}); {remedy}")
+        raise OtherSongs(f"{out}: holds a run on other audio ({'; '.join(found)}); {remedy}")
 
 
 def _differences(names, sounds, left_out):

@@ -40,8 +40,8 @@ def rank_and_size() -> tuple[int, int]:
         return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS") or 1)
     if tasks > 1 and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
-        told = f"srun has started {tasks} tasks that know nothing of each other"
-        raise SepkitError(f"{told}; start one torchrun a node, see: sepkit train --help")
+        reason = f"srun has started {tasks} tasks that know nothing of each other"
+        raise SepkitError(f"{reason}; start one torchrun a node, see: sepkit train --help")
     return 0, 1
 
 

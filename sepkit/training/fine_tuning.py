@@ -1,12 +1,15 @@
 """Fine-tuning: a new run that begins with the weights of a checkpoint.
 
-Resuming goes on with a run, its optimiser, its place in the epoch and its random numbers, on the
+Resuming continues a run with its optimiser, its place in the epoch and its random numbers, on the
 same songs with the same settings. Fine-tuning begins another run: other songs or another recipe,
 a fresh optimiser, epoch 0; only the weights come from elsewhere.
 """
 
+from pathlib import Path
+
 from .. import models
 from ..errors import SepkitError
+from ..models.base import Model
 from ..models.checkpoints import hash_weights
 from ..validation import place
 
@@ -14,7 +17,7 @@ from ..validation import place
 FREE = ("target", "targets", "loss", "dropout", "momentum", "precision", "segment", "window_hop")
 
 
-def network_of(init, target):
+def network_of(init: str | Path, target: str) -> Model:
     """The network that a checkpoint holds for a target.
 
     Parameters
@@ -49,7 +52,7 @@ def network_of(init, target):
     return network
 
 
-def take_weights(model, init, target):
+def take_weights(model: Model, init: str | Path, target: str) -> dict[str, str]:
     """Give a model the weights of a checkpoint.
 
     Parameters

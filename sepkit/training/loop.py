@@ -34,7 +34,7 @@ def train(
     speech=None,
     init: str | Path | None = None,
 ) -> Path:
-    """Train a model for one target; run it again to go on where it stopped.
+    """Train a model for one target; run it again to resume it where it stopped.
 
     Parameters
     ----------

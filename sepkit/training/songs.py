@@ -17,7 +17,7 @@ class UnreadableSong(SepkitError):
     number = -1
 
     def failure(self) -> tuple[int, str]:
-        """Number and message: what the other processes are told."""
+        """Number and message: what the other processes get."""
         return self.number, str(self)
 
 

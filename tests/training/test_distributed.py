@@ -69,19 +69,19 @@ def seen(out, rank=0):
 )
 def test_every_example_of_a_step_counts_alike(world, examples, batch, accumulate):
     """Weights, as means over processes, add up to one in each step; its last batch says so."""
-    recipe, steps, share = QUICK.but(batch=batch, accumulate=accumulate), [], 0.0
+    recipe, steps, total = QUICK.but(batch=batch, accumulate=accumulate), [], 0.0
     used = examples if world == 1 else examples // (batch * world) * batch * world
     for number, first in enumerate(range(0, used, batch * world)):
         size = min(batch * world, used - first) // world
         part, last = part_of_step(recipe, number, size, examples, world)
-        share += part
+        total += part
         steps.append((size * world, part / size, last))
         if last:
-            assert share == pytest.approx(1)
+            assert total == pytest.approx(1)
             assert (
                 len({weight for _, weight, _ in steps}) == 1
             )  # the mean of a batch, by its examples
-            steps, share = [], 0.0
+            steps, total = [], 0.0
     assert not steps
 
 
@@ -142,7 +142,7 @@ def test_two_processes_take_the_steps_of_one_with_batches_twice_as_large(tmp_pat
     two, other, one = seen(tmp_path / "two"), seen(tmp_path / "two", 1), seen(tmp_path / "one")
     assert (
         len(two["gradients"]) == len(one["gradients"]) == 4
-    )  # 12 examples an epoch: steps of 8 and 4
+    )  # 12 examples per epoch: steps of 8 and 4
     for ours, theirs, wanted in zip(two["gradients"], other["gradients"], one["gradients"]):
         assert (
             torch.equal(ours, theirs)

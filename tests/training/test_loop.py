@@ -113,7 +113,7 @@ def test_train_loss_is_weighted_by_examples(tmp_path):
 def test_plateau_lowers_the_step_size_and_patience_ends_the_run(tmp_path):
     model = Known(lambda target: torch.ones(len(target)))
     run(tmp_path, QUICK.but(lr=1e-3, lr_patience=1, lr_cooldown=0, patience=6, epochs=50), model)
-    # Epoch 1 is the best; after two epochs that are no better, the step size falls.
+    # Epoch 1 is the best; after two epochs that are no better, the learning rate falls.
     assert [float(row[4]) for row in rows(tmp_path)] == pytest.approx(
         [1e-3, 1e-3, 3e-4, 3e-4, 9e-5, 9e-5, 2.7e-5]
     )

@@ -35,7 +35,7 @@ def test_every_student_network_takes_a_step_of_its_recipe(name):
 
 
 def sizes(recipe, points):
-    """The step size after so many (steps, epochs)."""
+    """The learning rate after these (steps, epochs)."""
     return [recipe.lr * lr_scale(recipe, step, epoch) for step, epoch in points]
 
 
@@ -70,7 +70,7 @@ def test_paper_recipe_of_bsrnn_is_its_authors():
     )
     assert 86 * recipe.samples_per_track / recipe.batch == pytest.approx(
         10_000, rel=1e-3
-    )  # batches an epoch, with MUSDB18's songs
+    )  # batches per epoch, with MUSDB18's songs
     assert sizes(recipe, [(0, 0), (10_000, 1), (20_000, 2), (990_000, 99)]) == pytest.approx(
         [1e-3, 1e-3, 0.98e-3, 0.98**49 * 1e-3]
     )

@@ -1,4 +1,4 @@
-"""Every step size against its closed form, alone and as the optimiser gets it."""
+"""Every learning rate against its closed form, alone and as the optimiser gets it."""
 
 import math
 
@@ -68,8 +68,8 @@ def test_cosine_rises_over_two_percent_and_falls_to_a_thousandth():
         ),
     ],
 )
-def test_the_optimiser_gets_the_step_sizes(tmp_path, monkeypatch, changes, wanted):
-    """12 examples in batches of 4, two for a step: two steps an epoch, the second of one batch."""
+def test_the_optimiser_gets_the_learning_rates(tmp_path, monkeypatch, changes, wanted):
+    """12 examples in batches of 4, two per step: two steps per epoch, the second of one batch."""
     steps = watch_steps(monkeypatch, lambda optimiser: optimiser.param_groups[0]["lr"])
     run(tmp_path, QUICK.but(accumulate=2, epochs=3, **changes))
     assert steps == pytest.approx([1e-2 * size for size in wanted])
