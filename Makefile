@@ -50,9 +50,11 @@ lint: $(READY)
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
 
-# One process per core, of one thread each; four at most, for the memory that torch takes in each.
+# One process per core, of one thread each; four at most, for the memory that torch takes in each. nbval, which
+# takes a second to load, is for the chapters.
 test-unit: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow" --numprocesses $(JOBS) --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow" -p no:nbval \
+	    --numprocesses $(JOBS) --maxprocesses 4 --dist worksteal
 
 test-notebooks: $(READY)
 	$(BIN)/sepkit data band --preset smoke
