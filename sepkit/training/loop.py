@@ -96,7 +96,7 @@ def train_epoch(run: Setup) -> None:
     run.optimiser.zero_grad()
     clock = time.perf_counter()
     for batch, failure in run.batches.rest_of_epoch(progress.epoch, progress.batch):
-        stop, failed, ended = run.any_process(run.interrupted(), failure, not (batch or failure))
+        stop, failed, ended = run.synchronise(run.interrupted(), failure, not (batch or failure))
         if ended or progress.batch % recipe.accumulate == 0:  # between two steps
             if stop:
                 run.checkpoint.save_and_interrupt()
@@ -150,7 +150,7 @@ def validate(run: Setup) -> float:
         results = world.gather(loss_of(run, mine[0]) if mine else (None, None))
         losses += [loss for loss, _ in results if loss is not None]
         run.songs.leave_out("valid", [failure for _, failure in results])
-        if any(run.any_process(run.interrupted())):
+        if any(run.synchronise(run.interrupted())):
             run.checkpoint.save_and_interrupt()
     run.progress.seconds += time.perf_counter() - clock
     mean = sum(losses) / len(losses)

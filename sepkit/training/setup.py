@@ -58,8 +58,13 @@ class Setup:
         """The weights that are validated and kept: the averaged ones, where there are any."""
         return self.ema.module if self.ema else self.model
 
-    def any_process(self, *flags: Any) -> list[bool]:
-        """Which of the flags any process raises; all have the same clock afterwards.
+    def synchronise(self, *flags: Any) -> list[bool]:
+        """Exchange flags and clocks with the other processes.
+
+        Returns
+        -------
+        list of bool
+            For each flag whether any process raises it. All have the same clock afterwards.
 
         Raises
         ------
@@ -77,7 +82,7 @@ class Setup:
     def mean_train_loss(self) -> float:
         """Mean loss of the epoch over the examples of all processes."""
         self.losses.read()
-        self.any_process()
+        self.synchronise()
         sums = self.world.gather((self.progress.loss_sum, self.progress.examples))
         total, examples = (sum(values) for values in zip(*sums))
         return total / max(1, examples)
