@@ -53,7 +53,7 @@ class ConvTasNet(WaveformModel):
     sample_rate, channels : int
         The audio that the network is for.
     segment : float or None
-        In evaluation, longer audio is separated in overlapping pieces of so many seconds.
+        In evaluation, longer audio is separated in overlapping pieces of this many seconds.
         By default that of the authors' code; training had pieces of 80,000 samples.
     loss : {"l1", "mse", "nmse", "sdr", "si-sdr"}
         ``"l1"`` for music, where level counts; the paper about speech has ``"si-sdr"``.
@@ -156,10 +156,7 @@ class ConvTasNet(WaveformModel):
 
 
 class MaskNetwork(nn.Module):
-    """A temporal convolutional network: a mask for each target and filter.
-
-    From all filters' past and future.
-    """
+    """A temporal convolutional network: from all filters to a mask per target and filter."""
 
     def __init__(self, targets, filters, width, hidden, kernel, layers, stacks):
         super().__init__()

@@ -46,7 +46,7 @@ class HybridDemucs(WaveformModel):
     sample_rate, channels : int
         The audio that the network is for.
     segment : float or None
-        In evaluation, longer audio is separated in overlapping pieces of so many seconds.
+        In evaluation, longer audio is separated in overlapping pieces of this many seconds.
     loss : {"l1", "mse", "nmse", "sdr", "si-sdr"}
         The authors' is ``"l1"``.
 

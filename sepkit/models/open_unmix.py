@@ -19,7 +19,7 @@ from .losses import LOSSES, mse
 #: Settings for `build("open-unmix", **SIZES[name])`. "student", for training on one CPU core: 1.2
 #: million parameters, 2.5 MB in half precision.
 SIZES: dict[str, dict[str, Any]] = {"student": dict(hidden=128, layers=3, dropout=0.1)}
-#: Blocks of at most so many frames go through the LSTM one by one: on a CPU, PyTorch's own copies
+#: Blocks of at most this many frames go through the LSTM one by one: on a CPU, PyTorch's own copies
 #: all weights at every call.
 STEPWISE_MAX_FRAMES = 4
 

@@ -73,7 +73,7 @@ class SCNet(WaveformModel):
     sample_rate, channels : int
         The audio that the network is for.
     segment : float or None
-        In evaluation, longer audio is separated in overlapping pieces of so many seconds:
+        In evaluation, longer audio is separated in overlapping pieces of this many seconds:
         as long as the chunks of training, since the transform over time spans a whole piece.
     loss : {"spectral-rmse", "l1", "mse", "nmse", "sdr", "si-sdr"}
         The authors' is the first, see `loss`; for the others see `sepkit.models.losses`.
@@ -192,10 +192,7 @@ class SCNet(WaveformModel):
 
 
 class Down(nn.Module):
-    """A stage of the encoder: compress each band of so many bins (`sizes`), refine it, join them.
-
-    What is refined runs along time.
-    """
+    """A stage of the encoder: compress each band (`sizes`, in bins), refine it along time, join."""
 
     def __init__(self, inputs, width, sizes, strides, kernels, depths):
         super().__init__()

@@ -61,7 +61,7 @@ class WaveUNet(WaveformModel):
     sample_rate, channels : int
         The audio that the network is for; the paper's is 22.05 kHz.
     segment : float, optional
-        In evaluation, longer audio is separated in overlapping pieces of so many seconds.
+        In evaluation, longer audio is separated in overlapping pieces of this many seconds.
     loss : {"l1", "mse", "nmse", "sdr", "si-sdr"}
         The paper's is ``"mse"``.
 
