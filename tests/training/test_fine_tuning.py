@@ -5,9 +5,7 @@ import signal
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from sepkit import cli
 from sepkit.errors import SepkitError
 from sepkit.models import load, read_header, save
 from sepkit.training import train
@@ -23,6 +21,7 @@ from .tools import (
     folder_of_songs,
     rows,
     run,
+    sepkit,
     songs,
     stop_after,
     tiny,
@@ -153,12 +152,6 @@ def test_a_folder_gives_the_file_of_the_target(tmp_path, start):
     run(tmp_path / "run", QUICK.but(epochs=1), init=start.parent)
     with pytest.raises(SepkitError, match="has no network for other; choose one of vocals"):
         run(tmp_path / "other", QUICK, tiny(target="other"), init=start.parent)
-
-
-def sepkit(*arguments):
-    return CliRunner().invoke(
-        cli.app, [str(argument) for argument in arguments], env={"COLUMNS": "200"}
-    )
 
 
 def test_sepkit_train_takes_model_and_settings_from_the_checkpoint(tmp_path, start):

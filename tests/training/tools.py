@@ -5,8 +5,9 @@ import math
 import types
 
 import torch
+from typer.testing import CliRunner
 
-from sepkit import audio
+from sepkit import audio, cli
 from sepkit.datasets import MemoryTrack
 from sepkit.models import build, load
 from sepkit.models.base import Model
@@ -224,3 +225,10 @@ def folder_of_songs(folder):
             for stem in song.stems:
                 audio.write(folder / part / song.name / f"{stem}.wav", song.stem(stem), RATE)
     return folder
+
+
+def sepkit(*arguments):
+    """What the command line says to these arguments."""
+    return CliRunner().invoke(
+        cli.app, [str(argument) for argument in arguments], env={"COLUMNS": "200"}
+    )
