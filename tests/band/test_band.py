@@ -124,7 +124,7 @@ def test_a_killed_rendering_goes_on_where_it_stopped(tmp_path):
     call = (
         f"band.render({str(tmp_path)!r}, train=8, test=0, workers=2, genres=['rock'], **{SHORT!r})"
     )
-    code = f"if __name__ == '__main__':\n    from sepkit.datasets import band\n    {call}\n"
+    code = f"if __name__ == '__main__':\n    from sepkit import band\n    {call}\n"
     (tmp_path / "run.py").write_text(code)
     process = subprocess.Popen([sys.executable, str(tmp_path / "run.py")])
     deadline = time.monotonic() + 60
