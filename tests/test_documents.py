@@ -38,7 +38,8 @@ def exists(name):
             continue
         for part in parts[end:]:
             found = getattr(found, part, None)
-        return found is not None
+        # A folder that holds nothing but old __pycache__ can be imported, and has no file.
+        return found is not None and getattr(found, "__file__", "") is not None
     return False
 
 
