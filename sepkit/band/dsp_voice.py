@@ -73,12 +73,18 @@ NOISES = {
 _SPELLING = [
     rule.split(":")
     for rule in """
-igh:aɪ ough:ɔ tion:ʃən ee:i ea:i oo:u ou:aʊ ow:aʊ ai:eɪ ay:eɪ oi:ɔɪ oy:ɔɪ ie:i oa:ɔʊ au:ɔ
-aw:ɔ ew:u ue:u ui:u ey:i ei:eɪ sh:ʃ tch:tʃ ch:tʃ th:θ ph:f ng:ŋ ck:k gh: qu:kw wh:w kn:n
+igh:aɪ ough:ɔ tion:ʃən ee:i ea:i oo:u ou:aʊ ow:aʊ ai:eɪ ay:eɪ oi:ɔɪ oy:ɔɪ ie:i oa:ɔʊ
+au:ɔ aw:ɔ ew:u ue:u ui:u ey:i ei:eɪ sh:ʃ tch:tʃ ch:tʃ th:θ ph:f ng:ŋ ck:k gh: qu:kw wh:w kn:n
 er:ə a:æ e:ɛ i:ɪ o:ɔ u:ʌ c:k j:dʒ q:k r:ɹ x:ks
 """.split()
 ]
-_GLIDES = {"aɪ": ("a", "ɪ"), "aʊ": ("a", "ʊ"), "eɪ": ("ɛ", "ɪ"), "ɔɪ": ("ɔ", "ɪ"), "ɔʊ": ("ɔ", "ʊ")}
+_DIPHTHONGS = {
+    "aɪ": ("a", "ɪ"),
+    "aʊ": ("a", "ʊ"),
+    "eɪ": ("ɛ", "ɪ"),
+    "ɔɪ": ("ɔ", "ɪ"),
+    "ɔʊ": ("ɔ", "ʊ"),
+}
 _DURATION = {
     VOWEL: 0.15,
     SONORANT: 0.07,
@@ -87,7 +93,7 @@ _DURATION = {
     VOICED_STOP: 0.06,
     STOP: 0.08,
 }
-_SOUND = re.compile("|".join([*_GLIDES, "tʃ", "dʒ", "."]))
+_SOUND = re.compile("|".join([*_DIPHTHONGS, "tʃ", "dʒ", "."]))
 
 
 def spell(word: str) -> list[Syllable]:
@@ -202,8 +208,8 @@ def _colour(formants, amount, share, hiss, singer, f0):
 def _target(symbol, progress):
     """Formants (len(progress), 3) of a sound, or None where it has none of its own."""
     symbol = symbol.rstrip("ː")
-    if symbol in _GLIDES:
-        first, last = (np.array(VOWELS[v], float) for v in _GLIDES[symbol])
+    if symbol in _DIPHTHONGS:
+        first, last = (np.array(VOWELS[v], float) for v in _DIPHTHONGS[symbol])
         weight = np.clip((progress - 0.4) / 0.5, 0, 1)[:, None]
         return first * (1 - weight) + last * weight
     formants = VOWELS.get(symbol) or SONORANTS.get(symbol)

@@ -87,7 +87,8 @@ def _segments(said, unique):
         while marks and marks[0][0] <= start:
             current = marks.pop(0)[1]
         begin, duration = start / said.sample_rate, (end - start) / said.sample_rate
-        result[current].append(Segment(phonetics.kind_of(name), duration, name.lstrip("ˈˌ"), begin))
+        sound = name.lstrip("ˈˌ")
+        result[current].append(Segment(phonetics.kind_of(name), duration, sound, begin))
     return result
 
 

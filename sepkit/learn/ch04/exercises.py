@@ -107,7 +107,7 @@ def ex_04_3(answer: Any) -> None:
     need(not is_(1 - right), "that is the gain of the other source")
     need(
         not is_(a**2 / (a + b) ** 2),
-        "the power of a sum of sources with independent phases is a² + b² on average, not (a + b)²",
+        "the mean power of a sum of sources with independent phases is a² + b², not (a + b)²",
     )
     need(not is_(right.sqrt()), "that is the square root of the gain: no root is needed")
     need(
