@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from .audio import read, write
     from .datasets.track import Track
-    from .evaluation.evaluate import evaluate
+    from .evaluation import evaluate
     from .models import build, load
     from .separation import Separator
     from .training import train

@@ -5,7 +5,7 @@ anyone separated with anything. Both pair by name, and write one file per song t
 museval's tools can read as well. Chapters 02, 04 and 11 use them.
 """
 
-from .evaluate import evaluate, evaluate_folders
+from .running import evaluate, evaluate_folders
 from .store import load
 from .tables import tables, to_table
 
