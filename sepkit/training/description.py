@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import SepkitError
 from .distributed import World
-from .recipe import Recipe
+from .recipe import DEFAULTS, Recipe
 from .songs import Songs, identities
 
 #: Parts of a recipe that may differ when a run is resumed: they bound it or speed it up, and do
@@ -92,7 +92,9 @@ def _refuse_other_settings(out, then, now):
 
 
 def _flat(about):
-    flat = {}
+    # A part of the recipe that is not recorded is at its default: it came later, or was left.
+    flat = {name: value for name, value in DEFAULTS.items() if name not in FREE}
+    flat = json.loads(json.dumps(flat))  # tuples become lists, as in what is recorded
     for key, value in about.items():
         if key not in ("train tracks", "valid tracks", "audio", "init"):
             flat.update(value if isinstance(value, dict) else {key: value})

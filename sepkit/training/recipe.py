@@ -6,6 +6,8 @@ Chapter 04 trains with one, chapter 07 changes one part at a time.
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from ..datasets.remix.augmentations import SEMITONES
+from ..datasets.remix.effects import RANGES
 from ..errors import SepkitError, unknown
 from ..validation import SEED, Number, Pair, Path, Switch, Text, checked, optional
 
@@ -18,12 +20,13 @@ _CHANCE, _SWITCH = Number(0, 1, whole=False), Switch()
 _GAINS, _DECIBELS = Pair(Number(-1000, 1000, whole=False)), Pair(Number(-200, 200, whole=False))
 
 
-def _part(default, kind) -> Any:
+def _part(default, kind, later=False) -> Any:
     """A field with its default, and what it may be: a kind of `sepkit.validation`, or names.
 
-    Where the field is a tuple, each of its items is one of the names.
+    Where the field is a tuple, each of its items is one of the names. Parts that came `later`
+    are recorded only where they are not at their default, see `Recipe.flat`.
     """
-    return field(default=default, metadata={"kind": kind})
+    return field(default=default, metadata={"kind": kind, "later": later})
 
 
 class _Group:
@@ -110,6 +113,42 @@ class Augmentation(_Group):
     #: Play the vocals faster or slower by at most this many semitones, three times out of four;
     #: needs `cut_seconds`, and chunks ``2 ** (vocals_semitones / 12)`` times as long.
     vocals_semitones: float = _part(0.0, Number(0, 24, whole=False))
+    #: Play every stem faster or slower by at most this many semitones, three times out of four;
+    #: needs `cut_seconds` and longer chunks, as `vocals_semitones` does. Vocals follow that one
+    #: where it is given.
+    semitones: float = _part(0.0, SEMITONES, later=True)
+    #: Another range than `semitones` for the drums, 0 to leave them.
+    drums_semitones: float | None = _part(None, optional(SEMITONES), later=True)
+    #: The same for the bass.
+    bass_semitones: float | None = _part(None, optional(SEMITONES), later=True)
+    #: The same for the stem "other".
+    other_semitones: float | None = _part(None, optional(SEMITONES), later=True)
+    #: Probability that a second voice sings along with the vocals.
+    doubling: float = _part(0.0, _CHANCE, later=True)
+    #: Range of its delay in ms.
+    doubling_ms: tuple = _part((10.0, 40.0), RANGES["doubling_ms"], later=True)
+    #: Its largest detuning in cents, up or down.
+    doubling_cents: float = _part(10.0, RANGES["doubling_cents"], later=True)
+    #: Range of its level in dB against the first voice.
+    doubling_db: tuple = _part((-12.0, 0.0), RANGES["doubling_db"], later=True)
+    #: Probability that the vocals get noise of breath in their pauses and onsets.
+    breath: float = _part(0.0, _CHANCE, later=True)
+    #: Range of its level in dB against the loudest 20 ms of the vocals.
+    breath_db: tuple = _part((-45.0, -25.0), RANGES["breath_db"], later=True)
+    #: Probability that a stem is coloured by a smooth random curve.
+    equaliser: float = _part(0.0, _CHANCE, later=True)
+    #: Standard deviation of the curve at each octave, in dB.
+    equaliser_db: float = _part(4.0, RANGES["equaliser_db"], later=True)
+    #: Probability that a stem is clipped softly.
+    drive: float = _part(0.0, _CHANCE, later=True)
+    #: Range of the gain of the stem's peak into the tanh, in dB.
+    drive_db: tuple = _part((0.0, 20.0), RANGES["drive_db"], later=True)
+    #: Probability that a stem gets a reverberation.
+    reverb: float = _part(0.0, _CHANCE, later=True)
+    #: Range of its time in seconds, in which it decays by 60 dB.
+    reverb_seconds: tuple = _part((0.2, 1.2), RANGES["reverb_seconds"], later=True)
+    #: Range of its share of the stem.
+    reverb_wet: tuple = _part((0.05, 0.4), RANGES["reverb_wet"], later=True)
     #: Probability that a stem's channels change places.
     swap: float = _part(0.5, _CHANCE)
     #: Probability that a stem's sign turns.
@@ -175,6 +214,9 @@ _GROUPS = {
 }
 #: The group's attribute of each part of a recipe: {"lr": "optimisation", ...}.
 PARTS = {part.name: group for group, kind in _GROUPS.items() for part in fields(kind)}
+#: The default of each part.
+DEFAULTS = {part.name: part.default for kind in _GROUPS.values() for part in fields(kind)}
+_LATER = {part.name for kind in _GROUPS.values() for part in fields(kind) if part.metadata["later"]}
 
 
 @dataclass(frozen=True, init=False)
@@ -221,8 +263,17 @@ class Recipe:
         return Recipe(**{**self.flat(), **changes})
 
     def flat(self) -> dict[str, Any]:
-        """All parts by name, without groups: what run.json and checkpoints hold."""
-        return {name: getattr(self, name) for name in PARTS}
+        """The parts by name, without groups: what run.json and checkpoints hold.
+
+        Parts that came later are left out where they are at their default, so that a recipe
+        without them is recorded as it always was.
+        """
+        values = {name: getattr(self, name) for name in PARTS}
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in _LATER or value != DEFAULTS[name]
+        }
 
     def _check(self):
         """Raise a `SepkitError` for parts that do not go together."""
@@ -231,11 +282,12 @@ class Recipe:
                 f"cut_seconds={self.cut_seconds}: must not exceed "
                 f"chunk_seconds={self.chunk_seconds}"
             )
-        if self.vocals_semitones:
-            need = (self.cut_seconds or self.chunk_seconds) * 2 ** (self.vocals_semitones / 12)
-            if not self.cut_seconds or need >= self.chunk_seconds:
+        for name in (part for part in PARTS if part.endswith("semitones")):
+            semitones = getattr(self, name) or 0.0
+            need = (self.cut_seconds or self.chunk_seconds) * 2 ** (semitones / 12)
+            if semitones and (not self.cut_seconds or need >= self.chunk_seconds):
                 raise SepkitError(
-                    f"vocals_semitones={self.vocals_semitones}: needs cut_seconds, and "
+                    f"{name}={semitones}: needs cut_seconds, and "
                     f"chunk_seconds above {need:.2f} (now {self.chunk_seconds})"
                 )
         if self.vocals_gains is not None and self.gains is None and self.gain_db is None:

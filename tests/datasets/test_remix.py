@@ -625,3 +625,60 @@ def test_vocals_may_have_gains_of_their_own():
     assert torch.equal(usual(torch.ones(200, 4, 1, 1), many(200))[:, 1:, 0, 0], gains[:, 1:])
     with pytest.raises(SepkitError, match="gains or gain_db"):
         Recipe(gains=None, vocals_gains=(1, 2))
+
+
+# --- playback rates of all stems ------------------------------------------------------
+
+
+def rates_of(count=400, mix_prob=1.0, **recipe):
+    """What playback rates a recipe draws, in semitones: (B, S)."""
+    recipe = Recipe(chunk_seconds=0.1, cut_seconds=0.05, mix_prob=mix_prob, **recipe)
+    plan = MixPlan.of(torch.zeros(count, 4, 1, 800))
+    made = remix.pipeline(recipe, STEMS, "vocals", RATE)
+    made.augmentation.decide(plan, Draws(0, 0, range(count), mix_prob))
+    return 12 * plan.rates.log2()
+
+
+def test_every_stem_has_a_rate_of_its_own_within_its_range():
+    rates = rates_of(semitones=4, drums_semitones=0, bass_semitones=2)
+    assert rates[:, 1].eq(0).all()
+    for stem, semitones in ((0, 4), (2, 2), (3, 4)):
+        played = rates[rates[:, stem] != 0, stem]
+        assert abs(len(played) / 400 - 0.75) < 0.09
+        assert stats.kstest(played.numpy(), "uniform", (-semitones, 2 * semitones)).pvalue > 1e-3
+    others = torch.corrcoef(rates[:, [0, 2, 3]].T) - torch.eye(3)
+    assert others.abs().max() < 4 / math.sqrt(400)
+    only = rates_of(other_semitones=4)
+    assert only[:, :3].eq(0).all() and torch.equal(only[:, 3], rates[:, 3])
+
+
+def test_the_vocals_range_goes_before_that_of_all_and_draws_as_it_does_alone():
+    alone, both = rates_of(vocals_semitones=4), rates_of(vocals_semitones=4, semitones=2)
+    assert torch.equal(both[:, 0], alone[:, 0])
+    assert alone[:, 1:].eq(0).all() and 1.9 < both[:, 1:].abs().max() <= 2
+
+
+def test_a_real_song_is_played_as_a_whole():
+    rates = rates_of(mix_prob=0.5, semitones=4)
+    remixed = Draws(0, 0, range(400), 0.5).remixed
+    assert (rates[~remixed] == rates[~remixed, :1]).all() and rates[~remixed].abs().max() > 3
+    together = (rates[remixed] == rates[remixed, :1]).all(1)
+    assert together.double().mean() < 0.05  # by chance, all four are left
+    stems = noise(20, frames=800)
+    stems[:, 1:] = stems[:, :1]  # they stay equal at the same place and rate
+    out = Compose([remix.PlaybackRates([4.0] * 4), Cut(400)])(stems, Draws(0, 0, range(20), 0.0))
+    assert torch.equal(out, out[:, :1].expand_as(out))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 300])
+def test_silence_at_other_rates_stays_silence_and_examples_do_not_depend_on_their_batch(frames):
+    item = Compose([remix.PlaybackRates([4.0, 2.0, 0.0, 1.0]), Cut(frames)])
+    silent = item(torch.zeros(6, 4, 2, 800), many(6))
+    assert torch.equal(silent, torch.zeros(6, 4, 2, frames))
+    whole, order = item(noise(6), Draws(7, 3, range(6), 0.5)), [4, 0, 5]
+    assert torch.equal(item(noise(6)[order], Draws(7, 3, order, 0.5)), whole[order])
+
+
+def test_semitones_out_of_range_are_named():
+    with pytest.raises(SepkitError, match="PlaybackRates: semitones=13: a number from 0 to 12"):
+        remix.PlaybackRates([1, 13])

@@ -10,7 +10,7 @@ from sepkit.errors import SepkitError
 from sepkit.training import STUDENT, Recipe
 from sepkit.training.recipe import PARTS
 
-from .tools import QUICK, run
+from .tools import QUICK, command, folder_of_songs, run, sepkit
 
 
 def test_a_part_is_read_by_its_own_name_and_in_its_group():
@@ -31,6 +31,34 @@ def test_no_part_stands_in_two_groups():
 def test_the_flat_form_is_the_whole_recipe():
     assert Recipe(**STUDENT.flat()) == STUDENT == pickle.loads(pickle.dumps(STUDENT))
     assert hash(Recipe(**STUDENT.flat())) == hash(STUDENT)
+
+
+def test_parts_that_came_later_are_recorded_where_they_are_not_at_their_default():
+    recipe = Recipe(doubling=0.4, reverb_wet=[0.05, 0.5])
+    added = recipe.flat().keys() - Recipe().flat().keys()
+    assert added == {"doubling", "reverb_wet"} and Recipe(**recipe.flat()) == recipe
+    assert recipe.but(doubling=0.0, reverb_wet=(0.05, 0.4)).flat() == Recipe().flat()
+    assert "vocals_semitones" in Recipe().flat()
+
+
+@pytest.mark.parametrize("part", ["semitones", "drums_semitones", "vocals_semitones"])
+def test_other_playback_rates_need_longer_chunks(part):
+    Recipe(chunk_seconds=3.8, cut_seconds=3.0, **{part: 4})
+    with pytest.raises(SepkitError, match=f"^{part}=4: needs cut_seconds.* above 3.78"):
+        Recipe(chunk_seconds=3.7, cut_seconds=3.0, **{part: 4})
+    with pytest.raises(SepkitError, match=f"^{part}=-1: a number from 0 to"):
+        Recipe(**{part: -1})
+
+
+def test_the_command_line_takes_effects(tmp_path):
+    more = ("--recipe", "doubling=0.4", "--recipe", "reverb_seconds=[0.1,0.3]")
+    data = folder_of_songs(tmp_path / "songs")
+    result = sepkit(*command(data, tmp_path / "out", *more))
+    assert result.exit_code == 0, result.output
+    recorded = json.loads((tmp_path / "out/run.json").read_text())["recipe"]
+    assert (recorded["doubling"], recorded["reverb_seconds"]) == (0.4, [0.1, 0.3])
+    result = sepkit(*command(data, tmp_path / "other", "--recipe", "doubling=4"))
+    assert result.exit_code and "doubling=4: a number from 0 to 1 was expected" in result.output
 
 
 def test_parts_that_do_not_exist_are_named():

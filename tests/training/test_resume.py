@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from sepkit import cli
 from sepkit.errors import Notice, SepkitError
 from sepkit.training import checkpoint
+from sepkit.training.checkpoint import read_state, write_state
 
 from .tools import (
     FULL,
@@ -108,6 +109,34 @@ def test_a_run_with_other_settings_is_refused_naming_the_difference(tmp_path, ch
     with pytest.raises(SepkitError, match=f"holds a run with {message}; choose another folder"):
         run(tmp_path, **change)
     assert (tmp_path / "last.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("gone", ["vocals_semitones", "vocals_gains"])
+def test_a_run_older_than_a_part_of_the_recipe_is_resumed_without_it(tmp_path, gone):
+    """A part that is not recorded has its default, and with another value is another run."""
+    run(tmp_path / "whole")
+    run(tmp_path / "old", QUICK.but(epochs=1))
+    state = read_state(tmp_path / "old/last.pt")
+    recorded = state["about"]["recipe"]
+    assert "doubling" not in recorded and "reverb_wet" not in recorded
+    del recorded[gone]
+    write_state(tmp_path / "old/last.pt", state)
+    with pytest.raises(SepkitError, match="holds a run with doubling 0.0, not 0.4; choose another"):
+        run(tmp_path / "old", QUICK.but(doubling=0.4))
+    run(tmp_path / "old")
+    assert_same_run(tmp_path / "old", tmp_path / "whole")
+
+
+def test_a_run_with_effects_is_resumed_with_them_only_and_changes_nothing(tmp_path):
+    effects = FULL.but(doubling=0.5, breath=0.5, equaliser=0.5, drive=0.5, reverb=0.5)
+    effects = effects.but(cut_seconds=0.4, semitones=3, drums_semitones=0, epochs=2)
+    run(tmp_path / "whole", effects)
+    with pytest.raises(Stopped):
+        run(tmp_path / "broken", effects.but(save_minutes=0), stop_after(5, crash))
+    with pytest.raises(SepkitError, match="holds a run with breath 0.5, not 0.0; choose another"):
+        run(tmp_path / "broken", effects.but(breath=0.0))
+    run(tmp_path / "broken", effects)
+    assert_same_run(tmp_path / "broken", tmp_path / "whole")
 
 
 def test_a_damaged_state_is_named(tmp_path):

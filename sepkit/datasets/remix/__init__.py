@@ -20,23 +20,32 @@ from .augmentations import (
     Cut,
     Gain,
     PlaybackRate,
+    PlaybackRates,
     Polarity,
     Silence,
     SpeechRemix,
     SwapChannels,
 )
+from .effects import Breath, Doubling, Drive, Effect, Equaliser, Reverb
 from .plan import Draws, MixPlan, mix_down, normalise
 
 __all__ = [
     "Augmentation",
+    "Breath",
     "Compose",
     "Cut",
+    "Doubling",
     "Draws",
+    "Drive",
+    "Effect",
+    "Equaliser",
     "Gain",
     "MixPlan",
     "Pipeline",
     "PlaybackRate",
+    "PlaybackRates",
     "Polarity",
+    "Reverb",
     "Silence",
     "SpeechRemix",
     "SwapChannels",
@@ -54,9 +63,8 @@ def pipeline(
     Parameters
     ----------
     recipe : Recipe
-        Read are `seed`, `mix_prob`, `vocals_semitones`, `vocals_gains`, `gains`, `gain_db`,
-        `gain_prob`, `swap`, `polarity`, `silence`, `cut_seconds`, `normalise`, `speech_prob`
-        and `speech_as_published`. What is None, 0 or False adds no augmentation.
+        Read are `seed`, `mix_prob` and the group `augmentation`. What is None, 0 or False adds
+        no augmentation.
     stems : sequence of str
         Names, in the order of the batches.
     target : str
@@ -77,11 +85,10 @@ def pipeline(
     """
     if target not in stems:
         raise unknown("target", target, stems)
-    objects: list[Augmentation] = []
-    if recipe.vocals_semitones and "vocals" in stems:
-        objects.append(PlaybackRate(list(stems).index("vocals"), recipe.vocals_semitones))
+    objects: list[Augmentation] = _playback_rates(recipe, stems)
     if recipe.cut_seconds:
         objects.append(Cut(int(recipe.cut_seconds * sample_rate)))
+    objects += _effects(recipe, stems, sample_rate)
     if recipe.gain_prob and (recipe.gains or recipe.gain_db):
         own = {}
         if recipe.vocals_gains and "vocals" in stems:
@@ -148,6 +155,42 @@ class Pipeline:
         if self.speech:
             mixture, target = self.speech(mixture, target, draws, in_place=True)
         return normalise(mixture, target, in_place=True) if self.normalise else (mixture, target)
+
+
+def _playback_rates(recipe: Any, stems: Sequence[str]) -> list[Augmentation]:
+    """The playback rates that a recipe asks for: of the vocals, and of the stems."""
+    objects: list[Augmentation] = []
+    ranges: list[float] = []
+    for number, name in enumerate(stems):
+        own = getattr(recipe, f"{name}_semitones", None)
+        if name == "vocals" and own:
+            objects.append(PlaybackRate(number, own))
+            ranges.append(0.0)
+        else:
+            ranges.append(recipe.semitones if name == "vocals" or own is None else own)
+    if any(ranges):
+        objects.append(PlaybackRates(ranges))
+    return objects
+
+
+def _effects(recipe: Any, stems: Sequence[str], sample_rate: int) -> list[Augmentation]:
+    """The effects that a recipe asks for: a singer, then a studio."""
+    objects: list[Augmentation] = []
+    if "vocals" in stems:
+        vocals = list(stems).index("vocals")
+        if recipe.doubling:
+            second = recipe.doubling_ms, recipe.doubling_cents, recipe.doubling_db
+            objects.append(Doubling(recipe.doubling, sample_rate, vocals, *second))
+        if recipe.breath:
+            objects.append(Breath(recipe.breath, sample_rate, vocals, recipe.breath_db))
+    if recipe.equaliser:
+        objects.append(Equaliser(recipe.equaliser, sample_rate, None, recipe.equaliser_db))
+    if recipe.drive:
+        objects.append(Drive(recipe.drive, sample_rate, None, recipe.drive_db))
+    if recipe.reverb:
+        room = recipe.reverb_seconds, recipe.reverb_wet
+        objects.append(Reverb(recipe.reverb, sample_rate, None, *room))
+    return objects
 
 
 def _checked_speech(speech: Speech | None, target: str, sample_rate: int) -> Speech:

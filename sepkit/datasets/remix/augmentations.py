@@ -1,14 +1,18 @@
 """The augmentations: each decides one thing for every stem of a batch; and speech for vocals."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 
 from ...errors import SepkitError
+from ...validation import Number, checked
 from ..speech import Speech
 from .plan import Draws, MixPlan, peaks
+
+#: Largest changes of pitch by the playback rate.
+SEMITONES = Number(0, 12, whole=False)
 
 
 class Augmentation:
@@ -78,7 +82,7 @@ class Gain(Augmentation):
         for low, high in ((self.low, self.high), *self.own.values()):
             if not low <= high:
                 raise SepkitError(f"Gain: the range ({low}, {high}) must go from low to high")
-        self.in_db, self.prob = linear is None, _probability("Gain", prob)
+        self.in_db, self.prob = linear is None, probability("Gain", prob)
 
     def decide(self, plan: MixPlan, draws: Draws) -> None:
         """Multiply the gains of the plan."""
@@ -124,7 +128,7 @@ class PlaybackRate(Augmentation):
             raise SepkitError(
                 f"PlaybackRate: semitones={semitones!r}: a number from 0 to 12 was expected"
             )
-        self.stem, self.semitones, self.prob = stem, semitones, _probability("PlaybackRate", prob)
+        self.stem, self.semitones, self.prob = stem, semitones, probability("PlaybackRate", prob)
 
     def decide(self, plan: MixPlan, draws: Draws) -> None:
         """Multiply the stem's playback rates."""
@@ -132,6 +136,40 @@ class PlaybackRate(Augmentation):
         rate = 2 ** (self.semitones * (2 * where - 1) / 12)
         plan.rates = plan.rates.clone()
         plan.rates[:, self.stem] *= rate.where(chance < self.prob, 1.0)
+
+
+class PlaybackRates(Augmentation):
+    """Play every stem faster or slower, see `PlaybackRate`.
+
+    The stems of a remix have rates of their own. Those of a real song go up or down together,
+    each by the same share of its range, so that the song stays one where the ranges are equal.
+
+    Parameters
+    ----------
+    semitones : sequence of float
+        Largest change of each stem, up or down, in the order of the batches; 0 leaves it.
+    prob : float
+        How often; otherwise the stem is left.
+
+    Raises
+    ------
+    SepkitError
+        For semitones below 0 or above 12.
+    """
+
+    def __init__(self, semitones: Sequence[float], prob: float = 0.75):
+        for value in semitones:
+            checked("PlaybackRates: semitones", value, SEMITONES)
+        self.semitones, self.prob = list(semitones), probability("PlaybackRates", prob)
+
+    def decide(self, plan: MixPlan, draws: Draws) -> None:
+        """Multiply the playback rates of the plan."""
+        stems = plan.gains.shape[1]
+        common, own = draws.uniform("playback rates", 1 + stems, 2).split([1, stems], 1)
+        chance, where = own.where(draws.remixed[:, None, None], common).unbind(-1)  # (B, S) each
+        ranges = torch.tensor(self.semitones, dtype=torch.float64)  # (S,)
+        rate = 2 ** (ranges * (2 * where - 1) / 12)
+        plan.rates = plan.rates * rate.where(chance < self.prob, 1.0)
 
 
 class SwapChannels(Augmentation):
@@ -142,7 +180,7 @@ class SwapChannels(Augmentation):
     """
 
     def __init__(self, prob: float = 0.5):
-        self.prob = _probability("SwapChannels", prob)
+        self.prob = probability("SwapChannels", prob)
 
     def decide(self, plan: MixPlan, draws: Draws) -> None:
         """Exchange channels in the plan."""
@@ -159,7 +197,7 @@ class Polarity(Augmentation):
     """
 
     def __init__(self, prob: float = 0.5):
-        self.prob = _probability("Polarity", prob)
+        self.prob = probability("Polarity", prob)
 
     def decide(self, plan: MixPlan, draws: Draws) -> None:
         """Turn the sign of gains in the plan."""
@@ -186,7 +224,7 @@ class Silence(Augmentation):
     """
 
     def __init__(self, prob: float = 0.1):
-        self.prob = _probability("Silence", prob)
+        self.prob = probability("Silence", prob)
 
     def decide(self, plan: MixPlan, draws: Draws) -> None:
         """Set gains in the plan to 0."""
@@ -308,7 +346,7 @@ class SpeechRemix:
         as_published: bool = False,
     ):
         self.speech, self.as_published = speech, as_published
-        self.prob = _probability("SpeechRemix", prob)
+        self.prob = probability("SpeechRemix", prob)
         self.low, self.high = snr
         if not self.low <= self.high:
             raise SepkitError(f"SpeechRemix: snr={snr}: a pair (low, high) in dB was expected")
@@ -363,7 +401,8 @@ class SpeechRemix:
         return torch.cat(parts, -1)[..., :frames]
 
 
-def _probability(what, value):
+def probability(what: str, value: float) -> float:
+    """A probability, or a `SepkitError` that says `what` it is of."""
     if not (isinstance(value, (int, float)) and math.isfinite(value) and 0 <= value <= 1):
         raise SepkitError(f"{what}: prob={value!r}: a probability from 0 to 1 was expected")
     return value

@@ -1,7 +1,7 @@
 """What is done to the stems of a batch: random draws, decisions, one pass over the samples."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -86,6 +86,9 @@ class MixPlan:
         Of the stems.
     rates : Tensor
         float64, (B, S): how fast a stem is played; 2 is an octave up in half the time.
+    effects : dict
+        What is done to the samples of some stems, in order, by (example, stem): functions of what
+        is kept of a stem at its rate, (C, frames) to (C, frames), before exchange and gain.
     """
 
     starts: torch.Tensor
@@ -94,6 +97,9 @@ class MixPlan:
     gains: torch.Tensor
     channels: int
     rates: torch.Tensor
+    effects: dict[tuple[int, int], list[Callable[[torch.Tensor], torch.Tensor]]] = field(
+        default_factory=dict
+    )
 
     @classmethod
     def of(cls, stems: torch.Tensor) -> "MixPlan":
@@ -141,8 +147,11 @@ class MixPlan:
                     rate, count = rates[example][stem], consumed[example][stem]
                     start = starts[example][stem]
                     part = stems[example, stem].narrow(-1, start, count)  # (C, count)
-                    part = (part if rate == 1 else _played(part, rate, self.frames)).unbind()
-                    placed = enumerate(reversed(part) if swapped[example][stem] else part)
+                    part = part if rate == 1 else _played(part, rate, self.frames)
+                    for effect in self.effects.get((example, stem), ()):
+                        part = effect(part)  # (C, frames)
+                    rows = part.unbind()
+                    placed = enumerate(reversed(rows) if swapped[example][stem] else rows)
                     yield example, stem, gain, list(placed)
 
 
