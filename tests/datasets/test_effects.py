@@ -104,6 +104,20 @@ def test_the_second_voice_is_panned_at_equal_power_and_mono_stays_in_the_middle(
         torch.testing.assert_close(mono[:, 80:], voice[:1, :-80], atol=1e-6, rtol=1e-5)
 
 
+def test_what_is_drawn_is_the_same_on_every_machine():
+    """Runs are resumed elsewhere: these numbers must never change."""
+    plan = MixPlan.of(torch.zeros(1, 1, 2, 8))
+    Doubling(0.7, RATE, 0).decide(plan, Draws(42, 1, [70000]))
+    assert plan.effects[0, 0][0].keywords == pytest.approx(
+        dict(
+            delay=0.0380184780112549,
+            cents=-5.888121742427501,
+            level_db=-1.9045653876400408,
+            angle=1.4776953156963653,
+        )
+    )
+
+
 # --- breath ---------------------------------------------------------------------------
 
 
