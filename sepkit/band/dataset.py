@@ -36,7 +36,7 @@ _SONGS, _SECONDS = Number(0, 10**7), Number(2, 600, whole=False)
 _BYTES_PER_SECOND = 5 * 44100 * 2 * 2
 
 
-def ensure(preset="student", root=None, workers=None, progress=True):
+def ensure(preset="student", root=None, workers=None, progress=True, soundfonts=None):
     """The folder of a preset, rendered now if it is missing or unfinished.
 
     Parameters
@@ -45,6 +45,8 @@ def ensure(preset="student", root=None, workers=None, progress=True):
         A name of `PRESETS`.
     root : str or Path, optional
         Data root; the songs land in ``<root>/band/<preset>``.
+    soundfonts : list of str or Path, optional
+        As for `render`. Without them, songs that any font played are taken as they are.
 
     Returns
     -------
@@ -58,9 +60,10 @@ def ensure(preset="student", root=None, workers=None, progress=True):
     if preset not in PRESETS:
         raise unknown("band preset", preset, PRESETS)
     folder = data_root(root) / "band" / preset
-    if _is_whole(folder, PRESETS[preset]):
+    if not soundfonts and _is_whole(folder, PRESETS[preset]):
         return folder
-    return render(folder, workers=workers, progress=progress, **PRESETS[preset])
+    settings = {"soundfonts": soundfonts, **PRESETS[preset]}
+    return render(folder, workers=workers, progress=progress, **settings)
 
 
 def render(
@@ -75,6 +78,7 @@ def render(
     instruments="auto",
     speech=None,
     progress=True,
+    soundfonts=None,
     **knobs,
 ):
     """Render songs (and speech) in MUSDB18-HQ layout.
@@ -106,6 +110,9 @@ def render(
         Arguments of `speech.render_speech`; False renders none.
     progress : bool
         A progress bar, on a terminal only.
+    soundfonts : list of str or Path, optional
+        SoundFonts (.sf2, .sf3) by path or installed name, instead of the one that pretty_midi
+        brings. One is drawn per song; their hashes say whether a data set is the same.
     **knobs
         See `KNOBS`; one that is not given is drawn for each song.
 
@@ -117,27 +124,34 @@ def render(
     Raises
     ------
     SepkitError
-        For unknown names, values outside their range, too little disk space,
-        or a root that was rendered with other settings.
+        For unknown names, values outside their range, too little disk space, a damaged
+        SoundFont, or a root that was rendered with other settings.
     """
+    from .fonts import collect
+
     root = place("root", root)
-    settings = _settings(train, test, seconds, seed, genres, voice, instruments, speech, knobs)
+    fonts = collect(soundfonts or ())
+    settings = _settings(
+        train, test, seconds, seed, genres, voice, instruments, speech, knobs, fonts
+    )
     _same_settings(root, settings)
     there = sum(1 for split in ("train", "test") for _ in (root / split).glob("[!.]*"))
     _check_space(root, train + test - there, settings)  # soon: so many songs take long to plan
-    plans = _plans(settings, train, test)
+    plans = _plans(settings, train, test, fonts)
     from .rendering import only_one
 
     with only_one(root):
         _same_settings(root, settings)
-        _render_missing(root, settings, plans, workers, progress)
+        _render_missing(root, settings, plans, workers, progress, fonts)
         if settings["speech"] is not None:
             _speech(root, settings, workers)
         _write_manifest(root, settings, plans, complete=True)
     return root
 
 
-def _render_missing(root, settings, plans, workers, progress):
+def _render_missing(root, settings, plans, workers, progress, fonts):
+    from . import fonts as soundfonts
+    from .instruments import sounds
     from .rendering import is_complete, render_all, sweep
 
     sweep(root)
@@ -148,6 +162,7 @@ def _render_missing(root, settings, plans, workers, progress):
     ]
     if not jobs:
         return
+    soundfonts.check(fonts, sounds())
     need = _check_space(root, len(jobs), settings)
     if progress:
         engines = f"voice {settings['voice']}, instruments {settings['instruments']}"
@@ -184,7 +199,7 @@ def _is_whole(folder, preset):
     )
 
 
-def _settings(train, test, seconds, seed, genres, voice, instruments, speech, knobs):
+def _settings(train, test, seconds, seed, genres, voice, instruments, speech, knobs, fonts=()):
     """Check every argument; the settings as they stand in the manifest."""
     from .instruments import choose
 
@@ -214,12 +229,25 @@ def _settings(train, test, seconds, seed, genres, voice, instruments, speech, kn
         "seed": seed,
         "genres": genres,
         "voice": _voice_engine(voice),
-        "instruments": _chosen("instruments", instruments, choose(instruments), "dsp")
-        if instruments == "auto"
-        else choose(instruments),
+        "instruments": _chosen("instruments", instruments, choose(instruments, bool(fonts)), "dsp"),
         "knobs": {name: value for name, value in knobs.given().items() if name != "genre"},
         "speech": _speech_settings(speech),
+        **_font_settings(fonts),
     }
+
+
+def _font_settings(fonts):
+    """What the manifest says of fonts: nothing, if the bundled one plays."""
+    from .fonts import stand_ins
+    from .instruments import sounds
+
+    if not fonts:
+        return {}
+    notices, default = stand_ins(fonts, sounds())
+    for notice in notices:
+        _say(f"band: {notice}")
+    settings = {"soundfonts": [font.entry() for font in fonts]}
+    return {**settings, "stand_in": default.entry()} if default else settings
 
 
 def _voice_engine(voice):
@@ -250,10 +278,11 @@ def _same_settings(root, settings):
             raise SepkitError(f"{root}: holds songs but no {MANIFEST}; choose an empty folder")
         return
     before = _read_manifest(root)["settings"]
+    _same_fonts(root / MANIFEST, before.get("soundfonts", []), settings.get("soundfonts", []))
     changed = [
         f"{k} {before.get(k)!r}, now {v!r}"
         for k, v in settings.items()
-        if k != "speech" and before.get(k) != v
+        if k not in ("speech", "soundfonts") and before.get(k) != v
     ]
     if changed:
         raise SepkitError(
@@ -262,7 +291,24 @@ def _same_settings(root, settings):
         )
 
 
-def _plans(settings, train, test):
+def _same_fonts(manifest, before, now):
+    """Refuse fonts of other content than those that played the songs so far."""
+
+    def said(fonts):
+        return ", ".join(f"{f['name']} ({f['sha256'][:12]})" for f in fonts) or "the default font"
+
+    try:
+        if [font["sha256"] for font in before] == [font["sha256"] for font in now]:
+            return
+        told = f"was rendered with {said(before)}, now {said(now)}"
+    except (TypeError, KeyError):
+        told = "its soundfonts are no list of names and hashes"
+    raise SepkitError(
+        f"{manifest}: {told}; give the same --soundfont, choose another folder or delete this one"
+    )
+
+
+def _plans(settings, train, test, fonts=()):
     from .song import Plan
 
     knobs = Knobs.of(**settings["knobs"])
@@ -276,6 +322,7 @@ def _plans(settings, train, test):
             settings["voice"],
             settings["instruments"],
             knobs,
+            tuple(font.path for font in fonts),
         )
         for split, count in (("train", train), ("test", test))
         for index in range(count)

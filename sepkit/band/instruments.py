@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import SepkitError, unknown
 from . import plain, soundfont
+from .fonts import Sound, player
 
 RATE = 44100
 BACKENDS = ("auto", "sampled", "dsp")
@@ -184,8 +185,25 @@ class Hit(NamedTuple):
     velocity: float = 0.8
 
 
-def choose(instruments: str = "auto") -> str:
+def sounds() -> list[Sound]:
+    """All that a song may ask of a SoundFont, of both splits."""
+    programs = {p for pool in PROGRAMS.values() for side in pool.values() for p in side}
+    drums = {
+        (layer[2], layer[3])
+        for kit in KITS.values()
+        for layers in kit.values()
+        for layer in layers
+        if layer[1] == "font"
+    }
+    return [Sound(program) for program in sorted(p for p in programs if isinstance(p, int))] + [
+        Sound(kit, soundfont.DRUM_BANK, key) for kit, key in sorted(drums)
+    ]
+
+
+def choose(instruments: str = "auto", soundfonts: bool = False) -> str:
     """What `instruments` means on this machine: "sampled" or "dsp".
+
+    With `soundfonts`, fonts are given: what pretty_midi brings is not needed.
 
     Raises
     ------
@@ -194,6 +212,10 @@ def choose(instruments: str = "auto") -> str:
     """
     if instruments not in BACKENDS:
         raise unknown("instruments", instruments, BACKENDS)
+    if soundfonts:
+        if instruments == "dsp":
+            raise SepkitError("instruments='dsp' plays no SoundFont; give one of the two")
+        return "sampled"
     if instruments == "auto":
         return "sampled" if soundfont.font_path() else "dsp"
     if instruments == "sampled" and not soundfont.font_path():
@@ -209,7 +231,7 @@ def play(
     program: int | str,
     samples: int,
     rng: np.random.Generator,
-    backend: str = "sampled",
+    backend: str | tuple[str, ...] = "sampled",
     detune: float = 0.0,
     spread: float = 0.0,
 ) -> np.ndarray:
@@ -222,7 +244,8 @@ def play(
         General MIDI program, or a plain timbre's name (see `plain.tone`).
     samples
         Length of the result at 44.1 kHz; what rings longer is cut.
-    backend : {"sampled", "dsp"}
+    backend : {"sampled", "dsp"} or tuple of str
+        Paths are SoundFonts: the first plays, the others stand in for what it lacks.
     detune
         Cents added to every note.
     spread
@@ -231,12 +254,14 @@ def play(
     Returns
     -------
     ndarray
-        float32, (samples,), not normalised
+        float32, not normalised: (samples,), or (2, samples) where a font's samples are panned
     """
-    out = np.zeros(samples, np.float32)
     voice = (
-        _Plain(program, rng) if backend == "dsp" or isinstance(program, str) else _Sampled(program)
+        _Plain(program, rng)
+        if backend == "dsp" or isinstance(program, str)
+        else _Sampled(program, backend)
     )
+    out = np.zeros((2, samples) if voice.stereo else samples, np.float32)
     longest: dict[float, float] = {}
     for event in events:
         longest[event.pitch] = max(longest.get(event.pitch, 0), event.duration)
@@ -247,15 +272,16 @@ def play(
         if start >= samples:
             continue
         for wave in voice.note(cache[event.pitch], event):
-            wave = wave[: samples - start]
-            out[start : start + len(wave)] += wave
+            wave = wave[..., : samples - start]
+            out[..., start : start + wave.shape[-1]] += wave
     return out
 
 
 class _Sampled:
-    def __init__(self, program):
-        self.font = soundfont.bundled()
+    def __init__(self, program, backend):
+        self.font = player(backend, Sound(program))
         self.zones = self.font.zones(program)
+        self.stereo = not self.font.is_bundled and any(zone.pan for zone in self.zones)
 
     def prepare(self, pitch, seconds, detune):
         key = int(round(pitch))
@@ -277,10 +303,13 @@ class _Sampled:
                     len(wave), int((event.duration + min(0.5, zone.release * 0.7)) * RATE) + 1
                 )
                 shape = soundfont.envelope(zone, count, event.duration * RATE)
-                yield wave[:count] * shape * np.float32(level)
+                wave = wave[:count] * shape * np.float32(level)
+                yield wave * _sides(zone) if self.stereo else wave
 
 
 class _Plain:
+    stereo = False
+
     def __init__(self, program, rng):
         self.program, self.rng = program, rng
 
@@ -300,7 +329,7 @@ def drum(
     kit: str,
     samples: int,
     rng: np.random.Generator,
-    backend: str = "sampled",
+    backend: str | tuple[str, ...] = "sampled",
     tuning: float = 0.0,
 ) -> np.ndarray:
     """Render drum strokes.
@@ -310,8 +339,8 @@ def drum(
     hits, samples, rng
     kit
         A name of `KITS`.
-    backend : {"sampled", "dsp"}
-        With "dsp" a sampled drum is replaced by its plain relative.
+    backend : {"sampled", "dsp"} or tuple of str
+        As for `play`. With "dsp" a sampled drum is replaced by its plain relative.
     tuning
         Semitones by which the whole kit is moved.
 
@@ -356,23 +385,37 @@ def _drum_sound(kit, role, rng, backend, tuning):
             source, rest = "plain", _RELATIVES[role]
         if source == "font":
             bank_program, key = rest
-            waves.append(gain * _font_drum(bank_program, key, rng, tuning))
+            waves.append(gain * _font_drum(bank_program, key, tuning, backend))
         else:
             name, settings = rest
             jitter = {k: v * np.exp(rng.normal(0, 0.04)) for k, v in settings.items()}
             waves.append(gain * plain.DRUMS[name](rng, **jitter))
+    return _layered(waves)
+
+
+def _layered(waves):
     length = max(map(len, waves))
     return np.sum(
         [np.pad(wave, (0, length - len(wave))) for wave in waves], axis=0, dtype=np.float32
     )
 
 
-def _font_drum(program, key, rng, tuning):
-    font = soundfont.bundled()
+def _sides(zone):
+    """Weights (2, 1) of a zone's channels: 1 in the middle."""
+    return np.float32([[np.sqrt(2) * weight] for weight in pan_weights(zone.pan)])
+
+
+def _font_drum(program, key, tuning, backend):
+    font = player(backend, Sound(program, soundfont.DRUM_BANK, key))
     zones = [z for z in font.zones(program, soundfont.DRUM_BANK) if z.covers(key, 100)]
+    if not font.is_bundled:  # both sides of a stereo pair, as their mean
+        return _layered([_stroke(font, z, key, tuning) * _sides(z).mean() for z in zones])
     if len(zones) > 1:  # a kit that repeats another kit's drums: its own zones come first
         zones = [z for z in zones if z.keys == (key, key)][:1] or zones[:1]
-    zone = zones[0]
+    return _stroke(font, zones[0], key, tuning)
+
+
+def _stroke(font, zone, key, tuning):
     # A looped cymbal turns into a tone, so its loop is not taken: noise carries the decay on.
     seconds = (
         (zone.end - zone.start - 4)
@@ -381,7 +424,7 @@ def _font_drum(program, key, rng, tuning):
     )
     short_loop = zone.loop and zone.loop[1] - zone.loop[0] < 400
     unlooped = zone if short_loop or not zone.loop else replace(zone, loop=())
-    count = int((0.5 if short_loop else seconds) * RATE)
+    count = int(min(0.5 if short_loop else seconds, 20.0) * RATE)
     wave = font.tone(unlooped, key + tuning, count)
     return (
         wave

@@ -82,8 +82,13 @@ def excite(wave: np.ndarray, level: float) -> np.ndarray:
 
 
 def pan(wave, position, width=0.0, delay=0):
-    """Mono to stereo: equal-power weights, and by `width` a delayed copy on the other side."""
+    """Mono to stereo: equal-power weights, and by `width` a delayed copy on the other side.
+
+    What is stereo already, (2, samples), is balanced by the same weights.
+    """
     left, right = pan_weights(position)
+    if wave.ndim == 2:
+        return wave * np.float32([[left], [right]])
     out = np.stack([wave * np.float32(left), wave * np.float32(right)])
     if width and delay:
         late = np.concatenate([np.zeros(delay, np.float32), wave[:-delay]])

@@ -1,10 +1,11 @@
 """One song: from a plan of a few numbers to four stems."""
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from . import composition, instruments, mixing
+from . import composition, fonts, instruments, mixing
 from .genres import GENRES
 from .instruments import Hit
 from .knobs import Knobs
@@ -34,11 +35,20 @@ class Plan:
     voice: str = "dsp"  # "espeak" or "dsp"
     instruments: str = "dsp"  # "sampled" or "dsp"
     knobs: Knobs = field(default_factory=Knobs)
+    soundfonts: tuple[str, ...] = ()  # paths, for "sampled"; none: the bundled font
 
     def stream(self, name: str) -> np.random.Generator:
         """The random generator of one part of this song."""
         key = (("train", "test").index(self.split), self.index, _STREAMS.index(name))
         return np.random.default_rng(np.random.SeedSequence(entropy=self.seed, spawn_key=key))
+
+    @property
+    def backend(self) -> str | tuple[str, ...]:
+        """What plays the notes: `instruments`, or the song's SoundFont and then its stand-ins."""
+        if not self.soundfonts:
+            return self.instruments
+        key = [self.seed, ("train", "test").index(self.split), self.index, 78]
+        return fonts.draw(self.soundfonts, np.random.default_rng(key))
 
     @property
     def name(self) -> str:
@@ -78,6 +88,8 @@ def make(plan: Plan) -> tuple[dict, dict]:
         "singer": voice.description,
     }
     dry = {"vocals": voice.sing(tune, samples)}
+    if plan.soundfonts:
+        facts["soundfont"] = Path(plan.backend[0]).name
     if knobs.a_cappella:
         dry["vocals"] = dry["vocals"] + _beatbox(plan, grid, samples)
         facts["a_cappella"] = True
@@ -139,7 +151,7 @@ def _drums(plan, grid, samples):
     rng = plan.stream("drums")
     kit, hits = composition.drums(rng, grid)
     audio = instruments.drum(
-        hits, kit, samples, rng, plan.instruments, tuning=float(rng.normal(0, 1.2))
+        hits, kit, samples, rng, plan.backend, tuning=float(rng.normal(0, 1.2))
     )
     return audio, kit
 
@@ -152,7 +164,7 @@ def _bass(plan, grid, samples):
         line.program,
         samples,
         rng,
-        plan.instruments,
+        plan.backend,
         detune=float(rng.normal(0, 5)),
         spread=0.004,
     )
@@ -166,7 +178,7 @@ def _other(plan, grid, tune, samples):
     audio = np.zeros((2, samples), np.float32)
     sounds = [_player(rng) for _ in GENRES[plan.genre].parts]
     for line, sound in zip(lines, sounds):
-        audio += _perform(line, sound, samples, plan.instruments)
+        audio += _perform(line, sound, samples, plan.backend)
     facts = {"programs": {line.part.name: line.program for line in lines}}
     correlation = plan.knobs.horn_correlation
     if GENRES[plan.genre].horns or correlation is not None:
@@ -175,7 +187,7 @@ def _other(plan, grid, tune, samples):
         correlation = drawn if correlation is None else correlation
         section = composition.horns(rng, grid, tune, correlation)
         for line, sound in zip(section, [_player(rng) for _ in section]):
-            audio += _perform(line, sound, samples, plan.instruments)
+            audio += _perform(line, sound, samples, plan.backend)
         facts["horn_correlation"] = correlation
         facts["programs"].update({line.part.name: line.program for line in section})
     return audio, facts

@@ -71,6 +71,14 @@ def band(
             help="NAME=VALUE, may be repeated; see --knobs.", show_default="drawn for each song"
         ),
     ] = None,
+    soundfont: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="SoundFont (.sf2 or .sf3) by path, or by name if installed below /usr/share, "
+            "such as FluidR3_GM; may be repeated: one is drawn per song.",
+            show_default="the one of pretty_midi",
+        ),
+    ] = None,
     voice: Annotated[
         str, typer.Option(help="espeak (words, needs the extra band), dsp, or auto.")
     ] = "auto",
@@ -98,7 +106,7 @@ def band(
 
     own = ("train", "test", "seconds", "seed", "genre", "knob", "voice")
     if knobs:
-        refuse_unused(context, "--knobs", "root", "workers", "preset", *own)
+        refuse_unused(context, "--knobs", "root", "workers", "preset", "soundfont", *own)
         rows = [
             (name, kind, _range(kind, allowed), what)
             for name, (kind, allowed, what) in generator.KNOBS.items()
@@ -106,14 +114,23 @@ def band(
         return print_table("knobs of the band", ("name", "kind", "range", "what it does"), rows)
     if preset is not None:
         refuse_unused(context, "--preset", *own)
-        typer.echo(str(generator.ensure(preset, root, workers=workers)))
+        typer.echo(str(generator.ensure(preset, root, workers=workers, soundfonts=soundfont)))
         return None
     folder = root or data_root() / "band" / "student"
     given = generator.Knobs.of(**assignments(knob, "--knob")).given()
     typer.echo(
         str(
             generator.render(
-                folder, train, test, seconds, seed, genre or None, workers, voice, **given
+                folder,
+                train,
+                test,
+                seconds,
+                seed,
+                genre or None,
+                workers,
+                voice,
+                soundfonts=soundfont,
+                **given,
             )
         )
     )

@@ -174,6 +174,7 @@ def commands(places):
                 "--workers": workers,
                 "--preset": preset,
                 "--knobs": None,
+                "--soundfont": ("nowhere", "OUT"),
                 "--voice": ("dsp", "auto", "x"),
             },
         ),
