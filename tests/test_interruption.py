@@ -146,3 +146,29 @@ with interruption.ending(), interruption.work():
 def test_a_signal_after_the_work_does_not_change_how_it_ended():
     run = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True)
     assert (run.returncode, run.stdout, run.stderr) == (0, "done\n", "")
+
+
+AMID_AN_IMPORT = """
+import os, signal, time
+from sepkit.cli.output import errors_in_one_line
+from sepkit.runtime import interruption
+
+@errors_in_one_line
+def command():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(3)
+    except KeyboardInterrupt:
+        raise RuntimeError("module half imported")
+
+interruption.watch()
+with interruption.ending():
+    command()
+"""
+
+
+def test_what_a_module_makes_of_an_interruption_is_still_one():
+    """numpy, interrupted amid its import, goes on with an error of its own."""
+    command = [sys.executable, "-c", AMID_AN_IMPORT]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (130, "sepkit: interrupted\n")

@@ -37,6 +37,9 @@ def errors_in_one_line(command: Callable[..., Any]) -> Callable[..., Any]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except Exception as error:
+            if interruption.signalled():  # Ctrl-C amid an import: compiled modules raise their own
+                interruption.tell()
+                raise typer.Exit(130) from None
             debug = os.environ.get("SEPKIT_DEBUG", "0") not in ("", "0")
             if debug or type(error).__module__.startswith("typer"):
                 raise

@@ -63,6 +63,11 @@ def resumes(text: str) -> None:
     _State.resumes = text
 
 
+def signalled() -> bool:
+    """Whether the command that is at work was told to stop."""
+    return _State.signalled
+
+
 @contextlib.contextmanager
 def ending() -> Iterator[None]:
     """Around the whole command: after an interruption it ends without Python's slow shutdown."""
