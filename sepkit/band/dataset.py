@@ -150,7 +150,7 @@ def render(
 
 
 def _render_missing(root, settings, plans, workers, progress, fonts):
-    from . import fonts as soundfonts
+    from .fonts import check
     from .instruments import sounds
     from .rendering import is_complete, render_all, sweep
 
@@ -162,7 +162,7 @@ def _render_missing(root, settings, plans, workers, progress, fonts):
     ]
     if not jobs:
         return
-    soundfonts.check(fonts, sounds())
+    check(fonts, sounds())
     need = _check_space(root, len(jobs), settings)
     if progress:
         engines = f"voice {settings['voice']}, instruments {settings['instruments']}"

@@ -205,7 +205,9 @@ class SoundFont:
             zones = list(self._preset_zones(self._numbers[bank, program]))
             for key in range(128):
                 if sum(zone.keys[0] <= key <= zone.keys[1] for zone in zones) > _MOST_LAYERS:
-                    raise self._damaged(f"program {program} has over {_MOST_LAYERS} samples a key")
+                    raise self._damaged(
+                        f"program {program} has more than {_MOST_LAYERS} samples per key"
+                    )
             self._cache[bank, program] = zones
         return self._cache[bank, program]
 
@@ -345,7 +347,7 @@ class SoundFont:
         if not 0 <= start < end <= limit:
             raise self._damaged(f"sample {name!r} lies outside of the file")
         if end - start < 8:
-            raise self._damaged(f"sample {name!r} has {end - start} values")
+            raise self._damaged(f"sample {name!r} has a length of {end - start}")
         loop = tuple(
             header[point] + shift[point] - (start if not header["ogg"] else shift["start"])
             for point in ("loop_start", "loop_end")
