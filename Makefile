@@ -2,6 +2,7 @@
 # make lab          JupyterLab on the notebooks             make lint         ruff and mypy, a part of test
 # make notebooks    run and store the chapters' outputs     make test-slow    tests of up to a minute each
 # make checkpoints  train what sepkit/assets ships          make test-long    tests of minutes
+# make checkpoints-gpu    larger ones within nine minutes on one GPU; TINY=1 DEVICE=cpu is a dry run
 # make readme       the README's chapter table              make test-floor   the oldest packages (Colab's)
 # make docs         the API reference, build/docs           make test-newest  the newest packages
 # make bench        speed and memory, with peers            make resolve      packages for Python 3.10 to 3.14
@@ -15,6 +16,9 @@ PROFILE  ?= student
 OUT      ?= build
 CHAPTERS ?=
 JOBS     ?= auto
+DEVICE   ?= cuda
+TINY     ?=
+COMMIT   ?=
 REPO     ?=
 BIN      := .venv/bin
 READY    := .venv/.ready
@@ -35,7 +39,8 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 
 .PHONY: reproduce test lint test-unit test-notebooks test-batch test-slow test-long test-processors
-.PHONY: test-floor test-newest test-wheel resolve lab notebooks bench checkpoints readme docs clean
+.PHONY: test-floor test-newest test-wheel resolve lab notebooks bench checkpoints checkpoints-gpu readme
+.PHONY: docs clean
 .DEFAULT_GOAL := reproduce
 .NOTPARALLEL:
 
@@ -114,6 +119,12 @@ bench: $(READY)
 checkpoints: $(READY)
 	$(BIN)/sepkit data band --preset checkpoints
 	$(BIN)/python -m sepkit.reproduce.checkpoints
+
+# Nothing is installed: the machine may have no network. PYTHONPATH may name a folder of packages.
+checkpoints-gpu: export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
+checkpoints-gpu:
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m sepkit.reproduce.checkpoints_gpu \
+	    --out $(OUT)/checkpoints-gpu --device $(DEVICE) $(if $(TINY),--tiny) $(if $(COMMIT),--commit $(COMMIT))
 
 readme: $(READY)
 	$(BIN)/python -m sepkit.reproduce.readme $(if $(REPO),--repo $(REPO)) --budgets $(OUT)/manifest.json
