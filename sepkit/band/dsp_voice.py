@@ -74,8 +74,8 @@ _SPELLING = [
     rule.split(":")
     for rule in """
 igh:aɪ ough:ɔ tion:ʃən ee:i ea:i oo:u ou:aʊ ow:aʊ ai:eɪ ay:eɪ oi:ɔɪ oy:ɔɪ ie:i oa:ɔʊ
-au:ɔ aw:ɔ ew:u ue:u ui:u ey:i ei:eɪ sh:ʃ tch:tʃ ch:tʃ th:θ ph:f ng:ŋ ck:k gh: qu:kw wh:w kn:n
-er:ə a:æ e:ɛ i:ɪ o:ɔ u:ʌ c:k j:dʒ q:k r:ɹ x:ks
+au:ɔ aw:ɔ ew:u ue:u ui:u ey:i ei:eɪ sh:ʃ tch:tʃ ch:tʃ th:θ ph:f ng:ŋ ck:k gh: qu:kw wh:w
+kn:n er:ə a:æ e:ɛ i:ɪ o:ɔ u:ʌ c:k j:dʒ q:k r:ɹ x:ks
 """.split()
 ]
 _DIPHTHONGS = {
