@@ -19,7 +19,7 @@ TEXTS = [
     "sepkit/assets/README.md",
 ]
 #: What CONTRIBUTING has its readers make.
-EXAMPLES = ("toy", "ch12", "12_name", "NAME", "...")
+EXAMPLES = ("toy", "ch13", "13_name", "NAME", "...")
 
 
 def words(text):

@@ -4,7 +4,7 @@ George, Li, Min and Seong, "Singing Vocal Source Separation with Deep Neural Net
 (Georgia Tech), put a transformer in the LSTM's place (its section 2.3), and joined
 Open-Unmix with Wave-U-Net to separate in the time domain (2.2). The report gives no sizes,
 and its figures and code are not public: all numbers here are the kit's choice.
-Its scores are "N/A"; `sepkit experiment variants` measures them (chapter 11). Chapter 09 takes the
+Its scores are "N/A"; `sepkit experiment variants` measures them (chapter 12). Chapter 09 takes the
 second apart.
 """
 

@@ -4,5 +4,5 @@
 numbers, `sisec` those of SiSEC 2018, `errata` what is misprinted among them. `ledger` joins them
 with fresh Scores, `claims` tests what the documents claim, `report` writes one page of it all.
 `experiments` are trainings that compare. `checkpoints` trains what sepkit ships, `readme` writes
-the README's table. Chapters 07, 08 and 11.
+the README's table. Chapters 07, 08 and 12.
 """

@@ -4,7 +4,7 @@ The direction is the document's, not one that the numbers suggest.
 
 sepkit/assets/reported/claims.csv says for every finding of the five documents which of two arms
 should score higher, in which metric. `evaluate` looks the arms up among the Scores that
-the chapters wrote, compares them song by song, and gives a verdict. Chapter 11.
+the chapters wrote, compares them song by song, and gives a verdict. Chapter 12.
 """
 
 import re

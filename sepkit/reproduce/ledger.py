@@ -4,7 +4,7 @@ One table holds one data set and one metric card. A score of the band never
 enters a MUSDB18 column, MUSDB18 never a MUSDB18-HQ column, a mean never a
 column of medians, an excerpt never a column of songs; and a number without
 provenance is refused. Where a number of ours repeats a published one, the
-difference has a verdict, with a tolerance that fits how it was repeated. Chapter 11.
+difference has a verdict, with a tolerance that fits how it was repeated. Chapter 12.
 """
 
 import statistics
@@ -38,7 +38,7 @@ DATA_SETS = {"MUSDB18": "musdb18", "MUSDB18-HQ": "musdb18hq"}
 #: Separators here -> the row of the published tables that they repeat.
 SYSTEMS = {
     # "mixture" is not SiSEC's MIX: that is the mixture divided by the number of targets, 6 dB
-    # better (chapter 11).
+    # better (chapter 12).
     "ibm": "Oracle IBM1",
     "irm1": "Oracle IRM1",
     "irm2": "Oracle IRM2",

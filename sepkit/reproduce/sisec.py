@@ -7,7 +7,7 @@ Three tables, each less detailed than the one before:
 - `summary`: five numbers per method, target and metric, which come with sepkit.
 
 Scores of F.-R. Stöter, A. Liutkus and N. Ito, "The 2018 Signal Separation Evaluation
-Campaign", LVA/ICA 2018, published at github.com/sigsep/sigsep-mus-2018. Chapters 03, 08, 11.
+Campaign", LVA/ICA 2018, published at github.com/sigsep/sigsep-mus-2018. Chapters 03, 08, 12.
 """
 
 import os

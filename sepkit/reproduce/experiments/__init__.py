@@ -2,7 +2,7 @@
 
 A `design.Design` says what is compared, `catalogue` holds those that sepkit knows, `running`
 trains and scores their arms, `cost` times training steps, `scores` reads and sums up what was
-measured. Chapters 07 and 11.
+measured. Chapters 07 and 12.
 """
 
 from .design import Arm, Design

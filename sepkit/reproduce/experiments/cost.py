@@ -2,7 +2,7 @@
 
 Not a training with songs to score, but one of the experiments: ``sepkit experiment cost``.
 The variants take turns, so that whatever else the machine does falls on all of them alike;
-a "song" of the Scores is one such turn. Chapter 11.
+a "song" of the Scores is one such turn. Chapter 12.
 """
 
 import time

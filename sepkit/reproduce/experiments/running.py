@@ -4,7 +4,7 @@
 each seed. Called again after a stop, it resumes the arm and the step where it
 was; arms whose songs have changed since are run again, the others are kept. The Scores carry
 what was trained, on what, for how many steps and hours;
-`stored` reads those that come with sepkit. Chapters 07 and 11.
+`stored` reads those that come with sepkit. Chapters 07 and 12.
 """
 
 import statistics

@@ -1,6 +1,6 @@
 """The Scores of experiments: where they are kept, and what they say in short.
 
-Chapters 07 and 11.
+Chapters 07 and 12.
 """
 
 import statistics

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sepkit.learn.ch11 import sisec_statements
+from sepkit.learn.ch12 import sisec_statements
 from sepkit.reproduce import sisec
 from sepkit.stems import STEMS
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sepkit.learn.ch11.figures import sisec_figure
+from sepkit.learn.ch12.figures import sisec_figure
 from sepkit.reproduce import sisec
 from sepkit.stems import STEMS
 

@@ -1,11 +1,11 @@
-"""The checks of chapter 11: stubs, right answers, and the wrong ones that readers give."""
+"""The checks of chapter 12: stubs, right answers, and the wrong ones that readers give."""
 
 import math
 from statistics import mean, median
 
 import torch
 
-from sepkit.learn.ch11.exercises import check, hint
+from sepkit.learn.ch12.exercises import check, hint
 from sepkit.metrics import sdr
 from sepkit.metrics.statistics import Comparison, sign_flip, verdict
 
@@ -16,7 +16,7 @@ def test_a_quarter_of_the_mixture_has_the_sdr_that_is_asked_for():
     stems = torch.linalg.qr(
         torch.randn(1000, 4, generator=torch.Generator().manual_seed(0))
     ).Q.T  # orthogonal, energy 1
-    assert check.ex_11_3(sdr(stems[:1], stems.sum(0, keepdim=True) / 4))
+    assert check.ex_12_3(sdr(stems[:1], stems.sum(0, keepdim=True) / 4))
 
 
 #: (effect, low, high, p, songs) of exercise 4, as the chapter prints them.
@@ -34,7 +34,7 @@ def test_verdicts_are_those_of_the_package():
         for effect, low, high, p, n in COMPARISONS
     ]
     assert found == ["holds", "undecided", "fails", "undecided"]
-    assert check.ex_11_4(found)
+    assert check.ex_12_4(found)
     assert sign_flip([0.8, 0.9, 1.2, 1.5, 1.6]).p == 2 / 2**5, "five songs that agree"
 
 
@@ -83,4 +83,4 @@ ANSWERS = [
     (4, ("holds", "undecided"), "four verdicts"),
 ]
 
-test_answers_are_judged = judged(check, "11", ANSWERS)
+test_answers_are_judged = judged(check, "12", ANSWERS)

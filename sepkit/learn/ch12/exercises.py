@@ -1,11 +1,11 @@
-"""Exercises of chapter 11: columns, median and mean, a quarter of the mixture, verdicts."""
+"""Exercises of chapter 12: columns, median and mean, a quarter of the mixture, verdicts."""
 
 from math import isclose, log10
 from typing import Any
 
 from ..exercises import Exercises, need
 
-exercises = Exercises("11")
+exercises = Exercises("12")
 check, hint = exercises.check, exercises.hint
 
 _COLUMNS = (
@@ -28,7 +28,7 @@ _COLUMNS = (
     " trained with is told in the row.",
     "MUSDB18 and MUSDB18-HQ are two data sets; cSDR and uSDR are two metrics.",
 )
-def ex_11_1(answer: Any) -> None:
+def ex_12_1(answer: Any) -> None:
     """Data set and metric card decide about the column; training data, weights and seeds are told
     in the row.
     """
@@ -41,7 +41,7 @@ def ex_11_1(answer: Any) -> None:
     "The median is the middle one of the *sorted* values; the mean is their sum divided by five.",
     "Sorted: -3.0, 5.8, 5.9, 6.1, 6.4. Their sum is 21.2.",
 )
-def ex_11_2(answer: Any) -> None:
+def ex_12_2(answer: Any) -> None:
     """The ruined song moves the mean by almost 2 dB and the median hardly at all."""
     middle, average = (float(part) for part in answer)
     need(
@@ -73,7 +73,7 @@ def ex_11_2(answer: Any) -> None:
     "Energies of uncorrelated parts add up, and a factor g multiplies an energy by g squared: "
     "the error has (3/4)² + 3 (1/4)².",
 )
-def ex_11_3(answer: Any) -> None:
+def ex_12_3(answer: Any) -> None:
     """1.25 dB: 6 dB above the undivided mixture, without separating anything."""
     answer = float(answer)
 
@@ -128,7 +128,7 @@ _VERDICTS = (
     ' the whole interval below 0. All else is "undecided".',
     "Look where 0 lies: below, inside or above the interval. Then look at p.",
 )
-def ex_11_4(answer: Any) -> None:
+def ex_12_4(answer: Any) -> None:
     """Undecided is a verdict too: it asks for more songs, and says nothing about equality."""
     need(len(answer) == len(_VERDICTS), f"four verdicts were expected, not {len(answer)}")
     known = {verdict for verdict, _ in _VERDICTS}

@@ -2,7 +2,7 @@
 
 It says three things (its section 4.2): Open-Unmix ranks second in two of the four targets;
 TAK1 and Open-Unmix have high medians, but a large variance; RGT1 and HEL1 the reverse.
-Chapter 11.
+Chapter 12.
 """
 
 from __future__ import annotations

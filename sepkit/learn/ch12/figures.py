@@ -1,4 +1,4 @@
-"""Figures of chapter 11: published numbers, and how SDR scatters over the songs of SiSEC 2018."""
+"""Figures of chapter 12: published numbers, and how SDR scatters over the songs of SiSEC 2018."""
 
 from __future__ import annotations
 

@@ -1,1 +1,0 @@
-"""Exercises, figures and code that only chapter 11 needs: tables and claims."""

@@ -1,0 +1,1 @@
+"""Exercises, figures and code that only chapter 12 needs: tables and claims."""
