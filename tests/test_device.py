@@ -36,6 +36,7 @@ def test_faint_numbers_are_zero_meanwhile_and_afterwards_what_they_were(as_it_wa
 def test_every_file_of_networks_can_be_the_first_that_is_imported():
     files = {place.split(".")[0] for place in MODELS.values()} | {
         "checkpoints",
+        "published_files",
         "registry",
         "resunet_published",
     }

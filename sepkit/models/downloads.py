@@ -8,19 +8,16 @@ then their SHA-256 is written beside them, and from then on the file must have i
 """
 
 import os
-import pickle
 import re
 import warnings
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
 
 from ..errors import SepkitError, unknown
 from ..files import atomic_path, data_root, read_json, sha256, shipped, transfers
 from ..names import plain_name
 from .base import Model
+from .published_files import read_weights
 from .registry import build
 
 MIRROR = "SEPKIT_WEIGHTS_MIRROR"
@@ -113,51 +110,6 @@ def _network(entry, key, path):
     except SepkitError as error:
         raise SepkitError(f"{path}: {error}") from None
     return model
-
-
-def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
-    """A foreign state dict; a pickle that would run code is refused.
-
-    Returns
-    -------
-    dict of str to Tensor
-
-    Raises
-    ------
-    SepkitError
-        If the file holds code, is damaged, or is not a state dict.
-    """
-    try:
-        _check_archive(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle versions, on the way to a refusal
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).split("Please file")[0].strip().splitlines()[0][:100]
-        raise SepkitError(
-            f"{path}: refused, it holds more than weights or is damaged ({reason})"
-        ) from None
-    except Exception as error:  # torch.load raises whatever a damaged file makes it stumble over
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
-        raise SepkitError(f"{path}: cannot be read ({reason})") from None
-    if isinstance(state, dict) and isinstance(state.get("model"), dict):
-        state = state["model"]  # the layout of many training scripts
-    if not isinstance(state, dict) or not all(
-        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
-    ):
-        raise SepkitError(f"{path}: a state dict (names and tensors) was expected")
-    return state
-
-
-def _check_archive(path):
-    """PyTorch's archives keep a checksum for each tensor, which PyTorch itself does not look at."""
-    if not zipfile.is_zipfile(path):  # of PyTorch before 1.6
-        return
-    with zipfile.ZipFile(path) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise ValueError("it is compressed, as weights never are")
-        if broken := archive.testzip():
-            raise ValueError(f"{broken[:60]} in it is damaged")
 
 
 def fetch(

@@ -314,7 +314,7 @@ class ResUNet(Model):
         }
 
     def rename_published(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Weights of the authors: a state dict, or the ``{"model": state dict}`` of their files."""
+        """A state dict of the authors under the names of this class."""
         return renamed(state, self)
 
     def _spectrum(self, mixture):

@@ -1,7 +1,6 @@
 """The names that ResUNet's authors gave their weights.
 
-Their files are ``{"model": state dict}``, one target each; the layout is that of
-bytedance/music_source_separation, commit c8e7fd6.
+The layout is that of bytedance/music_source_separation, commit c8e7fd6, one file a target.
 """
 
 import re
@@ -57,7 +56,7 @@ def renamed(state: Mapping[str, Any], model: Model) -> dict[str, Tensor]:
     Parameters
     ----------
     state : dict
-        Their state dict, or their file's ``{"model": state dict}``.
+        Their state dict.
     model : ResUNet
         The network that they are for.
 
@@ -71,7 +70,6 @@ def renamed(state: Mapping[str, Any], model: Model) -> dict[str, Tensor]:
     SepkitError
         If the file's STFT is another than the model's.
     """
-    state = state["model"] if isinstance(state.get("model"), dict) else state
     _check_window(state, model)
     in_place = any(".abn2." in key for key in state)
     ours = {

@@ -3,7 +3,6 @@
 import hashlib
 import http.server
 import inspect
-import pickle
 import threading
 from functools import partial
 
@@ -199,24 +198,6 @@ def test_without_a_source_the_other_choices_are_named(published, base):
     with pytest.raises(SepkitError, match="weights='shipped' or weights='train'") as error:
         downloads.fetch("tiny", "vocals", base_url=base)
     assert "\n" not in str(error.value) and "SEPKIT_WEIGHTS_MIRROR" in str(error.value)
-
-
-class Malicious:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (self.path, "w")
-
-
-def test_a_pickle_that_would_run_code_is_refused(tmp_path):
-    trap = tmp_path / "trap"
-    for write in (torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))):
-        path = tmp_path / "weights.pth"
-        write({"fc1.weight": Malicious(str(trap))}, path)
-        with pytest.raises(SepkitError, match="refused, it holds more than weights"):
-            downloads.read_weights(path)
-    assert not trap.exists()
 
 
 def test_foreign_weights_are_named(published, tmp_path):

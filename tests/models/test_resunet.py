@@ -12,7 +12,7 @@ from torch.nn import functional
 from sepkit import separation
 from sepkit.errors import SepkitError
 from sepkit.models import build, load, save
-from sepkit.models.downloads import read_weights
+from sepkit.models.published_files import read_weights
 from sepkit.models.resunet import SIZES, decoupled
 
 NAMES = ("resunet-ismir2021", "resunet-subbandtime", "resunet-mobilenet")
@@ -624,7 +624,7 @@ def test_the_published_subband_file_has_888_weights():
         NAMES[1], PUBLISHED["widths"], PUBLISHED["n_fft"]
     )  # the count does not depend on the widths
     assert len(state) == 888  # counted in the authors' file
-    build(NAMES[1], **PUBLISHED).load_published({"model": state})
+    build(NAMES[1], **PUBLISHED).load_published(state)
 
 
 @pytest.mark.parametrize(
@@ -654,7 +654,7 @@ def test_published_files_that_do_not_fit_are_refused(change, message):
     model = build(NAMES[2], **PUBLISHED)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     with pytest.raises(SepkitError, match=message) as error:
-        model.load_published({"model": state})
+        model.load_published(state)
     assert "\n" not in str(error.value)
     assert all(
         torch.equal(before[key], value) for key, value in model.state_dict().items()
