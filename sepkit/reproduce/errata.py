@@ -17,7 +17,7 @@ from ..metrics.published_tests import (
     rounding_range,
     two_sample_t,
 )
-from .published import DOCUMENTS, Printed, load_documents, read_rows
+from .published import DOCUMENTS, Printed, load_printed, read_rows
 
 COLUMNS = ("document", "place", "printed", "recomputed", "why", "claim")
 #: Overlapping chunks of 6 s of 50 songs: the n of every test in the thesis.
@@ -106,7 +106,7 @@ def check_thesis(printed: list[Printed] | None = None) -> list[Recomputed]:
     Parameters
     ----------
     printed : list of Printed, optional
-        By default `load_documents()`.
+        By default `load_printed()`.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def check_thesis(printed: list[Printed] | None = None) -> list[Recomputed]:
         In the order of the tables.
     """
     rows = [
-        row for row in (load_documents() if printed is None else printed) if row.document == THESIS
+        row for row in (load_printed() if printed is None else printed) if row.document == THESIS
     ]
     numbers = {(row.table, row.metric, row.quantity): _printed_number(row.printed) for row in rows}
     found = []

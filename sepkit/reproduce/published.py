@@ -30,14 +30,28 @@ METRICS: dict[str, tuple[str, Callable[[Iterable[float]], float]]] = {
     "uSDR": ("usdr", statistics.fmean),
     "siSDR": ("si_sdr", statistics.fmean),
 }
-#: The five documents whose tables the kit repeats, by their number in documents.csv and claims.csv.
-DOCUMENTS = {
-    "000": "Music and Sound Separation: a project report on ResUNet (bytesep)",
-    "001": "Casas Herce and Hernandez Alonso, Music Track Separation by using Machine Learning",
-    "002": "Song and Qiu 2020, Audio Separation Using Deep Neural Networks",
-    "003": "George, Li, Min and Seong, Singing Vocal Source Separation with Deep Neural Networks",
-    "004": "Svystun 2024, The Impact of Remixing on Vocal Extraction in Low Data Regimes",
-}
+
+
+@dataclass(frozen=True)
+class Document:
+    """One of the five documents that the kit repeats: a row of documents.csv.
+
+    `number` is the key in all other files, `name` what the chapters call it, `title` as printed;
+    `authors` and `year` are empty where the document does not say.
+    """
+
+    number: str
+    name: str
+    title: str
+    authors: str
+    year: str
+    kind: str
+
+    @property
+    def reference(self) -> str:
+        """Authors, year and title, as a reading list has them."""
+        known = [part for part in (self.authors or "no author named", self.year) if part]
+        return f"{', '.join(known)}: {self.title} ({self.kind})"
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,12 @@ class Printed:
     claim: str
 
 
+def _load_documents():
+    columns = tuple(Document.__dataclass_fields__)
+    rows = read_rows(shipped("reported", "documents.csv"), columns)
+    return {row["number"]: Document(**row) for _, row in rows}
+
+
 def load_reported(path: str | Path | None = None) -> list[Reported]:
     """Read published numbers.
 
@@ -112,7 +132,7 @@ def load_reported(path: str | Path | None = None) -> list[Reported]:
     return list(found.values())
 
 
-def load_documents(path: str | Path | None = None) -> list[Printed]:
+def load_printed(path: str | Path | None = None) -> list[Printed]:
     """Read what the five documents print: every numeric table, and the numbers of their findings.
 
     Parameters
@@ -131,7 +151,7 @@ def load_documents(path: str | Path | None = None) -> list[Printed]:
         stands or what is printed there. Names the line.
     """
     found = []
-    for where, row in read_rows(Path(path or shipped("reported", "documents.csv")), PRINTED):
+    for where, row in read_rows(Path(path or shipped("reported", "printed.csv")), PRINTED):
         if row["document"] not in DOCUMENTS:
             raise SepkitError(
                 f"{where}: unknown document {row['document']!r}: choose from {', '.join(DOCUMENTS)}"
@@ -198,3 +218,7 @@ def read_number(text: str, where: str) -> float:
         return float(text)
     except ValueError:
         raise SepkitError(f"{where}: value {text!r} is not a number") from None
+
+
+#: The five documents whose tables the kit repeats, by their number in all files.
+DOCUMENTS: dict[str, Document] = _load_documents()

@@ -103,7 +103,7 @@ def write_report(out: str | Path, reported: list[Reported] | None = None) -> Pat
         ours="".join(ours) or "<h2>Scores</h2><p>No chapter has written Scores yet.</p>",
         claims=claims_html(claims.evaluate(claims.load_claims(), measured)),
         theirs="".join(f"<details>{part}</details>" for part in theirs),
-        documents=documents_html(published.load_documents()),
+        documents=documents_html(published.load_printed()),
     )
     with atomic_path(out / "report.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -182,10 +182,10 @@ def claims_html(outcomes: list[claims.Outcome]) -> str:
 def documents_html(rows: list[Printed]) -> str:
     """What the documents print, one table per document to unfold."""
     names, parts = ("table", "item", "quantity", "metric", "printed", "line", "claim"), []
-    for number, title in published.DOCUMENTS.items():
+    for number, document in published.DOCUMENTS.items():
         own = [[getattr(row, name) for name in names] for row in rows if row.document == number]
         parts.append(
-            f"<details><summary>{escape(title)}: {len(own)} numbers</summary>"
+            f"<details><summary>{escape(document.reference)}: {len(own)} numbers</summary>"
             f"{_text_table(names, own)}</details>"
         )
     return "".join(parts)

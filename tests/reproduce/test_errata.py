@@ -11,7 +11,7 @@ from sepkit.errors import SepkitError
 from sepkit.metrics.published_tests import FIVE_TIMES, one_sample_z, two_sample_t
 from sepkit.reproduce import sisec
 from sepkit.reproduce.errata import CHUNKS, COLUMNS, check_thesis, load_errata
-from sepkit.reproduce.published import load_documents, load_reported
+from sepkit.reproduce.published import load_printed, load_reported
 
 SOURCES = Path(os.environ.get("SEPKIT_SOURCES", "/unset"))
 METRICS = ("cSDR", "uSDR", "siSDR")
@@ -20,11 +20,11 @@ NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:e-\d+)?")
 
 
 def printed(table, quantity, metric="", item="", document="004"):
-    """One printed number, from documents.csv."""
+    """One printed number, from printed.csv."""
     key = (document, table, quantity, metric)
     (row,) = [
         r
-        for r in load_documents()
+        for r in load_printed()
         if (r.document, r.table, r.quantity, r.metric) == key and item in r.item
     ]
     return row.value
@@ -60,7 +60,7 @@ def mean_of_stems(system):
 def hours():
     return sum(
         r.value
-        for r in load_documents()
+        for r in load_printed()
         if (r.table, r.quantity) == ("Figure 5.1", "billed time") and r.item.endswith("total")
     )
 
@@ -71,7 +71,7 @@ def rented(month, quantity):
 
 def chunks_a_song():
     samples = {
-        r.item: r.value for r in load_documents() if r.document == "004" and r.quantity == "samples"
+        r.item: r.value for r in load_printed() if r.document == "004" and r.quantity == "samples"
     }
     return [printed("section 4.3", "chunks of the test set", item="") / 50, samples["initial"] / 86]
 
@@ -113,7 +113,7 @@ def opposite():
 def half_of_bsrnn():
     (ours,) = {
         r.value
-        for r in load_documents()
+        for r in load_printed()
         if (r.item, r.quantity) == ("Band-split RNN", "mean of four targets")
     }
     theirs = printed("section 4.2.2", "mean of four targets", "SDR")
@@ -233,7 +233,7 @@ def test_a_corrected_print_passes_the_check():
     right = {("Table 5.3", "siSDR", "t"): "-13.92", ("Table 5.3", "siSDR", "se"): "0.083"}
     rows = [
         replace(r, printed=right.get((r.table, r.metric, r.quantity), r.printed))
-        for r in load_documents()
+        for r in load_printed()
     ]
     assert all(c.fits for c in check_thesis(rows) if c.table == "Table 5.3")
     rows = [

@@ -15,7 +15,7 @@ from sepkit.metrics.scores import save_scores
 from sepkit.reproduce import ledger, notebook, readme
 from sepkit.reproduce.claims import load_claims
 from sepkit.reproduce.notebook import Chapter
-from sepkit.reproduce.published import load_documents
+from sepkit.reproduce.published import load_printed
 from sepkit.reproduce.report import write_report
 
 from .tools import scores
@@ -134,7 +134,7 @@ def test_report_shows_claims_with_verdicts_and_every_printed_number(out, monkeyp
     assert row[5] == "0.008", "the smallest p that 8 songs allow, 2 / 2^8, and one comparison only"
     assert "<p>1 comparison: " in text and f"{len(load_claims()) - 1} claims without Scores" in text
     shown = [row for row in page.rows if len(row) == 7 and re.fullmatch(r"S\d\.\d+", row[-1])]
-    assert len(shown) == len(load_documents())
+    assert len(shown) == len(load_printed())
     assert [
         "Table 5.3",
         "remix, 400 epochs, 5200 samples",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sepkit.errors import SepkitError
-from sepkit.reproduce.published import DOCUMENTS, PRINTED, load_documents, load_reported
+from sepkit.reproduce.published import DOCUMENTS, PRINTED, load_printed, load_reported
 
 SEEDS = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "seeds")
 needs_text = pytest.mark.skipif(
@@ -18,7 +18,7 @@ needs_text = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def printed():
-    return load_documents()
+    return load_printed()
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,14 @@ def test_the_billed_hours_do_not_sum_to_those_of_the_text(printed):
     )
     (told,) = [row.value for row in printed if row.item == "of them rented"]
     assert (round(hours, 1), told) == (262.5, 266)
+
+
+@needs_text
+def test_titles_and_authors_stand_on_the_first_page(lines):
+    for number, document in DOCUMENTS.items():
+        page = " ".join(" ".join(lines[number][:40]).split()).casefold()
+        for said in (document.title, *filter(None, document.authors.split(", "))):
+            assert said.casefold() in page, (number, said)
 
 
 @needs_text
@@ -211,7 +219,7 @@ def test_rows_without_provenance_are_refused(tmp_path, change, says):
         }
         | change
     )
-    path = tmp_path / "documents.csv"
+    path = tmp_path / "printed.csv"
     path.write_text(",".join(PRINTED) + "\n" + ",".join(row[key] for key in PRINTED) + "\n")
     with pytest.raises(SepkitError, match=says):
-        load_documents(path)
+        load_printed(path)
