@@ -35,11 +35,13 @@ def experiment(
         str | None, typer.Option(help="Size of the band.", show_default="the experiment's")
     ] = None,
     seeds: Annotated[
-        int,
+        int | None,
         typer.Option(
-            help="Trainings of every arm, with seeds 0, 1, ...", **number(Number(1, 1000))
+            help="Trainings of every arm, with seeds 0, 1, ...",
+            show_default="the experiment's",
+            **number(Number(1, 1000)),
         ),
-    ] = 3,
+    ] = None,
     out: Annotated[
         Path,
         typer.Option(help="Folder for trainings and results; the same again goes on.", **PLACE),
@@ -86,7 +88,7 @@ def experiment(
             design,
             data,
             preset,
-            seeds,
+            seeds or catalogue.EXPERIMENTS[name].seeds,
             out,
             profile,
             device,

@@ -37,7 +37,7 @@ COLUMNS = (
     "extent",
 )
 DIRECTIONS = ("greater", "same")
-EXTENTS = ("songs", "excerpts", "turns")
+EXTENTS = ("songs", "excerpts", "blocks", "trainings")
 NOT_RUN = "not run"
 _DECIBELS = (*FILTERED, *(ours for ours, _ in METRICS.values()))
 
@@ -68,8 +68,8 @@ class Claim:
     least : float
         In the unit of the metric.
     extent : str
-        Whether whole ``"songs"`` were scored, ``"excerpts"`` of them, or ``"turns"`` of a
-        measurement.
+        What was scored: whole ``"songs"``, ``"excerpts"`` of them, ``"blocks"`` of a
+        measurement, or ``"trainings"``.
     """
 
     id: str
@@ -247,7 +247,7 @@ def _arm(claim, pattern, measured):
 
 def _extent(score):
     """What was scored, one of `EXTENTS`."""
-    for one in ("excerpt", "turn"):
+    for one in ("excerpt", "block", "training"):
         if one in score.provenance or f"{one}s" in score.provenance:
             return f"{one}s"
     return "songs"

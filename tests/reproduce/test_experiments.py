@@ -3,14 +3,17 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from sepkit import audio, models
 from sepkit.datasets import open_tracks
 from sepkit.errors import Notice, SepkitError
+from sepkit.metrics import save_scores
 from sepkit.reproduce import claims, experiments, ledger
 from sepkit.reproduce.experiments import Arm, Design, catalogue, cost
 from sepkit.reproduce.experiments.catalogue import EXPERIMENTS
@@ -267,6 +270,99 @@ def test_derived_scores_are_computed_seed_by_seed(songs, tmp_path):
         )
 
 
+FINE_TUNED = Design(
+    **{
+        **vars(DESIGN),
+        "arms": (Arm("a"), Arm("b", recipe=dict(loss="l1"))),
+        "init": Arm("before", recipe=dict(max_steps=6)),
+        "speed": True,
+    }
+)
+
+
+def test_arms_are_fine_tuned_from_the_one_network_that_was_trained_first(songs, tmp_path):
+    scores, told = go(songs, tmp_path, FINE_TUNED)
+    assert [line.split(":")[0] for line in told] == [
+        f"{arm}, seed {seed}" for seed in (0, 1) for arm in ("before", "a", "b")
+    ]
+    folder = tmp_path / "out" / "trial"
+    for seed in (0, 1):
+        first = models.load(folder / f"before-{seed}" / "vocals.safetensors").state_dict()
+        for arm in ("a", "b"):
+            begun = json.loads((folder / f"{arm}-{seed}" / "run.json").read_text())["init"]
+            assert begun["checkpoint"].endswith(f"before-{seed}/vocals.safetensors")
+            # Too few steps to move a weight far: 3 of Adam at 0.01.
+            tuned = models.load(folder / f"{arm}-{seed}" / "vocals.safetensors").state_dict()
+            key = "fc1.weight"
+            assert 0 < (tuned[key] - first[key]).abs().max() < 0.05
+    steps = {s.separator: s.provenance["steps"] for s in scores}
+    assert steps == {"before": 6, "a": 3, "b": 3}
+
+
+def test_arms_are_run_again_when_what_they_begin_with_has_changed(songs, tmp_path):
+    go(songs, tmp_path, FINE_TUNED, seeds=1)
+    _, told = go(songs, tmp_path, FINE_TUNED, seeds=1)
+    assert all(kept(told).values())
+    other = Design(**{**vars(FINE_TUNED), "init": Arm("before", recipe=dict(max_steps=8))})
+    for arm in ("a", "b"):
+        shutil.rmtree(tmp_path / "out" / "trial" / f"{arm}-0")
+    _, told = go(songs, tmp_path, other, seeds=1)
+    assert not any(kept(told).values())
+
+
+def test_a_training_tells_its_steps_to_the_best_validation_loss(songs, tmp_path):
+    scores, _ = go(songs, tmp_path, FINE_TUNED)
+    speed = [s for s in scores if s.metric == "best_steps"]
+    assert {(s.separator, s.track) for s in speed} == {
+        (arm, f"seed {seed}") for arm in ("before", "a", "b") for seed in (0, 1)
+    }
+    for s in speed:
+        log = experiments.running._log(
+            tmp_path / "out" / "trial" / f"{s.separator}-{s.provenance['seed']}"
+        )
+        best = min(log, key=lambda row: row["valid_loss"])
+        assert s.value == (best["step"] or log[-1]["step"])
+        assert s.provenance["best_seconds"] == best["seconds"]
+
+
+def test_an_arm_without_a_metric_has_an_empty_place_in_the_summary(songs, tmp_path):
+    """Else its other numbers would stand below the wrong heading."""
+    changed = {"slower": lambda t: {k: v for k, v in t["a"].items() if k[1] == "best_steps"}}
+    scores, _ = go(songs, tmp_path, Design(**{**vars(FINE_TUNED), "derived": changed}), seeds=1)
+    by = {row["arm"]: row for row in experiments.summary(scores)}
+    assert list(by["slower"]) == list(by["a"]) and by["slower"]["usdr (dB, mean)"] == ""
+    assert by["slower"]["best_steps (mean)"] == by["a"]["best_steps (mean)"] != ""
+    assert by["a"]["songs"] == 2 and by["slower"]["songs"] == 0
+
+
+def test_scores_of_two_versions_of_the_band_are_not_one_result(songs, tmp_path):
+    scores, _ = go(songs, tmp_path, seeds=1)
+    newer = [replace(s, provenance={**s.provenance, "band": 2}) for s in scores[:3]]
+    save_scores(tmp_path / "mixed" / "trial.json", newer + scores[3:])
+    with pytest.raises(SepkitError, match=r"trial.json: Scores of versions 1 and 2 of the band"):
+        experiments.stored(tmp_path / "mixed")
+
+
+def test_a_slope_is_that_of_the_least_squares_line_per_tenth():
+    p = (0.0, 0.1, 0.2, 0.3, 0.5)
+    values = np.array([[7.0, 3.0], [6.5, 3.1], [6.6, 2.0], [6.0, 2.5], [5.0, 2.2]])  # (p, songs)
+    names = {x: catalogue._speech_arm(x).name for x in p}
+    table = {
+        name: {("a", "usdr"): row[0], ("b", "usdr"): row[1], ("a", "csdr"): 9.0}
+        for name, row in zip(names.values(), values)
+    }
+    derived = catalogue.design("speech-fine-tuning").derived
+    expected = np.polyfit(np.array(p) * 10, values, 1)[0]
+    found = derived["fall by speech"](table)
+    assert found == {
+        ("a", "usdr"): pytest.approx(-expected[0]),
+        ("b", "usdr"): pytest.approx(-expected[1]),
+    }
+    spread = np.abs(values - values.mean(1, keepdims=True))
+    found = derived["rise of the spread by speech"](table)
+    assert found["b", "usdr"] == pytest.approx(np.polyfit(np.array(p) * 10, spread[:, 1], 1)[0])
+
+
 def test_the_gain_of_remixing_and_the_spread_are_what_they_say():
     table = {
         f"{n} songs, remixing {word}": {("a", "usdr"): value}
@@ -315,7 +411,7 @@ def test_claims_name_arms_that_exist():
         separators = (
             {*(arm.name for arm in design.arms), *design.derived} if design else set(cost.VARIANTS)
         )
-        measures = design.metrics if design else ("step_time",)
+        measures = (*design.metrics, "best_steps") if design else ("step_time",)
         for identifier in experiment.claims:
             claim = known[identifier]
             assert claim.finding == identifier.rstrip("abcd")
@@ -375,13 +471,48 @@ def test_unknown_experiments_and_profiles_are_refused():
         catalogue.design("songs", "big")
 
 
-def test_costs_are_relative_to_the_first_variant_and_reach_the_claims_but_no_table(tmp_path):
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Count processes instead of starting them: each takes seconds to import torch."""
+    started = []
+
+    def called(job):
+        started.append(job.args[0])
+        return job()
+
+    monkeypatch.setattr(cost, "in_fresh_process", called)
+    return started
+
+
+def test_costs_are_relative_within_a_block_and_reach_the_claims_but_no_table(
+    tmp_path, in_this_process
+):
     told = []
     scores = cost.run(tmp_path, "smoke", "cpu", notice=told.append)
     assert len(told) == 2 and {s.separator for s in scores} == set(cost.VARIANTS)
-    first = sorted(s.value for s in scores if s.separator == "loss mse")
-    assert first[1] == 1.0 and 0 < first[0] <= 1  # of two turns, the slower one is the unit
+    assert [s.value for s in scores if s.separator == "loss mse"] == [1.0, 1.0]
     found = ledger.load_experiments(tmp_path)
     outcome = next(o for o in claims.evaluate(claims.load_claims(), found) if o.claim.id == "S3.4")
-    assert outcome.verdict == "undecided" and "turns" in outcome.where  # two turns decide nothing
+    assert outcome.verdict == "undecided" and "blocks" in outcome.where  # two decide nothing
     assert not [table for table in ledger.tables([], found) if table.measured]
+
+
+def test_every_block_measures_every_variant_and_begins_with_another(tmp_path, monkeypatch):
+    """Seconds that grow with the number of the process: what comes later seems slower."""
+    order = []
+
+    def numbered(job):
+        order.append(job.args[2] if job.args[0] == "open-unmix" else "transformer")
+        return float(len(order))
+
+    monkeypatch.setattr(cost, "in_fresh_process", numbered)
+    scores = cost.run(tmp_path, "smoke", "cpu", notice=lambda line: None)
+    assert order == ["mse", "l1", "dual", "transformer", "l1", "dual", "transformer", "mse"]
+    by = {(s.separator, s.track): s.value for s in scores}
+    assert by["transformer", "block 0"] == 4 / 1 and by["transformer", "block 1"] == 7 / 8
+    assert {s.provenance["seconds"] for s in scores if s.separator == "loss dual"} == {4.5}
+
+
+@pytest.mark.slow
+def test_a_measurement_runs_in_a_process_of_its_own():
+    assert cost.in_fresh_process(os.getpid) not in (os.getpid(), cost.in_fresh_process(os.getpid))

@@ -51,7 +51,10 @@ class Design:
     """An experiment in one profile: a network, a recipe, and the arms that change them.
 
     `derived` maps the name of a further separator to the function that computes its values, such
-    as differences of differences, from those of the arms.
+    as differences of differences, from those of the arms. With `init`, the arms are fine-tuned:
+    that arm is trained and scored first with each seed, and the others begin with its weights.
+    With `speed`, a training has a Score more, of the metric ``best_steps``: the steps up to the
+    best validation loss, or all of them where none was better than before the first.
     """
 
     model: str
@@ -61,3 +64,5 @@ class Design:
     metrics: tuple[str, ...] = ("usdr", "si_sdr", "csdr")
     derived: dict[str, Derived] = field(default_factory=dict)
     preset: str = "experiments"
+    init: Arm | None = None
+    speed: bool = False

@@ -7,31 +7,41 @@ what was trained, on what, for how many steps and hours;
 `stored` reads those that come with sepkit. Chapters 07 and 12.
 """
 
+import csv
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from ... import metrics, models, separation, training
+from ...band import VERSION
 from ...band.rendering import only_one
 from ...datasets import MemoryTrack, data_set_name, open_tracks
 from ...datasets.loader import decoded
-from ...datasets.speech import open_speech
+from ...datasets.speech import Speech, open_speech
 from ...device import resolve_device
 from ...errors import SepkitError
 from ...files import digest, provenance
-from ...metrics import Score, load_scores, save_scores
+from ...metrics import MetricCard, Score, load_scores, save_scores
+from ...training import Recipe
 from ...training.description import OtherSongs
 from ...training.songs import identities
-from .design import Design
+from .design import Arm, Design
+from .scores import refuse_mixed_data
 
 TARGET = "vocals"
 #: Passes over the excerpt per epoch where an excerpt is learnt by heart: validating it takes as
 #: long as training on it, so an epoch holds several.
 REPEATS = 14
+SPEED = MetricCard(
+    "best_steps",
+    "training steps up to the best validation loss",
+    aggregation="one training; all its steps, where none was better than what it began with",
+)
 
 
 def run(
@@ -39,7 +49,7 @@ def run(
     design: Design,
     data: str = "band",
     preset: str | None = None,
-    seeds: int = 3,
+    seeds: int = 8,
     out: str | Path = "runs/experiments",
     profile: str = "student",
     device: str = "auto",
@@ -60,7 +70,7 @@ def run(
     preset : str, optional
         Size of the band; by default the design's.
     seeds : int
-        Trainings of each arm, with seeds 0, 1, ...
+        Trainings of each arm, with seeds 0, 1, ... `Experiment.seeds` says how many it should be.
     out : str or Path
         Holds ``NAME/`` with a folder for each training, and the result, ``NAME.json``.
     profile, device : str
@@ -81,8 +91,8 @@ def run(
     Raises
     ------
     SepkitError
-        As training and evaluation raise; and if an arm needs an augmented data set or speech that
-        was not given.
+        As training and evaluation raise; if an arm needs an augmented data set or speech that was
+        not given; and if kept Scores are of another version of the band.
     """
     runner = _Runner(
         name=name,
@@ -98,18 +108,38 @@ def run(
         speech=speech,
     )
     scores: list[Score] = []
-    left = len(design.arms) * seeds
+    arms = (*([design.init] if design.init else []), *design.arms)
+    left = len(arms) * seeds
     # All arms of a seed first: a stopped experiment is short of seeds, not of arms.
-    for seed, arm in ((seed, arm) for seed in range(seeds) for arm in design.arms):
+    for seed, arm in ((seed, arm) for seed in range(seeds) for arm in arms):
         # Another call on this folder waits here, and finds the arm done.
         with only_one(out, f".{name}-{_slug(arm.name)}-{seed}.lock"):
             found, outcome = runner.scores(arm, seed)
         scores, left = scores + found, left - 1
         notice(f"{arm.name}, seed {seed}: {outcome}; {left} to go")
     scores += _derived(design, scores)
-    about = {"experiment": name, "seeds": seeds, "arms": [arm.name for arm in design.arms]}
-    save_scores(Path(out) / f"{name}.json", scores, extra=about, indent=None)
+    file = Path(out) / f"{name}.json"
+    refuse_mixed_data(file, scores)
+    about = {"experiment": name, "seeds": seeds, "arms": [arm.name for arm in arms]}
+    save_scores(file, scores, extra=about, indent=None)
     return scores
+
+
+@dataclass(frozen=True)
+class _Training:
+    """One arm with one seed: what it trains on, and what it begins with.
+
+    `songs` are tracks by split, `about` is all that decides the scores.
+    """
+
+    arm: Arm
+    seed: int
+    recipe: Recipe
+    songs: dict
+    speech: Speech | None
+    init: "_Training | None"
+    folder: Path
+    about: dict
 
 
 @dataclass
@@ -135,46 +165,61 @@ class _Runner:
 
     def scores(self, arm, seed):
         """The Scores of one training, and in words how they came about."""
+        planned = self._plan(arm, seed)
+        file = planned.folder / f"scores-{digest(planned.about)[:16]}.json"
+        if file.is_file():
+            return load_scores(file), "kept"
+        best = self._trained(planned)
+        header, log = models.read_header(best)["extra"], _log(best.parent)
+        network, last = models.load(best), log[-1]
+        clock = time.perf_counter()
+        facts = {
+            "steps": int(last["step"]),
+            "best_step": header["step"],
+            "best_seconds": next(r["seconds"] for r in log if int(r["step"]) == header["step"]),
+            "hours": round(last["seconds"] / 3600, 4),
+            "train_songs": len(set(_names(planned.songs["train"]))) or 1,  # or an excerpt of one
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "valid_loss": header["valid_loss"],
+            "audio": digest(planned.about["audio"]),
+        }
+        scores = self._score(planned, network, facts)
+        save_scores(file, scores, extra={"about": planned.about})
+        return scores, _outcome(scores, last["seconds"], time.perf_counter() - clock)
+
+    def _plan(self, arm, seed):
+        """All about one training, without a song being decoded."""
         recipe = self.design.recipe.but(**arm.recipe, seed=seed)
-        in_memory = recipe.cache == "memory"  # `held` has decoded them
-        recipe = recipe.but(cache=None if in_memory else recipe.cache)
+        if recipe.cache == "memory":  # `held` decodes them
+            recipe = recipe.but(cache=None)
         network = self._network(arm, seed)
         speech = self.voices(arm, network) if recipe.speech_prob else None
         songs = self._songs(arm, network)
-        about = self._about(arm, network, recipe, songs, speech)
+        first = self.design.init
+        init = self._plan(first, seed) if first and arm is not first else None
         number = f"{arm.excerpt[0]}-" if arm.excerpt else ""
-        folder = self.out / f"{_slug(arm.name)}-{number}{seed}"
-        file = folder / f"scores-{digest(about)[:16]}.json"
-        if file.is_file():
-            return load_scores(file), "kept"
-        train, valid, test = self._examples(arm, songs)
-        best = self._trained(arm, train, valid, folder, recipe, speech)
-        header, log = models.read_header(best)["extra"], _last_row(best.parent)
-        facts = {
-            "steps": int(log["step"]),
-            "best_step": header["step"],
-            "hours": round(float(log["seconds"]) / 3600, 4),
-            "train_songs": len(set(_names(train))),
-            "parameters": sum(p.numel() for p in network.parameters()),
-            "valid_loss": header["valid_loss"],
-            "audio": digest(about["audio"]),
-        }
-        clock = time.perf_counter()
-        scores = self._score(arm, models.load(best), test, seed, facts)
-        save_scores(file, scores, extra={"about": about})
-        return scores, _outcome(scores, float(log["seconds"]), time.perf_counter() - clock)
+        return _Training(
+            arm,
+            seed,
+            recipe,
+            songs,
+            speech,
+            init,
+            self.out / f"{_slug(arm.name)}-{number}{seed}",
+            self._about(arm, network, recipe, songs, speech, init),
+        )
 
-    def tracks(self, split, model, data=None):
-        """The songs of a split at the network's sample rate and channels, opened once."""
-        key = (split, model.sample_rate, model.channels, data)
+    def tracks(self, split, rate, channels, data=None):
+        """The songs of a split at a sample rate and number of channels, opened once."""
+        key = (split, rate, channels, data)
         if key not in self._opened:
             preset = self.preset if data is None and self.data == "band" else None
             self._opened[key] = open_tracks(
                 data or self.data,
                 split,
                 self.root,
-                sample_rate=model.sample_rate,
-                channels=model.channels,
+                sample_rate=rate,
+                channels=channels,
                 preset=preset,
             )
         return self._opened[key]
@@ -202,7 +247,7 @@ class _Runner:
             )
         return self._opened[key]
 
-    def _about(self, arm, network, recipe, songs, speech):
+    def _about(self, arm, network, recipe, songs, speech, init):
         """All that decides an arm's scores."""
         audio = {part: identities(tracks) for part, tracks in songs.items()}
         return {
@@ -215,6 +260,7 @@ class _Runner:
             "excerpt": arm.excerpt,
             "data": data_set_name(self.data),
             "audio": {**audio, "speech": speech and speech.identity()},
+            **({"init": digest(init.about)} if init else {}),
         }
 
     def _network(self, arm, seed):
@@ -224,31 +270,37 @@ class _Runner:
         torch.manual_seed(seed)
         return models.build(arm.model or design.model, target=TARGET, **settings)
 
-    def _trained(self, arm, train, valid, folder, recipe, speech):
+    def _trained(self, planned):
         """The best checkpoint: of the arm's folder; of one beside it, if that is on other audio."""
+        train, valid, _ = self._examples(planned)
+        # Where the arm to begin with is kept, this finds its training finished.
+        init = self._trained(planned.init) if planned.init else None
 
         def trained_in(folder):
             return training.train(
-                self._network(arm, recipe.seed),
+                self._network(planned.arm, planned.seed),
                 train,
                 valid,
                 folder,
-                recipe,
+                planned.recipe,
                 str(self.device),
                 TARGET,
                 progress=False,
-                speech=speech,
+                speech=planned.speech,
+                init=init,
             )
 
         try:
-            return trained_in(folder)
+            return trained_in(planned.folder)
         except OtherSongs:
-            audio = digest(identities(train), identities(valid), speech and speech.identity())
-            return trained_in(folder.with_name(f"{folder.name}-{audio[:8]}"))
+            speech = planned.speech and planned.speech.identity()
+            audio = digest(identities(train), identities(valid), speech)
+            return trained_in(planned.folder.with_name(f"{planned.folder.name}-{audio[:8]}"))
 
     def _songs(self, arm, network):
         """What an arm depends on: tracks by split; of an excerpt the song that it is cut from."""
-        test = self.tracks("test", network)
+        tracks = partial(self.tracks, rate=network.sample_rate, channels=network.channels)
+        test = tracks("test")
         if arm.excerpt:
             return {"train": [], "valid": [], "test": [test[arm.excerpt[0]]]}
         if arm.augmented and self.augmented is None:
@@ -256,8 +308,8 @@ class _Runner:
                 f"{self.name}: the arm {arm.name!r} needs --augmented FOLDER; "
                 "write it with: sepkit data augment"
             )
-        train = list(self.tracks("train", network, self.augmented if arm.augmented else None))
-        valid = self.tracks("valid", network)
+        train = list(tracks("train", data=self.augmented if arm.augmented else None))
+        valid = tracks("valid")
         if arm.songs is not None:
             if arm.songs > len(train):
                 raise SepkitError(
@@ -268,27 +320,23 @@ class _Runner:
         train = train + list(valid) * arm.with_valid
         return {"train": train, "valid": list(valid), "test": test}
 
-    def _examples(self, arm, songs):
+    def _examples(self, planned):
         """Tracks to train, validate and test with."""
-        if arm.excerpt:
-            parts = _thirds(_loudest(songs["test"][0], arm.excerpt[1]))
+        songs, excerpt = planned.songs, planned.arm.excerpt
+        if excerpt:
+            parts = _thirds(_loudest(songs["test"][0], excerpt[1]))
             return parts * REPEATS, parts, parts
         return self.held(songs["train"]), self.held(songs["valid"]), songs["test"]
 
-    def _score(self, arm, network, test, seed, facts):
+    def _score(self, planned, network, facts):
         """Score a trained network on the test songs."""
+        arm = planned.arm
+        test = self._examples(planned)[2]
         rate = arm.score_rate or network.sample_rate
         if rate != network.sample_rate:
-            test = open_tracks(
-                self.data,
-                "test",
-                self.root,
-                sample_rate=rate,
-                channels=network.channels,
-                preset=self.preset if self.data == "band" else None,
-            )
+            test = self.tracks("test", rate, network.channels)
         separator = separation.ModelSeparator(network, device=self.device)
-        own = self._provenance(arm, seed, facts)
+        own = self._provenance(arm, planned.seed, facts)
         dataset = _data_set_label(data_set_name(self.data), rate, network.channels)
         found = {}
         for track in test:  # the examples of an excerpt have one name, and count together
@@ -296,14 +344,20 @@ class _Runner:
             for target, metric, value, card in scored:
                 if target == TARGET:
                     found.setdefault((track.name, metric, card), []).append(float(value))
-        return [
+        scores = [
             Score(name, TARGET, metric, statistics.fmean(values), arm.name, dataset, card, own)
             for (name, metric, card), values in found.items()
         ]
+        if self.design.speed:  # no step is the best where none was better than at first
+            steps = float(facts["best_step"] or facts["steps"])
+            own = {**own, "trainings": 1, "derived": "steps of a training"}
+            name = f"seed {planned.seed}"
+            scores.append(Score(name, TARGET, "best_steps", steps, arm.name, dataset, SPEED, own))
+        return scores
 
     def _provenance(self, arm, seed, facts):
         if self.data == "band":
-            facts = {**facts, "preset": self.preset}
+            facts = {**facts, "preset": self.preset, "band": VERSION}
         if arm.excerpt:
             facts = {**facts, "excerpt": f"{arm.excerpt[1]:g} s"}
         return provenance(
@@ -401,7 +455,7 @@ def _slug(name):
     return "".join(c if c.isalnum() or c in ".-" else "-" for c in name.lower()).strip("-")
 
 
-def _last_row(folder):
-    """The last row of a training's ``log.csv``."""
-    lines = (folder / "log.csv").read_text().splitlines()
-    return dict(zip(lines[0].split(","), lines[-1].split(","), strict=True))
+def _log(folder):
+    """The rows of a training's ``log.csv``, as numbers."""
+    with open(folder / "log.csv", newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]

@@ -7,6 +7,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from ...errors import SepkitError
 from ...files import shipped
 from ...metrics import METRICS, Score, load_scores
 
@@ -23,34 +24,36 @@ def summary(scores: list[Score]) -> list[dict[str, Any]]:
     -------
     list of dict
         arm, seeds, songs, steps, and for each metric the mean over songs and seeds, with the
-        standard deviation over seeds of the mean over songs.
+        standard deviation over seeds of the mean over songs; empty where an arm has none.
     """
     rows = []
+    metrics = dict.fromkeys(score.metric for score in scores)
     for arm in dict.fromkeys(score.separator for score in scores):
         own = [score for score in scores if score.separator == arm]
         row = {
             "arm": arm,
             "seeds": len({s.provenance["seed"] for s in own}),
-            "songs": len({s.track for s in own}),
+            "songs": len({s.track for s in own if "trainings" not in s.provenance}),
             "steps": max(s.provenance["steps"] for s in own),
         }
-        for metric in dict.fromkeys(score.metric for score in own):
+        for metric in metrics:
             means = _means_over_songs([score for score in own if score.metric == metric])
             spread = f" ± {statistics.stdev(means):.2f}" if len(means) > 1 else ""
             row[f"{metric} ({'dB, ' * (metric in METRICS)}mean)"] = (
-                f"{statistics.fmean(means):.2f}{spread}"
+                f"{statistics.fmean(means):.2f}{spread}" if means else ""
             )
         rows.append(row)
     return rows
 
 
 def _means_over_songs(scores):
-    """The mean of each seed, NaN left out; one NaN where nothing is left."""
+    """The mean of each seed, NaN left out; one NaN where nothing but NaN is there."""
     by_seed = {}
     for score in scores:
         if score.value == score.value:
             by_seed.setdefault(score.provenance["seed"], []).append(score.value)
-    return [statistics.fmean(values) for _, values in sorted(by_seed.items())] or [float("nan")]
+    means = [statistics.fmean(values) for _, values in sorted(by_seed.items())]
+    return means or [float("nan")] * bool(scores)
 
 
 def overview(stored: dict[str, list[Score]]) -> list[dict[str, Any]]:
@@ -104,8 +107,34 @@ def stored(folder: str | Path | None = None) -> dict[str, list[Score]]:
     -------
     dict
         Experiment name -> list of Score.
+
+    Raises
+    ------
+    SepkitError
+        As `load_scores` and `refuse_mixed_data`.
     """
-    return {
-        path.stem: load_scores(path)
+    found = {
+        path: load_scores(path)
         for path in sorted(Path(folder or shipped("experiments")).glob("*.json"))
     }
+    for path, scores in found.items():
+        refuse_mixed_data(path, scores)
+    return {path.stem: scores for path, scores in found.items()}
+
+
+def refuse_mixed_data(file: str | Path, scores: list[Score]) -> None:
+    """Raise a `SepkitError` if an experiment's Scores come from two versions of the band.
+
+    Parameters
+    ----------
+    file : str or Path
+        For the message.
+    scores : list of Score
+        Those without a version are of the first one, or of another data set.
+    """
+    versions = {score.provenance.get("band", 1) for score in scores}
+    if len(versions) > 1:
+        raise SepkitError(
+            f"{file}: Scores of versions {' and '.join(map(str, sorted(versions)))} of the band; "
+            "run the whole experiment again, in another folder"
+        )
