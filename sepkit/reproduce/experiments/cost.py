@@ -86,6 +86,7 @@ def run(
             experiment="cost",
             blocks=blocks,
             derived="seconds of a step",
+            threads=torch.get_num_threads(),
             batch=batch,
             chunk_seconds=seconds,
             seconds=round(statistics.median(values), 4),
