@@ -99,7 +99,8 @@ def load(
         name, for its shipped checkpoints; or one of the published sets
         (``"umxhq"``, ...), downloaded on first use.
     weights : {"shipped", "published"}
-        Which weights a model's name stands for.
+        Which weights a model's name stands for. Where none are shipped, published ones
+        are taken for either, with a note on stderr.
     model : str, optional
         Refuse checkpoints of any other model than this.
 
@@ -129,9 +130,9 @@ def load(
             f"{name}: neither a checkpoint nor a model; give a file, a folder or one of "
             f"{', '.join(known)}"
         )
-    if weights == "published":
-        return downloads.load_published(downloads.default(name))
     folder = shipped("checkpoints", f"{name}-student")
+    if weights == "published" or not folder.is_dir() and downloads.known(name):
+        return downloads.load_published(downloads.default(name))
     if not folder.is_dir():
         raise SepkitError(
             f"{folder}: no checkpoints of {name} come with sepkit; train some: sepkit train "

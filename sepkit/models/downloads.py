@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..console import print_note
 from ..errors import SepkitError, unknown
 from ..files import atomic_path, data_root, read_json, sha256, shipped, transfers
 from ..names import plain_name
@@ -41,11 +42,16 @@ def manifest() -> dict[str, dict]:
     return read_json(shipped("weights.json"))
 
 
+def known(model: str) -> list[str]:
+    """The published sets of weights for a model, the one that stands for its name first."""
+    entries = {name: entry for name, entry in manifest().items() if entry["model"] == model}
+    return sorted(entries, key=lambda name: not entries[name]["default"])
+
+
 def default(model: str) -> str:
     """The published set that stands for a model's name, such as umxhq for open-unmix."""
-    for name, entry in manifest().items():
-        if entry["model"] == model and entry["default"]:
-            return name
+    for name in known(model):
+        return name
     raise SepkitError(
         f"{model}: no published weights are known; use weights='shipped' or weights='train'"
     )
@@ -57,7 +63,7 @@ def load_published(
     cache: str | Path | None = None,
     base_url: str | Path | None = None,
 ) -> dict[str, Model]:
-    """Networks with the authors' weights, in evaluation mode.
+    """Networks with the authors' weights, in evaluation mode; a note on stderr says their licence.
 
     Parameters
     ----------
@@ -81,6 +87,7 @@ def load_published(
         another network.
     """
     entry = _entry(name)
+    print_note(f"{name}: the authors' weights; their licence: {entry.get('licence')}")
     if entry.get("caution"):
         warnings.warn(f"{name}: {entry['caution']}", Caution, stacklevel=2)
     bundle = {}

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..errors import SepkitError
+from .tensor_bundle import is_archive, read_archive
 
 #: Under what training scripts keep the weights, the best ones first.
 WRAPPERS = ("best_state", "state_dict", "model_state_dict", "state", "model")
@@ -32,7 +33,8 @@ class _Named:
 
 
 def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
-    """The state dict in a foreign file: PyTorch's (.pth, .pt, .th, .ckpt) or a .safetensors.
+    """The state dict in a foreign file: PyTorch's (.pth, .pt, .th, .ckpt), a .safetensors, or
+    the TensorFlow checkpoint in a wheel or a .tar.gz.
 
     Numbers stay in the file's precision. `sepkit.models.fill` compares names and shapes with a
     network's and turns half precision into the network's own.
@@ -54,6 +56,8 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
         If the file holds code, is damaged, or holds no state dict.
     """
     path = Path(path)
+    if is_archive(path):
+        return read_archive(path)
     try:
         state = _read(path)
     except pickle.UnpicklingError as error:

@@ -80,6 +80,7 @@ SMALL = {
     "conv-tasnet": dict(
         filters=16, length=16, width=8, hidden=8, layers=2, stacks=1, sample_rate=8000
     ),
+    "spleeter": dict(width=2, depth=2, bins=64, frames=16, n_fft=256, hop=64, sample_rate=8000),
 }
 
 
