@@ -24,6 +24,7 @@ def overlap_add(
     starts: Sequence[int],
     window: Tensor,
     batch: int = 1,
+    divisor: float | None = None,
 ) -> Tensor:
     """Process pieces of audio; the weighted sum of the results over the sum of the weights.
 
@@ -39,6 +40,8 @@ def overlap_add(
         (n,): the weights of a piece's samples, above 0.
     batch : int
         Pieces that are processed together.
+    divisor : float, optional
+        One number for all samples, instead of each sample's own sum of weights.
 
     Returns
     -------
@@ -56,4 +59,4 @@ def overlap_add(
                 total = piece.new_zeros(*piece.shape[:-1], audio.shape[-1])  # (B, ..., T)
             total[..., start : start + size] += window * piece
             weights[start : start + size] += window
-    return total / weights
+    return total / (weights if divisor is None else divisor)

@@ -60,6 +60,9 @@ PAPER_RECIPE = dict(
 STEREO = ("features", "independent")
 #: Windows that are computed together.
 WINDOW_BATCH = 4
+#: Of the public implementation: by how many seconds its windows overlap, and what is added to the
+#: deviation that it divides a window's spectrogram by.
+PUBLISHED_OVERLAP, LEAST_DEVIATION = 2.5, 1e-5
 
 
 class BSRNN(Model):
@@ -99,6 +102,9 @@ class BSRNN(Model):
         (`load_published`). It differs from the paper in two more ways, see
         `RecurrentLayer` and `MaskEstimation`. Windows have just this length, and
         shorter input is padded to it.
+    as_published : bool
+        With `norm_frames`: standardise the spectrogram of each window (`masked`) and
+        place the windows (`_in_windows`) as that implementation does, for its weights.
     loss : {"l1", "nmse", "sdr"}
         The paper's: mean absolute errors of real part, imaginary part and waveform,
         summed. Or, for small networks and few steps, the waveform's squared error over
@@ -162,6 +168,7 @@ class BSRNN(Model):
         window_hop: float | None = None,
         precision: str = "float32",
         norm_frames: int | None = None,
+        as_published: bool = False,
         loss: str = "l1",
     ):
         hidden = 2 * features if hidden is None else hidden
@@ -171,7 +178,9 @@ class BSRNN(Model):
         for name in ("features", "hidden", "layers", "mlp", "channels"):
             positive(name, self.settings[name])
         one_of("stereo", stereo, STEREO)
-        self.independent = stereo == "independent"
+        if as_published and not norm_frames:
+            raise SepkitError("as_published=True: needs norm_frames, 263 for the published weights")
+        self.independent, self.as_published = stereo == "independent", as_published
         self.set_precision(precision)
         self.stft = STFT(n_fft, hop)
         self.min_samples, self.step, self.norm_frames = n_fft, hop, norm_frames
@@ -205,7 +214,12 @@ class BSRNN(Model):
             size = None if window is None else round(window * self.sample_rate)
         if size is None:
             return None, 0
-        step = size // 6 if hop is None else round(hop * self.sample_rate)
+        if hop is not None:
+            step = round(hop * self.sample_rate)
+        elif self.as_published:
+            step = size - round(PUBLISHED_OVERLAP * self.sample_rate)
+        else:
+            step = size // 6
         if not 1 <= step <= size:
             raise SepkitError(
                 f"window_hop={hop}: more than 0 and at most the window of "
@@ -240,6 +254,20 @@ class BSRNN(Model):
         mask = torch.view_as_complex(mask.float()).transpose(2, 3)  # (B, C, F, L)
         return mask.reshape(batch, channels, bins, frames)
 
+    def masked(self, spectrum: Tensor) -> Tensor:
+        """The target's spectrogram, from the mixture's: complex, (B, C, F, L) both.
+
+        With mask M, mixture X: Y = M(X) X. `as_published`: Y = M(Z) Z s + m, where
+        Z = (X - m) / (s + 1e-5), with X's complex mean m and standard deviation s
+        over channels, bins and frames.
+        """
+        if not self.as_published:
+            return self.mask(spectrum) * spectrum
+        mean = spectrum.mean((1, 2, 3), keepdim=True)  # (B, 1, 1, 1), complex
+        deviation = spectrum.std((1, 2, 3), keepdim=True)  # (B, 1, 1, 1)
+        x = (spectrum - mean) / (deviation + LEAST_DEVIATION)  # (B, C, F, L), complex
+        return self.mask(x) * x * deviation + mean
+
     def _recurrent_layers(self, x):
         if self.precision != "int8":
             return self.layers
@@ -259,17 +287,25 @@ class BSRNN(Model):
     def _separate(self, mixture):
         padded = self.pad(mixture)  # (B, C, T), at least one window
         spectrum = self.stft(padded)  # (B, C, F, L), complex
-        estimate = self.mask(spectrum) * spectrum  # (B, C, F, L), complex
+        estimate = self.masked(spectrum)  # (B, C, F, L), complex
         return self.stft.inverse(estimate, padded.shape[-1])[..., : mixture.shape[-1]]
 
     def _in_windows(self, mixture):
-        """The mean of overlapping windows; silence fills the last one up."""
+        """The mean of overlapping windows; silence fills the last one up.
+
+        `as_published`, silence stands at both ends, so that these too are heard in as many
+        windows as the middle, and the sum is divided by the mean number of windows that
+        hear a sample, window / hop = 5.614. Since in fact 5 or 6 do, the gain changes between
+        -1.0 and 0.6 dB from place to place; the scores of the published weights have that in them.
+        """
         size, hop, samples = self.window, self.window_hop, mixture.shape[-1]
-        count = 1 + max(0, -(-(samples - size) // hop))
-        padded = functional.pad(mixture, (0, size + (count - 1) * hop - samples))  # (B, C, T')
-        starts = range(0, count * hop, hop)
-        estimate = overlap_add(self._separate, padded, starts, padded.new_ones(size), WINDOW_BATCH)
-        return estimate[..., :samples]  # (B, C, T)
+        ends, divisor = (size - hop, size / hop) if self.as_published else (0, None)
+        count = 1 + max(0, -(-(samples + 2 * ends - size) // hop))
+        behind = size + (count - 1) * hop - ends - samples
+        padded = functional.pad(mixture, (ends, behind))  # (B, C, T')
+        starts, window = range(0, count * hop, hop), padded.new_ones(size)
+        estimate = overlap_add(self._separate, padded, starts, window, WINDOW_BATCH, divisor)
+        return estimate[..., ends : ends + samples]  # (B, C, T)
 
     def loss(self, mixture: Tensor, target: Tensor) -> Tensor:
         """What training minimises, a scalar; see the class for the choices.
@@ -287,7 +323,7 @@ class BSRNN(Model):
             )
         both = self.stft(torch.cat([mixture, target]))  # (2 B, C, F, L), complex
         spectrum, target_spectrum = both.chunk(2)  # (B, C, F, L), complex
-        estimate = self.mask(spectrum) * spectrum  # (B, C, F, L), complex
+        estimate = self.masked(spectrum)  # (B, C, F, L), complex
         waveform = self.stft.inverse(estimate, mixture.shape[-1])  # (B, C, T)
         if self.loss_name != "l1":
             return LOSSES[self.loss_name](waveform[:, None], targets, mixture)
@@ -298,22 +334,22 @@ class BSRNN(Model):
     def load_published(self, state: Mapping[str, Any]) -> None:
         """Take over weights of github.com/amanteur/BandSplitRNN-PyTorch, the best-known public one.
 
-        Into a model of the same ``norm_frames``. Its file holds one module per band, where this
-        class stores bands of equal width together. Its norms span features and a fixed number of
-        frames, and every gate has a linear layer of its own: with these shapes the layout has
-        exactly the parameters that are reported of it, 32,414,628 for vocals, 33,371,812 for bass
+        Into a model of the same ``norm_frames``, and ``as_published``. Its file holds one module
+        per band, where this class stores bands of equal width together. Its norms span features
+        and a fixed number of frames, and every gate has a linear layer of its own: with these
+        shapes the layout has exactly the parameters that are reported of it, 32,414,628 for vocals, 33,371,812 for bass
         and 35,954,340 for drums.
 
         Raises
         ------
         SepkitError
-            If the model is of the paper's layout; naming what is missing, left over, of another
+            If the model has not that layout; naming what is missing, left over, of another
             shape, NaN or infinite.
         """
-        if not self.norm_frames:
+        if not self.as_published:
             raise SepkitError(
-                f"{SOURCE} of BSRNN belong to norms of a fixed length; build the model with "
-                "norm_frames=263"
+                f"{SOURCE} of BSRNN belong to norms of a fixed length and standardised windows; "
+                "build the model with norm_frames=263, as_published=True"
             )
         super().load_published(state)
 

@@ -49,6 +49,7 @@ KINDS = {
     "upsampling": Text(),
     "output": Text(),
     "activation": Text(),
+    "as_published": Switch(),
 }
 
 

@@ -3,6 +3,7 @@ others lack.
 """
 
 import json
+import math
 
 import pytest
 import torch
@@ -255,7 +256,8 @@ def test_an_overfitted_network_separates():
 
 
 def public(**settings):
-    return made(**{"norm_frames": 20, **settings})
+    usual = dict(norm_frames=20, as_published=True, window_hop=0.05)
+    return made(**{**usual, **settings})
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -268,6 +270,87 @@ def test_weights_of_the_public_layout_load_and_compute_the_same(channels):
     spectrum = model.stft(noise(2, channels, 19 * 128))
     expected = reference(spectrum)
     assert (model.mask(spectrum) - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def decibels_apart(x, expected):
+    return float(10 * torch.log10(expected.square().sum() / (x - expected).square().sum()))
+
+
+def by_the_formula(mask, mixture, size, hop, n_fft=512, step=128):
+    """How the public implementation separates, window by window: (C, T) to (C, T)."""
+    samples, ends = mixture.shape[-1], size - hop
+    windows = 1 + math.ceil((samples + 2 * ends - size) / hop)
+    padded = torch.zeros(len(mixture), (windows - 1) * hop + size, dtype=mixture.dtype)
+    padded[:, ends : ends + samples] = mixture
+    total, hann = torch.zeros_like(padded), torch.hann_window(n_fft, dtype=mixture.dtype)
+    for start in range(0, windows * hop, hop):
+        window = padded[:, start : start + size]
+        x = torch.stft(window, n_fft, step, window=hann, center=True, return_complex=True)
+        mean = x.sum() / x.numel()
+        deviation = ((x - mean).abs().square().sum() / (x.numel() - 1)).sqrt()
+        z = (x - mean) / (deviation + 1e-5)
+        y = mask(z[None])[0] * z * deviation + mean
+        total[:, start : start + size] += torch.istft(y, n_fft, step, window=hann, length=size)
+    return total[:, ends : ends + samples] * hop / size
+
+
+@pytest.mark.parametrize("level", [0, -20, -40, -60, -80])
+@torch.no_grad()
+def test_the_public_layout_separates_by_the_formula_at_every_level(level):
+    model = public()
+    reference = shake(readable_bsrnn(model), 0.05)
+    model.load_published(reference.state_dict())
+    mixture = 10 ** (level / 20) * noise(2, 5001)
+    expected = by_the_formula(reference.double(), mixture.double(), model.window, model.window_hop)
+    assert decibels_apart(model(mixture[None])[0], expected) > 110
+
+
+@torch.no_grad()
+def test_a_network_of_ones_own_with_fixed_frames_keeps_its_windows():
+    """Checkpoints with norm_frames from before there was as_published: nothing standardised."""
+    model, mixture = public(as_published=False, window_hop=None), noise(1, 2, 2 * 2432)
+    spectra = [model.stft(mixture[..., :2432]), model.stft(mixture[..., 2432:])]
+    model.window_hop = 2432
+    expected = [model.stft.inverse(model.mask(x) * x, 2432) for x in spectra]
+    assert torch.equal(model(mixture), torch.cat(expected, -1))
+
+
+@torch.no_grad()
+def test_the_ends_are_heard_in_as_many_windows_as_the_middle():
+    """With a mask of one, only the number of windows over their mean number is left."""
+    model, mixture = public(), 1 + noise(1, 2, 9001).abs()
+    model.mask = torch.ones_like
+    windows = model(mixture) / mixture * model.window / model.window_hop
+    torch.testing.assert_close(windows, windows.round(), atol=1e-3, rtol=0)
+    assert set(windows.round().flatten().tolist()) == {6.0, 7.0}  # 2432 / 400 = 6.08
+    assert (windows.mean() - 2432 / 400).abs() < 0.05
+
+
+@torch.no_grad()
+def test_silence_stays_silence_in_the_public_layout():
+    assert torch.equal(public()(torch.zeros(1, 2, 3000)), torch.zeros(1, 2, 3000))
+
+
+def test_windows_of_the_public_layout_are_those_of_its_authors():
+    model = build("bsrnn", features=8, layers=1, norm_frames=263, as_published=True)
+    assert (model.window, model.window_hop) == (134_144, 23_894)
+    assert round(model.window / model.window_hop, 3) == 5.614
+
+
+@torch.no_grad()
+def test_the_public_layout_trains_on_standardised_spectrograms():
+    model, mixture, target = public(), noise(2, 2, 2432), noise(2, 2, 2432, seed=2)
+    spectrum, wanted = model.stft(mixture), model.stft(target)
+    spectra, waves = [], []
+    for x in spectrum:
+        mean, deviation = x.mean(), x.std()
+        z = (x - mean) / (deviation + 1e-5)
+        spectra.append(model.mask(z[None])[0] * z * deviation + mean)
+        waves.append(model.stft.inverse(spectra[-1], 2432))
+    error = torch.stack(spectra) - wanted
+    expected = error.real.abs().mean() + error.imag.abs().mean()
+    expected = expected + (torch.stack(waves) - target).abs().mean()
+    torch.testing.assert_close(model.loss(mixture, target), expected)
 
 
 @torch.no_grad()
@@ -319,7 +402,7 @@ def test_published_weights_that_do_not_fit_are_named(edit, message):
 
 
 def test_published_weights_need_the_public_layout():
-    with pytest.raises(SepkitError, match="build the model with norm_frames=263"):
+    with pytest.raises(SepkitError, match="norm_frames=263, as_published=True"):
         made().load_published({})
 
 
@@ -412,6 +495,7 @@ def test_checkpoints_of_other_models_are_refused(tmp_path):
             lambda: build("bsrnn", window=3, window_hop=4),
             "window_hop=4: more than 0 and at most the window of 3.00 s",
         ),
+        (lambda: build("bsrnn", as_published=True), "as_published=True: needs norm_frames"),
         (lambda: build("bsrnn", norm_frames=263, window=3), "fixes the window; leave window=3 out"),
         (lambda: made(precision="int8").train()(torch.zeros(1, 2, 2000)), "separation on a CPU"),
     ],
