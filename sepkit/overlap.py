@@ -35,7 +35,8 @@ def overlap_add(
     audio : Tensor
         (B, C, T)
     starts : sequence of int
-        Where the pieces begin. Together they cover all of the audio and end within it.
+        Where the pieces begin. Together they cover all of the audio. Those that would end after
+        it end with it, and then come one by one (`batch` of 1).
     window : Tensor
         (n,): the weights of a piece's samples, above 0.
     batch : int
@@ -57,6 +58,7 @@ def overlap_add(
         for start, piece in zip(some, out.unflatten(0, (len(some), -1))):
             if total is None:
                 total = piece.new_zeros(*piece.shape[:-1], audio.shape[-1])  # (B, ..., T)
-            total[..., start : start + size] += window * piece
-            weights[start : start + size] += window
+            weight = window[: piece.shape[-1]]
+            total[..., start : start + size] += weight * piece
+            weights[start : start + size] += weight
     return total / (weights if divisor is None else divisor)

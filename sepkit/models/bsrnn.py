@@ -337,8 +337,8 @@ class BSRNN(Model):
         Into a model of the same ``norm_frames``, and ``as_published``. Its file holds one module
         per band, where this class stores bands of equal width together. Its norms span features
         and a fixed number of frames, and every gate has a linear layer of its own: with these
-        shapes the layout has exactly the parameters that are reported of it, 32,414,628 for vocals, 33,371,812 for bass
-        and 35,954,340 for drums.
+        shapes the layout has exactly the parameters that are reported of it, 32,414,628 for
+        vocals, 33,371,812 for bass and 35,954,340 for drums.
 
         Raises
         ------

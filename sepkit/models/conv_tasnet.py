@@ -55,6 +55,10 @@ class ConvTasNet(WaveformModel):
     segment : float or None
         In evaluation, longer audio is separated in overlapping pieces of this many seconds.
         By default that of the authors' code; training had pieces of 80,000 samples.
+    as_published : bool
+        With the frames of the version for music: they begin with the first sample instead of half
+        a frame before it, and what is left behind the last whole frame is silent. Also see
+        `WaveformModel`. For its weights.
     loss : {"l1", "mse", "nmse", "sdr", "si-sdr"}
         ``"l1"`` for music, where level counts; the paper about speech has ``"si-sdr"``.
 
@@ -100,6 +104,7 @@ class ConvTasNet(WaveformModel):
         sample_rate: int = 44100,
         channels: int = 2,
         segment: float | None = 8.0,
+        as_published: bool = False,
         loss: str = "l1",
     ):
         super().__init__(locals())
@@ -128,15 +133,23 @@ class ConvTasNet(WaveformModel):
 
     def estimate(self, mixture: Tensor) -> Tensor:
         """All targets, (B, J, C, T), from the mixture, (B, C, T)."""
-        samples, step = mixture.shape[-1], self.step
-        x = nn.functional.pad(mixture, (step, step + -samples % step))  # each sample in two frames
+        samples = mixture.shape[-1]
+        ends = self._padding(samples)
+        x = nn.functional.pad(mixture, ends)  # (B, C, T + padding)
         x = self.encoder(x)  # (B, N, K)
         if self.music:
             x = torch.relu(x)  # (B, N, K)
         x = self.masks(x) * x.unsqueeze(1)  # (B, J, N, K)
         x = self.decoder(x.flatten(0, 1))  # (B J, C, T + padding)
         x = x.unflatten(0, (-1, len(self.targets)))  # (B, J, C, T + padding)
-        return x[..., step : step + samples]  # (B, J, C, T)
+        x = x[..., ends[0] : ends[0] + samples]  # (B, J, C, T), or as_published, less than a step
+        return nn.functional.pad(x, (0, samples - x.shape[-1]))  # (B, J, C, T)
+
+    def _padding(self, samples):
+        """Silence before and behind the mixture."""
+        if self.as_published:
+            return 0, max(0, 2 * self.step - samples)  # to at least one frame
+        return self.step, self.step + -samples % self.step  # each sample in two frames
 
     def rename_published(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
         """A state dict of the version for music, in its authors' layout."""

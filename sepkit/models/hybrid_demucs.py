@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import SepkitError, unknown
 from ..validation import Number
 from .base import SPECTROGRAM, WAVEFORM, ModelCard, positive
-from .waveform import STUDENT_RECIPE, WaveformModel
+from .waveform import STUDENT_RECIPE, WaveformModel, standardised
 
 #: Settings by size. "student" is for training on one CPU core: 2.4 million parameters, 0.45 s of
 #: processor time per step of one stereo chunk of 3 s.
@@ -104,10 +104,8 @@ class HybridDemucs(WaveformModel):
 
     def estimate(self, mixture: Tensor) -> Tensor:
         """All targets, (B, J, C, T), from the mixture, (B, C, T)."""
-        mono = mixture.mean(1, keepdim=True)  # (B, 1, T)
-        mean = mono.mean(-1, keepdim=True)  # (B, 1, 1)
-        deviation = mono.std(-1, correction=0, keepdim=True) + 1e-8  # (B, 1, 1)
-        x = self.pad((mixture - mean) / deviation)  # (B, C, T), at least one window
+        x, mean, deviation = standardised(mixture)  # (B, C, T), (B, 1, 1), (B, 1, 1)
+        x = self.pad(x)  # (B, C, T), at least one window
         x = self.net(x)[..., : mixture.shape[-1]]  # (B, J, C, T)
         return x * deviation.unsqueeze(1) + mean.unsqueeze(1)  # (B, J, C, T)
 

@@ -75,6 +75,11 @@ class SCNet(WaveformModel):
     segment : float or None
         In evaluation, longer audio is separated in overlapping pieces of this many seconds:
         as long as the chunks of training, since the transform over time spans a whole piece.
+    as_published : bool
+        Pad with silence and cut long audio as the authors do, for their weights: silence to the
+        next hop, one sample at least, and to an even number of frames; pieces overlap by half.
+        Also see `WaveformModel`. Their random shift of each piece by up to half a second is
+        left out.
     loss : {"spectral-rmse", "l1", "mse", "nmse", "sdr", "si-sdr"}
         The authors' is the first, see `loss`; for the others see `sepkit.models.losses`.
 
@@ -124,10 +129,12 @@ class SCNet(WaveformModel):
         sample_rate: int = 44100,
         channels: int = 2,
         segment: float | None = 11.0,
+        as_published: bool = False,
         loss: str = SPECTRAL,
     ):
         super().__init__(locals())
         _check_sizes(widths, layers, shares, strides, kernels, depths)
+        self.overlap = 0.5 if as_published else WaveformModel.overlap
         self.stft = STFT(n_fft, hop, window)
         self.min_samples, self.step = n_fft, hop
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
@@ -142,7 +149,7 @@ class SCNet(WaveformModel):
 
     def estimate(self, mixture: Tensor) -> Tensor:
         """All targets, (B, J, C, T), from the mixture, (B, C, T)."""
-        padded = self.pad(mixture)  # (B, C, T), at least one window
+        padded = self._padded(mixture)  # (B, C, T), longer
         x = torch.view_as_real(self._spectrum(padded))  # (B, C, F, N, 2)
         x = x.movedim(-1, 2).flatten(1, 2)  # (B, 2 C, F, N)
         mean = x.mean((1, 2, 3), keepdim=True)  # (B, 1, 1, 1)
@@ -152,6 +159,14 @@ class SCNet(WaveformModel):
         x = x.unflatten(1, (-1, self.channels, 2)).movedim(3, -1)  # (B, J, C, F, N, 2)
         x = torch.view_as_complex(x.contiguous()) * math.sqrt(self.stft.n_fft)
         return self.stft.inverse(x, padded.shape[-1])[..., : mixture.shape[-1]]  # (B, J, C, T)
+
+    def _padded(self, mixture):
+        if not self.as_published:
+            return self.pad(mixture)
+        samples, hop = mixture.shape[-1], self.stft.hop
+        hops = samples // hop + 1
+        hops += 1 - hops % 2  # an odd number of hops, between an even number of frames
+        return nn.functional.pad(mixture, (0, hops * hop - samples))  # (B, C, T)
 
     def _spectrum(self, audio):
         """(B, C, F, N), complex, divided by the root of the window's length as the authors do."""

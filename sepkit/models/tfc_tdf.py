@@ -7,6 +7,9 @@ with various Intermediate Blocks for Spectrogram-based Singing Voice Separation"
 ISMIR 2020. There is no mask: real and imaginary parts go in and come out as channels.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +19,18 @@ from ..validation import Number, optional
 from .base import SPECTROGRAM, Model, ModelCard
 from .settings import DEPTH, WIDTH, WINDOW
 
+#: What the authors call our parts; {i} counts from the lowest stage up, {j} from the highest down.
+_PUBLISHED = {
+    "first": "first_conv",
+    "encoder": "encoding_blocks.{i}",
+    "down": "ds.{i}",
+    "middle": "bottleneck_block",
+    "up": "us.{j}",
+    "decoder": "decoding_blocks.{j}",
+    "last": "final_conv.0",
+}
+#: What else lies in their files: the STFT's window, and zeros for the bins that are not seen.
+_BUFFERS = ("window", "freq_pad")
 #: The paper's STFT window for each target; any other target gets that of `other`.
 WINDOWS = {"vocals": 6144, "drums": 4096, "bass": 16384, "other": 8192}
 
@@ -125,6 +140,27 @@ class TFCTDF(Model):
         x = nn.functional.pad(x, (0, all_bins - self.bins))  # (B, C, N, n_fft / 2 + 1)
         return self.stft.inverse(x.transpose(-1, -2), padded.shape[-1])[..., : mixture.shape[-1]]
 
+    def rename_published(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
+        """A state dict in the layout of the authors' code (kuielab/mdx-net, ConvTDFNet).
+
+        Their channels are ordered (left, right) and within these (real, imaginary part), ours the
+        other way round. They have lost the checkpoints of their paper (issue 41 there): this is for
+        what others train with their code.
+        """
+        if "window" in state and state["window"].numel() != self.stft.n_fft:
+            raise SepkitError(
+                f"the published weights are for an STFT window of {state['window'].numel()} "
+                f"samples; build the model with n_fft={state['window'].numel()}"
+            )
+        depth = len(self.down)
+        ours = {published_name(name, depth): name for name in self.state_dict()}
+        weights = {ours.get(key, key): x for key, x in state.items() if key not in _BUFFERS}
+        order = torch.arange(2 * self.channels).view(-1, 2).T.flatten()  # 0, 2, 1, 3 in stereo
+        for name, axis in (("first.0.weight", 1), ("last.weight", 0), ("last.bias", 0)):
+            if name in weights and weights[name].shape[axis : axis + 1] == order.shape:
+                weights[name] = weights[name].index_select(axis, order)
+        return weights
+
     def _u_net(self, x):
         x = self.first(x)  # (B, W, N, F)
         skips = []
@@ -162,6 +198,17 @@ class Block(nn.Module):
         """(B, W, N, F) to the same."""
         x = self.tfc(x)  # (B, W, N, F)
         return x + self.tdf(x)  # (B, W, N, F)
+
+
+def published_name(name: str, depth: int) -> str:
+    """What the authors call one of our weights; `depth` as in `TFCTDF`."""
+    part, *path = name.split(".")
+    theirs, stage = _PUBLISHED[part], 0
+    if "{" in theirs:
+        stage, path = int(path[0]), path[1:]
+    if path[0] == "tfc":
+        path.insert(1, "H")
+    return ".".join([theirs.format(i=stage, j=depth - 1 - stage), *path])
 
 
 def _normalised(layer):

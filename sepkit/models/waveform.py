@@ -30,7 +30,9 @@ class WaveformModel(Model):
         As for `Model`, with ``target``: one stem, in short for ``targets=[target]``; ``targets``:
         the stems that the network estimates, in this order, by default `STEMS_OF_DEMUCS`, the
         order of the published weights; ``segment``: in evaluation, audio longer than this many
-        seconds is separated in segments that overlap by a quarter (`in_segments`), None for whole.
+        seconds is separated in segments that overlap by a quarter (`in_segments`), None for whole;
+        and where the class has it ``as_published``: in evaluation, the mixture is standardised
+        (`standardised`), and the segments are cut, as the authors of the published weights do.
 
     Notes
     -----
@@ -38,6 +40,8 @@ class WaveformModel(Model):
     """
 
     kinds = {"target": optional(Name())}
+    #: Share of a segment that the next one repeats.
+    overlap = 0.25
 
     def __init__(self, arguments: Mapping[str, Any]):
         target, segment = arguments["target"], arguments["segment"]
@@ -47,6 +51,7 @@ class WaveformModel(Model):
         if segment is not None and not segment > 0:
             raise SepkitError(f"segment={segment}: seconds above 0 were expected, or None")
         self.segment = segment
+        self.as_published: bool = arguments.get("as_published", False)
 
     def estimate(self, mixture: Tensor) -> Tensor:
         """The estimates of all targets, (B, J, C, T), from the mixture, (B, C, T)."""
@@ -55,14 +60,24 @@ class WaveformModel(Model):
     def forward(self, mixture: Tensor) -> Tensor | dict[str, Tensor]:
         """Separate, see `Model.forward`."""
         self.check(mixture)
-        if self.segment and not self.training:
-            size = max(4, round(self.segment * self.sample_rate))
-            estimates = in_segments(self.estimate, mixture, size)  # (B, J, C, T)
-        else:
+        if self.training:
             estimates = self.estimate(mixture)  # (B, J, C, T)
+        elif self.as_published:
+            x, mean, deviation = standardised(mixture)  # (B, C, T), (B, 1, 1), (B, 1, 1)
+            x = self._in_segments(x)  # (B, J, C, T)
+            estimates = x * deviation.unsqueeze(1) + mean.unsqueeze(1)  # (B, J, C, T)
+        else:
+            estimates = self._in_segments(mixture)  # (B, J, C, T)
         if len(self.targets) == 1:
             return estimates[:, 0]
         return dict(zip(self.targets, estimates.unbind(1)))
+
+    def _in_segments(self, mixture):
+        """(B, C, T) to (B, J, C, T)."""
+        if not self.segment:
+            return self.estimate(mixture)
+        size = max(4, round(self.segment * self.sample_rate))
+        return in_segments(self.estimate, mixture, size, self.overlap, self.as_published)
 
     def loss(self, mixture: Tensor, target: Tensor) -> Tensor:
         """What training minimises, see `Model.loss`."""
@@ -70,8 +85,23 @@ class WaveformModel(Model):
         return LOSSES[self.loss_name](self.estimate(mixture), targets, mixture)
 
 
+def standardised(mixture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A mixture less the mean of its mono mix, over the deviation of that; and both.
+
+    As Demucs and SCNet have it for inference. (B, C, T) to (B, C, T), (B, 1, 1) and (B, 1, 1).
+    """
+    mono = mixture.mean(1, keepdim=True)  # (B, 1, T)
+    mean = mono.mean(-1, keepdim=True)  # (B, 1, 1)
+    deviation = mono.std(-1, correction=0, keepdim=True) + 1e-8  # (B, 1, 1)
+    return (mixture - mean) / deviation, mean, deviation
+
+
 def in_segments(
-    separate: Callable[[Tensor], Tensor], mixture: Tensor, size: int, overlap: float = 0.25
+    separate: Callable[[Tensor], Tensor],
+    mixture: Tensor,
+    size: int,
+    overlap: float = 0.25,
+    evenly: bool = False,
 ) -> Tensor:
     """Separate long audio piece by piece, weighted by triangles where the pieces overlap.
 
@@ -88,17 +118,21 @@ def in_segments(
         Samples of a piece, at least 2.
     overlap : float
         Share of a piece that the next one repeats.
+    evenly : bool
+        All pieces begin at multiples of the hop, to the end of the audio, which cuts the last ones.
 
     Returns
     -------
     Tensor
         (B, J, C, T)
     """
-    samples = mixture.shape[-1]
-    if samples <= size:
+    samples, hop = mixture.shape[-1], max(1, round(size * (1 - overlap)))
+    if samples <= (hop if evenly else size):
         return separate(mixture)
-    hop = max(1, round(size * (1 - overlap)))
-    starts = [*range(0, samples - size, hop), samples - size]
+    if evenly:
+        starts = [*range(0, samples, hop)]
+    else:
+        starts = [*range(0, samples - size, hop), samples - size]
     return overlap_add(separate, mixture, starts, triangle(size, mixture))
 
 

@@ -392,6 +392,54 @@ def test_weights_under_the_authors_names_are_taken_over():
         other.load_published(state)
 
 
+def by_the_authors(u_net, mixture, size):
+    """How the authors separate (scnet/SCNet.py, apply.py, inference.py), with shifts of 0.
+
+    (C, T) to (J, C, T), with the STFT of `SMALL`.
+    """
+    mono = mixture.mean(0)
+    normalised = (mixture - mono.mean()) / mono.std()
+    ones = torch.ones(128, dtype=mixture.dtype)
+    stft = dict(n_fft=128, hop_length=32, window=ones, center=True, normalized=True)
+    hop, samples = size // 2, mixture.shape[-1]
+    weight = torch.cat([torch.arange(1, size // 2 + 1), torch.arange(size - size // 2, 0, -1)])
+    total, weights = torch.zeros(len(STEMS), *mixture.shape, dtype=mixture.dtype), 0 * mono
+    for start in range(0, samples, hop):
+        piece = normalised[:, start : start + size]
+        length = piece.shape[-1]
+        padding = 32 - length % 32
+        if (1 + (length + padding) // 32) % 2:  # an odd number of frames
+            padding += 32
+        piece = functional.pad(piece, (0, padding))
+        x = torch.view_as_real(torch.stft(piece, return_complex=True, **stft))  # (C, F, N, 2)
+        x = x.permute(0, 3, 1, 2).flatten(0, 1)  # L re, L im, R re, R im
+        y = u_net(((x - x.mean()) / (1e-5 + x.std()))[None])[0] * x.std() + x.mean()
+        y = y.view(-1, 2, *y.shape[1:]).permute(0, 2, 3, 1).contiguous()  # (J C, F, N, 2)
+        y = torch.istft(torch.view_as_complex(y), **stft)[:, :length]
+        total[..., start : start + size] += weight[:length] * y.view(len(STEMS), -1, length)
+        weights[start : start + size] += weight[:length]
+    return total / weights * mono.std() + mono.mean()
+
+
+@pytest.mark.parametrize("level", [0, -20, -40, -60, -80])
+@pytest.mark.parametrize("samples", [64, 333, 1001, 1500])
+def test_as_published_it_separates_as_its_authors_do(samples, level):
+    net = small(segment=0.6, as_published=True)
+    mixture = 10 ** (level / 20) * (noise(2, samples) + 0.01)
+    with torch.no_grad():
+        ours = torch.stack(list(net(mixture[None]).values()), 1)[0]
+        theirs = by_the_authors(net.double()._u_net, mixture.double(), 600)
+    error = (ours - theirs).square().sum()
+    assert 10 * torch.log10(theirs.square().sum() / error) > 105
+
+
+@pytest.mark.parametrize("samples", [1, 31, 32, 33, 600, 601])
+def test_as_published_silence_stays_silence_at_any_length(samples):
+    with torch.no_grad():
+        for estimate in small(segment=0.6, as_published=True)(torch.zeros(1, 2, samples)).values():
+            assert torch.equal(estimate, torch.zeros(1, 2, samples))
+
+
 def test_a_song_is_separated():
     net, song = small(segment=0.6), noise(2, 2500)
     estimates = ModelSeparator(net, device="cpu").separate(song)
