@@ -40,8 +40,8 @@ def separators() -> list[dict[str, Any]]:
 
     All have ``name``, ``kind``, ``targets`` and ``what``. Networks also have ``paper``,
     ``domain``, ``parameters`` and ``published``, the sets of weights with their licences;
-    those sets also ``model``, ``trained_on``, ``licence``, ``record``, ``verified`` and
-    ``caution``.
+    those sets also ``model``, ``trained_on``, ``licence``, ``record``, ``verified``,
+    ``unverified`` and ``caution``.
     """
     from .. import separation
     from ..models import MODELS
@@ -94,6 +94,7 @@ def _published(name, entry):
         "licence": entry["licence"],
         "record": entry["record"],
         "verified": entry["verified"],
+        "unverified": entry["unverified"],
         "caution": entry.get("caution"),
         "what": f"weights of {entry['model']}, downloaded on first use; {entry['licence']}",
     }
@@ -125,7 +126,15 @@ def tables() -> list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]]:
         for row in of("network")
     ]
     weights = [
-        (row["name"], row["model"], row["targets"], row["trained_on"], told(row))
+        (
+            row["name"],
+            row["model"],
+            row["targets"],
+            row["trained_on"],
+            row["verified"],
+            row["unverified"],
+            told(row),
+        )
         for row in of("published weights")
     ]
     methods = [
@@ -141,7 +150,15 @@ def tables() -> list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]]:
         ),
         (
             "published weights, downloaded on first use",
-            ("name", "network", "targets", "trained on", "licence"),
+            (
+                "name",
+                "network",
+                "targets",
+                "trained on",
+                "how a file is checked",
+                "never verified",
+                "licence",
+            ),
             weights,
         ),
         ("methods", ("name", "kind", "targets", "what"), methods),

@@ -34,8 +34,9 @@ def manifest() -> dict[str, dict]:
     Returns
     -------
     dict
-        {name: {model, settings, trained_on, licence, record, default, verified, caution,
-        files: {target: {url, mirror, size, sha256}}}}, without caution where there is none.
+        {name: {model, settings, trained_on, licence, record, default, verified, unverified,
+        caution, files: {target: {url, mirror, size, sha256}}}}, without caution where there is
+        none. ``unverified`` is what nobody here has looked at.
         A file for several targets lists them as ``targets``; a file whose address does not
         end in its name has a ``name``. Size and hash are null where they are not known.
     """

@@ -13,6 +13,7 @@ from sepkit.errors import SepkitError
 from sepkit.models import MODELS, build, downloads, load
 from sepkit.models.registry import model_class
 
+REAL = downloads.manifest()
 SETTINGS = dict(sample_rate=8000, n_fft=256, hop=64, channels=2, hidden=16)
 FILES = {"vocals": "vocals-{}.pth", "noise": "noise_{}.pth"}
 
@@ -399,6 +400,32 @@ def test_every_network_with_published_weights_reads_its_authors_files(tmp_path, 
         assert same(loaded, net) and loaded.targets == net.targets and loaded.caution is None
 
 
+def test_a_training_scripts_checkpoint_comes_over_http(published, server, monkeypatch):
+    """SCNet's: half precision, under best_state, from a data-parallel run; entry as it stands."""
+    folder, (_, address) = published[0], server
+    small = dict(n_fft=128, hop=32, widths=(4, 8), depths=(1, 1, 1), layers=2, sample_rate=1000)
+    real = REAL["scnet-musdb"]
+    entry = {**real, "settings": {**real["settings"], **small}}
+    torch.manual_seed(1)
+    net = build("scnet", **entry["settings"]).half().float().eval()
+    state = {
+        "module." + key.replace("compress", "SDlayer.convs"): value.half()
+        for key, value in net.state_dict().items()
+    }
+    torch.save({"state": {}, "best_state": state, "best_nsdr": 8.7}, folder / "checkpoint.th")
+    file = {**entry["files"]["all"], "url": f"{address}/checkpoint.th"}
+    entry["files"] = {"all": {**file, "size": None, "sha256": None}}
+    monkeypatch.setattr(downloads, "manifest", lambda: {"tiny": entry})
+    (loaded,) = downloads.load_published("tiny").values()
+    mixture = 0.1 * torch.randn(1, 2, 1001)
+    with torch.no_grad():
+        for target, estimate in net(mixture).items():
+            assert torch.equal(loaded(mixture)[target], estimate)
+    assert (
+        same(loaded, net) and loaded.settings["as_published"] and loaded.settings["segment"] == 20
+    )
+
+
 # The real manifest
 
 
@@ -432,7 +459,8 @@ def test_every_entry_of_the_real_manifest_is_complete():
     )  # one for each network
     assert not set(entries) & set(MODELS)
     for entry in entries.values():
-        assert all(entry[key] for key in ("trained_on", "licence", "record", "verified"))
+        words = ("trained_on", "licence", "record", "verified", "unverified")
+        assert all(entry[word] for word in words)
         assert set(entry["settings"]) <= set(
             inspect.signature(model_class(entry["model"])).parameters
         )
@@ -467,6 +495,8 @@ def test_every_published_set_has_a_network():
         "tasnet-musdb": 10_977_872,
         "resunet-ismir2021-musdb": 102_571_278,
         "bsrnn-amanteur": 32_414_628,
+        "scnet-musdb": 10_578_768,
+        "scnet-large-musdb": 42_181_232,
     }
     for name, entry in downloads.manifest().items():
         for target, file in entry["files"].items():
