@@ -14,6 +14,9 @@ COLOURS = {
     "bass": "#009E73",
     "other": "#CC79A7",
     "speech": "#D55E00",
+    "s1": "#D55E00",
+    "s2": "#0072B2",
+    "s3": "#009E73",
     "noise": "#56B4E9",
 }
 #: The four stems of MUSDB18, in the order of the field's tables.

@@ -194,6 +194,98 @@ def augment(
     typer.echo(str(folder))
 
 
+@app.command(
+    epilog="Example: sepkit data librimix --type mix_both --rate 16k --mode min, "
+    "then: sepkit evaluate --data librimix --separator mixture"
+)
+@errors_in_one_line
+def librimix(
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            help="Libri2Mix/ or Band2Mix/ lands here.", show_default="data/librimix", **PLACE
+        ),
+    ] = None,
+    librispeech: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that holds LibriSpeech/.", show_default="the band's speakers", **PLACE
+        ),
+    ] = None,
+    wham: Annotated[
+        Path | None,
+        typer.Option(help="Folder wham_noise.", show_default="rendered noises", **PLACE),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type",
+            help="mix_both, mix_clean or mix_single; may be repeated.",
+            show_default="mix_both",
+        ),
+    ] = None,
+    rate: Annotated[str, typer.Option(help="16k or 8k.")] = "16k",
+    mode: Annotated[
+        str, typer.Option(help="min ends with the shortest utterance, max with the longest.")
+    ] = "min",
+    speakers: Annotated[int, typer.Option(help="2 or 3.", **number(Number(2, 3)))] = 2,
+    subset: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="train-360, train-100, dev, test of LibriSpeech; train, dev, test of the band; "
+            "may be repeated.",
+            show_default="all there are",
+        ),
+    ] = None,
+    mixtures: Annotated[
+        int | None,
+        typer.Option(
+            help="Of each subset.",
+            show_default="as LibriMix; of the band 100, 20 and 20",
+            **number(Number(1, 10**6)),
+        ),
+    ] = None,
+    noise: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="hum, music, babble or crowd, rendered; may be repeated.",
+            show_default="all in turn",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same mixtures.", **SEED)] = 0,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes.", show_default="one per 40 mixtures", **WORKERS)
+    ] = None,
+):
+    """Make mixtures of speakers and noise as LibriMix does, of the types asked for only.
+
+    What they need of the disk is said first, and checked. Run it again to go on after an
+    interruption, or to add mixtures, subsets or types.
+    """
+    resumes("finished mixtures are kept, and the same command goes on")
+    from ..datasets.librimix.making import make_librimix
+    from ..files import data_root
+
+    with progress_bar("making mixtures") as update:
+        folder = make_librimix(
+            root or data_root() / "librimix",
+            kind or ("mix_both",),
+            rate,
+            mode,
+            speakers,
+            subset,
+            mixtures,
+            librispeech,
+            wham,
+            noise,
+            seed,
+            workers,
+            progress=update,
+            notice=print_note,
+        )
+    typer.echo(str(folder))
+
+
 app.command(epilog="Example: sepkit data activity --data band --split train")(activity)
 
 

@@ -212,7 +212,9 @@ def _unfinished(folder):
 
 
 def _songs(folder):
-    counts = {}
+    from ..datasets.librimix.layout import counts_by_split
+
+    counts = counts_by_split(folder)
     for split in ("train", "valid", "test"):
         place = folder / split
         songs = [

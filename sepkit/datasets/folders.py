@@ -42,13 +42,16 @@ def is_song(folder: str | Path) -> bool:
     return Path(folder).is_dir() and bool(audio_files(folder))
 
 
-class FolderTrack(Track):
-    """A song folder as a Track.
+class FilesTrack(Track):
+    """A Track of one audio file a stem.
 
     Parameters
     ----------
-    folder : str or Path
-        Holds one audio file per stem and, if there is one, ``mixture.*``.
+    name : str
+    place : Path
+        What notes and errors call it.
+    files : dict of str to Path
+        A file for every stem, and perhaps one for ``"mixture"``.
     sample_rate, channels : int, optional
         As in `Track`.
 
@@ -60,39 +63,26 @@ class FolderTrack(Track):
     Raises
     ------
     SepkitError
-        If there are no stems, a file is unreadable, or two stems differ in
-        rate or by more than `PADDING` in length; the message names both.
+        If a file is unreadable, or two of them differ in rate or by more than `PADDING` in
+        length; the message names both.
     """
 
     def __init__(
-        self, folder: str | Path, sample_rate: int | None = None, channels: int | None = None
+        self,
+        name: str,
+        place: Path,
+        files: dict[str, Path],
+        sample_rate: int | None = None,
+        channels: int | None = None,
     ):
-        self.folder = Path(folder)
-        if not self.folder.is_dir():
-            raise SepkitError(
-                f"{folder}: no such folder; a folder with one audio file a stem was expected"
-            )
-        files = audio_files(self.folder)
-        if not [name for name in files if name != "mixture"]:
-            raise SepkitError(
-                f"{folder}: no stems found; expected files such as vocals.wav and drums.wav"
-            )
-        headers = {name: audio.info(path) for name, path in files.items()}
-        samples, self.notes = _one_length(self.folder, list(headers.values()))
-        first = next(iter(headers.values()))
+        headers = {stem: audio.info(path) for stem, path in files.items()}
+        samples, self.notes = _one_length(place, list(headers.values()))
+        rate = next(iter(headers.values())).sample_rate
         self._headers, self.has_mixture = headers, "mixture" in files
         self.paths = tuple(files.values())
         self._channels = max(header.channels for header in headers.values())
-        stems = in_order(name for name in files if name != "mixture")
-        super().__init__(
-            self.folder.name,
-            stems,
-            first.sample_rate,
-            samples,
-            self._channels,
-            sample_rate,
-            channels,
-        )
+        stems = in_order(stem for stem in files if stem != "mixture")
+        super().__init__(name, stems, rate, samples, self._channels, sample_rate, channels)
 
     @property
     def seekable(self) -> bool:  # type: ignore[override]
@@ -119,6 +109,38 @@ class FolderTrack(Track):
             return torch.zeros(self._channels, frames)
         part = audio.read(header.path, start, there, channels=self._channels, header=header)[0]
         return torch.nn.functional.pad(part, (0, frames - there))
+
+
+class FolderTrack(FilesTrack):
+    """A song folder as a Track.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Holds one audio file per stem and, if there is one, ``mixture.*``.
+    sample_rate, channels : int, optional
+        As in `Track`.
+
+    Raises
+    ------
+    SepkitError
+        If there are no stems, and as `FilesTrack`.
+    """
+
+    def __init__(
+        self, folder: str | Path, sample_rate: int | None = None, channels: int | None = None
+    ):
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise SepkitError(
+                f"{folder}: no such folder; a folder with one audio file a stem was expected"
+            )
+        files = audio_files(self.folder)
+        if not [name for name in files if name != "mixture"]:
+            raise SepkitError(
+                f"{folder}: no stems found; expected files such as vocals.wav and drums.wav"
+            )
+        super().__init__(self.folder.name, self.folder, files, sample_rate, channels)
 
 
 def _one_length(folder, headers):

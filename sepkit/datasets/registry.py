@@ -50,6 +50,7 @@ DATASETS = {
     "musdb18hq": DataSet(
         "MUSDB18-HQ, WAV", "ask for it at https://zenodo.org/records/3338373 and unpack it there"
     ),
+    "librimix": DataSet("speakers and noise, in LibriMix's layout", "run: sepkit data librimix"),
 }
 #: What may be given as data, for help texts.
 DATA_HELP = f"{', '.join(DATASETS)} or a folder of songs."

@@ -13,6 +13,8 @@ from ..errors import SepkitError, unknown, warn
 from ..files import digest
 from .folders import FolderTrack, is_song
 from .layouts import recognised
+from .librimix.layout import is_mixture, mixtures_by_split
+from .librimix.track import LibriMixTrack
 from .musdb18 import SUFFIX, VALIDATION, StemTrack
 from .registry import SPLITS, data_folder
 from .track import Track, WrappedTrack
@@ -36,7 +38,8 @@ def open_tracks(
     ----------
     data : str or Path
         One of `DATASETS`, such as ``"band"`` or ``"musdb18hq"``, or a folder:
-        of songs, of ``train/`` and ``test/`` with songs, or one song itself.
+        of songs, of ``train/`` and ``test/`` with songs, or one song itself; or a folder in
+        LibriMix's layout (`sepkit.datasets.librimix`).
     split : {"train", "valid", "test"}, optional
         None opens everything. Validation songs are MUSDB18's own where they
         occur, otherwise every seventh song of train. A folder without train/
@@ -91,6 +94,8 @@ _LAYOUT = "SONG/vocals.wav ..., train/SONG/vocals.wav ..., or SONG.stem.mp4"
 
 def songs_by_split(folder: Path) -> dict[str, list[Path]]:
     """The songs of a data set: {split folder name or "": [song paths]}."""
+    if (mixtures := mixtures_by_split(folder)) is not None:
+        return mixtures
     splits = [name for name in SPLITS if (folder / name).is_dir() and not is_song(folder / name)]
     if splits:
         return {name: _songs_in(folder / name) for name in splits}
@@ -139,7 +144,9 @@ def _readable(paths, sample_rate, channels, damaged):
 
 
 def open_song(path: Path, sample_rate: int | None = None, channels: int | None = None) -> Track:
-    """One song, a folder or a ``.stem.mp4`` file, as a Track."""
+    """One song as a Track: a folder, a ``.stem.mp4`` file, or a mixture of LibriMix."""
+    if is_mixture(path):
+        return LibriMixTrack(path, sample_rate, channels)
     if path.is_dir():
         return FolderTrack(path, sample_rate, channels)
     return StemTrack(path, sample_rate, channels)

@@ -160,7 +160,7 @@ def open_speech(
         folder = Path(source).expanduser()
         if not folder.is_dir():
             raise SepkitError(f"{source}: no such folder; {_expected()}")
-    subsets = _librispeech_subsets(folder)
+    subsets = librispeech_subsets(folder)
     files = _librispeech(subsets, split) if subsets else _speakers(folder, split)
     if not files:
         raise SepkitError(
@@ -194,8 +194,8 @@ def _speakers(folder, split):
     return [(path.parent.name, path) for path in paths if not path.name.startswith(".")]
 
 
-def _librispeech_subsets(folder):
-    """The folders of LibriSpeech's subsets, if there are any."""
+def librispeech_subsets(folder: Path) -> list[Path]:
+    """The folders of LibriSpeech's subsets in a folder, in one below it, or the folder itself."""
     folder = folder.absolute()
     if folder.name in SUBSETS:
         return [folder]

@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
+from sepkit.audio.loudness import loudness
 from sepkit.errors import SepkitError
 from sepkit.learn.ch08.blind_test import BlindTest
-from sepkit.learn.loudness import loudness
 
 RATE = 8000
 

@@ -24,6 +24,7 @@ from ...errors import SepkitError
 from ...files import commit, free_bytes, read_json, read_object, sweep, write_json
 from ...names import plain_path
 from ...runtime.threads import in_threads
+from ..librimix.layout import is_mixture
 from ..musdb18 import SUFFIX
 from ..registry import SPLITS, data_folder
 from ..sources import open_song, songs_by_split, songs_of_split
@@ -175,6 +176,8 @@ def _splits(folder, out, with_valid):
             f"{out}: lies in {folder}, the songs to augment; choose a folder elsewhere"
         )
     songs = songs_by_split(folder)
+    if any(is_mixture(song) for paths in songs.values() for song in paths[:1]):
+        raise SepkitError(f"{folder}: holds mixtures of LibriMix; songs were expected")
     splits = {
         "train": songs_of_split(songs, "train"),
         "valid": songs_of_split(songs, "valid"),
