@@ -60,7 +60,8 @@ def evaluate(
         typer.Option(
             "--metrics",
             "--metric",
-            help="csdr, usdr, si_sdr, isr, sir, sar: with commas, or repeated.",
+            help="csdr, usdr, si_sdr, si_sar, log_wmse, mr_stft (lower is better), isr, sir, "
+            "sar: with commas, or repeated.",
         ),
     ] = _METRICS,
     window: Annotated[

@@ -11,12 +11,15 @@ LABELS = {
     "csdr": "cSDR",
     "usdr": "uSDR",
     "si_sdr": "SI-SDR",
+    "si_sar": "SI-SAR",
+    "log_wmse": "log-WMSE",
+    "mr_stft": "MR-STFT distance",
     "isr": "ISR",
     "sir": "SIR",
     "sar": "SAR",
 }
 #: Song metrics are summarised by their mean, framewise ones by the median, as their authors do.
-MEANS = ("usdr", "si_sdr")
+MEANS = ("usdr", "si_sdr", "si_sar", "log_wmse", "mr_stft")
 #: Fewer songs than this have no interval: resampling a handful understates how far they scatter.
 LEAST_SONGS = 5
 
@@ -73,7 +76,7 @@ def _table(scores, songs, interval):
     metric, dataset, card = scores[0].metric, scores[0].dataset, scores[0].card
     targets = list(dict.fromkeys(score.target for score in scores))
     how = "mean" if metric in MEANS else "median"
-    values = {}  # {(separator,) or (separator, track): {target: [dB]}}
+    values = {}  # {(separator,) or (separator, track): {target: [value]}}
     for score in scores:
         name = (score.separator, score.track) if songs else (score.separator,)
         values.setdefault(name, {}).setdefault(score.target, []).append(score.value)
@@ -84,7 +87,8 @@ def _table(scores, songs, interval):
             _cell(found.get(target, []), how, interval and not songs, count) for target in targets
         ]
         rows.append((*name, *cells) if songs else (*name, *cells, str(count)))
-    title = f"{LABELS.get(metric, metric)}{f' on {dataset}' if dataset else ''} (dB)"
+    title = f"{LABELS.get(metric, metric)}{f' on {dataset}' if dataset else ''}"
+    title += f" ({card.unit})" if card.unit else ""
     columns = ("system", "song", *targets) if songs else ("system", *targets, "songs")
     words = _in_words(card, targets) + ("" if songs else f", {how} over songs")
     return ScoreTable(title, words, columns, rows)
@@ -93,6 +97,8 @@ def _table(scores, songs, interval):
 def _in_words(card, targets):
     """What a reader has to know of a card beside the columns of the table."""
     words = [card.version]
+    if card.better == "lower":
+        words.append("lower is better")
     if card.window is not None:
         words.append(
             f"median over frames of {card.window:g} s"

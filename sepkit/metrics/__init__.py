@@ -2,6 +2,8 @@
 
 from .bsseval import bss_eval, ffmpeg_available
 from .findings import Finding, examine
+from .log_wmse import log_wmse
+from .mr_stft import mr_stft
 from .museval_files import load_museval, museval_frames
 from .scores import (
     DEFAULT_METRICS,
@@ -16,7 +18,7 @@ from .scores import (
     to_frame,
 )
 from .scoring import score_track
-from .sdr import framewise_sdr, sdr, si_sdr, silent_frames, usdr
+from .sdr import framewise_sdr, sdr, si_sar, si_sdr, silent_frames, usdr
 
 __all__ = [
     "DEFAULT_METRICS",
@@ -33,10 +35,13 @@ __all__ = [
     "framewise_sdr",
     "load_museval",
     "load_scores",
+    "log_wmse",
+    "mr_stft",
     "museval_frames",
     "save_scores",
     "score_track",
     "sdr",
+    "si_sar",
     "si_sdr",
     "silent_frames",
     "to_frame",

@@ -17,7 +17,7 @@ from ..files import read_json, write_json
 from .bsseval import TAPS
 from .sdr import USDR_DELTA
 
-METRICS = ("csdr", "usdr", "si_sdr", "isr", "sir", "sar")
+METRICS = ("csdr", "usdr", "si_sdr", "si_sar", "log_wmse", "mr_stft", "isr", "sir", "sar")
 DEFAULT_METRICS = METRICS[:3]
 FILTERED = ("isr", "sir", "sar")
 REQUIRED_PROVENANCE = ("sepkit", "commit", "command", "device", "seed", "profile")
@@ -50,6 +50,10 @@ class MetricCard:
         What is done where a reference or an estimate is silent.
     delta : float or None
         What is added to both energies.
+    unit : str
+        Empty for a number without one.
+    better : str
+        ``"higher"`` for a ratio, ``"lower"`` for a distance.
     """
 
     metric: str
@@ -61,11 +65,13 @@ class MetricCard:
     target_set: tuple = ()
     silent_frames: str = "counted"
     delta: float | None = None
+    unit: str = "dB"
+    better: str = "higher"
 
 
 @dataclass(frozen=True)
 class Score:
-    """One row: what was scored, the value (dB, NaN where undefined), and where it comes from.
+    """One row: what was scored, the value (NaN where undefined), and where it comes from.
 
     `provenance` is `sepkit.files.provenance` with device, seed and profile; it also
     holds what else the writer knows, such as seconds or the checkpoint's hash.
@@ -104,6 +110,24 @@ def card_for(metric: str, targets, window: float = 1.0, hop: float = 1.0) -> Met
             "joint over channels, mean kept",
             silent_frames="NaN for a silent track",
             delta=0.0,
+        )
+    if metric == "si_sar":
+        return MetricCard(
+            metric,
+            "one gain a stem, joint over channels; the mixture counts as one",
+            target_set=targets,
+            silent_frames="NaN for a silent track",
+            delta=0.0,
+        )
+    if metric == "log_wmse":
+        return MetricCard(metric, "logWMSE 0.2, against the mixture", unit="")
+    if metric == "mr_stft":
+        return MetricCard(
+            metric,
+            "Parallel WaveGAN's three resolutions, joint over channels",
+            silent_frames="NaN for a silent reference",
+            unit="",
+            better="lower",
         )
     raise unknown("metric", metric, METRICS)
 
@@ -373,9 +397,13 @@ def _card(card, where, path):
             raise SepkitError(
                 f"{path}: {where}.{name} is below 0; expected seconds, taps or an energy"
             )
-    texts = [card[name] for name in ("metric", "version", "aggregation", "silent_frames")] + list(
-        card["target_set"]
-    )
+    better = card.get("better", "higher")  # older files have only ratios in dB
+    if better not in ("higher", "lower"):
+        raise SepkitError(f"{path}: {where}.better is {better!r:.40}; expected higher or lower")
+    texts = [card[name] for name in ("metric", "version", "aggregation", "silent_frames")] + [
+        card.get("unit", "dB"),
+        *card["target_set"],
+    ]
     if not all(isinstance(text, str) for text in texts) or not isinstance(card["target_set"], list):
         raise TypeError(f"{where} has something else where a text belongs")
     return MetricCard(**{**card, "target_set": tuple(card["target_set"])})

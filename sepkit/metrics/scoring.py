@@ -10,9 +10,13 @@ import torch
 
 from ..errors import SepkitError, unknown
 from .bsseval import Correlations, filters, frame_by_frame
+from .log_wmse import song_log_wmse
+from .mr_stft import song_mr_stft
 from .scores import DEFAULT_METRICS, FILTERED, METRICS, card_for, median
 from .sdr import frame_samples, pair
 from .signals import Products, Signals
+
+_AGAINST_THE_MIXTURE = {"si_sar", "log_wmse"}
 
 
 def score_track(
@@ -23,8 +27,8 @@ def score_track(
     Parameters
     ----------
     references, estimates : dict of name to (channels, samples)
-        Every estimate needs the reference of its name; references without an
-        estimate are left out. Estimates are cut or continued by zeros.
+        Every estimate needs the reference of its name; references without an estimate are
+        parts of the mixture and nothing else. Estimates are cut or continued by zeros.
     sample_rate : int
         In Hz.
     metrics : sequence of str
@@ -53,7 +57,13 @@ def score_track(
         for name in targets
     }  # views, if they can be
     _check_shapes(fitted)
-    signals = Signals(*({name: both[which] for name, both in fitted.items()} for which in (0, 1)))
+    mixture = None
+    if set(metrics) & _AGAINST_THE_MIXTURE and len(targets) < len(references):
+        stems = {name: (torch.as_tensor(stem),) for name, stem in references.items()}
+        _check_shapes(stems)
+        mixture = sum(stem for (stem,) in stems.values())
+    parts = ({name: both[which] for name, both in fitted.items()} for which in (0, 1))
+    signals = Signals(*parts, mixture)
     measured = measure(signals, sample_rate, metrics, window, hop)
     if frames is not None:
         frames.update(measured.frames)
@@ -66,10 +76,12 @@ class Measured:
 
     `frames` holds {metric: (targets, frames)} of the framewise metrics, `silent` which frames of
     references and estimates are silent, (2, targets, frames); both are empty without such metrics.
+    `songs` holds {metric: (targets,)} of those that read the whole song once more.
     """
 
     products: Products
     frames: dict = field(default_factory=dict)
+    songs: dict = field(default_factory=dict)
     silent: torch.Tensor | None = None
 
     def rows(self, metrics, window=1.0, hop=1.0):
@@ -85,11 +97,13 @@ class Measured:
     def _value(self, index, metric):
         if metric in self.frames:
             return median(self.frames[metric][index])
+        if metric in self.songs:
+            return float(self.songs[metric][index])
         return getattr(self.products, metric)(index)
 
 
 def measure(signals, sample_rate, metrics=DEFAULT_METRICS, window=1.0, hop=1.0):
-    """All that metrics and findings need of a song, in two passes over its signals.
+    """All that metrics and findings need of a song, in a few passes over its signals.
 
     Parameters
     ----------
@@ -105,6 +119,10 @@ def measure(signals, sample_rate, metrics=DEFAULT_METRICS, window=1.0, hop=1.0):
     filtered, framewise = set(metrics) & set(FILTERED), set(metrics) & {"csdr", *FILTERED}
     correlations = Correlations() if filtered else None
     measured = Measured(Products(signals, correlations))
+    if "log_wmse" in metrics:
+        measured.songs["log_wmse"] = song_log_wmse(signals, sample_rate)
+    if "mr_stft" in metrics:
+        measured.songs["mr_stft"] = song_mr_stft(signals)
     if framewise:
         fits = filters(signals, correlations) if filtered else None
         sdr, measured.silent, ratios = frame_by_frame(signals, sample_rate, window, hop, fits)
@@ -141,9 +159,10 @@ def _paired(references, estimates):
     return [name for name in references if name in estimates]
 
 
-def _check_shapes(pairs):
-    first, (reference, _) = next(iter(pairs.items()))
-    for name, (other, _) in pairs.items():
+def _check_shapes(signals):
+    """Of {name: (reference, ...)}."""
+    first, (reference, *_) = next(iter(signals.items()))
+    for name, (other, *_) in signals.items():
         if other.shape != reference.shape:
             raise SepkitError(
                 f"the references {first!r} and {name!r} differ in shape: "

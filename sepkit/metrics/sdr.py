@@ -1,4 +1,4 @@
-"""Signal-to-distortion ratios that need no filters: framewise SDR, uSDR and SI-SDR.
+"""Signal ratios that need no filters: framewise SDR, uSDR, SI-SDR and SI-SAR.
 
 All compute in float64, take torch tensors or numpy arrays of shape
 (..., channels, samples), and return float64 tensors; gradients flow back to
@@ -109,6 +109,59 @@ def si_sdr(reference, estimate, mode: str = "joint", zero_mean: bool = False) ->
     ratio = target.square().sum(axes) / (target - estimate).square().sum(axes)
     value = 10 * torch.log10(ratio)
     return value.mean(-1) if mode == "per_channel" else value
+
+
+def si_sar(references, estimates) -> torch.Tensor:
+    """Scale-invariant signal-to-artefacts ratio, in dB: what no mix of the stems explains.
+
+    With a as in `si_sdr`, and e_artif what is left of the estimate after the best sum of the
+    references, one gain each: ``10 log10(|a s|^2 / |e_artif|^2)``; Le Roux, Wisdom, Erdogan
+    and Hershey, ICASSP 2019, section 2. SAR with filters of one tap; one gain a stem for all
+    its channels, as in the mode "joint" of `si_sdr`.
+
+    Parameters
+    ----------
+    references, estimates : (sources, channels, samples)
+        In the same order: every stem of the mixture, or two that add up to it.
+
+    Returns
+    -------
+    float64 tensor (sources,)
+        NaN where reference or estimate is silent. An estimate that is a sum of stems, such as
+        the mixture, has a value beyond 100 dB that only rounding decides.
+
+    Raises
+    ------
+    SepkitError
+        As for `sdr`.
+    """
+    references, estimates = (x.flatten(1) for x in pair(references, estimates))  # (J, C T)
+    gram, products = references @ references.T, references @ estimates.T  # (J, J)
+    artefacts = estimates - fitted_gains(gram, products).T @ references
+    # |a s|^2, NaN where the reference is silent
+    target = products.diagonal().square() / gram.diagonal()
+    return 10 * torch.log10(target / artefacts.square().sum(-1))
+
+
+def fitted_gains(gram: torch.Tensor, products: torch.Tensor) -> torch.Tensor:
+    """The gains whose weighted sum of signals comes nearest to others, from inner products.
+
+    Signals that others explain but for -100 dB, and silent ones, are no obstacle.
+
+    Parameters
+    ----------
+    gram : (signals, signals)
+    products : (signals, ...)
+        Of the signals with what they are to explain.
+
+    Returns
+    -------
+    Tensor of the shape of `products`
+    """
+    size = gram.diagonal().sqrt()
+    size = torch.where(size > 0, size, 1.0)
+    inverse = torch.linalg.pinv(gram / size[:, None] / size, rtol=1e-10, hermitian=True)
+    return torch.tensordot(inverse / size[:, None] / size, products, 1)
 
 
 def framewise_sdr(

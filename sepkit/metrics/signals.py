@@ -4,13 +4,13 @@ No song is too long to be scored. From the inner products of all signals follow 
 likenesses, and the metrics of whole songs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import torch
 
 from ..errors import SepkitError
-from .sdr import USDR_DELTA
+from .sdr import USDR_DELTA, fitted_gains
 
 #: Samples in float64 at a time.
 BLOCK = 1 << 17
@@ -83,11 +83,35 @@ class Signals:
             row.copy_(part)
         return whole.unflatten(0, (2, -1))
 
+    def errors(self, start: int, frames: int) -> torch.Tensor:
+        """Estimates minus references, (sources, channels, frames), float64."""
+        references, estimates = self.read(start, frames)
+        return estimates - references
+
     def mixture(self, start: int, frames: int) -> torch.Tensor:
         """(channels, frames) of the mixture from sample `start`."""
         parts = self.references.values() if self.own_mixture is None else [self.own_mixture]
         frames = min(frames, self.samples - start)
         return sum(x.read(start, frames) for x in parts)  # type: ignore[return-value]
+
+
+def zeros_outside(
+    read: Callable[[int, int], torch.Tensor], start: int, frames: int, samples: int
+) -> torch.Tensor:
+    """(..., frames) from sample `start`, which may be negative: a song is silent around itself.
+
+    Parameters
+    ----------
+    read : callable
+        Gives (..., frames) from a sample on, within the song.
+    start, frames : int
+        What is asked for; it overlaps the song.
+    samples : int
+        The song's length.
+    """
+    first, end = max(start, 0), min(start + frames, samples)
+    audio = read(first, end - first)
+    return torch.nn.functional.pad(audio, (first - start, start + frames - end))
 
 
 def _signal(x: Signal | torch.Tensor) -> Signal:
@@ -206,16 +230,32 @@ class Products:
         scale = self.joint[s, e] / self.energy[s]
         error = self.energy[e] - scale * self.joint[s, e]
         if error < _SMALL_ERROR * self.energy[e]:
-            error = self._scaled_error(self.names[index], scale)
+            weights = torch.zeros(len(self.names) + 1, dtype=torch.float64)
+            weights[index] = scale
+            error = self._remainder(index, weights)
         return float(10 * torch.log10(scale.square() * self.energy[s] / error))
 
-    def _scaled_error(self, name, scale):
-        """The energy of what an estimate is apart from `scale` times its reference."""
+    def si_sar(self, index: int) -> float:
+        """`sepkit.metrics.si_sar` of a target; the mixture counts among the stems."""
+        s, e = self.s[index], self.e[index]
+        if self.energy[s] == 0 or self.energy[e] == 0:
+            return float("nan")
+        stems = [*self.s, self.m]
+        weights = fitted_gains(self.joint[stems][:, stems], self.joint[stems, e])
+        error = self.energy[e] - weights @ self.joint[stems, e]
+        if error < _SMALL_ERROR * self.energy[e]:
+            error = self._remainder(index, weights)
+        scale = self.joint[s, e] / self.energy[s]
+        return float(10 * torch.log10(scale.square() * self.energy[s] / error))
+
+    def _remainder(self, index, weights):
+        """The energy of an estimate without the weighted sum of references and mixture."""
         total = 0
-        one = Signals({name: self.signals.references[name]}, {name: self.signals.estimates[name]})
-        for start in range(0, one.samples, BLOCK):
-            reference, estimate = one.read(start, BLOCK)
-            total = total + (scale.to(reference) * reference - estimate).square().sum().cpu()
+        for start in range(0, self.signals.samples, BLOCK):
+            references, estimates = self.signals.read(start, BLOCK)
+            mixture = self.signals.mixture(start, BLOCK).to(references)
+            fitted = torch.tensordot(weights.to(mixture), torch.cat([references, mixture[None]]), 1)
+            total = total + (estimates[index] - fitted).square().sum().cpu()
         return total
 
 

@@ -355,6 +355,23 @@ def test_the_table_summarises_each_metric_as_its_authors_do():
     assert lines[5].endswith("mean over songs") and lines[8].split()[-2] == f"{sum(means) / 3:.2f}"
 
 
+def test_a_table_says_when_lower_is_better_and_what_has_no_unit():
+    scores = evaluate(
+        Leak(), [make_track("a")], dataset="noise", metrics=["si_sar", "log_wmse", "mr_stft"]
+    )
+    ratio, log_wmse, distance = tables(scores)
+    assert [table.title for table in (ratio, log_wmse, distance)] == [
+        "SI-SAR on noise (dB)",
+        "log-WMSE on noise",
+        "MR-STFT distance on noise",
+    ]
+    assert ["lower is better" in table.card for table in (ratio, log_wmse, distance)] == [
+        False,
+        False,
+        True,
+    ]
+
+
 def test_the_table_never_mixes_cards_and_shows_what_is_undefined():
     tracks = [make_track(name, k) for k, name in enumerate("ab")]
     scores = evaluate(Leak(), tracks, metrics=["csdr"])

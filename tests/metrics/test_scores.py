@@ -21,7 +21,7 @@ from sepkit.metrics.scores import (
     to_frame,
 )
 from sepkit.metrics.scoring import measure, score_track
-from sepkit.metrics.sdr import framewise_sdr, sdr, si_sdr, usdr
+from sepkit.metrics.sdr import framewise_sdr, sdr, si_sar, si_sdr, usdr
 from sepkit.metrics.signals import Signals
 
 RATE = 1000
@@ -56,6 +56,20 @@ def make(value=1.0, **changes):
         dict(MADE),
     )
     return replace(score, **changes)
+
+
+def test_cards_of_older_files_are_those_of_ratios_in_db(tmp_path):
+    path = tmp_path / "scores.json"
+    save_scores(path, [make(metric="mr_stft", card=card_for("mr_stft", ["vocals"]))])
+    assert (load_scores(path)[0].card.unit, load_scores(path)[0].card.better) == ("", "lower")
+    content = json.loads(path.read_text())
+    del content["cards"][0]["unit"], content["cards"][0]["better"]
+    path.write_text(json.dumps(content))
+    assert (load_scores(path)[0].card.unit, load_scores(path)[0].card.better) == ("dB", "higher")
+    content["cards"][0]["better"] = "louder"
+    path.write_text(json.dumps(content))
+    with pytest.raises(SepkitError, match="better is 'louder'; expected higher or lower"):
+        load_scores(path)
 
 
 def test_pairs_by_name_in_the_order_of_the_references():
@@ -164,6 +178,10 @@ def test_scores_do_not_depend_on_the_parts_in_which_a_song_is_read(channels, mon
         assert direct[name, "si_sdr"] == pytest.approx(
             si_sdr(references[name], estimates[name]).item(), abs=1e-10
         )
+    stacked = (torch.stack(list(audios.values())) for audios in (references, estimates))
+    assert [direct[name, "si_sar"] for name in references] == pytest.approx(
+        si_sar(*stacked).tolist(), abs=1e-8
+    )
 
 
 @pytest.mark.parametrize("level", [1e-2, 1e-4, 1e-6])
@@ -177,6 +195,26 @@ def test_si_sdr_keeps_its_digits_where_the_error_is_small(level):
     assert [
         v for *_, v, _ in score_track({"v": reference}, {"v": reference}, RATE, ["si_sdr", "csdr"])
     ] == [math.inf, math.inf]
+
+
+def test_si_sar_of_one_target_has_the_mixture_for_the_other_stems():
+    references, estimates = song(("vocals", "accompaniment"))
+    both, alone = (
+        score_track(references, some, RATE, ["si_sar"])
+        for some in (estimates, {"vocals": estimates["vocals"]})
+    )
+    assert alone[0][2] == pytest.approx(both[0][2], abs=1e-8)
+    assert alone[0][3].target_set == ("vocals",)
+
+
+@pytest.mark.parametrize("level", [1e-2, 1e-4, 1e-6])
+def test_si_sar_keeps_its_digits_where_the_artefacts_are_small(level):
+    references, _ = song(("vocals", "drums"))
+    rest = level * noise(2, 5 * RATE, seed=3)
+    estimates = {name: x + 0.1 * sum(references.values()) + rest for name, x in references.items()}
+    stacked = (torch.stack(list(audios.values())) for audios in (references, estimates))
+    values = [row[2] for row in score_track(references, estimates, RATE, ["si_sar"])]
+    assert values == pytest.approx(si_sar(*stacked).tolist(), abs=1e-6)
 
 
 @pytest.mark.parametrize("samples", [1, 2, 300, 4097])
@@ -256,6 +294,8 @@ def test_saved_scores_come_back(tmp_path):
         "target_set",
         "silent_frames",
         "delta",
+        "unit",
+        "better",
     }
     assert list(tmp_path.iterdir()) == [path]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sepkit.errors import SepkitError
-from sepkit.metrics.sdr import SI_SDR_MODES, framewise_sdr, sdr, si_sdr, silent_frames, usdr
+from sepkit.metrics.sdr import SI_SDR_MODES, framewise_sdr, sdr, si_sar, si_sdr, silent_frames, usdr
 
 RATE = 1000
 FILTER_TAPS = 2  # taps of museval's filters, on which its SDR does not depend but its run time does
@@ -239,3 +239,42 @@ def test_bad_options_are_told():
         framewise_sdr(noise(1, 1, 9), noise(1, 1, 9), RATE, 1.0, 0.0)
     with pytest.raises(SepkitError, match=r"expected \(..., sources, channels, samples\)"):
         framewise_sdr(noise(1, 9), noise(1, 9), RATE)
+
+
+def test_si_sar_by_least_squares_over_all_stems():
+    references = noise(3, 2, 400)
+    estimates = references + 0.4 * noise(3, 2, 400, seed=1) + 0.3 * references.flip(0)
+    estimates[:, 1] *= 0.5
+    stems = references.reshape(3, -1).numpy().T
+    for j, estimate in enumerate(estimates.reshape(3, -1).numpy()):
+        rest = estimate - stems @ np.linalg.lstsq(stems, estimate, rcond=None)[0]
+        target = stems[:, j] * (stems[:, j] @ estimate) / (stems[:, j] @ stems[:, j])
+        expected = 10 * math.log10(np.sum(target**2) / np.sum(rest**2))
+        assert si_sar(references, estimates)[j].item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_si_sar_counts_neither_level_nor_leakage_but_what_is_in_no_stem():
+    references = noise(2, 2, 200_000)
+    foreign = 0.1 * noise(2, 2, 200_000, seed=1)
+    value = si_sar(references, references + foreign)
+    assert value.tolist() == pytest.approx([20, 20], abs=0.1)
+    leaking = references + foreign + 0.5 * references.flip(0)
+    assert si_sar(references, leaking).tolist() == pytest.approx(value.tolist(), abs=0.1)
+    assert si_sar(references, 7 * leaking).tolist() == pytest.approx(
+        si_sar(references, leaking).tolist(), abs=1e-9
+    )
+    assert (si_sar(references, references.sum(0).expand(2, -1, -1)) > 150).all()
+    silent = torch.stack([references[0], 0 * references[1]])
+    assert si_sar(silent, references).isnan().tolist() == [False, True]
+    assert si_sar(references, silent).isnan().tolist() == [False, True]
+
+
+def test_si_sar_and_si_sir_make_up_si_sdr_when_the_stems_are_at_right_angles():
+    # Le Roux et al. 2019: 10^(-SDR/10) = 10^(-SIR/10) + 10^(-SAR/10)
+    stems = torch.linalg.qr(noise(500, 2))[0].T.reshape(2, 1, 500)
+    estimate = stems[0] + 0.3 * stems[1] + 0.05 * noise(1, 500, seed=1)
+    gain = (stems[0] * estimate).sum()
+    leak = (stems[1] * estimate).sum().square() / gain.square()
+    artefacts = 10 ** (-si_sar(stems, torch.stack([estimate, stems[1]]))[0] / 10)
+    distortion = 10 ** (-si_sdr(stems[0], estimate) / 10)
+    assert distortion.item() == pytest.approx((leak + artefacts).item(), rel=1e-9)
