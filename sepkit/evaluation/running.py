@@ -8,8 +8,9 @@ from ..datasets import data_set_name
 from ..datasets.track import Track
 from ..errors import SepkitError, warn
 from ..files import provenance
+from ..metrics.cards import DEFAULT_METRICS
 from ..metrics.findings import Finding
-from ..metrics.scores import DEFAULT_METRICS, Score
+from ..metrics.scores import Score
 from ..metrics.scoring import check_metrics
 from ..separation.base import Separator
 from ..separation.streaming import CHUNK, OVERLAP

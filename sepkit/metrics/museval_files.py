@@ -14,7 +14,8 @@ import torch
 from ..errors import SepkitError
 from ..files import read_json, sha256
 from ..names import plain_name
-from .scores import REQUIRED_PROVENANCE, Score, card_for, median, number_in
+from .cards import card_for
+from .scores import REQUIRED_PROVENANCE, Score, median, number_in
 
 #: names of the framewise metrics here -> in museval's files
 NAMES = {"csdr": "SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}

@@ -14,59 +14,13 @@ import torch
 
 from ..errors import SepkitError, unknown
 from ..files import read_json, write_json
-from .bsseval import TAPS
-from .sdr import USDR_DELTA
+from .cards import METRICS, RATIO, MetricCard
 
-METRICS = ("csdr", "usdr", "si_sdr", "si_sar", "log_wmse", "mr_stft", "isr", "sir", "sar")
-DEFAULT_METRICS = METRICS[:3]
-FILTERED = ("isr", "sir", "sar")
 REQUIRED_PROVENANCE = ("sepkit", "commit", "command", "device", "seed", "profile")
 _FORMAT = "sepkit scores 1"
 #: What tables add up.
 _COUNTED = ("steps", "hours")
 _TEXTS = ("track", "target", "metric", "separator", "dataset")
-
-
-@dataclass(frozen=True)
-class MetricCard:
-    """The definition of a number.
-
-    Attributes
-    ----------
-    metric : str
-        One of `METRICS`, or the name that a published table uses.
-    version : str
-        Which definition of it, such as ``"BSSEval v4 images"``.
-    window, hop : float or None
-        Frames, in seconds; None for whole tracks.
-    taps : int or None
-        Length of the distortion filters; None where there are none.
-    aggregation : str
-        How one value per track came about.
-    target_set : tuple of str
-        The targets scored together, sorted: they decide which frames count as silent.
-        Empty where every target is scored by itself.
-    silent_frames : str
-        What is done where a reference or an estimate is silent.
-    delta : float or None
-        What is added to both energies.
-    unit : str
-        Empty for a number without one.
-    better : str
-        ``"higher"`` for a ratio, ``"lower"`` for a distance.
-    """
-
-    metric: str
-    version: str
-    window: float | None = None
-    hop: float | None = None
-    taps: int | None = None
-    aggregation: str = "whole track"
-    target_set: tuple = ()
-    silent_frames: str = "counted"
-    delta: float | None = None
-    unit: str = "dB"
-    better: str = "higher"
 
 
 @dataclass(frozen=True)
@@ -85,51 +39,6 @@ class Score:
     dataset: str
     card: MetricCard
     provenance: dict
-
-
-def card_for(metric: str, targets, window: float = 1.0, hop: float = 1.0) -> MetricCard:
-    """The card of a metric as `sepkit.metrics.score_track` computes it, for a set of targets."""
-    targets = tuple(sorted(targets))
-    if metric == "csdr" or metric in FILTERED:
-        return MetricCard(
-            metric,
-            "BSSEval v4 images",
-            float(window),
-            float(hop),
-            None if metric == "csdr" else TAPS,
-            "median over frames",
-            targets,
-            "left out for all targets when any reference or estimate is silent",
-            0.0,
-        )
-    if metric == "usdr":
-        return MetricCard(metric, "MDX song SDR", delta=USDR_DELTA)
-    if metric == "si_sdr":
-        return MetricCard(
-            metric,
-            "joint over channels, mean kept",
-            silent_frames="NaN for a silent track",
-            delta=0.0,
-        )
-    if metric == "si_sar":
-        return MetricCard(
-            metric,
-            "one gain a stem, joint over channels; the mixture counts as one",
-            target_set=targets,
-            silent_frames="NaN for a silent track",
-            delta=0.0,
-        )
-    if metric == "log_wmse":
-        return MetricCard(metric, "logWMSE 0.2, against the mixture", unit="")
-    if metric == "mr_stft":
-        return MetricCard(
-            metric,
-            "Parallel WaveGAN's three resolutions, joint over channels",
-            silent_frames="NaN for a silent reference",
-            unit="",
-            better="lower",
-        )
-    raise unknown("metric", metric, METRICS)
 
 
 def aggregate(scores, how: str = "median") -> float:
@@ -397,11 +306,14 @@ def _card(card, where, path):
             raise SepkitError(
                 f"{path}: {where}.{name} is below 0; expected seconds, taps or an energy"
             )
-    better = card.get("better", "higher")  # older files have only ratios in dB
-    if better not in ("higher", "lower"):
-        raise SepkitError(f"{path}: {where}.better is {better!r:.40}; expected higher or lower")
+    if "better" not in card and card["metric"] in METRICS:  # of older files: all were ratios
+        card = {**card, **RATIO}
+    if card.get("better", "") not in ("higher", "lower", ""):
+        raise SepkitError(
+            f"{path}: {where}.better is {card['better']!r:.40}; expected higher or lower"
+        )
     texts = [card[name] for name in ("metric", "version", "aggregation", "silent_frames")] + [
-        card.get("unit", "dB"),
+        card.get("unit", ""),
         *card["target_set"],
     ]
     if not all(isinstance(text, str) for text in texts) or not isinstance(card["target_set"], list):

@@ -10,9 +10,10 @@ import torch
 
 from ..errors import SepkitError, unknown
 from .bsseval import Correlations, filters, frame_by_frame
+from .cards import DEFAULT_METRICS, FILTERED, METRICS, card_for
 from .log_wmse import song_log_wmse
 from .mr_stft import song_mr_stft
-from .scores import DEFAULT_METRICS, FILTERED, METRICS, card_for, median
+from .scores import median
 from .sdr import frame_samples, pair
 from .signals import Products, Signals
 

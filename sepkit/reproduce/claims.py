@@ -16,7 +16,8 @@ from pathlib import Path
 from ..errors import SepkitError
 from ..files import shipped
 from ..metrics import statistics as songwise
-from ..metrics.scores import FILTERED, Score
+from ..metrics.cards import FILTERED
+from ..metrics.scores import Score
 from .ledger import check_provenance
 from .published import DOCUMENTS, METRICS, read_number, read_rows
 

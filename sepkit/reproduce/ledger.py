@@ -15,7 +15,8 @@ from typing import Any
 
 from ..errors import SepkitError
 from ..files import read_object
-from ..metrics.scores import FILTERED, REQUIRED_PROVENANCE, Score, load_scores
+from ..metrics.cards import FILTERED
+from ..metrics.scores import REQUIRED_PROVENANCE, Score, load_scores
 from ..stems import STEMS
 from .published import METRICS, Reported, load_reported
 

@@ -8,8 +8,7 @@ from matplotlib.colors import to_rgba
 from sepkit.errors import SepkitError
 from sepkit.learn import plots
 from sepkit.learn.ch07 import figures
-from sepkit.metrics import Score, statistics
-from sepkit.metrics.scores import card_for
+from sepkit.metrics import Score, card_for, statistics
 from sepkit.metrics.statistics import Comparison
 
 

@@ -157,7 +157,7 @@ def test_reports_show_names_as_they_are(name):
     from dataclasses import replace
 
     from sepkit.files import provenance
-    from sepkit.metrics.scores import Score, card_for
+    from sepkit.metrics import Score, card_for
     from sepkit.reproduce import ledger, report
 
     made = provenance("make", device=name, seed=0, profile="smoke")

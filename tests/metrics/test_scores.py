@@ -8,13 +8,11 @@ import torch
 
 from sepkit.errors import SepkitError
 from sepkit.files import provenance
-from sepkit.metrics import METRICS, bss_eval, bsseval, signals
+from sepkit.metrics import METRICS, MetricCard, bss_eval, bsseval, card_for, signals
 from sepkit.metrics.scores import (
     REQUIRED_PROVENANCE,
-    MetricCard,
     Score,
     aggregate,
-    card_for,
     comparable,
     load_scores,
     save_scores,

@@ -10,7 +10,7 @@ import pytest
 
 from sepkit.errors import SepkitError
 from sepkit.files import provenance
-from sepkit.metrics.scores import Score, card_for
+from sepkit.metrics import Score, card_for
 from sepkit.reproduce.claims import COLUMNS, Claim, evaluate, load_claims
 from sepkit.reproduce.published import DOCUMENTS
 

@@ -7,7 +7,7 @@ import pytest
 
 from sepkit.errors import SepkitError
 from sepkit.files import provenance
-from sepkit.metrics.scores import Score, card_for
+from sepkit.metrics import Score, card_for
 from sepkit.reproduce import ledger
 from sepkit.stems import STEMS
 

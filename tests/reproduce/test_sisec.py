@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from sepkit.errors import SepkitError
-from sepkit.metrics.scores import Score, card_for
+from sepkit.metrics import Score, card_for
 from sepkit.reproduce import ledger, sisec
 from sepkit.stems import STEMS
 

@@ -1,7 +1,7 @@
 """What tests of the ledger and of the report share."""
 
 from sepkit.files import provenance
-from sepkit.metrics.scores import Score, card_for
+from sepkit.metrics import Score, card_for
 from sepkit.stems import STEMS
 
 

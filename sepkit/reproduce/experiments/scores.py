@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import SepkitError
 from ...files import shipped
-from ...metrics import METRICS, Score, load_scores
+from ...metrics import Score, load_scores
 
 
 def summary(scores: list[Score]) -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ def summary(scores: list[Score]) -> list[dict[str, Any]]:
         standard deviation over seeds of the mean over songs; empty where an arm has none.
     """
     rows = []
-    metrics = dict.fromkeys(score.metric for score in scores)
+    units = {score.metric: score.card.unit for score in scores}
     for arm in dict.fromkeys(score.separator for score in scores):
         own = [score for score in scores if score.separator == arm]
         row = {
@@ -36,10 +36,10 @@ def summary(scores: list[Score]) -> list[dict[str, Any]]:
             "songs": len({s.track for s in own if "trainings" not in s.provenance}),
             "steps": max(s.provenance["steps"] for s in own),
         }
-        for metric in metrics:
+        for metric, unit in units.items():
             means = _means_over_songs([score for score in own if score.metric == metric])
             spread = f" ± {statistics.stdev(means):.2f}" if len(means) > 1 else ""
-            row[f"{metric} ({'dB, ' * (metric in METRICS)}mean)"] = (
+            row[f"{metric} ({f'{unit}, ' if unit else ''}mean)"] = (
                 f"{statistics.fmean(means):.2f}{spread}" if means else ""
             )
         rows.append(row)
