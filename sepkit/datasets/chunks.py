@@ -47,6 +47,12 @@ class Chunks(Dataset):
         beginnings). Remixes still combine them anew.
     target : str, optional
         The stem whose activity decides about real songs.
+    accompaniment : bool
+        In a remix, all stems but the target come from one track and one place, which the first of
+        them decides.
+    layers : int
+        Excerpts that are added up to each stem of a remix ("mix-audio"), each from a track and
+        place of its own.
 
     Attributes
     ----------
@@ -71,12 +77,16 @@ class Chunks(Dataset):
         activity: Activity | None = None,
         random_start: bool = True,
         target: str | None = None,
+        accompaniment: bool = False,
+        layers: int = 1,
     ):
         check_alike(tracks, target)
         self.tracks, self.stems, self.per_track = list(tracks), tracks[0].stems, per_track
         self.frames = int(seconds * tracks[0].sample_rate)
         if self.frames < 1 or per_track < 1:
             raise SepkitError(f"chunks of {seconds} s, {per_track} a track: both must be positive")
+        if accompaniment and target is None:
+            raise SepkitError("accompaniment of what: say by target=... which stem it accompanies")
         if activity is not None and mix_prob < 1 and target is None:
             raise SepkitError(
                 "active excerpts of real songs: say by target=... which stem must be active"
@@ -84,6 +94,7 @@ class Chunks(Dataset):
         self.seed, self.epoch = seed, 0
         self.mix_prob, self.activity = mix_prob, activity
         self.random_start, self.target = random_start, target
+        self.accompaniment, self.layers = accompaniment, layers
         self._sources = {stem: self._tracks_with(stem) for stem in self.stems}
 
     def set_epoch(self, epoch: int) -> None:
@@ -106,28 +117,43 @@ class Chunks(Dataset):
         ``allocate(shape)`` makes the tensor.
         """
         stems = allocate((len(indices), len(self.stems), self.tracks[0].channels, self.frames))
-        for example, places in zip(stems, self.places(indices)):
-            for out, stem, (number, start) in zip(example, self.stems, places):  # (C, frames)
-                track = self.tracks[number]
-                frames = min(self.frames, track.samples)
-                out[:, :frames] = track.stem(stem, start, frames)
-                out[:, frames:] = 0
+        for layer in range(self.layers):
+            for example, places in zip(stems, self.places(indices, layer)):
+                for out, stem, (number, start) in zip(example, self.stems, places):  # (C, frames)
+                    track = self.tracks[number]
+                    frames = min(self.frames, track.samples)
+                    part = track.stem(stem, start, frames)  # (C, frames)
+                    if layer:
+                        out[:, :frames] += part
+                    else:
+                        out[:, :frames] = part
+                        out[:, frames:] = 0
         return stems
 
-    def places(self, indices: Sequence[int]) -> list[list[tuple[int, int]]]:
+    def places(self, indices: Sequence[int], layer: int = 0) -> list[list[tuple[int, int]]]:
         """Where the stems come from.
 
-        For each example a list of (track number, first sample), in the order of `stems`.
+        For each example a list of (track number, first sample), in the order of `stems`. Above
+        `layer` 0 it is empty for real songs, to which nothing is added.
         """
         draws = Draws(self.seed, self.epoch, indices, self.mix_prob)
-        own = draws.uniform("places", len(self.stems), 3).tolist()
+        own = draws.uniform("places", (layer + 1) * len(self.stems), 3).tolist()
         common = draws.uniform("place", 2).tolist()
         return [
-            [self._own_place(stem, draw) for stem, draw in zip(self.stems, own[row])]
+            self._own_places(own[row][layer * len(self.stems) :])
             if remixed
-            else self._common_place(index, *common[row])
+            else self._common_place(index, *common[row]) * (layer == 0)
             for row, (index, remixed) in enumerate(zip(indices, draws.remixed.tolist()))
         ]
+
+    def _own_places(self, draws):
+        places = [self._own_place(stem, draw) for stem, draw in zip(self.stems, draws)]
+        if self.accompaniment and (others := [s for s in self.stems if s != self.target]):
+            shared = places[self.stems.index(others[0])]
+            places = [
+                place if stem == self.target else shared for stem, place in zip(self.stems, places)
+            ]
+        return places
 
     def _common_place(self, index, where, within):
         number, slot = divmod(self._order()[index], self.per_track)

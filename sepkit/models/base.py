@@ -32,6 +32,8 @@ class ModelCard:
     #: How a size is trained: "student" as changes of `sepkit.training.STUDENT`, "paper" as changes
     #: of ``Recipe()``, which are Open-Unmix's.
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: Why there is no recipe "paper": what of the authors' recipe the training loop cannot do.
+    lacking: str = ""
 
 
 class Model(nn.Module):

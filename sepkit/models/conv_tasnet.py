@@ -80,6 +80,7 @@ class ConvTasNet(WaveformModel):
         parameters=10_977_872,
         sizes=SIZES,
         recipes={"student": STUDENT_RECIPE},
+        lacking="all four targets at once, remixing within a batch, songs brought to one level",
     )
     kinds = {
         **WaveformModel.kinds,

@@ -70,6 +70,8 @@ class HybridDemucs(WaveformModel):
         parameters=83_639_368,
         sizes=SIZES,
         recipes={"student": STUDENT_RECIPE},
+        lacking="all four targets at once, remixing within a batch in groups of 4, songs brought "
+        "to one level, changes of pitch and tempo",
     )
     kinds = {**WaveformModel.kinds, "growth": Number(1, 16, whole=False)}
 

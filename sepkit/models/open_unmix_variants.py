@@ -22,6 +22,7 @@ from .settings import WIDTH
 from .wave_u_net import WaveUNet
 from .waveform import STUDENT_RECIPE
 
+NO_RECIPE = "one to follow: the report has none"
 REPORT = "this kit's reading of a student report (S3.1 in sepkit/assets/reported)"
 
 
@@ -66,6 +67,7 @@ class OpenUnmixTransformer(OpenUnmix):
         # for one CPU core, at 44.1 kHz: 1.5 million parameters
         sizes={"student": dict(hidden=128, heads=4)},
         recipes={"student": {}},
+        lacking=NO_RECIPE,
     )
     kinds = {"heads": WIDTH, "feedforward": optional(WIDTH)}
 
@@ -188,6 +190,7 @@ class OpenUnmixWaveform(WaveUNet):
         # for one CPU core, at 44.1 kHz: 1.0 million parameters
         sizes={"student": dict(hidden=128, filters=8, dropout=0.1)},
         recipes={"student": STUDENT_RECIPE},
+        lacking=NO_RECIPE,
     )
 
     def __init__(

@@ -36,12 +36,14 @@ SIZES: dict[str, dict[str, Any]] = {
 #: Changes of `sepkit.training.STUDENT`. In trials of 200 steps, Adam at 3e-3 silenced the network
 #: for good (relu(|M| |X| + Q) has no slope below 0), at 5e-4 not.
 STUDENT_RECIPE = dict(batch=4, lr=1e-3, clip=5.0, max_steps=1200)
-#: Kong et al. 2021, 10,000 steps per epoch of MUSDB18's 86 songs. Their "mix-audio" adds up two
-#: segments of each source; here each example has one.
+#: Kong et al. 2021, 10,000 steps per epoch of MUSDB18's 86 songs. Target and accompaniment come
+#: from songs of their own; "mix-audio" adds up two segments of each.
 PAPER_RECIPE = dict(
     batch=16,
     chunk_seconds=3.0,
     samples_per_track=1860,
+    mix_of="accompaniment",
+    mix_audio=2,
     gains=None,
     swap=0.0,
     lr=1e-3,
@@ -437,7 +439,9 @@ class ResUNetMobileNet(ResUNet):
     """
 
     name = "resunet-mobilenet"
-    card = ModelCard(paper=PAPER, domain=SPECTROGRAM, parameters=306_418)
+    card = ModelCard(
+        paper=PAPER, domain=SPECTROGRAM, parameters=306_418, recipes={"paper": PAPER_RECIPE}
+    )
 
     def __init__(
         self,

@@ -102,6 +102,8 @@ class SCNet(WaveformModel):
         parameters=10_578_768,
         sizes=SIZES,
         recipes={"student": STUDENT_RECIPE},
+        lacking="all four targets at once, remixing within a batch, songs brought to one level, "
+        "four moving averages of the weights",
     )
     losses = (SPECTRAL, *LOSSES)
     kinds = {

@@ -97,13 +97,16 @@ class Spleeter(WaveformModel):
         recipes={
             # Not tuned: tried for seconds only.
             "student": dict(batch=4, lr=1e-3),
-            # The authors' configuration; Deezer's songs and its random changes of speed aside.
+            # The authors' configuration, excerpts of real songs; Deezer's songs aside.
             "paper": dict(
                 lr=1e-4,
                 batch=4,
                 weight_decay=0.0,
                 schedule="constant",
                 chunk_seconds=11.96,
+                mix_prob=0.0,
+                gains=None,
+                swap=0.0,
                 max_steps=1_000_000,
             ),
         },

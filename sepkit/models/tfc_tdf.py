@@ -31,6 +31,20 @@ _PUBLISHED = {
 }
 #: What else lies in their files: the STFT's window, and zeros for the bins that are not seen.
 _BUFFERS = ("window", "freq_pad")
+#: Kim et al. 2021 and their code: chunks of 256 frames, every stem from a song of its own. Their
+#: songs are there in five pitches (to +-2 semitones) and five tempos (to +-20 %), made beforehand:
+#: ``sepkit data augment``. How long they train is not said: early stopping, as by default.
+PAPER_RECIPE = dict(
+    loss="mse",
+    optimiser="rmsprop",
+    lr=2e-4,
+    weight_decay=0.0,
+    schedule="constant",
+    batch=8,
+    chunk_seconds=5.9211,  # 261,120 samples
+    gains=None,
+    swap=0.0,
+)
 #: The paper's STFT window for each target; any other target gets that of `other`.
 WINDOWS = {"vocals": 6144, "drums": 4096, "bass": 16384, "other": 8192}
 
@@ -57,8 +71,8 @@ class TFCTDF(Model):
         How many times fewer units the block across frequencies has than bins.
     sample_rate, channels : int
         The audio that the network is for.
-    loss : {"l1"}
-        Mean absolute error of the waveform, the kit's choice.
+    loss : {"l1", "mse"}
+        Of the waveform: mean absolute error, the kit's choice, or mean squared error, the paper's.
 
     Notes
     -----
@@ -71,8 +85,9 @@ class TFCTDF(Model):
         paper="Kim et al., MDX Workshop 2021, arXiv 2111.12203",
         domain=SPECTROGRAM,
         parameters=7_423_236,
+        recipes={"paper": PAPER_RECIPE},
     )
-    losses = ("l1",)
+    losses = ("l1", "mse")
     kinds = {
         "n_fft": optional(WINDOW),
         "bins": Number(1, 2**17),

@@ -84,6 +84,8 @@ class WaveUNet(WaveformModel):
         parameters=10_263_498,
         sizes=SIZES,
         recipes={"student": STUDENT_RECIPE},
+        lacking="all targets at once, the last as the mixture less the others; early stopping, "
+        "then again from there with larger batches at a tenth of the learning rate",
     )
 
     def __init__(

@@ -148,6 +148,8 @@ def make_chunks(tracks: Sequence, target: str, recipe: Recipe) -> Chunks:
         active,
         recipe.random_start,
         target,
+        recipe.mix_of == "accompaniment",
+        recipe.mix_audio,
     )
 
 

@@ -11,6 +11,10 @@ from ..datasets.remix.effects import RANGES
 from ..errors import SepkitError, unknown
 from ..validation import SEED, Number, Pair, Path, Switch, Text, checked, optional
 
+OPTIMISERS = ("adam", "adamw", "rmsprop")
+#: Where the stems of a remix come from: each from a song of its own, or the target from one and
+#: all others together from another.
+MIXES = ("stems", "accompaniment")
 SCHEDULES = ("plateau", "cosine", "epochs", "steps", "constant")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 LOGS = ("csv", "tensorboard")
@@ -45,7 +49,7 @@ class _Group:
 
 @dataclass(frozen=True)
 class Optimisation(_Group):
-    """The loss, the optimiser (Adam), its learning rate, and what one step is."""
+    """The loss, the optimiser, its learning rate, and what one step is."""
 
     #: Another loss than the model was built with.
     loss: str | None = _part(None, optional(Text()))
@@ -56,9 +60,11 @@ class Optimisation(_Group):
     accumulate: int = _part(1, Number(1, 10**6))
     #: Learning rate; the schedule scales it.
     lr: float = _part(1e-3, Number(1e-15, 1000, whole=False))
-    #: Adam's weight decay.
+    #: "adamw" is Adam with a weight decay apart from the gradient.
+    optimiser: str = _part("adam", OPTIMISERS, later=True)
+    #: The optimiser's weight decay.
     weight_decay: float = _part(1e-5, _NOT_NEGATIVE)
-    #: The variant of Adam of that name.
+    #: The variant of Adam and AdamW of that name.
     amsgrad: bool = _part(False, _SWITCH)
     #: How the learning rate changes, see `sepkit.training.schedules`.
     schedule: str = _part("plateau", SCHEDULES)
@@ -92,6 +98,11 @@ class Data(_Group):
     #: Probability that an example's stems come from tracks and places of their own; the other
     #: examples are excerpts of real songs.
     mix_prob: float = _part(1.0, _CHANCE)
+    #: What has a place of its own in a remix: every "stems", or the "accompaniment" as a whole,
+    #: beside the target.
+    mix_of: str = _part("stems", MIXES, later=True)
+    #: "mix-audio": excerpts that are added up to each stem of a remix, such as two singers.
+    mix_audio: int = _part(1, Number(1, 16), later=True)
     #: Draw chunks where the stem is active, see `sepkit.datasets.activity`.
     activity: bool = _part(False, _SWITCH)
     #: False: the same excerpts in every epoch.
@@ -281,6 +292,11 @@ class Recipe:
             raise SepkitError(
                 f"cut_seconds={self.cut_seconds}: must not exceed "
                 f"chunk_seconds={self.chunk_seconds}"
+            )
+        if self.mix_of == "accompaniment" and self.cut_seconds is not None:
+            raise SepkitError(
+                f"mix_of=accompaniment, cut_seconds={self.cut_seconds}: each stem would be cut at "
+                "a place of its own; give one of them"
             )
         for name in (part for part in PARTS if part.endswith("semitones")):
             semitones = getattr(self, name) or 0.0

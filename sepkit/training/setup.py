@@ -196,17 +196,24 @@ class ModelLoss(torch.nn.Module):
         return self.model.loss(mixture, target)
 
 
+def optimiser_of(parameters, recipe: Recipe) -> torch.optim.Optimizer:
+    """The optimiser that a recipe names, with its learning rate and weight decay."""
+    rates = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    if recipe.optimiser == "rmsprop":
+        return torch.optim.RMSprop(parameters, **rates)
+    kind = torch.optim.AdamW if recipe.optimiser == "adamw" else torch.optim.Adam
+    return kind(parameters, **rates, amsgrad=recipe.amsgrad)
+
+
 def prepare(fabric: Fabric, model, recipe: Recipe):
     """Wrap for Fabric: (network, optimiser, scheduler for plateaus, averaged weights or None)."""
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)  # in place
-    adam = torch.optim.Adam(
-        model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, amsgrad=recipe.amsgrad
-    )
+    plain = optimiser_of(model.parameters(), recipe)
     plateau = ReduceLROnPlateau(
-        adam, factor=recipe.lr_factor, patience=recipe.lr_patience, cooldown=recipe.lr_cooldown
+        plain, factor=recipe.lr_factor, patience=recipe.lr_patience, cooldown=recipe.lr_cooldown
     )
-    network, optimiser = fabric.setup(ModelLoss(model), adam)
+    network, optimiser = fabric.setup(ModelLoss(model), plain)
     ema = None
     if recipe.ema:
         ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))

@@ -69,6 +69,34 @@ def test_so_many_examples_are_remixes(mix_prob):
     ).all()  # as the augmentations see it
 
 
+@pytest.mark.parametrize("mix_prob", [0.5, 1.0])
+def test_an_accompaniment_stays_together(mix_prob):
+    """Drums, bass and other from one track and place, the vocals from another; real songs whole."""
+    chunks = Chunks(
+        numbered(), 1.0, per_track=60, mix_prob=mix_prob, target="vocals", accompaniment=True
+    )
+    apart = 0
+    for vocals, *others in all_of(chunks):
+        assert len({(track, start) for track, _, start in others}) == 1
+        assert [number for _, number, _ in others] == [1, 2, 3]
+        apart += vocals[::2] != others[0][::2]
+    assert apart == int(Draws(42, 0, range(len(chunks)), mix_prob).remixed.sum())
+
+
+def test_layers_are_added_up_and_the_first_is_as_without():
+    """Mix-audio: a remix has two excerpts of each stem, a real song one."""
+    plain, both = (Chunks(numbered(), 1.0, per_track=40, mix_prob=0.5, layers=n) for n in (1, 2))
+    indices, remixed = range(len(both)), Draws(42, 0, range(200), 0.5).remixed
+    added = both.stack(indices) - plain.stack(indices)
+    assert (added[~remixed] == 0).all()
+    for example, index in zip(added[remixed], remixed.nonzero().flatten().tolist()):
+        assert sources(example) == [
+            (track, number, start)
+            for number, (track, start) in enumerate(both.places([index], layer=1)[0])
+        ]
+    assert both.places([3], 1) != both.places([3], 0)
+
+
 def test_real_songs_come_from_one_place_and_every_track_equally_often():
     drawn = all_of(Chunks(numbered(), 1.0, per_track=200, mix_prob=0.0))
     tracks, places = zip(*(example[0][::2] for example in drawn))

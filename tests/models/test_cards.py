@@ -26,6 +26,7 @@ def test_a_card_names_its_paper_and_has_recipes_that_are_recipes(name):
     assert set(described.recipes) <= {"student", "paper"}
     assert STUDENT.but(**described.recipes.get("student", {}))
     assert Recipe().but(**described.recipes.get("paper", {}))
+    assert not ("paper" in described.recipes and described.lacking)
     for settings in described.sizes.values():
         assert known_settings(name, settings) == settings
 

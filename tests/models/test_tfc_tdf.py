@@ -179,12 +179,13 @@ def test_every_weight_learns(small):
     )
 
 
-def test_loss_is_the_mean_absolute_error(small):
+def test_loss_is_the_mean_absolute_or_squared_error(small):
     mixture, target = noise(2, 2, 2048), noise(2, 2, 2048, seed=1)
     with torch.no_grad():
-        assert float(small.loss(mixture, target)) == pytest.approx(
-            float((small(mixture) - target).abs().mean())
-        )
+        error = small(mixture) - target
+        assert float(small.loss(mixture, target)) == pytest.approx(float(error.abs().mean()))
+        small.set_loss("mse")
+        assert float(small.loss(mixture, target)) == pytest.approx(float(error.square().mean()))
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ def test_loss_is_the_mean_absolute_error(small):
         (lambda net: net(noise(1, 1, 900)), r"expected \(batch, 2, samples\)"),
         (lambda net: net(noise(1, 2, 0)), r"expected \(batch, 2, samples\)"),
         (lambda net: net.loss(noise(1, 2, 100), noise(1, 2, 100)), "shorter than one window"),
-        (lambda net: net.set_loss("mse"), "l1"),
+        (lambda net: net.set_loss("sdr"), "choose from l1, mse"),
         (lambda net: build("tfc-tdf", n_fft=512), "at most 257"),
         (lambda net: build("tfc-tdf", bins=2000), "a multiple of 32"),
     ],

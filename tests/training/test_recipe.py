@@ -5,10 +5,12 @@ import json
 import pickle
 
 import pytest
+import torch
 
 from sepkit.errors import SepkitError
 from sepkit.training import STUDENT, Recipe
 from sepkit.training.recipe import PARTS
+from sepkit.training.setup import optimiser_of
 
 from .tools import QUICK, command, folder_of_songs, run, sepkit
 
@@ -48,6 +50,25 @@ def test_other_playback_rates_need_longer_chunks(part):
         Recipe(chunk_seconds=3.7, cut_seconds=3.0, **{part: 4})
     with pytest.raises(SepkitError, match=f"^{part}=-1: a number from 0 to"):
         Recipe(**{part: -1})
+
+
+def test_an_accompaniment_is_not_cut_stem_by_stem():
+    with pytest.raises(SepkitError, match="^mix_of=accompaniment, cut_seconds=2.0: each stem"):
+        Recipe(mix_of="accompaniment", cut_seconds=2.0)
+
+
+@pytest.mark.parametrize(
+    "changes, kind, expected",
+    [
+        (dict(), torch.optim.Adam, dict(weight_decay=1e-5, amsgrad=False)),
+        (dict(amsgrad=True), torch.optim.Adam, dict(amsgrad=True)),
+        (dict(optimiser="adamw", weight_decay=0.1), torch.optim.AdamW, dict(weight_decay=0.1)),
+        (dict(optimiser="rmsprop", lr=2e-4), torch.optim.RMSprop, dict(lr=2e-4, alpha=0.99)),
+    ],
+)
+def test_the_optimiser_is_the_one_that_is_named(changes, kind, expected):
+    optimiser = optimiser_of([torch.nn.Parameter(torch.ones(2))], Recipe(**changes))
+    assert type(optimiser) is kind and expected.items() <= optimiser.param_groups[0].items()
 
 
 def test_the_command_line_takes_effects(tmp_path):
