@@ -147,7 +147,7 @@ def make_grid(
     verse, chorus = (pool[int(c * len(pool))] for c in choice)
     grid = Grid(genre=genre, split=split, seconds=seconds, progression=verse, **chosen)
     count = int(np.ceil(seconds * chosen["tempo"] / 240)) + 1
-    intro = 0 if seconds < 6 else 1 if seconds < 15 else 2
+    intro = 0 if seconds < 10 else 2
     numerals, sections = [], []
     for bar in range(count):
         section = "intro" if bar < intro else "chorus" if (bar - intro) // 4 % 2 else "verse"

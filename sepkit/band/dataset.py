@@ -30,7 +30,7 @@ PRESETS = {
     },
     "checkpoints": {"train": 300, "test": 12, "seconds": 20.0, "speech": False},
 }
-VERSION = 1  # of the songs that a seed gives; goes up whenever they change
+VERSION = 2  # of the songs that a seed gives; goes up whenever they change
 MANIFEST = "band.json"
 _SONGS, _SECONDS = Number(0, 10**7), Number(2, 600, whole=False)
 _BYTES_PER_SECOND = 5 * 44100 * 2 * 2
@@ -38,6 +38,8 @@ _BYTES_PER_SECOND = 5 * 44100 * 2 * 2
 
 def ensure(preset="student", root=None, workers=None, progress=True, soundfonts=None):
     """The folder of a preset, rendered now if it is missing or unfinished.
+
+    Songs of another version of the band are set aside first: ``<preset>`` becomes ``<preset>-v1``.
 
     Parameters
     ----------
@@ -60,6 +62,7 @@ def ensure(preset="student", root=None, workers=None, progress=True, soundfonts=
     if preset not in PRESETS:
         raise unknown("band preset", preset, PRESETS)
     folder = data_root(root) / "band" / preset
+    _set_aside_other_version(folder)
     if not soundfonts and _is_whole(folder, PRESETS[preset]):
         return folder
     settings = {"soundfonts": soundfonts, **PRESETS[preset]}
@@ -197,6 +200,33 @@ def _is_whole(folder, preset):
         and len(songs) >= preset["train"] + preset["test"]
         and all(is_complete(folder / name) for name in songs)
     )
+
+
+def _set_aside_other_version(folder):
+    """Rename a preset's folder whose songs are of another version, and say so."""
+    from .rendering import only_one
+
+    def other_version():
+        known = (folder / MANIFEST).is_file()
+        found = _read_manifest(folder)["settings"].get("version") if known else VERSION
+        return None if found == VERSION else found if isinstance(found, int) else "unknown"
+
+    if other_version() is None:
+        return
+    with only_one(folder.parent, f".{folder.name}.lock"):
+        found = other_version()  # another process may have been first
+        if found is None:
+            return
+        aside = folder.with_name(f"{folder.name}-v{found}")
+        told = f"{folder}: holds songs of version {found}, not {VERSION}"
+        if aside.exists():
+            raise SepkitError(f"{told}, and {aside.name} exists already; delete one of the two")
+        try:
+            folder.rename(aside)
+        except OSError as error:
+            reason = f"it cannot be renamed ({error.strerror})"
+            raise SepkitError(f"{told}, and {reason}; delete it") from None
+    _say(f"band: songs of version {found} are now in {aside} (delete it if unused)")
 
 
 def _settings(train, test, seconds, seed, genres, voice, instruments, speech, knobs, fonts=()):

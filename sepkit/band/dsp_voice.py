@@ -26,6 +26,8 @@ from .phonetics import (
 )
 
 RATE, WINDOW, STEP = 44100, 1024, 256
+# Formants of a register against those of `VOWELS`.
+_SIZES = {"bass": 1.0, "tenor": 1.0, "alto": 1.16, "soprano": 1.16}
 _FREQUENCY = np.arange(WINDOW // 2 + 1) * RATE / WINDOW
 #: F1, F2, F3 (Hz) of men
 VOWELS = {
@@ -184,7 +186,7 @@ def _envelopes(spans, centres, singer, f0):
 
 def _colour(formants, amount, share, hiss, singer, f0):
     rng = np.random.default_rng(zlib.crc32((singer.accent + singer.variant).encode()))
-    own = rng.normal(1, 0.05, 5) * singer.formant * (1.16 if singer.register == "high" else 1.0)
+    own = rng.normal(1, 0.05, 5) * singer.formant * _SIZES[singer.register]
     gains = 10 ** (np.array([0, -7, -13, -17, -24]) / 20 + rng.normal(0, 0.1, 5))
     widths = np.array([90, 110, 160, 220, 300]) * rng.uniform(0.8, 1.3, 5)
     upper = np.broadcast_to([3500.0, 4500.0], (len(formants), 2))

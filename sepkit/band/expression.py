@@ -4,7 +4,8 @@ Both voice engines use this; they differ in how a sound is made.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,8 @@ LEGATO = 0.06
 #: consonants stand before the beat, by at most this much
 LEAD = 0.12
 RELEASE = 0.05
+#: longest time, in seconds, that a spoken syllable takes
+SPOKEN = 0.28
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,15 @@ class Span:
         return np.interp(time, *self.knots)
 
 
+class Row(NamedTuple):
+    """A note as it is sung: seconds, seconds, MIDI pitch, and whether it is spoken instead."""
+
+    start: float
+    end: float
+    pitch: float
+    spoken: bool = False
+
+
 @dataclass(frozen=True)
 class Unit:
     """A syllable on one or more notes that follow each other without a gap."""
@@ -48,41 +60,77 @@ class Unit:
     joined: bool  # to the unit before, without a gap
 
 
-def tidy(notes, seconds):
-    """Notes as (start, end, pitch) rows, in order, one at a time, within the song.
+@dataclass(frozen=True)
+class Text:
+    """Words on notes: what every take of a voice shares."""
 
-    Small gaps are closed: the singer sings through them.
+    rows: list[Row]
+    units: list[Unit]
+
+    def between(self, stretches: list[tuple[float, float]]) -> "Text":
+        """The part that begins within any of the stretches (seconds)."""
+
+        def inside(item):
+            return any(first <= item.start < last for first, last in stretches)
+
+        return Text(list(filter(inside, self.rows)), list(filter(inside, self.units)))
+
+    def moved(self, pitch: Callable[[float], float]) -> "Text":
+        """The same words at the same times on other pitches."""
+        return Text([row._replace(pitch=pitch(row.pitch)) for row in self.rows], self.units)
+
+    def again(self, rng: np.random.Generator, spread: float, last: float) -> "Text":
+        """As a singer repeats it: every time moves by about `spread` seconds, up to `last`."""
+        knots = np.arange(0.0, last + 0.25, 0.25)
+        late = np.clip(rng.normal(0, spread, len(knots)), -0.05, 0.05)
+
+        def when(time):
+            return float(np.clip(time + np.interp(time, knots, late), 0.0, last))
+
+        return Text(
+            [row._replace(start=when(row.start), end=when(row.end)) for row in self.rows],
+            [replace(unit, start=when(unit.start), end=when(unit.end)) for unit in self.units],
+        )
+
+
+def tidy(notes, seconds):
+    """Notes as rows, in order, one at a time, within the song.
+
+    Small gaps are closed: the singer sings through them. Spoken syllables are short.
     """
     rows = sorted(
-        (max(0.0, float(n.start)), float(n.start) + float(n.duration), float(n.pitch))
+        Row(max(0.0, float(n.start)), float(n.start) + float(n.duration), float(n.pitch), n.spoken)
         for n in notes
     )
     kept = []
-    for index, (start, end, pitch) in enumerate(rows):
+    for index, row in enumerate(rows):
+        end = row.end
         if index + 1 < len(rows):
-            following = rows[index + 1][0]
+            following = rows[index + 1].start
             end = following if following - end < LEGATO else end
-        end = min(end, seconds)
-        if end - start > 0.03:
-            kept.append((start, end, pitch))
+        end = min(end, seconds, row.start + SPOKEN if row.spoken else seconds)
+        if end - row.start > 0.03:
+            kept.append(row._replace(end=end))
     return kept
 
 
 def place_words(
-    rows: list[tuple[float, float, float]],
+    rows: list[Row],
     words: list[str],
     syllables: dict[str, list[Syllable]],
     rng: np.random.Generator,
 ) -> list[Unit]:
     """Lay the words on the notes: one syllable per note, some melismas, no word across a rest.
 
-    Words are used in order, again from the first when they run out. A row is (start, end, pitch).
+    Words are used in order, again from the first when they run out.
     """
     usable = [word for word in words if syllables[word]]
     units, cursor, index = [], 0, 0
     while index < len(rows):
         room = 1
-        while index + room < len(rows) and rows[index + room][0] - rows[index + room - 1][1] < 0.3:
+        for before, after in zip(rows[index:], rows[index + 1 :]):
+            if after.start - before.end >= 0.3:
+                break
             room += 1
         choice = next(
             (k for k in range(12) if len(syllables[usable[(cursor + k) % len(usable)]]) <= room), 0
@@ -93,11 +141,11 @@ def place_words(
             if index >= len(rows):
                 break
             last = index
-            touches = last + 1 < len(rows) and rows[last + 1][0] - rows[last][1] < 1e-6
+            touches = last + 1 < len(rows) and rows[last + 1].start - rows[last].end < 1e-6
             if touches and rng.random() < 0.08:
                 last += 1
-            joined = index > 0 and rows[index][0] - rows[index - 1][1] < 1e-6
-            units.append(Unit(syllable, rows[index][0], rows[last][1], joined))
+            joined = index > 0 and rows[index].start - rows[index - 1].end < 1e-6
+            units.append(Unit(syllable, rows[index].start, rows[last].end, joined))
             index = last + 1
     return units
 
@@ -163,15 +211,21 @@ def pitch_curve(rows, singer, frames, rng):
 
     Portamento between notes that touch, a scoop into the first note after a
     rest, vibrato that sets in on held notes, a slow drift and a little jitter.
+    What is spoken falls with every syllable and follows its notes only from afar.
     """
     time = np.arange(frames) * HOP
-    curve = np.full(frames, rows[0][2] if rows else 60.0)
-    for index, (start, end, pitch) in enumerate(rows):
+    curve = np.full(frames, rows[0].pitch if rows else 60.0)
+    for index, (start, end, pitch, spoken) in enumerate(rows):
+        if spoken:
+            first = max(0, np.searchsorted(time, start - LEAD / 2))
+            curve[first:] = _speech(time[first:], start, pitch, singer, rng)
+            continue
         target = pitch + rng.normal(0, singer.intonation) / 100
-        joined = index > 0 and start - rows[index - 1][1] < 1e-6
+        joined = index > 0 and start - rows[index - 1].end < 1e-6
         first = np.searchsorted(time, start)
         if joined:
-            glide = min(singer.portamento, 0.5 * (end - start), 0.5 * (start - rows[index - 1][0]))
+            shorter = min(end - start, start - rows[index - 1].start)
+            glide = min(singer.portamento, 0.5 * shorter)
             first = max(0, np.searchsorted(time, start - 0.6 * glide))
             progress = np.clip((time[first:] - (start - 0.6 * glide)) / max(glide, HOP), 0, 1)
             curve[first:] = (
@@ -183,6 +237,13 @@ def pitch_curve(rows, singer, frames, rng):
             curve[first:] = target - scoop * np.exp(-np.maximum(0, time[first:] - start) / 0.035)
         curve[first:] += _vibrato(time[first:], start, end, singer, rng)
     return 440.0 * 2 ** ((curve + _drift(frames, rng, singer.jitter / 100) - 69) / 12)
+
+
+def _speech(time, start, pitch, singer, rng):
+    """MIDI pitch of a spoken syllable: below the singing voice, and falling all the time."""
+    height = singer.centre - 1.0 + 0.25 * (pitch - singer.centre) + rng.normal(0, 1.0)
+    fall = rng.uniform(6.0, 20.0)  # semitones per second
+    return height - fall * np.clip(time - start, -LEAD, SPOKEN + LEAD)
 
 
 def _vibrato(time, start, end, singer, rng):

@@ -57,7 +57,7 @@ def speak(words: list[str], voice: str) -> Utterance:
     if not available():
         raise SepkitError(
             "flite is not installed; install it (Debian: apt-get install flite), "
-            "or use voices='wide'"
+            "or use voices='mixed'"
         )
     samples, sounds = _run(", ".join(words), voice)
     groups = _groups(sounds)
@@ -82,7 +82,7 @@ def _run(text, voice):
             )
             wave, rate = soundfile.read(file)
         except (OSError, subprocess.SubprocessError, soundfile.LibsndfileError) as error:
-            raise SepkitError(f"flite: does not speak ({error}); use voices='wide'") from None
+            raise SepkitError(f"flite: does not speak ({error}); use voices='mixed'") from None
     sounds, begin = [], 0.0
     for name, _, end in (entry.partition(":") for entry in done.stdout.split()):
         symbol = "" if name == _PAUSE else _IPA.get(name, name)

@@ -31,10 +31,31 @@ KNOBS = {
     "reverb": ("number", (0.0, 1.0), "0 dry, 1 a hall, on all four stems"),
     "voices": (
         "choice",
-        ("classic", "wide", "natural"),
-        "who sings: classic is 16 voices to train on and 11 others to test; wide, for training, "
-        "has all of espeak-ng's that suit a song, with wider ranges; natural takes half of the "
-        "singers from flite, which must be installed",
+        ("mixed", "natural"),
+        "who sings: mixed is espeak-ng's voices, from bass to soprano, in several languages; "
+        "natural takes half of the singers of train from flite, which must be installed",
+    ),
+    "doubling": (
+        "number",
+        (0.0, 1.0),
+        "level of the lead sung again (0 never); by default in 3 of 10 songs",
+    ),
+    "harmony": (
+        "number",
+        (0.0, 1.0),
+        "level of a second voice a third or sixth away, in some phrases (0 never); by default in "
+        "a third of the songs",
+    ),
+    "spoken": (
+        "number",
+        (0.0, 1.0),
+        "share of the phrases that are spoken on their rhythm; by default in 1 of 7 songs",
+    ),
+    "breath": ("number", (0.0, 1.0), "level of the breaths before phrases"),
+    "echo": (
+        "number",
+        (0.0, 1.0),
+        "level of the vocals' first repeat in the tempo; by default in a third of the songs",
     ),
     "vocals_level": ("number", (-12.0, 12.0), "dB added to the vocals"),
     "other_level": ("number", (-12.0, 12.0), "dB added to the other stem"),
@@ -62,7 +83,12 @@ class Knobs:
     a_cappella: bool = False
     old_recording: float = 0.0
     reverb: float | None = None
-    voices: str = "classic"
+    voices: str = "mixed"
+    doubling: float | None = None
+    harmony: float | None = None
+    spoken: float | None = None
+    breath: float | None = None
+    echo: float | None = None
     vocals_level: float = 0.0
     other_level: float = 0.0
     bass_level: float = 0.0

@@ -1,4 +1,4 @@
-"""From parts to stems: drive, panning, equaliser, reverb, levels, and ceilings against clipping."""
+"""From parts to stems: compressor, equaliser, reverb, width, bus, levels, and their ceilings."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,32 @@ from .plain import high_pass, low_pass
 RATE = 44100
 STEMS = ("drums", "bass", "other", "vocals")
 
-# Active RMS of each stem. Together they give the difficulty of the data set: with the
-# mixture taken as the estimate, SDRs of about -5, -5, -3 and -7 dB.
-LEVELS = {"drums": 0.036, "bass": 0.036, "other": 0.041, "vocals": 0.034}
+# Active RMS of each stem. Together they give the difficulty of the data set.
+LEVELS = {"drums": 0.035, "bass": 0.034, "other": 0.038, "vocals": 0.046}
 # Peaks a stem cannot exceed: they add up to less than 1, so no mixture ever clips,
 # without a gain that would depend on the song (and change over a sweep of a knob).
-CEILINGS = {"drums": 0.37, "bass": 0.17, "other": 0.22, "vocals": 0.23}
-# Low notes stay dry, as engineers keep them.
+CEILINGS = {"drums": 0.33, "bass": 0.16, "other": 0.21, "vocals": 0.29}
+# Low notes stay dry and in the middle, as engineers keep them.
 WETNESS = {"drums": 0.6, "bass": 0.15, "other": 1.0, "vocals": 1.0}
+WIDTHS = {"drums": (0.4, 1.2), "bass": (0.0, 0.3), "other": (0.5, 1.4), "vocals": (0.5, 1.2)}
 LEVEL_SPREAD = 2.0  # dB, standard deviation over songs
+#: space: (shortest and longest decay, delay of its first sound, pole of its low-pass)
+SPACES = {
+    "room": ((0.15, 0.5), 0.004, 0.5),
+    "plate": ((0.8, 2.2), 0.0, 0.2),
+    "hall": ((0.6, 2.2), 0.012, 0.65),
+}
+_BLOCK = 220  # samples on which a compressor's gain is computed, 5 ms
+
+
+@dataclass(frozen=True)
+class Compressor:
+    """The settings of a compressor."""
+
+    ratio: float  # 1 does nothing
+    threshold: float  # dB above the active RMS
+    attack: float  # seconds
+    release: float  # seconds
 
 
 @dataclass(frozen=True)
@@ -30,6 +47,10 @@ class Tone:
     level: float  # dB
     tilt: float  # dB per octave around 1 kHz
     air: float  # dB above 8 kHz
+    bells: tuple  # of (octaves above 1 kHz, width in octaves, dB)
+    compressor: Compressor
+    width: float  # factor on the difference of left and right
+    space: str  # of `SPACES`
     reverb: float  # 0 ... 1, share of the wet signal
     decay: float  # seconds to -60 dB
     seed: int  # of the reverb's noise
@@ -37,11 +58,37 @@ class Tone:
 
 def draw_tone(rng: np.random.Generator, stem: str, reverb: float | None = None) -> Tone:
     """Draw the sound of a stem; a given `reverb` replaces the drawn one and nothing else."""
-    level = float(np.clip(rng.normal(0, LEVEL_SPREAD), -5, 5))
-    tilt, air = float(np.clip(rng.normal(0, 0.6), -1.2, 1.2)), float(rng.uniform(-3, 4))
-    wet, decay = float(rng.beta(1.5, 5)), float(rng.uniform(0.3, 1.6))
-    wet = WETNESS[stem] * (wet if reverb is None else reverb)
-    return Tone(level, tilt, air, wet, decay, int(rng.integers(2**31)))
+    wet, space = float(rng.beta(1.5, 5)), str(rng.choice(list(SPACES)))
+    return Tone(
+        level=float(np.clip(rng.normal(0, LEVEL_SPREAD), -5, 5)),
+        tilt=float(np.clip(rng.normal(0, 0.6), -1.2, 1.2)),
+        air=float(rng.uniform(-3, 4)),
+        bells=tuple(
+            (rng.uniform(-3.5, 3.5), rng.uniform(0.3, 1.2), float(np.clip(rng.normal(0, 3), -7, 7)))
+            for _ in range(3)
+        ),
+        compressor=_draw_compressor(rng, 4.0),
+        width=float(rng.uniform(*WIDTHS[stem])),
+        space=space,
+        reverb=WETNESS[stem] * (wet if reverb is None else reverb),
+        decay=float(rng.uniform(*SPACES[space][0])),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def draw_bus(rng: np.random.Generator) -> Compressor:
+    """Draw the compressor that the whole band goes through."""
+    return _draw_compressor(rng, 2.5)
+
+
+def _draw_compressor(rng, highest):
+    used, ratio = rng.random() < 0.7, float(rng.uniform(1.2, highest))
+    return Compressor(
+        ratio=ratio if used else 1.0,
+        threshold=float(rng.uniform(-6, 4)),
+        attack=float(rng.uniform(0.003, 0.03)),
+        release=float(rng.uniform(0.06, 0.3)),
+    )
 
 
 def active_rms(audio: np.ndarray) -> float:
@@ -81,23 +128,48 @@ def excite(wave: np.ndarray, level: float) -> np.ndarray:
     return wave + normalise(fresh, active_rms(wave) * 10 ** (level / 20))
 
 
-def pan(wave, position, width=0.0, delay=0):
-    """Mono to stereo: equal-power weights, and by `width` a delayed copy on the other side.
-
-    What is stereo already, (2, samples), is balanced by the same weights.
-    """
+def pan(wave, position):
+    """Mono to stereo by equal-power weights; what is stereo, (2, samples), is balanced by them."""
     left, right = pan_weights(position)
-    if wave.ndim == 2:
-        return wave * np.float32([[left], [right]])
-    out = np.stack([wave * np.float32(left), wave * np.float32(right)])
-    if width and delay:
-        late = np.concatenate([np.zeros(delay, np.float32), wave[:-delay]])
-        out += np.float32(width) * np.stack([late * np.float32(right), late * np.float32(left)])
-    return out
+    return np.float32([[left], [right]]) * wave
+
+
+def compress(audio: np.ndarray, settings: Compressor) -> np.ndarray:
+    """The gain (samples,) of a compressor that hears `audio`, (2, samples).
+
+    Feed-forward with a smoothed gain, see Giannoulis, Massberg and Reiss, "Digital
+    dynamic range compressor design", J. Audio Eng. Soc. 60(6), 2012. The threshold is
+    relative to the active RMS, so a louder signal has the same gain.
+    """
+    samples, loud = audio.shape[1], active_rms(audio)
+    if settings.ratio <= 1 or loud <= 0:
+        return np.ones(samples, np.float32)
+    power = np.mean(audio.astype(np.float64) ** 2, axis=0)
+    starts = np.arange(0, samples, _BLOCK)
+    power = np.add.reduceat(power, starts) / np.minimum(_BLOCK, samples - starts)
+    over = 10 * np.log10(power / loud**2 + 1e-9) - settings.threshold
+    target = -np.maximum(over, 0) * (1 - 1 / settings.ratio)
+    down, up = (np.exp(-_BLOCK / RATE / t) for t in (settings.attack, settings.release))
+    gain, state = np.empty(len(target)), 0.0
+    for index, wanted in enumerate(target.tolist()):
+        state = wanted + (down if wanted < state else up) * (state - wanted)
+        gain[index] = state
+    smooth = np.interp(np.arange(samples), starts + _BLOCK / 2, gain)
+    return (10 ** (smooth / 20)).astype(np.float32)
+
+
+def bus_gain(stems: dict[str, np.ndarray], settings: Compressor, samples: int) -> np.ndarray:
+    """The gain (samples,) by which the bus moves all stems alike, so that they still add up.
+
+    It hears drums and bass at their usual levels and nothing else: a knob that
+    changes the vocals or the other stem moves no other one.
+    """
+    heard = [normalise(stems[stem], LEVELS[stem]) for stem in ("drums", "bass") if stem in stems]
+    return compress(sum(heard, np.zeros((2, samples), np.float32)), settings)
 
 
 def shape(audio, tone, old=0.0):
-    """Equaliser, reverb and the band of an old recording, as one filter in the frequency domain.
+    """Compressor and width; equaliser, reverb and the band of an old recording as one filter.
 
     Parameters
     ----------
@@ -112,13 +184,17 @@ def shape(audio, tone, old=0.0):
     ndarray
         (2, samples), float32
     """
+    audio = audio * compress(audio, tone.compressor)
+    middle, side = (audio[0] + audio[1]) / 2, (audio[0] - audio[1]) / 2 * np.float32(tone.width)
+    audio = np.stack([middle + side, middle - side])
     samples = audio.shape[1]
     tail = int(tone.decay * RATE)
     size = fft.next_fast_len(samples + tail, real=True)
     frequencies = np.maximum(fft.rfftfreq(size, 1 / RATE), 20.0)
-    gain = tone.tilt * np.clip(np.log2(frequencies / 1000), -4, 4) + tone.air / (
-        1 + (8000 / frequencies) ** 4
-    )
+    octaves = np.log2(frequencies / 1000)
+    gain = tone.tilt * np.clip(octaves, -4, 4) + tone.air / (1 + (8000 / frequencies) ** 4)
+    for centre, width, height in tone.bells:
+        gain += height * np.exp(-(((octaves - centre) / width) ** 2))
     response = 10 ** (gain / 20)
     if old > 0:
         low, high = 30 * (200 / 30) ** old, 16000 * (3500 / 16000) ** old
@@ -133,13 +209,14 @@ def shape(audio, tone, old=0.0):
 
 
 def _room(tone):
-    # Two channels of decaying noise after 12 ms, with unit energy: a synthetic hall.
+    # Two channels of decaying noise with unit energy: a synthetic room, plate or hall.
     rng = np.random.default_rng(tone.seed)
+    _, delay, pole = SPACES[tone.space]
     count = int(tone.decay * RATE)
     noise = rng.standard_normal((2, count)).astype(np.float32)
-    noise = lfilter([0.35], [1, -0.65], noise, axis=1).astype(np.float32)
+    noise = lfilter([1 - pole], [1, -pole], noise, axis=1).astype(np.float32)
     noise *= np.exp(-6.9 * np.arange(count, dtype=np.float32) / count)
-    noise[:, : min(count, int(0.012 * RATE))] = 0
+    noise[:, : min(count, int(delay * RATE))] = 0
     return noise / np.float32(np.sqrt(np.sum(noise**2) / 2) + 1e-9)
 
 

@@ -7,10 +7,10 @@ VOICED_FRICATIVE, VOICED_STOP = "voiced fricative", "voiced stop"
 FRICATIVE, STOP = "fricative", "stop"
 VOICED = (VOWEL, SONORANT, VOICED_FRICATIVE, VOICED_STOP)
 _CLASSES = (
-    (SONORANT, "mnŋɲɱlɫʎɹɾrʁɻjwʍ"),
-    (VOICED_FRICATIVE, "vzðʒɣ"),
-    (FRICATIVE, "fsʃθhçxɕ"),
-    (VOICED_STOP, "bdɡg"),
+    (SONORANT, "mnŋɲɱlɫʎɭɹɾrʁɻjʲwʍʋ"),
+    (VOICED_FRICATIVE, "vzðʒɣβʝ"),
+    (FRICATIVE, "fsʃθhʰçxɕʂχ"),
+    (VOICED_STOP, "bdɡgɟ"),
     (STOP, "ptkʔcq"),
 )
 #: longest time, in seconds, that a consonant of a class takes when sung

@@ -9,6 +9,7 @@ from . import composition, fonts, instruments, mixing
 from .genres import GENRES
 from .instruments import Hit
 from .knobs import Knobs
+from .vocals import Vocals
 
 RATE = 44100
 # Each has its own child of the song's seed. The order is part of the data set: append only.
@@ -72,11 +73,12 @@ def make(plan: Plan) -> tuple[dict, dict]:
     """
     samples, knobs = round(plan.seconds * RATE), plan.knobs
     grid = composition.make_grid(plan.stream("grid"), plan.genre, plan.split, plan.seconds, knobs)
-    voice = _Voice(plan)
-    tune = composition.melody(plan.stream("melody"), grid, voice.centre)
+    vocals = Vocals(plan.stream("vocals"), plan.split, knobs, plan.voice)
+    tune = composition.melody(plan.stream("melody"), grid, vocals.singer.centre)
     # Every stem's tone is drawn in a fixed order, whatever the knobs say.
     mix = plan.stream("mix")
     tones = {stem: mixing.draw_tone(mix, stem, knobs.reverb) for stem in mixing.STEMS}
+    bus = mixing.draw_bus(mix)
     facts = {
         "genre": plan.genre,
         "tempo": grid.tempo,
@@ -85,9 +87,9 @@ def make(plan: Plan) -> tuple[dict, dict]:
         "swing": grid.swing,
         "progression": grid.progression,
         "melody_notes": len(tune),
-        "singer": voice.description,
+        **vocals.facts,
     }
-    dry = {"vocals": voice.sing(tune, samples)}
+    dry = {"vocals": vocals.sing(tune, grid, samples)}
     if plan.soundfonts:
         facts["soundfont"] = Path(plan.backend[0]).name
     if knobs.a_cappella:
@@ -98,53 +100,29 @@ def make(plan: Plan) -> tuple[dict, dict]:
         dry["bass"], facts["bass"] = _bass(plan, grid, samples)
         dry["other"], more = _other(plan, grid, tune, samples)
         facts.update(more)
-    stems = {}
-    for stem in mixing.STEMS:
-        if stem not in dry:
-            stems[stem] = np.zeros((2, samples), np.int16)
-            continue
-        wet = mixing.shape(dry[stem], tones[stem], knobs.old_recording)
-        if stem == "other" and knobs.old_recording > 0:
-            wet = mixing.normalise(wet, mixing.LEVELS[stem]) + mixing.hiss(
-                mix, samples, knobs.old_recording
-            )
-        stems[stem] = mixing.finish(
-            wet, stem, tones[stem], getattr(knobs, stem + "_level"), knobs.old_recording
-        )
-    facts["tones"] = {
-        stem: {k: round(v, 3) for k, v in asdict(tone).items() if k != "seed"}
-        for stem, tone in tones.items()
+    wet = {
+        stem: mixing.shape(audio, tones[stem], knobs.old_recording) for stem, audio in dry.items()
     }
+    if "other" in wet and knobs.old_recording > 0:
+        noise = mixing.hiss(mix, samples, knobs.old_recording)
+        wet["other"] = mixing.normalise(wet["other"], mixing.LEVELS["other"]) + noise
+    gain = mixing.bus_gain(wet, bus, samples)
+    stems = {stem: np.zeros((2, samples), np.int16) for stem in mixing.STEMS}
+    for stem, audio in wet.items():
+        louder = getattr(knobs, f"{stem}_level")
+        stems[stem] = mixing.finish(audio * gain, stem, tones[stem], louder, knobs.old_recording)
+    facts["tones"] = {stem: _rounded(asdict(tone)) for stem, tone in tones.items()}
+    facts["bus"] = _rounded(asdict(bus))
     return stems, facts
 
 
-class _Voice:
-    """The singer of a song, who is known before the melody is: it must fit the voice."""
-
-    def __init__(self, plan):
-        from . import voice
-
-        self.plan, self.rng = plan, plan.stream("vocals")
-        self.singer = voice.draw_singer(self.rng, plan.split, plan.knobs.voices)
-        self.centre = float(getattr(self.singer, "centre", 0) or self.rng.uniform(53, 65))
-        self.description = str(getattr(self.singer, "name", "")) or None
-
-    def sing(self, tune, samples):
-        from . import vocabulary, voice
-
-        notes = [voice.Note(event.start, event.duration, event.pitch) for event in tune]
-        text = vocabulary.draw_words(self.rng, self.plan.split, max(1, len(notes)))
-        wave = voice.sing(notes, self.singer, text, self.plan.seconds, self.rng, self.plan.voice)
-        wave = np.asarray(wave, np.float32)[:samples]
-        wave = np.pad(wave, (0, samples - len(wave)))
-        doubled, delay, position = (
-            self.rng.random() < 0.3,
-            int(self.rng.uniform(0.012, 0.03) * RATE),
-            self.rng.normal(0, 0.06),
-        )
-        return mixing.pan(
-            wave, float(np.clip(position, -0.2, 0.2)), 0.35 if doubled else 0.0, delay
-        )
+def _rounded(facts):
+    """For the manifest: three decimals, and without the seed of the reverb's noise."""
+    if isinstance(facts, dict):
+        return {name: _rounded(value) for name, value in facts.items() if name != "seed"}
+    if isinstance(facts, (list, tuple)):
+        return [_rounded(value) for value in facts]
+    return round(float(facts), 3) if isinstance(facts, (int, float)) else facts
 
 
 def _drums(plan, grid, samples):

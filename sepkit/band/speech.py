@@ -12,6 +12,7 @@ from ..files import atomic_path, read_object, write_json
 from ..validation import SEED, Number, checked
 from . import voice
 from .rendering import render_all
+from .singers import ACCENTS, VARIANTS, Singer
 from .vocabulary import compose
 
 RATE = 16000
@@ -36,7 +37,7 @@ class Speaker:
 
     name: str
     split: str
-    timbre: voice.Singer
+    timbre: Singer
     scale: float
     pitch: int
     melody: int
@@ -60,20 +61,11 @@ def draw_speaker(seed: int, split: str, index: int) -> Speaker:
     order = np.random.default_rng(
         np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), 1 << 20))
     )
-    variants = [
-        list(voice.VARIANTS[split])[i] for i in order.permutation(len(voice.VARIANTS[split]))
-    ]
-    accents = [voice.ACCENTS[i] for i in order.permutation(len(voice.ACCENTS))]
+    variants = [list(VARIANTS[split])[i] for i in order.permutation(len(VARIANTS[split]))]
+    accents = [ACCENTS[i] for i in order.permutation(len(ACCENTS))]
     variant = variants[index % len(variants)]
     accent = accents[(index + index // len(variants)) % len(accents)]
-    timbre = replace(voice.draw_singer(rng, split), accent=accent, variant=variant)
-    register, lowest, highest = voice.VARIANTS[split][variant]
-    timbre = replace(
-        timbre,
-        register=register,
-        centre=float(rng.uniform(lowest, highest)),
-        name=f"{accent}{variant}",
-    )
+    timbre = _timbre(rng, split, accent, variant)
     return Speaker(
         name=f"{split}-{index:03d}",
         split=split,
@@ -83,6 +75,33 @@ def draw_speaker(seed: int, split: str, index: int) -> Speaker:
         melody=int(rng.integers(30, 75)),
         rate=int(rng.integers(140, 185)),
         tilt=float(rng.uniform(-2.5, 2.5)),
+    )
+
+
+def _timbre(rng, split, accent, variant):
+    """A plain voice of the variant's own register.
+
+    The draws stay as they are, unused ones too: they are part of the data set.
+    """
+    drawn = list(VARIANTS[split])[rng.integers(len(VARIANTS[split]))]
+    rng.integers(len(ACCENTS))
+    formant = rng.uniform(*((0.93, 1.10) if VARIANTS[split][drawn] == "low" else (0.95, 1.08)))
+    rng.uniform()
+    breath, brightness = rng.beta(1.5, 4), np.clip(rng.normal(0, 2.5), -5, 5)
+    rng.normal(size=2)
+    rng.uniform(size=3)
+    intonation, _ = rng.uniform(2, 6), rng.uniform()
+    low = VARIANTS[split][variant] == "low"
+    return Singer(
+        name=f"{accent}{variant}",
+        accent=accent,
+        variant=variant,
+        register="tenor" if low else "alto",
+        centre=float(rng.uniform(53, 58) if low else rng.uniform(61, 66)),
+        formant=float(np.round(formant, 3)),
+        breath=float(breath),
+        brightness=float(brightness),
+        intonation=float(intonation),
     )
 
 

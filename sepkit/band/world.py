@@ -75,7 +75,7 @@ def _segments(said, unique):
     sounds = [
         (name, start, end)
         for (name, start), end in zip(said.phonemes, ends)
-        if name and end > start
+        if name and end > start and not name.startswith("(")  # "(en)": another language's rules
     ]
     position, owner = 0, {}
     for index, word in enumerate(unique):

@@ -145,7 +145,7 @@ class Run:
 
     def render_train(self) -> None:
         """The training songs: as many as there is time for."""
-        voices = "natural" if flite.available() else "wide"
+        voices = "natural" if flite.available() else "mixed"
         self.render("train", "songs", self.songs["seed"], {"voices": voices})
         self.manifest["data"]["voices"] = (
             "half of the singers from flite" if voices == "natural" else "no flite on the machine"

@@ -1,5 +1,6 @@
 """The band: what it promises as a data set, and the knobs that experiments turn."""
 
+import dataclasses
 import itertools
 import json
 import signal
@@ -12,7 +13,17 @@ import pytest
 import soundfile
 
 from sepkit import band
-from sepkit.band import composition, genres, instruments, mixing, plain, rendering, song, soundfont
+from sepkit.band import (
+    composition,
+    dataset,
+    genres,
+    instruments,
+    mixing,
+    plain,
+    rendering,
+    song,
+    soundfont,
+)
 from sepkit.errors import SepkitError
 
 STEMS = ("drums", "bass", "other", "vocals")
@@ -167,6 +178,32 @@ def test_ensure_renders_once_and_keeps_it(tmp_path, monkeypatch):
     assert folder == tmp_path / "band" / "tiny"
     monkeypatch.setattr(rendering, "render_song", lambda *job: calls.append(job))
     assert band.ensure("tiny", root=tmp_path, progress=False) == folder and not calls
+
+
+def test_songs_of_another_version_are_set_aside_and_this_is_said(tmp_path, monkeypatch, capsys):
+    tiny = {"train": 1, "test": 0, "genres": ["rock"], **SHORT, "seconds": 2.0}
+    del tiny["progress"]
+    monkeypatch.setitem(band.PRESETS, "tiny", tiny)
+    monkeypatch.setattr(dataset, "VERSION", 1)
+    folder = band.ensure("tiny", root=tmp_path, workers=1, progress=False)
+    monkeypatch.undo()
+    monkeypatch.setitem(band.PRESETS, "tiny", tiny)
+    with pytest.raises(SepkitError, match="was rendered with version 1, now 2; choose another"):
+        band.render(folder, workers=1, progress=False, **tiny)
+    before = stems(folder, next(iter(json.loads((folder / "band.json").read_text())["songs"])))
+    assert band.ensure("tiny", root=tmp_path, workers=1, progress=False) == folder
+    assert "songs of version 1 are now in" in capsys.readouterr().err
+    aside = tmp_path / "band" / "tiny-v1"
+    for place, version in ((folder, 2), (aside, 1)):
+        manifest = json.loads((place / "band.json").read_text())
+        assert manifest["settings"]["version"] == version
+    after = stems(aside, next(iter(json.loads((aside / "band.json").read_text())["songs"])))
+    assert all(np.array_equal(before[stem], after[stem]) for stem in before)
+    manifest = json.loads((folder / "band.json").read_text())
+    manifest["settings"]["version"] = 1
+    (folder / "band.json").write_text(json.dumps(manifest))
+    with pytest.raises(SepkitError, match="tiny-v1 exists already; delete one of the two"):
+        band.ensure("tiny", root=tmp_path, workers=1, progress=False)
 
 
 def test_speech_of_distinct_speakers_comes_along(tmp_path):
@@ -387,20 +424,37 @@ def test_an_old_recording_is_mono_narrow_and_hisses():
     assert quiet[1] > 5
 
 
-@pytest.mark.parametrize("genre", genres.GENRES)
-def test_every_genre_keeps_the_balance_and_never_clips(genre):
-    for split in ("train", "test"):
-        audio, facts = song.make(plan(genre, seconds=4.0, split=split))
-        mixture = sum(audio[stem].astype(int) for stem in STEMS)
-        assert np.abs(mixture).max() < 32767
+@pytest.fixture(scope="module")
+def many():
+    """Stems and facts of 36 short songs."""
+    return [
+        song.make(plan(genre, seconds=3.0, split=split, index=index))
+        for genre in genres.GENRES
+        for split in ("train", "test")
+        for index in range(3)
+    ]
+
+
+def test_no_song_clips_and_every_stem_keeps_its_level(many):
+    assert sum(mixing.CEILINGS.values()) < 1
+    for audio, facts in many:
+        assert np.abs(sum(audio[stem].astype(int) for stem in STEMS)).max() < 32767
         for stem in STEMS:
             level = 20 * np.log10(mixing.active_rms(audio[stem] / 32767) / mixing.LEVELS[stem])
             assert abs(level - facts["tones"][stem]["level"]) < 1.5
             assert np.abs(audio[stem]).max() <= np.ceil(32767 * mixing.CEILINGS[stem])
 
 
-def test_the_ceilings_leave_room_for_every_mixture():
-    assert sum(mixing.CEILINGS.values()) < 1
+@pytest.mark.slow
+def test_vocals_stand_out_of_the_band_as_in_real_songs():
+    """The mixture taken as the vocals: -3.6 dB on the mean over real songs."""
+    ratios = []
+    for index, genre in enumerate((*genres.GENRES, *genres.GENRES)):
+        audio, _ = song.make(plan(genre, seconds=20.0, index=index))
+        vocals = audio["vocals"].astype(float)
+        rest = sum(audio[stem].astype(float) for stem in ("drums", "bass", "other"))
+        ratios.append(10 * np.log10(np.sum(vocals**2) / np.sum(rest**2)))
+    assert np.mean(ratios) == pytest.approx(-3.6, abs=1.5) and 1.5 < np.std(ratios) < 4
 
 
 # ---- pieces --------------------------------------------------------------------------------------
@@ -412,6 +466,75 @@ def test_the_limiter_leaves_quiet_samples_alone_and_bounds_the_rest():
     quiet = np.abs(ramp) < 0.35
     assert np.array_equal(bent[quiet], ramp[quiet])
     assert np.abs(bent).max() <= 0.5 and np.all(np.diff(bent) >= 0)
+
+
+STEADY = np.full((2, 44100), 0.1, np.float32)
+
+
+def test_a_compressor_reduces_what_is_above_its_threshold_by_its_ratio():
+    """Closed form: a level 6 dB above the threshold at ratio 3 comes down by 4 dB."""
+    settings = mixing.Compressor(ratio=3.0, threshold=-6.0, attack=0.01, release=0.1)
+    gain = 20 * np.log10(mixing.compress(STEADY, settings))
+    assert gain[-1] == pytest.approx(-4.0, abs=0.01)
+    third = 5 * 110  # the middle of the third block of 5 ms
+    assert gain[third] == pytest.approx(-4 * (1 - np.exp(-3 * 220 / 441)), abs=0.01)
+    np.testing.assert_allclose(
+        mixing.compress(8 * STEADY, settings), mixing.compress(STEADY, settings), rtol=1e-5
+    )
+    off = dataclasses.replace(settings, ratio=1.0)
+    assert np.all(mixing.compress(STEADY, off) == 1)
+
+
+def test_the_bus_hears_drums_and_bass_alone():
+    rng, bus = np.random.default_rng(0), mixing.Compressor(2.0, -6.0, 0.01, 0.1)
+    beat = rng.standard_normal((2, 44100)).astype(np.float32) * np.float32(0.1)
+    beat[:, 5000:20000] = 0
+    alone = mixing.bus_gain({"drums": beat, "bass": STEADY}, bus, 44100)
+    joined = mixing.bus_gain({"drums": beat, "bass": STEADY, "vocals": 9 * beat}, bus, 44100)
+    assert np.array_equal(alone, joined) and alone[3000] < 0.9 * alone[18000]
+    assert np.all(mixing.bus_gain({"vocals": beat}, bus, 44100) == 1)
+
+
+FLAT = mixing.Tone(
+    level=0.0,
+    tilt=0.0,
+    air=0.0,
+    bells=(),
+    compressor=mixing.Compressor(1.0, 0.0, 0.01, 0.1),
+    width=1.0,
+    space="room",
+    reverb=0.0,
+    decay=0.3,
+    seed=1,
+)
+
+
+def test_a_flat_tone_changes_nothing_and_width_scales_the_sides():
+    audio = np.random.default_rng(0).standard_normal((2, 9000)).astype(np.float32)
+    np.testing.assert_allclose(mixing.shape(audio, FLAT), audio, atol=1e-4)
+    narrow = mixing.shape(audio, dataclasses.replace(FLAT, width=0.25))
+    np.testing.assert_allclose(narrow[0] - narrow[1], 0.25 * (audio[0] - audio[1]), atol=1e-4)
+    np.testing.assert_allclose(narrow.sum(axis=0), audio.sum(axis=0), atol=1e-4)
+
+
+def test_a_bell_raises_its_own_octave():
+    click = np.zeros((2, 44100), np.float32)
+    click[:, 20000] = 1
+    bell = mixing.shape(click, dataclasses.replace(FLAT, bells=((1.0, 0.5, 6.0),)))
+    response = 20 * np.log10(np.abs(np.fft.rfft(bell[0])))  # a bin per hertz
+    assert response[2000] == pytest.approx(6, abs=0.05)
+    assert response[[250, 16000]] == pytest.approx([0, 0], abs=0.05)
+
+
+@pytest.mark.parametrize("space", mixing.SPACES)
+def test_a_space_rings_for_its_decay(space):
+    click = np.zeros((2, 3 * 44100), np.float32)
+    click[:, 0] = 1
+    wet = mixing.shape(click, dataclasses.replace(FLAT, space=space, reverb=1.0, decay=1.0))
+    energy = (wet**2).sum(axis=0)
+    after = [10 * np.log10(energy[int(t * 44100) :][:4410].sum()) for t in (0.1, 0.5)]
+    assert after[0] - after[1] == pytest.approx(0.4 * 60, abs=2)  # 60 dB in the decay's second
+    assert not energy[int(1.01 * 44100) :].max() > 1e-9
 
 
 def test_swing_moves_the_offbeat_to_the_triplet():

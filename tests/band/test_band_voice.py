@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from sepkit.band import dsp_voice, espeak, expression, flite, speech, vocabulary, voice
+from sepkit.band import dsp_voice, espeak, expression, flite, singers, speech, vocabulary, voice
 from sepkit.band.phonetics import SONORANT, STOP, VOWEL, Segment, kind_of, syllabify
 from sepkit.band.voice import Note
 from sepkit.errors import SepkitError
+
+from .tools import track
 
 RATE = 44100
 needs_extra = pytest.mark.skipif(
@@ -20,7 +22,7 @@ needs_extra = pytest.mark.skipif(
 )
 both_engines = pytest.mark.parametrize("engine", [pytest.param("espeak", marks=needs_extra), "dsp"])
 
-SINGER = voice.Singer("tenor", "en-us", "+m3", "low", 56.0)
+SINGER = voice.Singer("tenor", "en-us", "+m3", "tenor", 56.0)
 PITCHES = (55.0, 57.0, 60.0, 62.0, 59.0, 52.0)
 TUNE = [
     Note(0.5 + 0.5 * k + (0.6 if k > 2 else 0.0), 0.48, pitch) for k, pitch in enumerate(PITCHES)
@@ -30,20 +32,6 @@ WORDS = ["silver", "morning", "river", "seven"]
 
 def sing(engine, tune=TUNE, singer=SINGER, words=WORDS, seconds=5.0, seed=3):
     return voice.sing(tune, singer, words, seconds, np.random.default_rng(seed), engine)
-
-
-def track(wave, lowest, highest, frame=2048, hop=220):
-    """Fundamental (Hz) on frames, by autocorrelation a parabola through the peak; times (s)."""
-    starts = np.arange(0, len(wave) - frame, hop)
-    frames = np.stack([wave[s : s + frame] for s in starts]) * np.hanning(frame)
-    window = np.fft.irfft(np.abs(np.fft.rfft(np.hanning(frame), 2 * frame)) ** 2)[: frame // 2]
-    r = np.fft.irfft(np.abs(np.fft.rfft(frames, 2 * frame)) ** 2)[:, : frame // 2] / window
-    first, last = int(RATE / highest), int(RATE / lowest)
-    lag = first + np.argmax(r[:, first:last], axis=1)
-    a, b, c = (r[np.arange(len(r)), lag + d] for d in (-1, 0, 1))
-    with np.errstate(all="ignore"):  # silent frames have no fundamental
-        f0 = RATE / (lag + 0.5 * (a - c) / (a - 2 * b + c))
-    return f0, (starts + frame / 2) / RATE
 
 
 def cents(frequency, pitch):
@@ -144,9 +132,9 @@ def test_words_can_be_told_apart(engine):
 
 _CHILD = """
 import sys, numpy as np
-from sepkit.band import voice
+from sepkit.band import singers, voice
 notes = [voice.Note(*row) for row in {notes}]
-singer = voice.draw_singer(np.random.default_rng(11), "test")
+singer = singers.draw_singer(np.random.default_rng(11), "test")
 for engine in sys.argv[2:]:
     wave = voice.sing(notes, singer, {words}, 5.0, np.random.default_rng(3), engine)
     np.save(f"{{sys.argv[1]}}/{{engine}}.npy", np.round(wave * 32767).astype(np.int16))
@@ -157,29 +145,11 @@ def test_another_process_sings_the_same(tmp_path):
     engines = voice.ENGINES if voice.available_engine() == "espeak" else ("dsp",)
     script = _CHILD.format(notes=[(n.start, n.duration, n.pitch) for n in TUNE], words=WORDS)
     subprocess.run([sys.executable, "-c", script, str(tmp_path), *engines], check=True)
-    singer = voice.draw_singer(np.random.default_rng(11), "test")
+    singer = singers.draw_singer(np.random.default_rng(11), "test")
     for engine in engines:
         sing(engine, words=["other", "things"], seed=9)  # what was sung before must not matter
         here = np.round(sing(engine, singer=singer) * 32767).astype(int)
         assert np.abs(here - np.load(tmp_path / f"{engine}.npy")).max() <= 1
-
-
-def test_singers_of_the_test_songs_are_not_in_train():
-    draw = {
-        split: [voice.draw_singer(np.random.default_rng(k), split) for k in range(300)]
-        for split in ("train", "test")
-    }
-    variants = {split: {s.variant for s in singers} for split, singers in draw.items()}
-    assert not variants["train"] & variants["test"]
-    assert all(len(v) >= 10 for v in variants.values())
-    rates = [s.vibrato_rate for s in draw["train"]]
-    depths = [s.vibrato_depth for s in draw["train"]]
-    assert np.mean(rates) == pytest.approx(5.3, abs=0.1) and np.mean(depths) == pytest.approx(
-        33, abs=2
-    )
-    assert voice.draw_singer(np.random.default_rng(5), "train") == voice.draw_singer(
-        np.random.default_rng(5), "train"
-    )
 
 
 def test_words_of_the_test_songs_are_not_in_train():
@@ -255,7 +225,8 @@ def test_syllables_are_cut_before_the_last_consonant_or_its_cluster():
 
 def test_no_word_goes_across_a_rest():
     syllables = {word: dsp_voice.spell(word) for word in ("together", "sun", "river")}
-    rows = [(0, 0.5, 60), (0.5, 1, 60), (2, 2.5, 60), (3, 3.5, 60), (3.5, 4, 60), (4, 4.5, 60)]
+    times = ((0, 0.5), (0.5, 1), (2, 2.5), (3, 3.5), (3.5, 4), (4, 4.5))
+    rows = [expression.Row(start, end, 60) for start, end in times]
     for seed in range(20):
         units = expression.place_words(
             rows, list(syllables), syllables, np.random.default_rng(seed)
@@ -295,7 +266,7 @@ def test_mistakes_are_named(change, message):
 def test_unknown_splits_are_named():
     rng = np.random.default_rng(0)
     for call in (
-        lambda: voice.draw_singer(rng, "valid"),
+        lambda: singers.draw_singer(rng, "valid"),
         lambda: vocabulary.words("valid"),
         lambda: speech.draw_speaker(0, "valid", 0),
     ):
@@ -465,7 +436,7 @@ def test_sentences_are_made_of_the_splits_own_words():
     assert " a o" not in text and " a i" not in text  # an orchard, an island
 
 
-# --- more voices for training
+# --- recorded voices for training
 
 needs_flite = pytest.mark.skipif(
     not (flite.available() and voice.available_engine() == "espeak"),
@@ -473,38 +444,10 @@ needs_flite = pytest.mark.skipif(
 )
 
 
-def test_wide_voices_spread_further_and_leave_the_test_songs_alone():
-    def draw(split, voices):
-        return [voice.draw_singer(np.random.default_rng(k), split, voices) for k in range(300)]
-
-    wide, natural, classic = (
-        draw("train", "wide"),
-        draw("train", "natural"),
-        draw("train", "classic"),
-    )
-    assert draw("test", "natural") == draw("test", "classic")
-    test = {singer.variant for singer in draw("test", "classic")}
-    assert not test & {singer.variant for singer in (*wide, *natural)}
-    assert len({singer.variant for singer in wide}) > 60
-    for name in ("formant", "centre", "vibrato_depth"):
-        spread = {id(group): np.std([getattr(s, name) for s in group]) for group in (wide, classic)}
-        assert spread[id(wide)] > 1.5 * spread[id(classic)], name
-    recorded = np.mean([singer.accent in flite.VOICES for singer in natural])
-    assert recorded == pytest.approx(0.5, abs=0.1)
-    assert not any(singer.accent in flite.VOICES for singer in wide)
-
-
-@pytest.mark.slow
-@needs_extra
-@pytest.mark.parametrize("variant", voice.WIDE)
-def test_every_wide_voice_exists(variant):
-    assert len(espeak.speak("la", f"en+{variant}").samples) > 1000
-
-
 @needs_flite
-@pytest.mark.parametrize("name, register", flite.VOICES.items())
-def test_recorded_voices_sing_on_pitch(name, register):
-    singer = voice.Singer(name, name, "", register, 56.0, vibrato_depth=0.0, breath=0.1)
+@pytest.mark.parametrize("name", flite.VOICES)
+def test_recorded_voices_sing_on_pitch(name):
+    singer = voice.Singer(name, name, "", "tenor", 56.0, vibrato_depth=0.0, breath=0.1)
     wave = sing("espeak", singer=singer)
     pyworld = pytest.importorskip("pyworld")
     f0, times = pyworld.harvest(wave, RATE)  # an independent pitch tracker
@@ -530,7 +473,7 @@ def test_flite_names_the_sounds_of_every_word_where_they_are():
 
 def test_without_flite_natural_voices_say_so(monkeypatch):
     monkeypatch.setattr(flite.shutil, "which", lambda name: None)
-    with pytest.raises(SepkitError, match="flite is not installed.*voices='wide'"):
+    with pytest.raises(SepkitError, match="flite is not installed.*voices='mixed'"):
         flite.speak(["la"], "slt")
     with pytest.raises(SepkitError, match="unknown flite voice"):
         flite.speak(["la"], "caruso")

@@ -1,4 +1,4 @@
-"""Tiny SoundFonts for the tests: written by `build`, played by `play`, measured by `cents`."""
+"""Tiny SoundFonts, written by `build` and played by `play`, and what measures pitch."""
 
 import io
 import itertools
@@ -121,6 +121,20 @@ def peak(wave):
 
 def cents(wave, frequency):
     return 1200 * np.log2(peak(wave) / frequency)
+
+
+def track(wave, lowest, highest, frame=2048, hop=220):
+    """Fundamental (Hz) on frames, by autocorrelation a parabola through the peak; times (s)."""
+    starts = np.arange(0, len(wave) - frame, hop)
+    frames = np.stack([wave[s : s + frame] for s in starts]) * np.hanning(frame)
+    window = np.fft.irfft(np.abs(np.fft.rfft(np.hanning(frame), 2 * frame)) ** 2)[: frame // 2]
+    r = np.fft.irfft(np.abs(np.fft.rfft(frames, 2 * frame)) ** 2)[:, : frame // 2] / window
+    first, last = int(RATE / highest), int(RATE / lowest)
+    lag = first + np.argmax(r[:, first:last], axis=1)
+    a, b, c = (r[np.arange(len(r)), lag + d] for d in (-1, 0, 1))
+    with np.errstate(all="ignore"):  # silent frames have no fundamental
+        f0 = RATE / (lag + 0.5 * (a - c) / (a - 2 * b + c))
+    return f0, (starts + frame / 2) / RATE
 
 
 LOOPED = {"wave": sine(441.0), "loop": (1000, 2000), "correction": -4}  # ten periods of 441 Hz
