@@ -2,7 +2,6 @@
 
 import json
 import re
-from html.parser import HTMLParser
 
 import nbformat
 import numpy as np
@@ -18,33 +17,7 @@ from sepkit.reproduce.notebook import Chapter
 from sepkit.reproduce.published import load_printed
 from sepkit.reproduce.report import write_report
 
-from .tools import scores
-
-
-class Page(HTMLParser):
-    """Rows of all tables, links, and whether every element is closed."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.rows, self.links, self.loaded = [], [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.rows[-1].append("")
-        self.links += [value for name, value in attributes if name == "href"]
-        self.loaded += [value for name, value in attributes if name == "src"]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and {"td", "th"} & set(self.open):
-            self.rows[-1][-1] += data
+from .tools import Page, scores
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Exercises of chapter 12: columns, median and mean, a quarter of the mixture, verdicts."""
+"""Exercises of chapter 12: verdicts, columns, median and mean, a quarter of the mixture."""
 
 from math import isclose, log10
 from typing import Any
@@ -7,6 +7,43 @@ from ..exercises import Exercises, need
 
 exercises = Exercises("12")
 check, hint = exercises.check, exercises.hint
+
+#: (verdict, why) of the five comparisons of exercise 1.
+_VERDICTS = (
+    ("holds", "the whole interval lies above 0 and p is below 5 %"),
+    ("undecided", "the interval contains 0: the data allow a loss as well as a gain"),
+    ("fails", "the whole interval lies below 0: A is worse, which is more than not better"),
+    (
+        "undecided",
+        (
+            "five songs that all agree have p = 2/2^5 = 0.06, above 5 %: too few songs, whatever"
+            " they say"
+        ),
+    ),
+    (
+        "one network",
+        "one training of each: another seed might turn it round, so no verdict about the methods",
+    ),
+)
+
+
+@exercises.add(
+    'Two conditions for "holds": the whole interval above 0, and p at most 0.05. One for "fails":'
+    ' the whole interval below 0. All else is "undecided". And several seeds for both.',
+    "Look at the number of seeds first. Then where 0 lies: below, inside or above the interval."
+    " Then look at p.",
+)
+def ex_12_1(answer: Any) -> None:
+    """Undecided is a verdict too: it asks for more songs, and says nothing about equality."""
+    need(len(answer) == len(_VERDICTS), f"five verdicts were expected, not {len(answer)}")
+    known = {verdict for verdict, _ in _VERDICTS}
+    for number, (given, (right, because)) in enumerate(zip(answer, _VERDICTS), start=1):
+        need(
+            given in known,
+            f"comparison {number}: {given!r} is no verdict; choose from {', '.join(sorted(known))}",
+        )
+        need(given == right, f"comparison {number}: {because}")
+
 
 _COLUMNS = (
     (True, "same data set, same metric"),
@@ -28,7 +65,7 @@ _COLUMNS = (
     " trained with is told in the row.",
     "MUSDB18 and MUSDB18-HQ are two data sets; cSDR and uSDR are two metrics.",
 )
-def ex_12_1(answer: Any) -> None:
+def ex_12_2(answer: Any) -> None:
     """Data set and metric card decide about the column; training data, weights and seeds are told
     in the row.
     """
@@ -41,7 +78,7 @@ def ex_12_1(answer: Any) -> None:
     "The median is the middle one of the *sorted* values; the mean is their sum divided by five.",
     "Sorted: -3.0, 5.8, 5.9, 6.1, 6.4. Their sum is 21.2.",
 )
-def ex_12_2(answer: Any) -> None:
+def ex_12_3(answer: Any) -> None:
     """The ruined song moves the mean by almost 2 dB and the median hardly at all."""
     middle, average = (float(part) for part in answer)
     need(
@@ -73,7 +110,7 @@ def ex_12_2(answer: Any) -> None:
     "Energies of uncorrelated parts add up, and a factor g multiplies an energy by g squared: "
     "the error has (3/4)² + 3 (1/4)².",
 )
-def ex_12_3(answer: Any) -> None:
+def ex_12_4(answer: Any) -> None:
     """1.25 dB: 6 dB above the undivided mixture, without separating anything."""
     answer = float(answer)
 
@@ -106,35 +143,3 @@ def ex_12_3(answer: Any) -> None:
         is_(-10 * log10(0.75)),
         f"{answer:g} dB is not it; write down the error s1 - x/4, stem by stem",
     )
-
-
-#: (verdict, why) of the four comparisons of exercise 4.
-_VERDICTS = (
-    ("holds", "the whole interval lies above 0 and p is below 5 %"),
-    ("undecided", "the interval contains 0: the data allow a loss as well as a gain"),
-    ("fails", "the whole interval lies below 0: A is worse, which is more than not better"),
-    (
-        "undecided",
-        (
-            "five songs that all agree have p = 2/2^5 = 0.06, above 5 %: too few songs, whatever"
-            " they say"
-        ),
-    ),
-)
-
-
-@exercises.add(
-    'Two conditions for "holds": the whole interval above 0, and p at most 0.05. One for "fails":'
-    ' the whole interval below 0. All else is "undecided".',
-    "Look where 0 lies: below, inside or above the interval. Then look at p.",
-)
-def ex_12_4(answer: Any) -> None:
-    """Undecided is a verdict too: it asks for more songs, and says nothing about equality."""
-    need(len(answer) == len(_VERDICTS), f"four verdicts were expected, not {len(answer)}")
-    known = {verdict for verdict, _ in _VERDICTS}
-    for number, (given, (right, because)) in enumerate(zip(answer, _VERDICTS), start=1):
-        need(
-            given in known,
-            f"comparison {number}: {given!r} is no verdict; choose from {', '.join(sorted(known))}",
-        )
-        need(given == right, f"comparison {number}: {because}")

@@ -1,4 +1,4 @@
-"""Figures of chapter 12: published numbers, and how SDR scatters over the songs of SiSEC 2018."""
+"""Figures of chapter 12: the map of what holds, published numbers, the songs of SiSEC 2018."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ...reproduce import sisec
+from ...reproduce import sisec, sisec_statements
 from ...stems import STEMS
 from ..plots import colour, figure
-from . import sisec_statements
 
 #: What a method is -> its colour, so that the four panels share one legend.
 KINDS = {
@@ -66,6 +65,46 @@ def published_dots(ax: Axes, published: pd.DataFrame, dataset: str) -> None:
         ylim=(-0.7, len(order) - 0.3),
     )
     ax.grid(True)
+
+
+def starved(extra: tuple[float, float, float], shares: dict[str, float], bar: float) -> Figure:
+    """Draw how much longer an epoch takes, against the share of it in which the GPU computes.
+
+    If a step costs `extra` times more, and loading costs what it did before, an epoch of which
+    the share u was computing takes 1 + u * extra times as long.
+
+    Parameters
+    ----------
+    extra : (float, float, float)
+        Effect, low and high: what a step costs more, as a share of the plain step.
+    shares : dict of str to float
+        Name -> share in 0 to 1, to be marked.
+    bar : float
+        What still counts as "about the same".
+    """
+    fig, ax = figure(1, 1, height=3.0, width=6.4)
+    u = np.linspace(0, 1, 101)
+    effect, low, high = extra
+    ax.fill_between(100 * u, 1 + u * low, 1 + u * high, color="#D55E00", alpha=0.2, linewidth=0)
+    ax.plot(100 * u, 1 + u * effect, color="#D55E00", label="with the dual loss")
+    ax.axhspan(1 - bar, 1 + bar, color="#98a1b3", alpha=0.25, linewidth=0, label="about the same")
+    for name, share in shares.items():
+        ax.plot(100 * share, 1 + share * effect, "o", color="#4d4d4d", markersize=6)
+        ax.annotate(
+            f"{name}: {1 + share * effect:.2f} times",
+            (100 * share, 1 + share * effect),
+            xytext=(8, -11),
+            textcoords="offset points",
+            fontsize=8,
+        )
+    ax.set(
+        xlabel="share of the epoch in which the GPU computes (%)",
+        ylabel="time of an epoch\n/ that with the plain loss",
+        xlim=(0, 100),
+    )
+    ax.grid(True)
+    ax.legend(loc="upper left")
+    return fig
 
 
 def sisec_figure(

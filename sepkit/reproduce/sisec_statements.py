@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ...metrics import statistics as songwise
-from ...metrics.statistics import Test
-from ...reproduce import sisec
-from ...reproduce.published import load_reported
-from ...stems import STEMS
+from ..metrics import statistics as songwise
+from ..metrics.statistics import Test
+from ..stems import STEMS
+from . import sisec
+from .published import load_reported
 
 HIGH, LOW = "TAK1", ("RGT1", "HEL1")
 #: Ways to measure how far the songs of a method scatter, in dB.

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sepkit.learn.ch12 import sisec_statements
-from sepkit.reproduce import sisec
+from sepkit.reproduce import sisec, sisec_statements
 from sepkit.stems import STEMS
 
 FACTS = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "facts", "sisec18_track_medians.csv")
