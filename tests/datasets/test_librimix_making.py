@@ -164,6 +164,30 @@ def test_too_small_a_disk_is_refused_before_anything_is_written(tmp_path, monkey
     assert not (tmp_path / "out").exists()
 
 
+def test_a_disk_that_fills_up_is_named_and_leaves_nothing_half_written(tmp_path, monkeypatch):
+    def write(path, *arguments, **options):
+        Path(path).write_bytes(b"RIFF")
+        raise soundfile.LibsndfileError(2, "Error writing: ")
+
+    monkeypatch.setattr(soundfile, "write", write)
+    with pytest.raises(SepkitError, match=r"s1/.*.wav: cannot be written .* is the disk full"):
+        make(tmp_path)
+    assert not list(tmp_path.rglob("*.wav"))
+
+
+def test_a_manifest_that_somebody_else_wrote_is_refused(tmp_path):
+    place = make(tmp_path, mixtures=1)
+    known = json.loads((place / MANIFEST).read_text())
+    for subsets, words in (
+        ({"test": {"mixtures": -1}}, "mixtures=-1: a whole number from 0"),
+        ({"test": {"mixtures": 1, "speech": "x"}}, "made with other recordings of test"),
+        ([], "not a file that sepkit wrote"),
+    ):
+        (place / MANIFEST).write_text(json.dumps({**known, "subsets": subsets}))
+        with pytest.raises(SepkitError, match=words):
+            make(tmp_path, mixtures=1)
+
+
 def test_the_recordings_of_librispeech_and_wham_make_libri2mix(tmp_path, recorded):
     options = {"subsets": None, "noises": None, "librispeech": recorded, "mixtures": 4}
     place = make(tmp_path, wham=recorded / "wham_noise", **options)

@@ -138,5 +138,5 @@ def _mixtures(subset, kind):
 
 def speakers_of(subset: Path) -> int:
     """How many speak: by the name of the data set, else by the folders that are there."""
-    named = _SPEAKERS.search(str(subset.absolute()))
-    return int(named[1]) if named else len(list(subset.glob("s[1-9]")))
+    named = _SPEAKERS.findall(str(subset.absolute()))
+    return int(named[-1]) if named else len(list(subset.glob("s[1-9]")))

@@ -193,10 +193,10 @@ def make_librimix(
         for subset in _subsets(request.speech, subsets)
     }
     _same_settings(target, request, plan)
-    jobs = _missing(target, request, plan)
-    _check_space(target, request, plan, jobs, notice)
+    _check_space(target, request, plan, notice)
     with only_one(target, ".librimix.lock"):
         _same_settings(target, request, plan)
+        jobs = _missing(target, request, plan)
         _write_manifest(target, request, plan, complete=False)
         done = itertools.count(1)
         render_all(
@@ -280,7 +280,7 @@ def _same_settings(target, request, plan):
     ]
     for subset, now in _identities(request, plan).items():
         known = before["subsets"].get(subset)
-        if known and {**known, **now} != known:
+        if known and not (isinstance(known, dict) and now.items() <= known.items()):
             changed.append(f"other recordings of {subset}")
     if changed:
         raise SepkitError(
@@ -323,8 +323,9 @@ def bytes_needed(mixture: Mixture, files: Sequence[Path], rate: int, mode: str) 
     return len(files) * math.ceil((_HEADER + 2 * frames) / _BLOCK) * _BLOCK
 
 
-def _check_space(target, request, plan, jobs, notice):
+def _check_space(target, request, plan, notice):
     """Say what is made, from what, and what it takes; stop where that is not free."""
+    jobs = _missing(target, request, plan)
     need, free = sum(bytes_needed(*job) for job in jobs), free_bytes(target)
     total = sum(map(len, plan.values()))
     noise = request.noise.description if request.noise else {"source": "none"}
@@ -356,7 +357,13 @@ def make_mixture(mixture: Mixture, files: Sequence[Path], rate: int, mode: str) 
         waves = mix(voices, noise, mixture.levels, rate, mode)
     for path in files:
         with atomic_path(path) as temporary:
-            soundfile.write(temporary, waves[path.parent.name], rate, subtype="PCM_16")
+            try:
+                soundfile.write(temporary, waves[path.parent.name], rate, subtype="PCM_16")
+            except soundfile.LibsndfileError as error:
+                raise SepkitError(
+                    f"{path}: cannot be written ({error}); is the disk full? Run again, finished "
+                    "mixtures are kept"
+                ) from None
 
 
 def _write_manifest(target, request, plan, complete):
@@ -375,7 +382,7 @@ def _write_manifest(target, request, plan, complete):
     facts = {
         "complete": complete,
         "settings": request.settings,
-        "types": sorted({*before["types"], *request.types}),
+        "types": [kind for kind in TYPES if kind in (*before["types"], *request.types)],
         "subsets": {**before["subsets"], **subsets},
         "made_with": {"commit": commit(), **{name: metadata.version(name) for name in packages}},
     }
