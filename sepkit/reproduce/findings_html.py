@@ -12,13 +12,13 @@ _STYLE = """<style>
 table.ledger { border-collapse: collapse; width: 100%; table-layout: fixed; font-size: 13px; }
 table.ledger th, table.ledger td {
   vertical-align: top; white-space: normal; overflow-wrap: anywhere; line-height: 1.4;
-  padding: .35em .6em; border-top: 1px solid #d9dde5;
+  padding: .35em .6em; border-top: 1px solid #98a1b355;
 }
 table.ledger tr.document th { padding-top: 1.3em; font-size: 14px; }
 table.ledger tr.document small { font-weight: normal; }
 table.ledger ul { margin: 0; padding-left: 1.1em; }
 table.ledger code { font-size: 11px; padding: 0; }
-table.ledger small { color: #667085; }
+table.ledger small { opacity: .7; }
 table.ledger .symbol { display: inline-block; min-width: 1.4em; font-weight: 700; }
 </style>"""
 #: In every cell: JupyterLab's own rule for tables, which aligns them right, is stronger than ours.

@@ -5,7 +5,8 @@ from html import escape
 from pathlib import Path
 
 from ..files import atomic_path, provenance
-from . import batch, claims, ledger, published
+from . import batch, claims, findings, ledger, published
+from .findings_html import ledger_html, legend_html
 from .ledger import LedgerTable
 from .published import Printed, Reported
 
@@ -54,6 +55,11 @@ _PAGE = """<!doctype html>
 <title>sepkit report</title><style>{style}</style></head><body>
 <h1>sepkit report</h1>
 <p>Made {made}.</p>
+<h2>The findings of the five documents</h2>
+<p>All of them, with what became of each. An effect is a mean difference in favour of what the
+document says, with its 95 % interval.</p>
+{legend}
+{findings}
 <h2>Chapters</h2>
 {chapters}
 {ours}
@@ -96,12 +102,17 @@ def write_report(out: str | Path, reported: list[Reported] | None = None) -> Pat
     tables = ledger.tables(ledger.load_reported() if reported is None else reported, measured)
     ours = [table_html(table) for table in tables if table.measured]
     theirs = [table_html(table) for table in tables if not table.measured]
+    outcomes = claims.evaluate(claims.load_claims(), measured)
+    entries = findings.judge(findings.load_findings(), outcomes, measured)
+    executed = {name[:2]: _address(entry) for name, entry in chapters.items()}
     page = _PAGE.format(
         style=_STYLE,
         made=_made(),
+        legend=legend_html(entries),
+        findings=ledger_html(entries, executed.get),
         chapters=chapters_html(chapters),
         ours="".join(ours) or "<h2>Scores</h2><p>No chapter has written Scores yet.</p>",
-        claims=claims_html(claims.evaluate(claims.load_claims(), measured)),
+        claims=claims_html(outcomes),
         theirs="".join(f"<details>{part}</details>" for part in theirs),
         documents=documents_html(published.load_printed()),
     )
@@ -126,10 +137,10 @@ def chapters_html(chapters: dict[str, dict]) -> str:
 
 
 def _chapter_html(name, entry):
-    parameters, executed = entry["parameters"], entry.get("executed")
+    parameters, address = entry["parameters"], _address(entry)
     link = escape(name)
-    if executed and ":" not in executed:  # a file beside the report, no address
-        link = f'<a href="{escape(executed, quote=True)}">{link}</a>'
+    if address:
+        link = f'<a href="{escape(address, quote=True)}">{link}</a>'
     state = "done" if entry["status"] == "done" else escape(entry["error"])
     cells = (
         _seconds(entry.get("seconds")),
@@ -141,6 +152,12 @@ def _chapter_html(name, entry):
     )
     outcome = f'<td class="left {escape(entry["status"])}">{state}</td>'
     return f"<tr><td>{link}</td>{outcome}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _address(entry):
+    """The executed notebook, if it is a file beside the report; None for an address elsewhere."""
+    executed = entry.get("executed")
+    return executed if executed and ":" not in executed else None
 
 
 def table_html(table: LedgerTable) -> str:
