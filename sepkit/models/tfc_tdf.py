@@ -203,10 +203,10 @@ class Block(nn.Module):
         self.tdf = nn.Sequential(
             nn.Linear(bins, bins // bottleneck, bias=False),
             nn.BatchNorm2d(width),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Linear(bins // bottleneck, bins, bias=False),
             nn.BatchNorm2d(width),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -227,4 +227,4 @@ def published_name(name: str, depth: int) -> str:
 
 
 def _normalised(layer):
-    return nn.Sequential(layer, nn.BatchNorm2d(layer.out_channels), nn.ReLU())
+    return nn.Sequential(layer, nn.BatchNorm2d(layer.out_channels), nn.ReLU(inplace=True))
