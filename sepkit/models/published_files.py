@@ -111,8 +111,14 @@ def _holds_dict(state, key):
 
 
 def _is_weight(entry):
+    """Whether it is a name and numbers that lie in memory: not sparse, quantised or without any."""
     name, value = entry
-    return isinstance(name, str) and isinstance(value, torch.Tensor)
+    return (
+        isinstance(name, str)
+        and isinstance(value, torch.Tensor)
+        and (value.device.type, value.layout) == ("cpu", torch.strided)
+        and not value.is_quantized
+    )
 
 
 def _check_archive(path):

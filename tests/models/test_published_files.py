@@ -136,8 +136,11 @@ def holds_itself():
         {"state": {0: torch.ones(1)}},
         {"fc.weight": torch.ones(1), "names": ["a"]},
         holds_itself(),
+        {"fc.weight": torch.empty(10**6, 10**6, device="meta")},
+        {"fc.weight": torch.eye(2).to_sparse()},
+        {"fc.weight": torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)},
     ],
-    ids=["list", "nothing", "empty", "numbers as names", "more than tensors", "itself"],
+    ids=["list", "nothing", "empty", "numbers", "names", "itself", "meta", "sparse", "quantised"],
 )
 def test_what_is_no_state_dict_is_named(tmp_path, content):
     torch.save(content, tmp_path / "theirs.pth")
