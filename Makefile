@@ -6,7 +6,8 @@
 # make readme       the README's chapter table              make test-floor   the oldest packages (Colab's)
 # make docs         the API reference, build/docs           make test-newest  the newest packages
 # make bench        speed and memory, with peers            make resolve      packages for Python 3.10 to 3.14
-# make clean        remove what was built                   make test-wheel   the wheel, outside a checkout
+# make test-parity  networks against their authors' code    make test-wheel   the wheel, outside a checkout
+# make clean        remove what was built
 #
 # PROFILE=smoke (seconds per chapter), student (minutes, the default) or paper (GPU hours).
 # CHAPTERS="01 04" picks chapters. OUT=build is where everything lands. JOBS=0 runs unit tests in one process.
@@ -24,6 +25,7 @@ BIN      := .venv/bin
 READY    := .venv/.ready
 FLOOR    := .venv-floor
 NEWEST   := .venv-newest
+PARITY   := .venv-parity
 WHEEL    := .venv-wheel
 # The newest numpy and librosa ask for a newer Python than the oldest that is promised.
 NEWEST_PYTHON ?= $(PYTHON)
@@ -39,7 +41,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 
 .PHONY: reproduce test lint test-unit test-notebooks test-batch test-slow test-long test-processors
-.PHONY: test-floor test-newest test-wheel resolve lab notebooks bench checkpoints checkpoints-gpu readme
+.PHONY: test-floor test-newest test-parity test-wheel resolve lab notebooks bench checkpoints checkpoints-gpu readme
 .PHONY: docs clean
 .DEFAULT_GOAL := reproduce
 .NOTPARALLEL:
@@ -89,6 +91,10 @@ test-floor: $(FLOOR)/.ready
 
 test-newest: $(NEWEST)/.ready
 	$(NEWEST)/bin/python -m pytest -q -m "not slow"
+
+# The same random weights in our networks and in the packages of their authors, which .venv is without.
+test-parity: $(PARITY)/.ready
+	OMP_NUM_THREADS=1 $(PARITY)/bin/python -m pytest -q -p no:nbval tests/parity
 
 # The newest Python that is here, an empty folder, and no checkout in sight.
 test-wheel: $(READY)
@@ -146,6 +152,12 @@ $(FLOOR)/.ready: $(READY) constraints-floor.txt
 	$(BIN)/python -m venv --clear $(FLOOR)
 	$(call on_top_of_venv,$(FLOOR))
 	$(FLOOR)/bin/pip install --quiet --no-warn-conflicts --requirement constraints-floor.txt
+	@touch $@
+
+$(PARITY)/.ready: $(READY) pyproject.toml
+	$(BIN)/python -m venv --clear $(PARITY)
+	$(call on_top_of_venv,$(PARITY))
+	$(PARITY)/bin/pip install --quiet --no-warn-conflicts --constraint constraints.txt --editable '.[parity]'
 	@touch $@
 
 # Nothing of .venv, and no museval: it holds numpy below 2.4.

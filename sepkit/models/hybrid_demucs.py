@@ -1,8 +1,7 @@
 """Hybrid Demucs: one U-Net over the waveform and one over its spectrogram, joined in the middle.
 
 Défossez, "Hybrid Spectrogram and Waveform Source Separation", MDX Workshop at ISMIR 2021
-(arXiv 2111.03600). The network is torchaudio's; what torchaudio leaves to its caller is here:
-normalisation, audio of any length, names for the outputs, settings that rebuild it. Chapter 09
+(arXiv 2111.03600). Its names and its outputs are those of torchaudio's ``HDemucs``. Chapter 09
 compares it with networks of one domain.
 """
 
@@ -12,9 +11,10 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import SepkitError, unknown
-from ..validation import Number
 from .base import SPECTROGRAM, WAVEFORM, ModelCard, positive
-from .waveform import STUDENT_RECIPE, WaveformModel, standardised
+from .demucs import Demucs, with_prefix
+from .demucs_branches import Branches
+from .waveform import STUDENT_RECIPE
 
 #: Settings by size. "student" is for training on one CPU core: 2.4 million parameters, 0.45 s of
 #: processor time per step of one stereo chunk of 3 s.
@@ -25,7 +25,7 @@ LEAST_DEPTH = {64: 2, 256: 3, 1024: 4, 2048: 5, 4096: 5}
 SEGMENT = 40.0
 
 
-class HybridDemucs(WaveformModel):
+class HybridDemucs(Demucs):
     """Mixture in, all targets out, through a spectral and a temporal branch at once.
 
     Parameters
@@ -47,6 +47,8 @@ class HybridDemucs(WaveformModel):
         The audio that the network is for.
     segment : float or None
         In evaluation, longer audio is separated in overlapping pieces of this many seconds.
+    overlap, shifts : float, int
+        See `sepkit.models.demucs.Demucs`.
     loss : {"l1", "mse", "nmse", "sdr", "si-sdr"}
         The authors' is ``"l1"``.
 
@@ -57,10 +59,7 @@ class HybridDemucs(WaveformModel):
 
     Notes
     -----
-    The mixture is brought to mean 0 and deviation 1 over time of its mono mix, and the
-    estimates back, as the authors do for inference: a louder mixture gives the same estimates,
-    louder. The measure is taken from the audio that is given, for `sepkit.separation.stream`
-    each chunk. B, J, C, T: batch, targets, channels, samples.
+    B, J, C, T: batch, targets, channels, samples.
     """
 
     name = "hybrid-demucs"
@@ -73,7 +72,8 @@ class HybridDemucs(WaveformModel):
         lacking="all four targets at once, remixing within a batch in groups of 4, songs brought "
         "to one level, changes of pitch and tempo",
     )
-    kinds = {**WaveformModel.kinds, "growth": Number(1, 16, whole=False)}
+
+    net: Branches
 
     def __init__(
         self,
@@ -86,34 +86,27 @@ class HybridDemucs(WaveformModel):
         sample_rate: int = 44100,
         channels: int = 2,
         segment: float | None = SEGMENT,
+        overlap: float = 0.25,
+        shifts: int = 0,
         loss: str = "l1",
     ):
         super().__init__(locals())
         _check_sizes(width, growth, depth, n_fft)
         self.min_samples, self.step = n_fft, n_fft // 4
-        from torchaudio.models import HDemucs  # only needed by those who build it
-
-        self.net = HDemucs(
-            list(self.targets),
-            audio_channels=channels,
-            channels=width,
-            growth=growth,
-            nfft=n_fft,
-            depth=depth,
+        self.net = Branches(
+            len(self.targets), channels, width, growth, depth, n_fft, compress=4, scale=1e-4
         )
         # Where the branches join it is not applied.
         self.net.time_encoder[-1].norm1.requires_grad_(False)
 
-    def estimate(self, mixture: Tensor) -> Tensor:
-        """All targets, (B, J, C, T), from the mixture, (B, C, T)."""
-        x, mean, deviation = standardised(mixture)  # (B, C, T), (B, 1, 1), (B, 1, 1)
-        x = self.pad(x)  # (B, C, T), at least one window
-        x = self.net(x)[..., : mixture.shape[-1]]  # (B, J, C, T)
-        return x * deviation.unsqueeze(1) + mean.unsqueeze(1)  # (B, J, C, T)
-
     def rename_published(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
-        """A state dict of torchaudio's ``HDemucs`` under the names of this class."""
-        return {f"net.{name}": value for name, value in state.items()}
+        """A state dict of torchaudio's or of the authors' ``HDemucs`` under this class's names."""
+        renamed = with_prefix(state)
+        unused = f"net.time_encoder.{len(self.net.time_encoder) - 1}.norm1"
+        if "encoder.0.conv.weight" in state:
+            # The authors' network is without what is not applied.
+            renamed.update({k: v for k, v in self.state_dict().items() if k.startswith(unused)})
+        return renamed
 
 
 def _check_sizes(width, growth, depth, n_fft):

@@ -29,6 +29,7 @@ MODELS = {
     "wave-u-net": "wave_u_net.WaveUNet",
     "conv-tasnet": "conv_tasnet.ConvTasNet",
     "hybrid-demucs": "hybrid_demucs.HybridDemucs",
+    "htdemucs": "htdemucs.HTDemucs",
     "spleeter": "spleeter.Spleeter",
 }
 #: The most weights a network may have: ten times those of the largest one here.

@@ -57,17 +57,19 @@ class WaveformModel(Model):
         """The estimates of all targets, (B, J, C, T), from the mixture, (B, C, T)."""
         raise NotImplementedError
 
+    def in_evaluation(self, mixture: Tensor) -> Tensor:
+        """The same from a mixture of any length: in segments, where there is a `segment`."""
+        if not self.as_published:
+            return self._in_segments(mixture)
+        x, mean, deviation = standardised(mixture)  # (B, C, T), (B, 1, 1), (B, 1, 1)
+        x = self._in_segments(x)  # (B, J, C, T)
+        return x * deviation.unsqueeze(1) + mean.unsqueeze(1)
+
     def forward(self, mixture: Tensor) -> Tensor | dict[str, Tensor]:
         """Separate, see `Model.forward`."""
         self.check(mixture)
-        if self.training:
-            estimates = self.estimate(mixture)  # (B, J, C, T)
-        elif self.as_published:
-            x, mean, deviation = standardised(mixture)  # (B, C, T), (B, 1, 1), (B, 1, 1)
-            x = self._in_segments(x)  # (B, J, C, T)
-            estimates = x * deviation.unsqueeze(1) + mean.unsqueeze(1)  # (B, J, C, T)
-        else:
-            estimates = self._in_segments(mixture)  # (B, J, C, T)
+        separate = self.estimate if self.training else self.in_evaluation
+        estimates = separate(mixture)  # (B, J, C, T)
         if len(self.targets) == 1:
             return estimates[:, 0]
         return dict(zip(self.targets, estimates.unbind(1)))

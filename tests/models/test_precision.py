@@ -153,6 +153,7 @@ TINY = {
     "wave-u-net": dict(levels=3, filters=4, output="direct"),
     "conv-tasnet": dict(filters=16, width=16, hidden=16, layers=2, stacks=1),
     "hybrid-demucs": dict(width=8),
+    "htdemucs": dict(width=8, bottleneck=32, layers=3, heads=2, segment=None),
     "spleeter": dict(width=4, frames=64),
 }
 

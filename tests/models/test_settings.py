@@ -80,14 +80,17 @@ SMALL = {
     "conv-tasnet": dict(
         filters=16, length=16, width=8, hidden=8, layers=2, stacks=1, sample_rate=8000
     ),
+    "htdemucs": dict(
+        width=8, n_fft=256, depth=2, bottleneck=8, layers=2, heads=2, sample_rate=8000, segment=1.0
+    ),
     "spleeter": dict(width=2, depth=2, bins=64, frames=16, n_fft=256, hop=64, sample_rate=8000),
 }
 
 
 def every_setting():
-    """All (model, setting); Hybrid Demucs, which takes longest to build, is for the slow tests."""
+    """All (model, setting); the two Demucs, which take longest, are for the slow tests."""
     for name in MODELS:
-        marks = pytest.mark.slow if name == "hybrid-demucs" else ()
+        marks = pytest.mark.slow if "demucs" in name else ()
         yield from (
             pytest.param(name, setting, marks=marks)
             for setting in inspect.signature(model_class(name)).parameters

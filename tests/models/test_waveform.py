@@ -1,4 +1,4 @@
-"""What Wave-U-Net, Conv-TasNet and Hybrid Demucs have in common.
+"""What Wave-U-Net, Conv-TasNet and both Demucs have in common.
 
 Losses, segments, targets, long audio, bad input.
 """
@@ -21,6 +21,7 @@ SMALL = {
     "wave-u-net": dict(levels=3, filters=3, kernel=5, merge_kernel=3),
     "conv-tasnet": dict(filters=8, length=8, width=6, hidden=10, layers=3, stacks=2, segment=None),
     "hybrid-demucs": dict(width=4, n_fft=64, depth=2, segment=None),
+    "htdemucs": dict(width=8, n_fft=256, depth=2, bottleneck=16, layers=3, heads=2, segment=None),
 }
 
 
@@ -34,6 +35,11 @@ def small(name, **settings):
 
 
 each = pytest.mark.parametrize("name", SMALL)
+#: For what takes HTDemucs many seconds.
+each_quickly = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name == "htdemucs" else ()) for name in SMALL],
+)
 
 
 # Losses
@@ -120,7 +126,7 @@ def test_short_audio_is_one_segment():
     assert in_segments(lambda x: x.unsqueeze(1), mixture, 50).data_ptr() == mixture.data_ptr()
 
 
-@each
+@pytest.mark.parametrize("name", ["wave-u-net", "conv-tasnet"])  # Demucs has a way of its own
 def test_long_audio_is_separated_in_segments_in_evaluation_only(name):
     """In training no segments: all layers then see the whole chunk."""
     pieces, whole = small(name, segment=0.6), small(name)
@@ -165,7 +171,7 @@ def test_every_weight_learns(name):
     assert [n for n, p in net.named_parameters() if p.ndim > 1 and p.grad.abs().sum() == 0] == []
 
 
-@each
+@each_quickly
 def test_training_lowers_every_loss(name):
     """A few steps on one chunk: the sum of two tones, to be told apart."""
     time = torch.arange(1500) / 1000
@@ -216,7 +222,7 @@ class TenMinutes:
         return noise(2, frames, seed=start)
 
 
-@each
+@each_quickly
 def test_ten_minutes_are_separated_in_pieces_of_bounded_length(name):
     net, seen = small(name), []
     net.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[-1]))
