@@ -116,6 +116,38 @@ def in_db(found: tuple[float, float] | None) -> str:
     return f"{mean:.2f} dB" if math.isnan(spread) else f"{mean:.2f} ± {spread:.2f} dB"
 
 
+def _speed(measured):
+    """S0.1: seconds for a song of four minutes, by network and number of threads."""
+    return [
+        Number(
+            f"{name}, song of 4 min",
+            "1160.948 s on 2 virtual cores, 105.891 s on 8",
+            f"{240 * factor:.0f} s",
+            "from turns of a few seconds",
+        )
+        for name, factor in _medians(measured, "real_time_factor").items()
+        if name.startswith("resunet")
+    ]
+
+
+def _busy(measured):
+    """S3.3: how much of an epoch the training step works, by batch size and workers."""
+    return [
+        Number(name, "below 10 %, then 40 %", f"{100 * share:.0f} % of the time busy", "measured")
+        for name, share in _medians(measured, "busy").items()
+    ]
+
+
+def _epochs(measured):
+    """S4.9: minutes an epoch, of as many examples as the thesis had."""
+    printed = {"5200 examples": "10 min", "29000 examples": "1 h", "35000 examples": "1 h 20 min"}
+    return [
+        Number(f"{name}, epoch of {track}", text, f"{seconds / 60:.0f} min", "from measured steps")
+        for track, text in printed.items()
+        for name, seconds in _medians(measured, "epoch_seconds", track).items()
+    ]
+
+
 def _museval(measured):
     """S0.2: two references of which one is three times the other."""
     ours = 20 * math.log10(3 / 2)
@@ -207,6 +239,15 @@ def _by_heart(measured):
     ]
 
 
+def _medians(measured, metric, track=None):
+    """{separator: median over the turns} of a metric, in all chapters."""
+    values = {}
+    for score in (score for scores in measured.values() for score in scores):
+        if score.metric == metric and track in (None, score.track):
+            values.setdefault(score.separator, []).append(score.value)
+    return {name: statistics.median(found) for name, found in values.items()}
+
+
 def _of_arm(scores, arm):
     return [score for score in scores if score.separator == arm]
 
@@ -221,12 +262,15 @@ def _moments(metric):
 
 #: Finding -> the numbers beside its own.
 NUMBERS: dict[str, Callable[[dict[str, list[Score]]], list[Number]]] = {
+    "S0.1": _speed,
     "S0.2": _museval,
     "S2.2": _ranks,
     "S3.1": _variants,
+    "S3.3": _busy,
     "S4.1": _sizes,
     "S4.2": _start,
     "S4.3": _by_heart,
     "S4.8": _as_songs,
+    "S4.9": _epochs,
     "S4.13": _threshold,
 }

@@ -23,9 +23,9 @@ def arm(name, by_seed, metric="usdr"):
     """Scores of an arm: {seed: values of the songs}."""
     found = []
     for seed, values in by_seed.items():
-        for score in scores(name, values, "band", metric):
-            origin = score.provenance | {"seed": seed}
-            found.append(Score(**{**vars(score), "provenance": origin}))
+        for score in scores(name, values, "band"):
+            changed = {"metric": metric, "provenance": score.provenance | {"seed": seed}}
+            found.append(Score(**{**vars(score), **changed}))
     return found
 
 
@@ -113,6 +113,30 @@ def test_learning_by_heart_stands_beside_every_arm():
     found = of("S4.3", some)
     assert found["L1, uSDR"].ours == "10.00 dB" and found["L1, uSDR"].printed == "10.06 dB"
     assert found["minus SDR, uSDR"].ours == "21.00 dB" and len(found) == 2
+
+
+def test_costs_are_medians_over_turns_by_network():
+    name = "resunet-subbandtime, full size, 1 thread"
+    some = {
+        "11_field_studies": arm(name, {0: [4.0, 5.0, 60.0]}, "real_time_factor")
+        + arm("bsrnn, 1 thread", {0: [9.0]}, "real_time_factor")
+        + arm("batch 16, 0 workers", {0: [0.35]}, "busy")
+    }
+    (speed,) = beside("S0.1", some)
+    assert speed.item == f"{name}, song of 4 min" and speed.ours == "1200 s", "5 x 240 s"
+    (busy,) = beside("S3.3", some)
+    assert (busy.item, busy.ours) == ("batch 16, 0 workers", "35 % of the time busy")
+
+
+def test_epochs_are_compared_at_the_sizes_of_the_thesis():
+    one = arm("BSRNN, full size", {0: [1200.0]}, "epoch_seconds")[0]
+    other = Score(**{**vars(one), "track": "29000 examples", "value": 7200.0})
+    first = Score(**{**vars(one), "track": "5200 examples"})
+    found = beside("S4.9", {"11_field_studies": [other, first]})
+    assert [(number.printed, number.ours) for number in found] == [
+        ("10 min", "20 min"),
+        ("1 h", "120 min"),
+    ]
 
 
 def test_every_function_says_printed_and_ours():
