@@ -28,6 +28,17 @@ KNOBS = {
         (0.0, 1.0),
         "mono, narrow band, saturation, and hiss in `other`; 0 leaves the song as it is",
     ),
+    "lo_fi": (
+        "number",
+        (0.0, 1.0),
+        "tape: speed that wavers, a dull band, and crackle in `other`; 0 leaves the song as it is",
+    ),
+    "bleed": (
+        "number",
+        (0.0, 0.5),
+        "share of each stem that leaks evenly into the others, as into open microphones: the "
+        "mixture stays, but no reference is clean any more",
+    ),
     "reverb": ("number", (0.0, 1.0), "0 dry, 1 a hall, on all four stems"),
     "voices": (
         "choice",
@@ -82,6 +93,8 @@ class Knobs:
     horn_correlation: float | None = None
     a_cappella: bool = False
     old_recording: float = 0.0
+    lo_fi: float = 0.0
+    bleed: float = 0.0
     reverb: float | None = None
     voices: str = "mixed"
     doubling: float | None = None

@@ -13,7 +13,7 @@ from .vocals import Vocals
 
 RATE = 44100
 # Each has its own child of the song's seed. The order is part of the data set: append only.
-_STREAMS = ("grid", "melody", "drums", "bass", "other", "horns", "vocals", "beatbox", "mix")
+_STREAMS = ("grid", "melody", "drums", "bass", "other", "horns", "vocals", "beatbox", "mix", "tape")
 _FIRST = """
 Amber Autumn Blue Broken Copper Crystal Distant Electric Empty Golden Gentle Hidden Hollow
 Ivory Little Lonely Lucky Midnight Northern Paper Quiet Restless Silver Velvet
@@ -100,20 +100,30 @@ def make(plan: Plan) -> tuple[dict, dict]:
         dry["bass"], facts["bass"] = _bass(plan, grid, samples)
         dry["other"], more = _other(plan, grid, tune, samples)
         facts.update(more)
-    wet = {
-        stem: mixing.shape(audio, tones[stem], knobs.old_recording) for stem, audio in dry.items()
-    }
+    stems = _mix(plan, dry, tones, bus, mix)
+    facts["tones"] = {stem: _rounded(asdict(tone)) for stem, tone in tones.items()}
+    facts["bus"] = _rounded(asdict(bus))
+    return stems, facts
+
+
+def _mix(plan, dry, tones, bus, rng):
+    """The stems as they leave the studio; a stem that is missing is silent."""
+    samples, knobs = dry["vocals"].shape[1], plan.knobs
+    narrow = max(knobs.old_recording, 0.5 * knobs.lo_fi)
+    wet = {stem: mixing.shape(audio, tones[stem], narrow) for stem, audio in dry.items()}
     if "other" in wet and knobs.old_recording > 0:
-        noise = mixing.hiss(mix, samples, knobs.old_recording)
+        noise = mixing.hiss(rng, samples, knobs.old_recording)
         wet["other"] = mixing.normalise(wet["other"], mixing.LEVELS["other"]) + noise
+    if knobs.lo_fi > 0:
+        wet = mixing.tape(plan.stream("tape"), wet, knobs.lo_fi)
     gain = mixing.bus_gain(wet, bus, samples)
     stems = {stem: np.zeros((2, samples), np.int16) for stem in mixing.STEMS}
     for stem, audio in wet.items():
         louder = getattr(knobs, f"{stem}_level")
         stems[stem] = mixing.finish(audio * gain, stem, tones[stem], louder, knobs.old_recording)
-    facts["tones"] = {stem: _rounded(asdict(tone)) for stem, tone in tones.items()}
-    facts["bus"] = _rounded(asdict(bus))
-    return stems, facts
+    if knobs.bleed > 0:
+        stems.update(mixing.bleed({stem: stems[stem] for stem in wet}, knobs.bleed))
+    return stems
 
 
 def _rounded(facts):

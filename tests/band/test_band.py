@@ -424,25 +424,64 @@ def test_an_old_recording_is_mono_narrow_and_hisses():
     assert quiet[1] > 5
 
 
-@pytest.fixture(scope="module")
-def many():
-    """Stems and facts of 36 short songs."""
-    return [
-        song.make(plan(genre, seconds=3.0, split=split, index=index))
-        for genre in genres.GENRES
-        for split in ("train", "test")
-        for index in range(3)
-    ]
+def test_a_tape_wavers_alike_in_all_stems_and_crackles():
+    silence, tone = (np.zeros((2, 88200), np.float32) for _ in range(2))
+    tone += np.sin(2 * np.pi * 1000 * np.arange(88200) / 44100)
+    worn = mixing.tape(
+        np.random.default_rng(0), {"drums": tone, "vocals": tone, "other": silence}, 1.0
+    )
+    assert np.array_equal(worn["drums"], worn["vocals"])
+    assert 5 < np.count_nonzero(np.abs(worn["other"]).max(axis=0) > 1e-3) < 88200
+    crossings = np.flatnonzero(np.diff(np.sign(worn["drums"][0])) > 0)
+    seconds = np.diff(crossings[::100]) / 44100  # of a hundred periods
+    assert np.mean(seconds) == pytest.approx(0.1, rel=0.02)
+    assert 0.003 < np.ptp(seconds) / 0.1 < 0.06  # the speed changes by a few per cent at most
 
 
-def test_no_song_clips_and_every_stem_keeps_its_level(many):
-    assert sum(mixing.CEILINGS.values()) < 1
-    for audio, facts in many:
+def test_bleed_keeps_the_mixture_and_mixes_the_stems():
+    clean, _ = song.make(plan())
+    open_, _ = song.make(plan(bleed=0.3))
+    before, after = (sum(s[stem].astype(int) for stem in STEMS) for s in (clean, open_))
+    assert np.abs(before - after).max() <= 2
+    for stem in STEMS:
+        rest = before - clean[stem]
+        np.testing.assert_allclose(open_[stem], 0.7 * clean[stem] + 0.1 * rest, atol=0.51)
+    alone, _ = song.make(plan(a_cappella=True, bleed=0.3))
+    assert not alone["drums"].any()
+
+
+STORED = {
+    "facts": (107.67, 11, "dry", 11),
+    "singer": "ro+steph3 x1.007 alto, straight",
+    "rms": {"drums": 721.8, "bass": 875.8, "other": 1248.2, "vocals": 2000.5},
+}
+
+
+def test_the_songs_of_a_seed_stay_what_they_are():
+    """Stored with version 2; where this fails, `VERSION` goes up and the songs are others."""
+    audio, facts = song.make(plan(genre="funk", seconds=4.0, seed=0))
+    assert band.VERSION == 2
+    assert (facts["tempo"], facts["key"], facts["kit"], facts["melody_notes"]) == STORED["facts"]
+    assert facts["singer"] == STORED["singer"]
+    for stem, level in STORED["rms"].items():
+        assert np.std(audio[stem]) == pytest.approx(level, rel=1e-3), stem
+
+
+@pytest.mark.parametrize("count", [1, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("genre", genres.GENRES)
+def test_no_song_clips_and_every_stem_keeps_its_level(genre, count):
+    for index in range(count):
+        split = ("train", "test")[(index + len(genre)) % 2]
+        audio, facts = song.make(plan(genre, split=split, index=index))
         assert np.abs(sum(audio[stem].astype(int) for stem in STEMS)).max() < 32767
         for stem in STEMS:
             level = 20 * np.log10(mixing.active_rms(audio[stem] / 32767) / mixing.LEVELS[stem])
             assert abs(level - facts["tones"][stem]["level"]) < 1.5
             assert np.abs(audio[stem]).max() <= np.ceil(32767 * mixing.CEILINGS[stem])
+
+
+def test_the_ceilings_leave_room_for_every_mixture():
+    assert sum(mixing.CEILINGS.values()) < 1
 
 
 @pytest.mark.slow
