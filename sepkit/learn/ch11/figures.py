@@ -44,7 +44,8 @@ def with_intervals(
         ax.set_xticks(x, [f"{value:g}" for value in x])
         ax.minorticks_off()
     ax.grid(True)
-    ax.legend()
+    if len(curves) > 1:
+        ax.legend()
     return ax
 
 
