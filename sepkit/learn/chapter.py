@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from .. import validation
+from ..band import VERSION as BAND_VERSION
 from ..datasets import data_set_name, known_data, open_tracks
 from ..datasets.track import Track
 from ..device import resolve_device
@@ -236,6 +237,8 @@ class Run:
             "profile": self.profile,
             "weights": self.weights,
         }
+        if self.data == "band":
+            given["band"] = BAND_VERSION
         return provenance(command, **given, **facts)
 
     def finish(self) -> None:

@@ -3,23 +3,28 @@
 The direction is the document's, not one that the numbers suggest.
 
 sepkit/assets/reported/claims.csv says for every finding of the five documents which of two arms
-should score higher, in which metric. `evaluate` looks the arms up among the Scores that
-the chapters wrote, compares them song by song, and gives a verdict. Chapter 12.
+should score higher, in which metric, by how much, and with which other tests it shares its level.
+`evaluate` looks the arms up among the Scores that the chapters wrote, compares them song by song
+(and seed by seed, where the arms were trained for it), and gives a verdict. Chapter 12.
 """
 
+import math
 import re
 import statistics
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
+
+import numpy as np
 
 from ..errors import SepkitError
 from ..files import shipped
 from ..metrics import statistics as songwise
-from ..metrics.cards import FILTERED
+from ..metrics.crossed import FEWEST_SEEDS, Crossed, crossed
 from ..metrics.scores import Score
-from .ledger import check_provenance
-from .published import DOCUMENTS, METRICS, read_number, read_rows
+from .ledger import check_provenance, data_version
+from .published import DOCUMENTS, read_number, read_rows
 
 COLUMNS = (
     "id",
@@ -36,11 +41,20 @@ COLUMNS = (
     "direction",
     "least",
     "extent",
+    "tolerance",
+    "unit",
+    "trained",
+    "family",
+    "fixed_on",
+    "changed",
 )
 DIRECTIONS = ("greater", "same")
 EXTENTS = ("songs", "excerpts", "blocks", "trainings")
+YES_NO = ("yes", "no")
 NOT_RUN = "not run"
-_DECIBELS = (*FILTERED, *(ours for ours, _ in METRICS.values()))
+ONE_NETWORK = "one network"
+#: The chance of a false verdict in a family of claims.
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -61,16 +75,24 @@ class Claim:
         Of the Scores. Without a target, a song's score is the mean over those that both arms have.
     higher, lower : str
         Names of separators. A ``*`` stands for the same text in both. Without `lower`, the
-        scores of `higher` are themselves the differences. Without `higher`, no chapter measures
+        scores of `higher` are themselves the effects. Without `higher`, no chapter measures
         the claim yet.
     direction : str
-        ``"greater"``: `higher` exceeds `lower` by more than `least`. ``"same"``: they differ by
-        no more than `least`.
-    least : float
-        In the unit of the metric.
+        ``"greater"``: `higher` exceeds `lower` by more than `least`. ``"same"``: the effect is
+        `least`, within `tolerance`.
+    least, tolerance : float
+        The bar, and how far beside it "the same" reaches; in `unit`.
     extent : str
         What was scored: whole ``"songs"``, ``"excerpts"`` of them, ``"blocks"`` of a
         measurement, or ``"trainings"``.
+    unit : str
+        Of the effect, such as ``"dB"``, or ``"x"`` for a ratio.
+    trained : bool
+        Whether the arms are ways of training, so that a verdict needs several seeds of each.
+        Otherwise they are fixed: oracles, methods without training, a network that is given.
+    family, fixed_on, changed : str
+        Claims of one family share one level (Holm); the day on which that was settled, before the
+        numbers were looked at; and what was changed later, with its day.
     """
 
     id: str
@@ -87,49 +109,85 @@ class Claim:
     direction: str
     least: float
     extent: str = "songs"
+    tolerance: float = 0.0
+    unit: str = "dB"
+    trained: bool = False
+    family: str = ""
+    fixed_on: str = ""
+    changed: str = ""
 
     @property
     def finding(self) -> str:
         """The id without the letter of its part."""
         return re.sub(r"(?<=\d)[a-z]$", "", self.id)
 
+    @property
+    def bar(self) -> str:
+        """What the effect is held against, such as ``> 0 dB`` or ``1 ± 0.1 x``."""
+        if self.direction == "same":
+            return f"{self.least:g} ± {self.tolerance:g} {self.unit}"
+        return f"> {self.least:g} {self.unit}"
+
+    def edge(self, effect: float) -> float:
+        """The value that decides: the bar, or for "same" the end of the tolerance nearest to it."""
+        return self.least + math.copysign(self.tolerance, effect - self.least)
+
+    def agrees(self, effect: float) -> bool:
+        """Whether an effect is as the document says."""
+        if self.direction == "same":
+            return abs(effect - self.least) < self.tolerance
+        return effect > self.least
+
 
 @dataclass(frozen=True)
 class Outcome:
     """A claim on one data set: `comparison` is None where nothing could be compared.
 
-    `p` is adjusted by Holm's method for all comparisons of the same finding, `seeds` counts the
-    trainings behind an arm, `verdict` is "holds", "fails", "undecided", "undecided: why" or
-    "not run".
+    `p` tests the claim's bar, adjusted by Holm's method for all comparisons of the claim's family;
+    None where there is no verdict to be had. `seeds` counts the trainings behind an arm. `verdict`
+    is "holds", "fails", "undecided", "undecided: why", "one network" or "not run".
     """
 
     claim: Claim
     verdict: str
     dataset: str = ""
     where: str = ""
-    comparison: songwise.Comparison | None = None
+    comparison: songwise.Comparison | Crossed | None = None
     p: float | None = None
     seeds: int = 0
 
+    @property
+    def by_seed(self) -> tuple[float, ...]:
+        """The effect of each seed, where there are several."""
+        return self.comparison.by_seed if isinstance(self.comparison, Crossed) else ()
+
     def row(self) -> dict[str, str]:
         """As a table shows it: strings, empty where there is nothing."""
+        claim, comparison = self.claim, self.comparison
         shown = {
-            "claim": self.claim.id,
-            "statement": self.claim.statement,
+            "claim": claim.id,
+            "statement": claim.statement,
             "measured on": ", ".join(part for part in (self.dataset, self.where) if part),
+            "bar": claim.bar,
             **dict.fromkeys(("effect", "95 % interval", "p (Holm)", "songs", "seeds"), ""),
+            "by seed": "",
+            "family": f"{claim.family}, {claim.fixed_on}" if claim.fixed_on else claim.family,
             "verdict": self.verdict,
         }
-        if self.comparison:
-            unit = " dB" if self.claim.metric in _DECIBELS else ""
-            effect, low, high, *_ = self.comparison
+        if comparison:
             shown |= {
-                "effect": f"{effect:+.2f}{unit}",
-                "95 % interval": f"{low:+.2f} to {high:+.2f}",
-                "p (Holm)": f"{self.p:.3f}",
-                "songs": str(self.comparison.n),
+                "effect": f"{comparison.effect:+.2f} {claim.unit}",
+                "95 % interval": f"{comparison.low:+.2f} to {comparison.high:+.2f}",
+                "p (Holm)": "" if self.p is None else f"{self.p:.3f}",
+                "songs": str(comparison.n),
                 "seeds": str(self.seeds),
             }
+        if self.by_seed:
+            agree = sum(map(claim.agrees, self.by_seed))
+            shown["by seed"] = (
+                f"{min(self.by_seed):+.2f} to {max(self.by_seed):+.2f}; {agree} of "
+                f"{len(self.by_seed)} as claimed"
+            )
         return shown
 
 
@@ -149,7 +207,9 @@ def load_claims(path: str | Path | None = None) -> list[Claim]:
     ------
     SepkitError
         For a missing column, an id stated twice, an unknown document, direction or
-        extent, or an arm without its metric. Names the line.
+        extent, an arm without its metric, a bar without a unit, "same" without a tolerance, a
+        claim without a family and its day, or a trained arm whose units are no songs. Names the
+        line.
     """
     found = {}
     for where, row in read_rows(Path(path or shipped("reported", "claims.csv")), COLUMNS):
@@ -157,7 +217,7 @@ def load_claims(path: str | Path | None = None) -> list[Claim]:
             raise SepkitError(
                 f"{where}: unknown document {row['document']!r}: choose from {', '.join(DOCUMENTS)}"
             )
-        for column, known in (("direction", DIRECTIONS), ("extent", EXTENTS)):
+        for column, known in (("direction", DIRECTIONS), ("extent", EXTENTS), ("trained", YES_NO)):
             if row[column] not in known:
                 raise SepkitError(
                     f"{where}: unknown {column} {row[column]!r}: choose from {', '.join(known)}"
@@ -166,10 +226,28 @@ def load_claims(path: str | Path | None = None) -> list[Claim]:
             raise SepkitError(f"{where}: {row['id']} is stated twice")
         if row["higher"] and not row["metric"]:
             raise SepkitError(f"{where}: {row['id']} names separators but no metric")
-        texts: dict = {key: row[key] for key in COLUMNS if key not in ("line", "least")}
-        line, least = (read_number(row[key], where) for key in ("line", "least"))
-        found[row["id"]] = Claim(**texts, line=int(line), least=least)
+        values: dict = dict(row) | {"trained": row["trained"] == "yes"}
+        values |= {key: read_number(row[key], where) for key in ("line", "least", "tolerance")}
+        claim = Claim(**{**values, "line": int(values["line"])})
+        if fault := _fault(claim):
+            raise SepkitError(f"{where}: {claim.id} {fault}")
+        found[claim.id] = claim
     return list(found.values())
+
+
+def _fault(claim):
+    """What makes a claim one that cannot be tested, or that could be bent afterwards."""
+    if not claim.unit:
+        return "has no unit; say in what its bar is"
+    if (claim.tolerance > 0) != (claim.direction == "same"):
+        return "needs a tolerance above 0 for 'same', and 0 for 'greater'"
+    if claim.trained and claim.extent not in ("songs", "excerpts"):
+        return f"has trained arms, but compares {claim.extent}; those are no songs"
+    try:
+        date.fromisoformat(claim.fixed_on)
+    except ValueError:
+        return "needs the day on which its family was fixed, such as 2026-11-29"
+    return "" if claim.family else "has no family; say with which claims it shares its level"
 
 
 def evaluate(
@@ -177,8 +255,12 @@ def evaluate(
 ) -> list[Outcome]:
     """Test the claims on the Scores of the chapters.
 
-    Both arms come from one data set and one metric card. A claim that was measured on several,
-    or whose star fits several networks, has an outcome for each.
+    Both arms come from one version of one data set and one metric card. A claim that was measured
+    on several, or whose star fits several networks, has an outcome for each.
+
+    Arms that were trained pair by song and seed, and "holds" and "fails" need `FEWEST_SEEDS` of
+    both, see `sepkit.metrics.crossed`; a single training says "one network". Fixed arms are
+    compared over songs, see `sepkit.metrics.statistics.compare`.
 
     Parameters
     ----------
@@ -192,8 +274,8 @@ def evaluate(
     Returns
     -------
     list of Outcome
-        In the order of the claims; p adjusted over all comparisons of a finding, that is
-        over its parts, data sets and networks.
+        In the order of the claims; p adjusted over all comparisons of a family, that is
+        over its parts, data sets and networks, where a verdict can be had.
 
     Raises
     ------
@@ -203,8 +285,8 @@ def evaluate(
     found = [outcome for claim in claims for outcome in _outcomes(claim, measured, seed)]
     families: dict[str, dict[int, float]] = {}
     for place, outcome in enumerate(found):
-        if outcome.comparison:
-            families.setdefault(outcome.claim.finding, {})[place] = outcome.comparison.p
+        if outcome.comparison and outcome.verdict != ONE_NETWORK:
+            families.setdefault(outcome.claim.family, {})[place] = outcome.comparison.p
     adjusted = {
         place: p for family in families.values() for place, p in songwise.holm(family).items()
     }
@@ -231,7 +313,10 @@ def _outcomes(claim, measured, seed):
 
 
 def _arm(claim, pattern, measured):
-    """The Scores of an arm: {((dataset, card), what the stars stand for): [(chapter, Score)]}."""
+    """The Scores of an arm: {(what must agree, what the stars stand for): [(chapter, Score)]}.
+
+    Trainings of two chapters are not one arm, though they have one name.
+    """
     expression, found = re.compile(re.escape(pattern).replace(r"\*", "(.*)")), {}
     for chapter, scores in measured.items():
         if claim.chapter and _place(chapter)[1] not in claim.chapter.split():
@@ -241,7 +326,9 @@ def _arm(claim, pattern, measured):
             of_claim = (score.metric, _extent(score)) == (claim.metric, claim.extent)
             if match and of_claim and claim.target in ("", score.target):
                 check_provenance(score)
-                kind = (score.dataset, tuple(sorted(asdict(score.card).items())))
+                card = tuple(sorted(asdict(score.card).items()))
+                place = _place(chapter) if claim.trained else ()
+                kind = (score.dataset, data_version(score), card, place)
                 found.setdefault((kind, match.groups()), []).append((chapter, score))
     return found
 
@@ -258,21 +345,50 @@ def _compare(claim, scores, others, seed):
     targets = {score.target for _, score in scores}
     if others:
         targets &= {score.target for _, score in others}
-    a, b = _by_song(scores, targets), _by_song(others, targets)
-    b = b if claim.lower else dict.fromkeys(a, 0.0)
+    a, b = _values(scores, targets), _values(others, targets)
+    if not claim.lower:
+        b = dict.fromkeys(a, 0.0)
     places = sorted({" ".join(_place(chapter)) for chapter, _ in [*scores, *others] if chapter})
-    where = ", ".join([*places, *([claim.extent] if claim.extent != "songs" else [])])
+    seeds = sorted({own for _, own in a} & {own for _, own in b}) if claim.trained else []
     facts = {
         "dataset": scores[0][1].dataset,
-        "where": where,
-        "seeds": len({score.provenance["seed"] for _, score in scores}),
+        "where": ", ".join([*places, *([claim.extent] if claim.extent != "songs" else [])]),
+        "seeds": len(seeds) if claim.trained else len({own for _, own in a}),
     }
+    if claim.trained and not seeds:
+        return Outcome(claim, "undecided: the arms have no seed in common", **facts)
     try:
-        return Outcome(claim, "", comparison=songwise.compare(a, b, seed), **facts)
+        if len(seeds) > 1:
+            differences = _matrix(a, b, seeds)
+            found = crossed(differences)
+            found = crossed(differences, against=claim.edge(found.effect))
+        else:  # fixed arms, or one training
+            kept = seeds or sorted({own for _, own in [*a, *b]})
+            found = _over_songs(claim, _means(a, kept), _means(b, kept), seed)
     except SepkitError as error:  # too few songs in common, or infinite scores
         return Outcome(
             claim, f"undecided: {str(error).partition(': ')[2].partition(';')[0]}", **facts
         )
+    return Outcome(claim, ONE_NETWORK if len(seeds) == 1 else "", comparison=found, **facts)
+
+
+def _over_songs(claim, a, b, seed):
+    """Two fixed arms, song by song; p tests the value that decides."""
+    found = songwise.compare(a, b, seed)
+    edge = claim.edge(found.effect)
+    shifted = {track: value + edge for track, value in b.items()}
+    return found._replace(p=songwise.compare(a, shifted, seed).p) if edge else found
+
+
+def _matrix(a, b, seeds):
+    """Differences (songs, seeds) of two arms; NaN where a song has no score for a seed."""
+    songs = sorted({track for track, _ in a} & {track for track, _ in b})
+
+    def table(arm):
+        return np.array([[arm.get((song, own), math.nan) for own in seeds] for song in songs])
+
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN: equally perfect, nothing to compare
+        return (table(a) - table(b)).reshape(len(songs), len(seeds))
 
 
 def _place(chapter):
@@ -281,28 +397,38 @@ def _place(chapter):
     return (kind, name) if kind == "experiment" else ("chapter", chapter[:2])
 
 
-def _by_song(scores, targets):
-    """{track: mean over its targets, each the mean over seeds}; NaN where a target has none."""
+def _values(scores, targets):
+    """{(track, seed): mean over its targets}; NaN where a target has none."""
     values = {}
     for _, score in scores:
         if score.target in targets:
-            values.setdefault(score.track, {}).setdefault(score.target, []).append(score.value)
+            found = values.setdefault((score.track, score.provenance["seed"]), {})
+            found.setdefault(score.target, []).append(score.value)
     return {
-        track: statistics.fmean(
-            statistics.fmean(found[target]) if target in found else float("nan")
-            for target in targets
+        key: statistics.fmean(
+            statistics.fmean(found[target]) if target in found else math.nan for target in targets
         )
-        for track, found in values.items()
+        for key, found in values.items()
     }
 
 
+def _means(values, seeds):
+    """{track: mean over those seeds}."""
+    by_track = {}
+    for (track, own), value in values.items():
+        if own in seeds:
+            by_track.setdefault(track, []).append(value)
+    return {track: statistics.fmean(found) for track, found in by_track.items()}
+
+
 def _judge(outcome, p):
-    comparison, claim = outcome.comparison._replace(p=p), outcome.claim
-    if claim.direction == "same":
-        inside = -claim.least <= comparison.low and comparison.high <= claim.least
-        outside = comparison.low > claim.least or comparison.high < -claim.least
-        enough = comparison.n >= songwise.FEWEST
-        verdict = "holds" if inside and enough else "fails" if outside and enough else "undecided"
+    """The verdict, where the interval lies on one side of the value that decides."""
+    claim, found = outcome.claim, outcome.comparison
+    edge = claim.edge(found.effect)
+    if claim.trained and outcome.seeds < FEWEST_SEEDS:
+        verdict = f"undecided: {outcome.seeds} of {FEWEST_SEEDS} seeds"
+    elif found.n < songwise.FEWEST or p > LEVEL or found.low <= edge <= found.high:
+        verdict = "undecided"
     else:
-        verdict = songwise.verdict(comparison, least=claim.least)
-    return Outcome(**{**vars(outcome), "p": p, "verdict": verdict})
+        verdict = "holds" if claim.agrees(found.effect) else "fails"
+    return replace(outcome, p=p, verdict=verdict, comparison=found._replace(p=p))

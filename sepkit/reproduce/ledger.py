@@ -26,6 +26,7 @@ __all__ = [
     "Reported",
     "SystemRow",
     "check_provenance",
+    "data_version",
     "load_experiments",
     "load_measured",
     "load_reported",
@@ -279,6 +280,14 @@ def table(
 def summary_statistic(metric: str) -> Callable[[Iterable[float]], float]:
     """How the songs of a metric are summarised: by their median, or by their mean."""
     return METRICS[metric][1] if metric in METRICS else statistics.median
+
+
+def data_version(score: Score) -> int:
+    """The version of the band that a Score was measured on; 1 where nothing is said.
+
+    The first version was not recorded, and other data sets have none.
+    """
+    return score.provenance.get("band", 1)
 
 
 def check_provenance(score: Score) -> None:

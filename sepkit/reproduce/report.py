@@ -188,9 +188,11 @@ def claims_html(outcomes: list[claims.Outcome]) -> str:
     listed = "".join(f"<li>{escape(item)}</li>" for item in items)
     table = _text_table(run[0], [row.values() for row in run]) if run else ""
     return (
-        f"<p>{compared} comparison{'s' * (compared != 1)}: mean paired differences over songs with "
-        "95 % bootstrap intervals; p from the sign-flip test, adjusted by Holm's method for all "
-        "comparisons of the same finding. Undecided is not the same as no difference.</p>"
+        f"<p>{compared} comparison{'s' * (compared != 1)}: mean paired differences with 95 % "
+        "intervals, and p of the bar, adjusted by Holm's method for all comparisons of a family. "
+        "Trained arms: over songs and seeds, t test; one training is one network, and five seeds "
+        "make a verdict. Others: over songs, bootstrap and sign flips. Undecided is not the same "
+        "as no difference.</p>"
         f"{table}<details><summary>{len(idle)} claims without Scores in this run</summary>"
         f"<ul>{listed}</ul></details>"
     )

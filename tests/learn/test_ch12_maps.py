@@ -10,11 +10,12 @@ from sepkit.reproduce.claims import Claim, Outcome
 from sepkit.reproduce.findings import STATES, Finding, judge, load_findings
 
 
-def entries(effect=0.5, low=0.2, high=0.8, metric="usdr", least=0.0, direction="greater"):
+def entries(effect=0.5, low=0.2, high=0.8, direction="greater", **more):
     finding = Finding("S4.5", "004", "It is so.", ("claim",), ("07",), "run it", "", ())
     claim = Claim(
-        "S4.5", "004", 1, "so", "It is so", "", "", metric, "vocals", "a", "b", direction, least
-    )
+        "S4.5", "004", 1, "so", "It is so", "", "", "usdr", "vocals", "a", "b", direction,
+        **{"least": 0.0, **more},
+    )  # fmt: skip
     compared = Comparison(effect, low, high, 0.01, 20, 0, 0.01)
     outcome = Outcome(claim, "holds", "band", "experiment mixing", compared, 0.01, 3)
     return judge([finding], [outcome], {})
@@ -57,15 +58,16 @@ def test_an_effect_outside_of_the_frame_is_an_arrow_with_its_number(effect, mark
 
 
 def test_a_claim_of_sameness_has_brackets_at_its_bar():
-    fig = map_of_findings(entries(0.1, -0.2, 0.4, least=1.0, direction="same"))
+    fig = map_of_findings(entries(2.1, 1.8, 2.4, "same", least=2.0, tolerance=1.0))
     brackets = {
         t.get_text(): t.get_position()[0] for t in fig.axes[0].texts if t.get_text() in "[]"
     }
-    assert brackets == {"[": -1.0, "]": 1.0} and lines(fig)[0] == [-0.2, 0.4]
+    assert brackets == {"[": -1.0, "]": 1.0}
+    assert np.allclose(lines(fig)[0], [-0.2, 0.4])
 
 
 def test_effects_in_other_units_are_written_out():
-    fig = map_of_findings(entries(metric="step_time"))
+    fig = map_of_findings(entries(unit="x"))
     assert lines(fig) == [] and any("+0.50" in text for text in texts(fig))
 
 

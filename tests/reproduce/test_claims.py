@@ -11,7 +11,9 @@ import pytest
 from sepkit.errors import SepkitError
 from sepkit.files import provenance
 from sepkit.metrics import Score, card_for
+from sepkit.metrics.crossed import crossed
 from sepkit.reproduce.claims import COLUMNS, Claim, evaluate, load_claims
+from sepkit.reproduce.experiments.catalogue import EXPERIMENTS
 from sepkit.reproduce.published import DOCUMENTS
 
 SEEDS = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "seeds")
@@ -40,9 +42,23 @@ def claim(higher="a", lower="b", metric="usdr", target="vocals", **more):
             "lower": lower,
             "direction": "greater",
             "least": 0.0,
+            "family": "S9",
+            "fixed_on": "2026-11-29",
             **more,
         }
     )
+
+
+def trained(effects, seeds, **more):
+    """Scores of arms a and b, whose difference for song i and seed j is effects[i, j]."""
+    return {
+        "experiment x": [
+            score
+            for j, seed in enumerate(seeds)
+            for score in scores("a", NOISE + effects[:, j], seed=seed, **more)
+            + scores("b", NOISE, seed=seed, **more)
+        ]
+    }
 
 
 def scores(separator, values, metric="usdr", target="vocals", dataset="band", targets=FOUR, **said):
@@ -80,11 +96,12 @@ def test_the_p_value_is_the_sign_flip_of_all_songs():
     )
 
 
-def test_holm_counts_every_comparison_of_a_finding():
+def test_holm_counts_every_comparison_of_a_family():
     measured = {"": scores("a", NOISE + UNSURE) + scores("b", NOISE)}
     (alone,) = evaluate([claim()], measured)
     five = evaluate(
-        [claim(id=f"S9{part}") for part in "abcde"] + [claim("absent", id="S9f"), claim(id="S8a")],
+        [claim(id=f"S9{part}") for part in "abcde"]
+        + [claim("absent", id="S9f"), claim(id="S9g", family="another")],
         measured,
     )
     assert alone.p == alone.comparison.p and alone.verdict == "holds"
@@ -92,9 +109,7 @@ def test_holm_counts_every_comparison_of_a_finding():
     assert [outcome.verdict for outcome in five[:6]] == ["undecided"] * 5 + ["not run"], (
         "significant alone, not among five"
     )
-    assert five[6].p == alone.p and five[6].verdict == "holds", (
-        "another finding is another question"
-    )
+    assert five[6].p == alone.p and five[6].verdict == "holds", "another family is another question"
 
 
 def test_noise_is_undecided():
@@ -118,12 +133,107 @@ def test_few_songs_cannot_hold():
 def test_about_the_same():
     near, far = scores("a", NOISE + 0.05 * NOISE[::-1]), scores("a", NOISE + 2)
     wide = scores("a", NOISE + 2 * NOISE[::-1])
-    same = claim(direction="same", least=0.5)
+    same = claim(direction="same", tolerance=0.5)
     assert [verdicts([same], {"": arm + scores("b", NOISE)})[0] for arm in (near, far, wide)] == [
         "holds",
         "fails",
         "undecided",
     ]
+    ratio = claim("a", "", direction="same", least=1.0, tolerance=0.1, unit="x")
+    for value, verdict in ((1.05, "holds"), (1.3, "fails"), (0.8, "fails"), (1.1, "undecided")):
+        measured = {"": scores("a", value + 0.01 * NOISE)}
+        assert verdicts([ratio], measured) == [verdict], value
+    assert evaluate([ratio], measured)[0].row()["bar"] == "1 ± 0.1 x"
+
+
+def test_the_p_value_is_that_of_the_bar_not_of_zero():
+    """Nine songs between 15.1 and 16.7 dB: far from 0, and all above 15."""
+    above = 15.1 + 0.2 * np.arange(9)
+    (outcome,) = evaluate([claim("a", "", least=15.0)], {"": scores("a", above)})
+    assert outcome.p == 2 / 2**9 and outcome.verdict == "holds"
+    (outcome,) = evaluate([claim("a", "", least=15.7)], {"": scores("a", above)})
+    assert outcome.p > 0.05 and outcome.verdict == "undecided"
+
+
+# --- trained arms: songs and seeds ---
+
+
+def test_arms_pair_by_song_and_seed_and_both_spreads_count():
+    rng = np.random.default_rng(1)
+    effects = 0.5 + 0.3 * rng.normal(size=(9, 1)) + 0.3 * rng.normal(size=(1, 6))
+    effects += 0.2 * rng.normal(size=(9, 6))
+    (outcome,) = evaluate([claim(trained=True)], trained(effects, range(6)))
+    expected = crossed(effects)
+    assert outcome.comparison[:5] == pytest.approx(expected[:5]) and outcome.seeds == 6
+    assert outcome.verdict == "holds" and outcome.by_seed == pytest.approx(effects.mean(0))
+    low, high = effects.mean(0).min(), effects.mean(0).max()
+    assert outcome.row()["by seed"] == f"{low:+.2f} to {high:+.2f}; 6 of 6 as claimed"
+
+
+def test_seeds_that_disagree_leave_it_undecided_where_songs_alone_would_be_sure():
+    rng = np.random.default_rng(2)
+    effects = np.array([2.0, -1.0, 1.5, -0.5, 1.0]) + 0.1 * rng.normal(size=(9, 5))
+    measured = trained(effects, range(5))
+    assert verdicts([claim(trained=True), claim(trained=False)], measured) == ["undecided", "holds"]
+
+
+def test_fewer_seeds_than_five_never_decide():
+    for seeds, verdict in ((1, "one network"), (2, "undecided: 2 of 5 seeds"), (5, "holds")):
+        effects = 3.0 + 0.01 * np.arange(9 * seeds).reshape(9, seeds)
+        (outcome,) = evaluate([claim(trained=True)], trained(effects, range(seeds)))
+        assert outcome.verdict == verdict and outcome.seeds == seeds
+        assert outcome.row()["effect"].endswith("dB")
+    assert verdicts([claim()], trained(effects[:, :1], [0])) == ["holds"], "fixed arms have no seed"
+
+
+def test_one_network_takes_nothing_from_its_family():
+    sure = scores("a", NOISE + UNSURE) + scores("b", NOISE)
+    alone = evaluate([claim()], {"": sure})[0]
+    both = evaluate([claim(), claim(id="S9b", trained=True)], {"": sure})
+    assert both[0].p == alone.p and both[1].p is None and both[1].verdict == "one network"
+    assert both[1].row()["p (Holm)"] == ""
+
+
+def test_only_the_seeds_of_both_arms_count():
+    effects = np.full((9, 6), 1.0) + 0.1 * NOISE[:, None]
+    measured = trained(effects, range(6))
+    half_filled = [s for s in measured["experiment x"] if s.separator == "a"]
+    half_filled += [
+        s for s in measured["experiment x"] if s.separator == "b" and s.provenance["seed"] < 3
+    ]
+    assert verdicts([claim(trained=True)], {"experiment x": half_filled}) == [
+        "undecided: 3 of 5 seeds"
+    ]
+    apart = [
+        s for s in measured["experiment x"] if (s.separator == "a") == (s.provenance["seed"] < 3)
+    ]
+    assert verdicts([claim(trained=True)], {"experiment x": apart}) == [
+        "undecided: the arms have no seed in common"
+    ]
+
+
+def test_a_song_without_a_score_for_one_seed_is_left_out():
+    effects = np.full((9, 5), 1.0) + 0.1 * NOISE[:, None]
+    effects[4, 2] = math.nan
+    (outcome,) = evaluate([claim(trained=True)], trained(effects, range(5)))
+    assert outcome.comparison.n == 8
+    assert outcome.comparison.effect == pytest.approx(np.delete(effects, 4, axis=0).mean())
+
+
+def test_trainings_of_a_chapter_and_of_an_experiment_are_two_outcomes():
+    many = trained(np.full((9, 5), 1.0) + 0.1 * NOISE[:, None], range(5))
+    live = {"04_x": scores("a", NOISE - 1) + scores("b", NOISE)}
+    found = evaluate([claim(trained=True)], live | many)
+    assert [(one.where, one.verdict) for one in found] == [
+        ("chapter 04", "one network"),
+        ("experiment x", "holds"),
+    ]
+
+
+def test_versions_of_the_band_are_never_compared():
+    a, b = scores("a", NOISE + 1, band=2), scores("b", NOISE)
+    assert verdicts([claim()], {"": a + b}) == ["not run"]
+    assert verdicts([claim()], {"": a + scores("b", NOISE, band=2)}) == ["holds"]
 
 
 def test_without_a_lower_arm_the_scores_are_the_differences():
@@ -234,6 +344,19 @@ def test_the_shipped_claims_stand_for_every_document_and_start_as_not_run():
     assert {outcome.verdict for outcome in evaluate(shipped, {})} == {"not run"}
 
 
+def test_every_claim_shows_its_bar_its_family_and_the_day_on_which_it_was_fixed():
+    for outcome in evaluate(load_claims(), {}):
+        row, one = outcome.row(), outcome.claim
+        assert row["bar"].endswith(one.unit) and row["family"] == f"{one.family}, {one.fixed_on}"
+        assert one.fixed_on >= "2026-11-29" and one.finding == one.family
+
+
+def test_what_is_trained_by_an_experiment_needs_seeds():
+    for one in load_claims():
+        experiments = {*one.chapter.split()} & {*EXPERIMENTS} - {"cost"}
+        assert one.trained == bool(experiments and one.extent != "trainings"), one.id
+
+
 @pytest.mark.skipif(not SEEDS.is_dir(), reason="SEPKIT_SOURCES has no texts of the documents")
 def test_every_claim_quotes_the_line_that_it_names():
     lines = {
@@ -241,6 +364,12 @@ def test_every_claim_quotes_the_line_that_it_names():
     }
     for one in load_claims():
         assert len(one.words) > 10 and one.words in lines[one.document][one.line - 1], one.id
+
+
+def line(one, **change):
+    """A claim as a line of the file."""
+    row = {**vars(one), "trained": "yes" if one.trained else "no", **change}
+    return ",".join(str(row[key]) for key in COLUMNS) + "\n"
 
 
 @pytest.mark.parametrize(
@@ -251,18 +380,24 @@ def test_every_claim_quotes_the_line_that_it_names():
         ({"extent": "bars"}, "line 2: unknown extent 'bars': choose from songs, excerpts"),
         ({"metric": ""}, "line 2: S9 names separators but no metric"),
         ({"least": "much"}, "line 2: value 'much' is not a number"),
+        ({"tolerance": "some"}, "line 2: value 'some' is not a number"),
+        ({"unit": ""}, "line 2: S9 has no unit"),
+        ({"trained": "maybe"}, "line 2: unknown trained 'maybe': choose from yes, no"),
+        ({"direction": "same"}, "line 2: S9 needs a tolerance above 0 for 'same'"),
+        ({"tolerance": 1}, "line 2: S9 needs a tolerance above 0 for 'same', and 0 for 'greater'"),
+        ({"family": ""}, "line 2: S9 has no family; say with which claims it shares its level"),
+        ({"fixed_on": "soon"}, "line 2: S9 needs the day on which its family was fixed"),
+        ({"trained": "yes", "extent": "blocks"}, "line 2: S9 has trained arms, but .* blocks"),
     ],
 )
 def test_claims_with_faults_are_refused(tmp_path, change, says):
-    row = {**vars(claim()), **change}
     path = tmp_path / "claims.csv"
-    path.write_text(",".join(COLUMNS) + "\n" + ",".join(str(row[key]) for key in COLUMNS) + "\n")
+    path.write_text(",".join(COLUMNS) + "\n" + line(claim(), **change))
     with pytest.raises(SepkitError, match=says):
         load_claims(path)
 
 
 def test_a_claim_stated_twice_is_refused(tmp_path):
-    row = ",".join(str(vars(claim())[key]) for key in COLUMNS) + "\n"
-    (tmp_path / "claims.csv").write_text(",".join(COLUMNS) + "\n" + row + row)
+    (tmp_path / "claims.csv").write_text(",".join(COLUMNS) + "\n" + line(claim()) * 2)
     with pytest.raises(SepkitError, match="line 3: S9 is stated twice"):
         load_claims(tmp_path / "claims.csv")

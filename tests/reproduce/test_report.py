@@ -94,6 +94,13 @@ def test_report_shows_outcomes_links_numbers_and_where_they_come_from(out):
         assert said in text
 
 
+def claim_rows(page):
+    """The table of claims: {id: {column: text}}."""
+    head = next(row for row in page.rows if row[:2] == ["claim", "statement"])
+    cells = [dict(zip(head, row)) for row in page.rows if len(row) == len(head) and row != head]
+    return {row["claim"]: row for row in cells}
+
+
 def test_report_shows_claims_with_verdicts_and_every_printed_number(out, monkeypatch):
     monkeypatch.setattr(
         ledger, "load_experiments", dict
@@ -107,14 +114,13 @@ def test_report_shows_claims_with_verdicts_and_every_printed_number(out, monkeyp
     save_scores(out / "results" / "02_masking.json", arms)
     text = write_report(out).read_text(encoding="utf-8")
     page = Page(text)
-    (row,) = [row for row in page.rows if row and row[0] == "S3.8c"]
-    assert (
-        row[2] == "band, chapter 02, excerpts"
-        and row[3].startswith("+1.")
-        and row[3].endswith(" dB")
-        and row[6:] == ["8", "1", "holds"]
+    row = claim_rows(page)["S3.8c"]
+    assert row["measured on"] == "band, chapter 02, excerpts" and row["bar"] == "> 0 dB"
+    assert row["effect"].startswith("+1.") and row["effect"].endswith(" dB")
+    assert (row["songs"], row["seeds"], row["verdict"]) == ("8", "1", "holds")
+    assert row["p (Holm)"] == "0.008", (
+        "the smallest p that 8 songs allow, 2 / 2^8, and one comparison only"
     )
-    assert row[5] == "0.008", "the smallest p that 8 songs allow, 2 / 2^8, and one comparison only"
     assert "<p>1 comparison: " in text and f"{len(load_claims()) - 1} claims without Scores" in text
     shown = [row for row in page.rows if len(row) == 7 and re.fullmatch(r"S\d\.\d+", row[-1])]
     assert len(shown) == len(load_printed())
@@ -240,7 +246,7 @@ def test_storing_a_chapter_takes_audio_out_and_leaves_a_failing_one_alone(tmp_pa
 
 def test_report_shows_the_experiments_that_come_with_sepkit(out):
     page = Page(write_report(out).read_text(encoding="utf-8"))
-    found = {row[0]: row for row in page.rows if row and row[0] in ("S4.5", "S4.12")}
-    assert set(found) == {"S4.5", "S4.12"} and all(
-        "experiment" in row[2] and row[6] == "24" and row[7] == "3" for row in found.values()
-    )
+    for name in ("S4.5", "S4.12"):
+        row = claim_rows(page)[name]
+        assert "experiment" in row["measured on"] and row["songs"] == "24"
+        assert int(row["seeds"]) >= 3 and "as claimed" in row["by seed"]

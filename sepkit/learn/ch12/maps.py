@@ -82,8 +82,9 @@ def _draw(ax: Axes, y: int, entry: Entry) -> None:
 def _interval(ax, y, outcome):
     """An effect with its interval, cut at the frame, with brackets for a claim of sameness."""
     comparison, claim = outcome.comparison, outcome.claim
-    bar = claim.least if claim.direction == "greater" else 0.0
-    effect, low, high = (getattr(comparison, name) - bar for name in ("effect", "low", "high"))
+    effect, low, high = (
+        getattr(comparison, name) - claim.least for name in ("effect", "low", "high")
+    )
     colour = STATES[plain(outcome.verdict)].colour
     ax.plot(np.clip([low, high], -SPAN, SPAN), [y, y], color=colour, linewidth=1.8)
     if abs(effect) <= SPAN:
@@ -101,9 +102,9 @@ def _interval(ax, y, outcome):
             va="center",
         )
     if claim.direction == "same":
-        for edge, mark in ((-claim.least, "["), (claim.least, "]")):
+        for edge, mark in ((-claim.tolerance, "["), (claim.tolerance, "]")):
             ax.text(edge, y, mark, color=colour, fontsize=9, va="center", ha="center")
 
 
 def _in_db(outcome: Outcome) -> bool:
-    return outcome.row()["effect"].endswith("dB")
+    return outcome.claim.unit == "dB"

@@ -326,7 +326,10 @@ def _slope(names, metric, of=None, sign=1):
 #: In the order of their importance.
 EXPERIMENTS = {
     "overfit": Experiment(
-        "Can twelve seconds be learnt by heart, to at least 15 dB?", ("S4.3",), overfit, seeds=5
+        "Can twelve seconds be learnt by heart, to at least 15 dB?",
+        ("S4.3a", "S4.3b"),
+        overfit,
+        seeds=5,
     ),
     "variants": Experiment(
         "Which variant of Open-Unmix separates best?", ("S1.2", "S3.2a", "S3.2b", "S3.7"), variants
@@ -339,10 +342,12 @@ EXPERIMENTS = {
     ),
     "mixing": Experiment("How much remixing is best?", ("S4.5", "S4.11"), mixing),
     "speech": Experiment(
-        "What does speech in the training mixtures do?", ("S4.4a", "S4.4b"), speech
+        "What does speech in the training mixtures do?", ("S4.4f", "S4.4g"), speech
     ),
     "speech-fine-tuning": Experiment(
-        "What does speech do to a network that separates already?", (), speech_fine_tuning
+        "What does speech do to a network that separates already?",
+        ("S4.4a", "S4.4b", "S4.4c", "S4.4d", "S4.4e"),
+        speech_fine_tuning,
     ),
     "augmentation": Experiment(
         "What do pitch, speed and time shifts bring, and more songs?",

@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import SepkitError
 from ...files import shipped
 from ...metrics import Score, load_scores
+from ..ledger import data_version
 
 
 def summary(scores: list[Score]) -> list[dict[str, Any]]:
@@ -130,9 +131,8 @@ def refuse_mixed_data(file: str | Path, scores: list[Score]) -> None:
     file : str or Path
         For the message.
     scores : list of Score
-        Those without a version are of the first one, or of another data set.
     """
-    versions = {score.provenance.get("band", 1) for score in scores}
+    versions = {data_version(score) for score in scores}
     if len(versions) > 1:
         raise SepkitError(
             f"{file}: Scores of versions {' and '.join(map(str, sorted(versions)))} of the band; "
