@@ -39,7 +39,11 @@ KNOBS = {
         "share of each stem that leaks evenly into the others, as into open microphones: the "
         "mixture stays, but no reference is clean any more",
     ),
-    "reverb": ("number", (0.0, 1.0), "0 dry, 1 a hall, on all four stems"),
+    "reverb": (
+        "number",
+        (0.0, 1.0),
+        "0 dry, 1 the wettest, on all four stems; room, plate or hall is drawn for each",
+    ),
     "voices": (
         "choice",
         ("mixed", "natural"),
@@ -62,7 +66,11 @@ KNOBS = {
         (0.0, 1.0),
         "share of the phrases that are spoken on their rhythm; by default in 1 of 7 songs",
     ),
-    "breath": ("number", (0.0, 1.0), "level of the breaths before phrases"),
+    "breath": (
+        "number",
+        (0.0, 1.0),
+        "level of the breaths before phrases (0 none); by default in 7 of 10 songs",
+    ),
     "echo": (
         "number",
         (0.0, 1.0),
