@@ -73,10 +73,11 @@ def test_sizes_are_printed_beside_counted():
     assert table.loc["MDX", "counted here (M)"] == ""
 
 
-def test_printouts_have_a_column_for_each_ratio():
-    table = documents.printouts()
-    assert list(table.columns) == ["SDR", "SIR", "ISR", "SAR"]
-    assert table.loc[("museval printout 1", "accompaniment"), "ISR"] == "3.522"
+def test_a_printout_has_a_column_for_each_ratio():
+    first, second = documents.printout(1), documents.printout(2)
+    assert list(first.columns) == list(second.columns) == ["SDR", "SIR", "ISR", "SAR"]
+    assert list(first.loc["accompaniment"]) == ["3.522", "140.229", "3.522", "140.228"]
+    assert second.loc["vocals", "SDR"] == "-1.775"
 
 
 def test_loading_is_told_before_and_after():

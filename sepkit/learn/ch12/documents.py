@@ -67,12 +67,10 @@ def numbers_table(found: Iterable[numbers.Number]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["number", "printed", "ours", "what ours is"])
 
 
-def printouts() -> pd.DataFrame:
-    """The ResUNet report's two museval printouts, in dB, a column for each ratio."""
-    rows = [row for row in load_printed() if row.table.startswith("museval printout")]
-    return _pivot(rows, lambda row: (row.table, row.item), lambda row: row.metric).rename_axis(
-        ["printout", "stem"]
-    )
+def printout(number: int) -> pd.DataFrame:
+    """One of the ResUNet report's two museval printouts, in dB, a column for each ratio."""
+    rows = [row for row in load_printed() if row.table == f"museval printout {number}"]
+    return _pivot(rows, lambda row: row.item, lambda row: row.metric)
 
 
 def loading() -> pd.DataFrame:
