@@ -1,4 +1,4 @@
-"""Scores as tables: one for each metric card and data set, separators down and targets across."""
+"""Scores as tables: one for each metric card, data set and set of songs; separators down."""
 
 import math
 import statistics
@@ -35,7 +35,7 @@ class ScoreTable:
 
 
 def tables(scores: list[Score], songs: bool = False, interval: bool = False) -> list[ScoreTable]:
-    """Scores by metric card and data set: what differs in either never shares a table.
+    """Scores by metric card, data set and songs: what differs in one never shares a table.
 
     Parameters
     ----------
@@ -51,10 +51,19 @@ def tables(scores: list[Score], songs: bool = False, interval: bool = False) -> 
         NaN is left out of summaries; a cell that summarises fewer songs than the
         row's says of how many; ``nan`` means that no song has a number.
     """
+    scored: dict[tuple, set[str]] = {}  # a row listing songs needs no common ones
+    for score in scores if not songs else ():
+        scored.setdefault(_row_of(score), set()).add(score.track)
     groups: dict[tuple, list[Score]] = {}
     for score in scores:
-        groups.setdefault((score.metric, score.dataset, score.card), []).append(score)
+        same_songs = frozenset(scored.get(_row_of(score), ()))
+        groups.setdefault((score.metric, score.dataset, score.card, same_songs), []).append(score)
     return [_table(group, songs, interval) for group in groups.values()]
+
+
+def _row_of(score):
+    """What becomes one row of a table."""
+    return score.metric, score.dataset, score.card, score.separator
 
 
 def to_table(scores: list[Score], songs: bool = False, interval: bool = False) -> str:

@@ -1,8 +1,8 @@
 """The ledger: published numbers beside freshly measured ones, and never two things in one column.
 
-One table holds one data set and one metric card. A score of the band never
-enters a MUSDB18 column, MUSDB18 never a MUSDB18-HQ column, a mean never a
-column of medians, an excerpt never a column of songs; and a number without
+One table holds one data set, one metric card and one set of songs. A score of the band
+never enters a MUSDB18 column, MUSDB18 never a MUSDB18-HQ column, a mean never a column of
+medians or of means over other songs, an excerpt never a column of songs; and a number without
 provenance is refused. Where a number of ours repeats a published one, the
 difference has a verdict, with a tolerance that fits how it was repeated. Chapter 12.
 """
@@ -19,6 +19,7 @@ from ..metrics.cards import FILTERED
 from ..metrics.scores import REQUIRED_PROVENANCE, Score, load_scores
 from ..stems import STEMS
 from .published import METRICS, Reported, load_reported
+from .song_sets import by_song_set, over_common_songs
 
 __all__ = [
     "METRICS",
@@ -30,6 +31,7 @@ __all__ = [
     "load_experiments",
     "load_measured",
     "load_reported",
+    "over_common_songs",
     "summary_statistic",
     "table",
     "tables",
@@ -116,9 +118,10 @@ class SystemRow:
 
 @dataclass
 class LedgerTable:
-    """One data set, one metric card, systems by targets.
+    """One data set, one metric card, one set of songs; systems by targets.
 
-    `aggregation` is empty unless the numbers were summarised in another way than
+    `songs` are those that every system of ours was scored on, and summarised over. `aggregation`
+    is empty unless the numbers were summarised in another way than
     `summary_statistic` says.
     """
 
@@ -129,6 +132,7 @@ class LedgerTable:
     targets: tuple[str, ...]
     excerpts: bool = False
     aggregation: str = ""
+    songs: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -136,6 +140,8 @@ class LedgerTable:
         unit = " (dB)" if self.standard else ""
         parts = [f"{self.metric} on {self.dataset}{unit}"]
         parts += ["excerpts"] * self.excerpts + [self.aggregation] * bool(self.aggregation)
+        if self.songs:
+            parts.append(f"{len(self.songs)} song{'s' * (len(self.songs) != 1)}")
         return ", ".join(parts)
 
     def verdict(self, row: SystemRow, target: str) -> str:
@@ -206,7 +212,9 @@ def load_experiments(folder: str | Path | None = None) -> dict[str, list[Score]]
 def tables(
     reported: Sequence[Reported], measured: dict[str, list[Score]] | list[Score]
 ) -> list[LedgerTable]:
-    """Join published and measured numbers into one table for each data set and metric card.
+    """Join published and measured numbers: a table for each data set, metric card and song set.
+
+    Published numbers stand beside ours that were measured on the most songs.
 
     Parameters
     ----------
@@ -251,7 +259,7 @@ def table(
     Raises
     ------
     SepkitError
-        If a Score belongs to another data set or metric, or if their cards differ.
+        If a Score belongs to another data set or metric, or if their cards or songs differ.
     """
     parts = measured.values() if isinstance(measured, dict) else [measured]
     for score in (score for part in parts for score in part):
@@ -269,8 +277,8 @@ def table(
     ours = [one for one in found if one.measured]
     if len(ours) > 1:
         raise SepkitError(
-            f"{metric} on {dataset}: the scores follow {len(ours)} different metric cards; "
-            "one table each"
+            f"{metric} on {dataset}: the scores follow {len(ours)} different metric cards or sets "
+            "of songs; one table each"
         )
     if not found:
         raise SepkitError(f"{metric} on {dataset}: neither reported nor measured numbers")
@@ -314,7 +322,7 @@ def check_provenance(score: Score) -> None:
 
 
 def _tables_of_ours(reported, measured):
-    """One table per data set, metric and metric card that was measured, whole songs or excerpts."""
+    """A table per data set, metric, card and song set that was measured, songs or excerpts."""
     groups = {}
     for chapter, scores in measured.items():
         for score in scores:
@@ -322,22 +330,27 @@ def _tables_of_ours(reported, measured):
             if "derived" in score.provenance:  # a difference or a spread: for the claims alone
                 continue
             card = tuple(sorted(asdict(score.card).items()))
-            excerpt = "excerpt" in score.provenance
-            key = (_published_name(score.dataset), score.metric, card, excerpt)
+            data = (_published_name(score.dataset), data_version(score))
+            key = (data, score.metric, card, "excerpt" in score.provenance)
             systems = groups.setdefault(key, {})
             systems.setdefault((score.separator, chapter), []).append(score)
     result = []
-    for (dataset, metric, card, excerpts), systems in groups.items():
+    for ((dataset, _), metric, card, excerpts), systems in groups.items():
         name = _published_metric(metric)
-        rows = [_row(*system, scores, name) for system, scores in systems.items()]
-        table = LedgerTable(dataset, name, dict(card), _tell_apart(rows), (), excerpts)
-        result.append(_complete(table, reported))
+        beside = reported
+        for songs, same in by_song_set(systems):
+            kept = over_common_songs(list(same.values()))
+            rows = [_row(*system, same[system], own, name) for system, own in zip(same, kept)]
+            table = LedgerTable(dataset, name, dict(card), _tell_apart(rows), (), excerpts)
+            table.songs = songs
+            result.append(_complete(table, beside))
+            beside = ()
     return result
 
 
-def _row(separator, chapter, scores, metric):
-    """The row of one separator in one chapter."""
-    values = _values(scores)
+def _row(separator, chapter, scores, kept, metric):
+    """The row of one separator in one chapter; `kept` are the Scores that are summarised."""
+    values = _values(kept)
     summarise = summary_statistic(metric)
     by_seed = {
         target: [summarise(songs.values()) for songs in seeds.values()]
@@ -355,12 +368,11 @@ def _row(separator, chapter, scores, metric):
 
 
 def _values(scores):
-    """{target: {seed: {track: value}}}, without songs that have no score."""
+    """{target: {seed: {track: value}}}."""
     values = {}
     for score in scores:
-        if score.value is not None and score.value == score.value:  # NaN: silent, not scored
-            seeds = values.setdefault(score.target, {})
-            seeds.setdefault(score.provenance["seed"], {})[score.track] = score.value
+        seeds = values.setdefault(score.target, {})
+        seeds.setdefault(score.provenance["seed"], {})[score.track] = score.value
     return values
 
 

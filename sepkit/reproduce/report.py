@@ -12,6 +12,8 @@ from .published import Printed, Reported
 
 #: What a number's tooltip and the foot of its table say about it.
 FACTS = ("profile", "seed", "device", "commit", "sepkit", "torch", "machine", "date", "command")
+#: A card names the songs of a mean if they are no more.
+NAMED_SONGS = 12
 _STYLE = """
 :root {
   color-scheme: light dark;
@@ -240,7 +242,9 @@ def card_text(table: LedgerTable) -> str:
         parts.append(words.get(key, key.replace("_", " ") + ": {}").format(text))
     how = "median" if ledger.summary_statistic(table.metric) is statistics.median else "mean"
     excerpts = ["excerpts of songs"] if table.excerpts else []
-    return "; ".join([*parts, *excerpts, f"{how} over songs"])
+    few = len(table.songs) <= NAMED_SONGS
+    songs = f": {', '.join(table.songs)}" if table.songs and few else ""
+    return "; ".join([*parts, *excerpts, f"{how} over songs{songs}"])
 
 
 def provenance_text(provenance: dict) -> str:

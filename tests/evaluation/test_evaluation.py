@@ -355,6 +355,15 @@ def test_the_table_summarises_each_metric_as_its_authors_do():
     assert lines[5].endswith("mean over songs") and lines[8].split()[-2] == f"{sum(means) / 3:.2f}"
 
 
+def test_means_over_other_songs_never_share_a_table():
+    three = evaluate(Leak(), [make_track(name, k) for k, name in enumerate("abc")])
+    two = rescored([s for s in three if s.track != "c"], separator="fewer")
+    shown = [t for t in tables(three + two) if t.title.startswith("uSDR")]
+    assert [[row[0] for row in table.rows] for table in shown] == [["leak"], ["fewer"]]
+    (songs,) = [t for t in tables(three + two, songs=True) if t.title.startswith("uSDR")]
+    assert len(songs.rows) == 5, "a row for each song needs no common ones"
+
+
 def test_a_table_says_when_lower_is_better_and_what_has_no_unit():
     scores = evaluate(
         Leak(), [make_track("a")], dataset="noise", metrics=["si_sar", "log_wmse", "mr_stft"]

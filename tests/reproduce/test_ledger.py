@@ -111,7 +111,7 @@ def test_cards_are_never_mixed():
     assert not any(row.reported for row in other.rows), (
         "two-source scores follow another card than the published ones"
     )
-    with pytest.raises(SepkitError, match="2 different metric cards"):
+    with pytest.raises(SepkitError, match="2 different metric cards or sets of songs"):
         ledger.table([], two, "MUSDB18", "cSDR")
     with pytest.raises(SepkitError, match="usdr cannot enter a column of cSDR"):
         ledger.table([], scores("irm1", [9.0], metric="usdr"), "MUSDB18", "cSDR")
@@ -135,6 +135,49 @@ def test_chapters_that_disagree_keep_a_row_each():
         ("mixture (01_a)", 1.0),
         ("mixture (03_c)", 2.0),
     ]
+
+
+def test_means_over_other_songs_have_tables_of_their_own():
+    """A network scored on the first three songs, another on all eight: 3.0 and 5.5 dB."""
+    values = [float(k) for k in range(2, 10)]
+    three = scores("a", values[:3], dataset="band", metric="usdr")
+    eight = scores("b", values, dataset="band", metric="usdr")
+    many, few = ledger.tables([], {"04_x": three, "05_y": eight})
+    assert (many.title, few.title) == ("uSDR on band (dB), 8 songs", "uSDR on band (dB), 3 songs")
+    assert [row.system for row in many.rows] == ["b"] and [row.system for row in few.rows] == ["a"]
+    assert few.songs == ("song 0", "song 1", "song 2")
+    with pytest.raises(SepkitError, match="2 different metric cards or sets of songs"):
+        ledger.table([], three + eight, "band", "uSDR")
+    common = ledger.over_common_songs([three, eight])
+    (one,) = ledger.tables([], [score for part in common for score in part])
+    assert [row.ours["vocals"] for row in one.rows] == [3.0, 3.0] and one.songs == few.songs
+
+
+def test_published_numbers_stand_beside_the_most_songs():
+    tables = ledger.tables(ledger.load_reported(), irm1(0.0)[:4] + irm2(0.0))
+    many, few = (table for table in tables if table.measured)
+    assert len(many.songs) == 50 and any(row.difference("vocals") for row in many.rows)
+    assert len(few.songs) == 4 and not any(row.reported for row in few.rows)
+
+
+def test_a_song_that_one_system_has_no_score_for_counts_for_none():
+    a = scores("a", [1.0, 5.0, math.nan], dataset="band", metric="usdr")
+    b = scores("b", [2.0, 6.0, 40.0], dataset="band", metric="usdr")
+    silent = scores("c", [math.nan] * 3, dataset="band", metric="usdr")
+    (table,) = ledger.tables([], a + b + silent)
+    found = {row.system: (row.ours, row.songs) for row in table.rows}
+    assert found == {"a": ({"vocals": 3.0}, 2), "b": ({"vocals": 4.0}, 2), "c": ({}, 0)}
+
+
+def test_versions_of_the_band_are_never_one_table():
+    old = scores("a", [1.0], dataset="band", metric="usdr")
+    new = scores("b", [2.0], dataset="band", metric="usdr", band=2)
+    assert len(ledger.tables([], old + new)) == 2
+
+
+def irm2(shift):
+    """As `irm1`, for the other ratio mask."""
+    return [Score(**{**vars(score), "separator": "irm2"}) for score in irm1(shift)]
 
 
 def irm1(values, seed=0, **said):
@@ -203,7 +246,7 @@ def test_excerpts_keep_a_table_of_their_own_without_published_numbers():
     whole, parts = sorted(
         (table for table in joined if table.measured), key=lambda table: table.excerpts
     )
-    assert parts.title == "cSDR on MUSDB18 (dB), excerpts" and not any(
+    assert parts.title == "cSDR on MUSDB18 (dB), excerpts, 50 songs" and not any(
         row.reported for row in parts.rows
     )
     assert any(row.difference("vocals") is not None for row in whole.rows)

@@ -158,11 +158,11 @@ def test_printed_table_shows_reported_ours_difference_and_verdict_only_where_bot
         title: (columns, rows)
         for title, columns, rows in (as_text(table) for table in tables if table.measured)
     }
-    assert shown["cSDR on band (dB)"] == (
+    assert shown["cSDR on band (dB), 1 song"] == (
         ("system", "vocals", "songs", "chapter"),
         [("Oracle IRM1", "8.00", 1, "02_masking")],
     )
-    columns, rows = shown["cSDR on MUSDB18 (dB)"]
+    columns, rows = shown["cSDR on MUSDB18 (dB), 1 song"]
     assert columns[:6] == (
         "system",
         "vocals reported",
