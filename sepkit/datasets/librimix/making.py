@@ -197,7 +197,7 @@ def make_librimix(
     with only_one(target, ".librimix.lock"):
         _same_settings(target, request, plan)
         jobs = _missing(target, request, plan)
-        _write_manifest(target, request, plan, complete=False)
+        _write_manifest(target, request, plan)
         done = itertools.count(1)
         render_all(
             jobs,
@@ -205,7 +205,6 @@ def make_librimix(
             lambda: progress(next(done), len(jobs)),
             make_mixture,
         )
-        _write_manifest(target, request, plan, complete=True)
     return target
 
 
@@ -366,8 +365,8 @@ def make_mixture(mixture: Mixture, files: Sequence[Path], rate: int, mode: str) 
                 ) from None
 
 
-def _write_manifest(target, request, plan, complete):
-    """The manifest, and for every subset a table of what was mixed, and how loud."""
+def _write_manifest(target, request, plan):
+    """The manifest, and for every subset a table of what is mixed, and how loud."""
     before = (
         read_object(target / MANIFEST, subsets=dict, types=list)
         if (target / MANIFEST).is_file()
@@ -380,7 +379,6 @@ def _write_manifest(target, request, plan, complete):
     }
     packages = ("sepkit", "numpy", "scipy", "soundfile", "soxr")
     facts = {
-        "complete": complete,
         "settings": request.settings,
         "types": [kind for kind in TYPES if kind in (*before["types"], *request.types)],
         "subsets": {**before["subsets"], **subsets},
