@@ -37,6 +37,14 @@ def separate(
             help="A model's name, an oracle-free method, a checkpoint or a folder of them."
         ),
     ] = "open-unmix",
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="The yaml file of the RoFormer whose weights --model is.",
+            show_default="none",
+            **PLACE,
+        ),
+    ] = None,
     out: Annotated[
         Path, typer.Option(help="Folder for the stems, one folder per song.", **PLACE)
     ] = Path("separated"),
@@ -130,6 +138,7 @@ def separate(
     separator = separation.get(
         model,
         resolve_device(device),
+        config=config,
         niter=niter,
         residual=residual,
         precision=precision,

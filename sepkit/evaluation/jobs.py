@@ -138,7 +138,7 @@ class SeparatedSong:
                     estimates[target] = BufferedSignal(track.channels, track.samples)
                 estimates[target].write(block[target])
         seconds = round(time.perf_counter() - began, 3)
-        targets, findings = references_for(track.stems, estimates, track.name)
+        targets, findings = references_for(track.stems, block, track.name)
         return signals_of(track, targets, estimates), findings, {"seconds": seconds}
 
 
@@ -175,6 +175,13 @@ def references_for(
         parts[name] = rest
         text = f"the reference of {name!r} is the sum of {', '.join(rest)}"
         findings.append(Finding("sum", track, (name,), text))
+    unknown = tuple(name for name in names if name not in parts and name not in _ALL_BUT)
+    if unknown and "other" in parts:  # which has them in songs of four stems
+        text = (
+            f"the song has no {' and no '.join(unknown)}: not scored, and if they are in 'other', "
+            "its estimate lacks them"
+        )
+        findings.append(Finding("unknown stems", track, unknown, text))
     return parts, findings
 
 

@@ -88,7 +88,10 @@ def save(
 
 
 def load(
-    name_or_path: str | Path, weights: str = "shipped", model: str | None = None
+    name_or_path: str | Path,
+    weights: str = "shipped",
+    model: str | None = None,
+    config: str | Path | None = None,
 ) -> Model | dict[str, Model]:
     """Load trained networks, in evaluation mode, on the CPU.
 
@@ -97,12 +100,15 @@ def load(
     name_or_path : str or Path
         A checkpoint file; a folder with one checkpoint per target; a model's
         name, for its shipped checkpoints; or one of the published sets
-        (``"umxhq"``, ...), downloaded on first use.
+        (``"umxhq"``, ...), downloaded on first use. Also a file of Demucs (.th,
+        .safetensors) or a bag of them (.yaml), and weights that `config` describes.
     weights : {"shipped", "published"}
         Which weights a model's name stands for. Where none are shipped, published ones
         are taken for either, with a note on stderr.
     model : str, optional
         Refuse checkpoints of any other model than this.
+    config : str or Path, optional
+        The yaml file of the RoFormer whose weights the file holds.
 
     Returns
     -------
@@ -114,10 +120,14 @@ def load(
     SepkitError
         Naming the file and what is wrong with it.
     """
-    from . import downloads
+    from . import downloads, foreign
 
     path = Path(name_or_path)
     name = str(name_or_path)
+    if config is not None and not path.is_file():
+        raise SepkitError(f"{name}: no such file; a config ({config}) goes with a file of weights")
+    if path.is_file() and (config is not None or foreign.is_foreign(path)):
+        return foreign.load_foreign(path, config)
     if path.is_file():
         return _load_file(path, model)
     if path.is_dir():

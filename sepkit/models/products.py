@@ -26,13 +26,15 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         (W,)
     """
     rows = x.numel() // x.shape[-1]
-    batch = next((n for n in range(_BATCH, 4 * _BATCH) if rows % n == 0), None)
     plain = torch.is_grad_enabled() or x.device.type != "cpu" or x.dtype != torch.float32
-    if plain or not batch or torch.is_autocast_enabled("cpu"):
+    if plain or rows < _BATCH or torch.is_autocast_enabled("cpu"):
         return functional.linear(x, weight, bias)
-    y = x.reshape(batch, -1, 1, x.shape[-1]).permute(0, 3, 1, 2)  # (n, V, rows / n, 1)
-    y = functional.conv2d(y, weight[:, :, None, None], bias)  # (n, W, rows / n, 1)
-    return y.permute(0, 2, 3, 1).reshape(*x.shape[:-1], -1)
+    y = x.reshape(rows, -1)
+    if missing := -rows % _BATCH:
+        y = functional.pad(y, (0, 0, 0, missing))
+    y = y.view(_BATCH, -1, 1, x.shape[-1]).permute(0, 3, 1, 2)  # (16, V, rows / 16, 1)
+    y = functional.conv2d(y, weight[:, :, None, None], bias)  # (16, W, rows / 16, 1)
+    return y.permute(0, 2, 3, 1).flatten(0, 2)[:rows].view(*x.shape[:-1], -1)
 
 
 class Linear(nn.Linear):

@@ -30,6 +30,8 @@ MODELS = {
     "conv-tasnet": "conv_tasnet.ConvTasNet",
     "hybrid-demucs": "hybrid_demucs.HybridDemucs",
     "htdemucs": "htdemucs.HTDemucs",
+    "bs-roformer": "roformer.BSRoFormer",
+    "mel-roformer": "roformer.MelRoFormer",
     "spleeter": "spleeter.Spleeter",
 }
 #: The most weights a network may have: ten times those of the largest one here.

@@ -37,6 +37,7 @@ def get(
     name_or_path: str | Path,
     device: str | torch.device = "auto",
     weights: str = "shipped",
+    config: str | Path | None = None,
     **options: Any,
 ) -> Separator:
     """A separator by its name, or from its checkpoints.
@@ -52,6 +53,8 @@ def get(
         For networks; ``"auto"`` takes the fastest there is.
     weights : {"shipped", "published"}
         Which checkpoints a model's name stands for.
+    config : str or Path, optional
+        The yaml file of a RoFormer whose weights the file holds.
     **options
         Of the separator's class: ``name``, ``residual`` (True means ``"spread"``); for
         networks also ``niter``, ``softmask``, ``frames_per_window``, ``precision`` and
@@ -66,11 +69,15 @@ def get(
     """
     name, path = str(name_or_path), Path(name_or_path)
     if name in METHODS:
+        if config is not None:
+            raise SepkitError(f"{name}: no file of weights, which a config ({config}) goes with")
         make = METHODS[name]
         options = {key: value for key, value in options.items() if key not in _NETWORK_OPTIONS}
     elif path.exists() or name in models.MODELS or name in manifest():
         options = {"name": _checkpoint_name(path) if path.exists() else name, **options}
-        make = partial(ModelSeparator, models.load(name_or_path, weights), device=device)
+        make = partial(
+            ModelSeparator, models.load(name_or_path, weights, config=config), device=device
+        )
     else:
         raise SepkitError(
             f"{unknown('separator', name, known())}; or give a checkpoint file or a folder of them"

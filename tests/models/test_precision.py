@@ -154,6 +154,8 @@ TINY = {
     "conv-tasnet": dict(filters=16, width=16, hidden=16, layers=2, stacks=1),
     "hybrid-demucs": dict(width=8),
     "htdemucs": dict(width=8, bottleneck=32, layers=3, heads=2, segment=None),
+    "bs-roformer": dict(width=16, depth=1, heads=2, head_width=8, dropout=0.0),
+    "mel-roformer": dict(width=16, depth=1, heads=2, head_width=8, dropout=0.0),
     "spleeter": dict(width=4, frames=64),
 }
 

@@ -83,6 +83,20 @@ SMALL = {
     "htdemucs": dict(
         width=8, n_fft=256, depth=2, bottleneck=8, layers=2, heads=2, sample_rate=8000, segment=1.0
     ),
+    **{
+        name: dict(
+            bands=bands,
+            width=8,
+            depth=1,
+            heads=2,
+            head_width=4,
+            n_fft=256,
+            hop=64,
+            sample_rate=8000,
+            segment=1.0,
+        )
+        for name, bands in (("bs-roformer", (9, 40, 80)), ("mel-roformer", 6))
+    },
     "spleeter": dict(width=2, depth=2, bins=64, frames=16, n_fft=256, hop=64, sample_rate=8000),
 }
 
