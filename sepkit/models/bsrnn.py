@@ -228,7 +228,7 @@ class BSRNN(Model):
         return size, step
 
     def mask(self, spectrum: Tensor) -> Tensor:
-        """The complex mask, before it is applied.
+        """The complex mask, before it is applied: to the spectrum, or `as_published` see `masked`.
 
         Parameters
         ----------
@@ -240,6 +240,9 @@ class BSRNN(Model):
         complex Tensor
             (B, C, F, L)
         """
+        return self._mask(self._standardised(spectrum)[0] if self.as_published else spectrum)
+
+    def _mask(self, spectrum):
         batch, channels, bins, frames = spectrum.shape
         if self.independent:
             spectrum = spectrum.reshape(batch * channels, 1, bins, frames)
@@ -263,10 +266,13 @@ class BSRNN(Model):
         """
         if not self.as_published:
             return self.mask(spectrum) * spectrum
+        x, mean, deviation = self._standardised(spectrum)
+        return self._mask(x) * x * deviation + mean
+
+    def _standardised(self, spectrum):
         mean = spectrum.mean((1, 2, 3), keepdim=True)  # (B, 1, 1, 1), complex
         deviation = spectrum.std((1, 2, 3), keepdim=True)  # (B, 1, 1, 1)
-        x = (spectrum - mean) / (deviation + LEAST_DEVIATION)  # (B, C, F, L), complex
-        return self.mask(x) * x * deviation + mean
+        return (spectrum - mean) / (deviation + LEAST_DEVIATION), mean, deviation
 
     def _recurrent_layers(self, x):
         if self.precision != "int8":
