@@ -426,6 +426,35 @@ def test_a_training_scripts_checkpoint_comes_over_http(published, server, monkey
     )
 
 
+def demucs_name(key):
+    """What the authors of Demucs call one of our weights."""
+    for ours, theirs in (("freq_", ""), ("time_", "t")):
+        for part in ("encoder", "decoder"):
+            key = key.replace(f"net.{ours}{part}.", f"net.{theirs}{part}.")
+    return key.removeprefix("net.")
+
+
+def test_of_a_bag_of_networks_each_target_comes_from_its_own(tmp_path, monkeypatch):
+    """htdemucs_ft: four networks for four stems, of which each is good at one; entry as it is."""
+    small = dict(width=8, n_fft=256, depth=2, bottleneck=16, layers=1, heads=2, sample_rate=1000)
+    entry, whole = {**REAL["htdemucs-ft"], "settings": {**small, "segment": 0.6}}, {}
+    for number, (target, file) in enumerate(entry["files"].items()):
+        torch.manual_seed(number)
+        net = whole[target] = build("htdemucs", **entry["settings"]).half().float().eval()
+        state = {demucs_name(key): value.half() for key, value in net.state_dict().items()}
+        torch.save({"state": state}, tmp_path / file["url"].rsplit("/", 1)[-1])
+        file.update(size=None, sha256=None)
+    monkeypatch.setattr(downloads, "manifest", lambda: {"bag": entry})
+    monkeypatch.setattr(downloads, "data_root", lambda: tmp_path / "data")
+    bundle = downloads.load_published("bag", base_url=tmp_path)
+    assert list(bundle) == ["vocals", "drums", "bass", "other"]
+    mixture = 0.1 * torch.randn(1, 2, 1001)
+    with torch.no_grad():
+        for target, net in bundle.items():
+            expected = whole[target](mixture)[target]
+            torch.testing.assert_close(net(mixture), expected, atol=1e-6, rtol=1e-4)
+
+
 # The real manifest
 
 
@@ -495,6 +524,8 @@ def test_every_published_set_has_a_network():
         "tasnet-musdb": 10_977_872,
         "resunet-ismir2021-musdb": 102_571_278,
         "bsrnn-amanteur": 32_414_628,
+        "htdemucs-base": 41_984_456,
+        "htdemucs-6s": 27_414_996,
         "scnet-musdb": 10_578_768,
         "scnet-large-musdb": 42_181_232,
     }
