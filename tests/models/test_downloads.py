@@ -524,6 +524,8 @@ def test_every_published_set_has_a_network():
         "tasnet-musdb": 10_977_872,
         "resunet-ismir2021-musdb": 102_571_278,
         "bsrnn-amanteur": 32_414_628,
+        "bs-roformer-viperx": 159_758_092 - 64,  # less two tables that are no weights
+        "mel-roformer-kim": 228_202_852 - 64,
         "htdemucs-base": 41_984_456,
         "htdemucs-6s": 27_414_996,
         "scnet-musdb": 10_578_768,

@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 
 from sepkit import separation
 from sepkit.errors import SepkitError
+from sepkit.files import sha256
 from sepkit.models import build, load
 from sepkit.models.roformer_configs import read_config
 from sepkit.stems import STEMS_OF_DEMUCS
@@ -289,3 +290,29 @@ def test_six_stems_for_songs_of_four_are_told(tmp_path):
     assert {score.target for score in scores} == set(STEMS_OF_DEMUCS)
     (told,) = [str(finding) for finding in findings if finding.kind == "unknown stems"]
     assert told.startswith("song: the song has no guitar and no piano: not scored, and if")
+
+
+def test_a_published_set_of_one_network_a_stem_costs_one_network_a_stem(tmp_path, monkeypatch):
+    """htdemucs_ft through the list of weights: of the file for a stem only that stem is built."""
+    from sepkit.models import downloads
+
+    files, nets = {}, {}
+    for seed, target in enumerate(("bass", "vocals")):
+        nets[target] = drawn(seed)
+        path = write(tmp_path / f"{seed}.th", nets[target])
+        url = f"http://127.0.0.1:9/{path.name}"
+        files[target] = {"url": url, "mirror": None, "size": None, "sha256": sha256(path)[:8]}
+    entry = {"model": "htdemucs", "settings": {**DEMUCS, "heads": 8}, "default": True}
+    monkeypatch.setattr(downloads, "manifest", lambda: {"ft": {**entry, "files": files}})
+    monkeypatch.setattr(downloads, "data_root", lambda: tmp_path / "data")
+    bundle = downloads.load_published("ft", base_url=tmp_path)
+    mixture = noise(1, 2, 900)
+    for target, net in bundle.items():
+        assert net.targets == (target,)
+        with torch.no_grad():
+            expected = half(nets[target]).estimate(mixture)[:, STEMS_OF_DEMUCS.index(target)]
+            torch.testing.assert_close(net.estimate(mixture)[:, 0], expected, atol=1e-5, rtol=1e-4)
+    (tmp_path / "1.th").unlink()
+    (tmp_path / "data/weights/ft/1.th").unlink()
+    with pytest.raises(SepkitError, match="ft/vocals: the published weights could not be fetched"):
+        downloads.load_published("ft", base_url=tmp_path)

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from sepkit.models import build
+from sepkit.models import build, load
 from sepkit.models.htdemucs import SIX
 from sepkit.stems import STEMS_OF_DEMUCS
 
@@ -144,6 +144,18 @@ def test_a_bag_of_one_network_a_stem_is_theirs():
         ours.load_published(theirs.state_dict())
         with torch.no_grad():
             assert_equal(ours(mixture), expected[:, k])
+
+
+def test_a_file_that_their_package_writes_is_read_without_its_classes(tmp_path):
+    theirs, ours = v4()
+    theirs.segment = Fraction(39, 5)
+    package = {"klass": type(theirs), "args": (FOUR,), "kwargs": {"segment": theirs.segment}}
+    state = {key: value.half() for key, value in theirs.state_dict().items()}
+    torch.save({**package, "state": state, "training_args": {"lr": 3e-4}}, tmp_path / "x.th")
+    found = load(tmp_path / "x.th")
+    assert found.settings["width"] == 8 and found.settings["bottleneck"] == 32
+    for key, value in ours.state_dict().items():
+        assert torch.equal(found.state_dict()[key], value.half().float())
 
 
 @pytest.mark.slow
