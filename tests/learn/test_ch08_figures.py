@@ -57,3 +57,14 @@ def test_false_alarms_stand_beside_the_promise():
     assert [patch.get_width() for patch in ax.patches] == pytest.approx([60, 5.1])
     assert ax.lines[0].get_xdata()[0] == pytest.approx(5)
     assert ax.patches[0].get_facecolor() != ax.patches[1].get_facecolor()
+
+
+def test_in_panels_the_axis_of_a_distance_runs_backwards():
+    table = pd.DataFrame({"SDR (dB)": [6.0, -6.0], "distance": [0.5, 0.0]}, index=["a", "b"])
+    _, (ratio, distance) = figures.panels(table, lower=("distance",))
+    assert list(ratio.lines[0].get_xdata()) == [6.0, -6.0]
+    assert np.diff(ratio.get_xlim()) > 0 > np.diff(distance.get_xlim())
+    assert [ax.get_xlabel() for ax in (ratio, distance)] == [
+        "SDR (dB)",
+        "distance\n(lower is better)",
+    ]

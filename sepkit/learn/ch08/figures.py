@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ...errors import SepkitError
@@ -202,6 +203,28 @@ def ranks(table: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
     ax.set(title=title, ylim=(len(table) + 0.4, 0.4), xlim=(-0.3, len(table.columns) - 0.7))
     ax.grid(True, axis="x")
     return ax
+
+
+def panels(table: pd.DataFrame, lower: Sequence[str] = ()) -> tuple[Figure, np.ndarray]:
+    """Draw metrics side by side, a panel each: to the right is better in all of them.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row per estimate, a column per metric, named with its unit.
+    lower : sequence of str
+        Columns of which lower is better: their axes run backwards.
+    """
+    fig, axes = figure(1, len(table.columns), height=0.9 + 0.28 * len(table), sharey=True)
+    for ax, (name, values) in zip(axes, table.items()):
+        ax.plot(values, table.index, "o", color=CYCLE[2] if name in lower else CYCLE[0])
+        ax.margins(x=0.15, y=0.08)
+        if name in lower:
+            ax.invert_xaxis()
+        ax.set(xlabel=name + "\n(lower is better)" * (name in lower))
+        ax.grid(True)
+    axes[0].invert_yaxis()
+    return fig, axes
 
 
 def false_alarms(
