@@ -44,6 +44,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 __version__ = "0.1.0"
 __all__ = ["Track", "build", "evaluate", "load", "read", "separate", "train", "write"]
 
+#: What separates where no model is named: on real recordings the best that ships, see README.
+DEFAULT_MODEL = "open-unmix-voices"
+
 #: name -> the module that it comes from
 _FROM = {
     "Track": "datasets",
@@ -78,7 +81,7 @@ _SUBMODULES = (
 def separate(
     audio: str | Path | Track | Tensor,
     sample_rate: int | None = None,
-    model: str | Path | Separator = "open-unmix",
+    model: str | Path | Separator = DEFAULT_MODEL,
     device: str = "auto",
 ) -> dict[str, Tensor]:
     """Separate a song into its stems, as the command ``sepkit separate`` does.
@@ -92,7 +95,8 @@ def separate(
         Of a tensor, in Hz; files and tracks know theirs.
     model : str, Path or Separator
         A name, a checkpoint or a folder of checkpoints, as `sepkit.separation.get` takes them; or
-        a separator. Oracles need a track with stems.
+        a separator. By default vocals and accompaniment; ``"open-unmix"`` has four stems. Oracles
+        need a track with stems.
     device : str
         See `sepkit.device.resolve_device`.
 

@@ -72,9 +72,9 @@ def test_separate_is_what_the_command_writes(tmp_path):
     sepkit.write(tmp_path / "song.wav", x, 44100)
     stems = sepkit.separate(tmp_path / "song.wav", device="cpu")
     files = separation.separate_file(
-        tmp_path / "song.wav", separation.get("open-unmix", "cpu"), tmp_path
+        tmp_path / "song.wav", separation.get(sepkit.DEFAULT_MODEL, "cpu"), tmp_path
     )
-    assert set(stems) == set(files) == set(separation.STEMS)
+    assert set(stems) == set(files) == {"vocals", "accompaniment"}
     for target, path in files.items():
         assert torch.equal(stems[target], sepkit.read(path)[0])
 

@@ -43,7 +43,7 @@ def main():
         soundfile.write(Path(folder, "song.wav"), noise, 44100, subtype="FLOAT")
         sepkit("separate", "song.wav", "--out", "stems", "--device", "cpu", cwd=folder)
         stems = [soundfile.read(path)[0] for path in sorted(Path(folder, "stems").rglob("*.wav"))]
-        assert len(stems) == 4 and all(stem.shape == noise.shape for stem in stems)
+        assert len(stems) == 2 and all(stem.shape == noise.shape for stem in stems)
         assert all(np.isfinite(stem).all() and stem.any() for stem in stems)
     print("1 passed, 0 failed")
 

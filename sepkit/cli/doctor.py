@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from .. import DEFAULT_MODEL
 from ..files import commit, data_root, free_bytes, read_json, shipped
 
 PACKAGES = (
@@ -241,9 +242,10 @@ def _checkpoints():
     for folder in folders:
         files = sorted(folder.glob("*.safetensors"))
         size = sum(file.stat().st_size for file in files) / 1e6
+        taken = "; what sepkit separate takes" * (folder.name == DEFAULT_MODEL)
         yield Check(
             f"checkpoints: {folder.name}",
-            f"{', '.join(file.stem for file in files)} ({size:.1f} MB)",
+            f"{', '.join(file.stem for file in files)} ({size:.1f} MB){taken}",
         )
     if not folders:
         remedy = "train them: make checkpoints; or name another: sepkit separate --model CHECKPOINT"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .. import DEFAULT_MODEL
 from ..console import print_error, print_note, progress_bar
 from ..formats import READABLE
 from ..runtime.interruption import resumes
@@ -34,9 +35,10 @@ def separate(
     model: Annotated[
         str,
         typer.Option(
-            help="A model's name, an oracle-free method, a checkpoint or a folder of them."
+            help="A model's name, an oracle-free method, a checkpoint or a folder of them. The "
+            "default has vocals and accompaniment; open-unmix-student has four stems."
         ),
-    ] = "open-unmix",
+    ] = DEFAULT_MODEL,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -96,7 +98,7 @@ def separate(
         typer.Option(
             help="Rounds of the Wiener filter; 0: the phase of the mixture.",
             **number(Number(0, 100)),
-            show_default="1 with all targets, else 0",
+            show_default="1 with four stems, else 0",
         ),
     ] = None,
     precision: Annotated[

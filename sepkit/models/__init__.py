@@ -5,7 +5,7 @@
 >>> bundle = load("open-unmix")                                 # the shipped set   # doctest: +SKIP
 """
 
-from .checkpoints import fill, load, read_header, save
+from .checkpoints import fill, load, read_header, save, shipped_sets
 from .registry import MODELS, build, card
 
-__all__ = ["MODELS", "build", "card", "fill", "load", "read_header", "save"]
+__all__ = ["MODELS", "build", "card", "fill", "load", "read_header", "save", "shipped_sets"]

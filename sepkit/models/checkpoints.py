@@ -98,8 +98,8 @@ def load(
     Parameters
     ----------
     name_or_path : str or Path
-        A checkpoint file; a folder with one checkpoint per target; a model's
-        name, for its shipped checkpoints; or one of the published sets
+        A checkpoint file; a folder with one checkpoint per target; a model's name, for its
+        shipped checkpoints; one of the `shipped_sets`; or one of the published sets
         (``"umxhq"``, ...), downloaded on first use. Also a file of Demucs (.th,
         .safetensors) or a bag of them (.yaml), and weights that `config` describes.
     weights : {"shipped", "published"}
@@ -134,8 +134,10 @@ def load(
         return _load_folder(path, model)
     if name in downloads.manifest():
         return downloads.load_published(name)
+    if name in shipped_sets():
+        return _load_folder(shipped("checkpoints", name), model)
     if name not in MODELS:
-        known = [*MODELS, *downloads.manifest()]
+        known = [*MODELS, *shipped_sets(), *downloads.manifest()]
         raise SepkitError(
             f"{name}: neither a checkpoint nor a model; give a file, a folder or one of "
             f"{', '.join(known)}"
@@ -149,6 +151,12 @@ def load(
             f"--model {name}"
         )
     return _load_folder(folder, model or name)
+
+
+def shipped_sets() -> list[str]:
+    """The names of the sets of checkpoints that come with sepkit, such as "open-unmix-voices"."""
+    files = shipped("checkpoints").glob(f"*/*{SUFFIX}")
+    return sorted({path.parent.name for path in files})
 
 
 def read_header(path: str | Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ..stems import STEMS
 from .base import Separator
 from .files import separate_file, separate_files
 from .inputs import find_recordings, output_folders
+from .mono_mask import MonoMaskSeparator
 from .networks import COMPLETE, ModelSeparator
 from .oracles import MixtureSeparator, OracleSeparator
 from .registry import METHODS, get, known
@@ -23,6 +24,7 @@ __all__ = [
     "STEMS",
     "MixtureSeparator",
     "ModelSeparator",
+    "MonoMaskSeparator",
     "OracleSeparator",
     "Separator",
     "find_recordings",

@@ -16,6 +16,7 @@ from ..errors import SepkitError, unknown
 from ..models.downloads import manifest
 from . import blind
 from .base import Separator
+from .mono_mask import MonoMaskSeparator, fits
 from .networks import ModelSeparator
 from .oracles import ORACLES, MixtureSeparator, OracleSeparator
 
@@ -30,7 +31,7 @@ _NETWORK_OPTIONS = ("niter", "softmask", "frames_per_window", "precision", "comp
 
 def known() -> list[str]:
     """Every name that `get` takes."""
-    return [*METHODS, *models.MODELS, *manifest()]
+    return [*METHODS, *models.MODELS, *models.shipped_sets(), *manifest()]
 
 
 def get(
@@ -47,8 +48,10 @@ def get(
     name_or_path : str or Path
         ``"mixture"``; an oracle (``"ibm"``, ``"irm1"``, ``"irm2"``, ``"psm"``,
         ``"crm"``, ``"mwf"``); a method of `sepkit.separation.blind`, such as ``"ica"``; a
-        model's name, such as ``"open-unmix"``, for its checkpoints; a published set of
-        weights, such as ``"umxhq"``; a checkpoint file; or a folder of them, one per target.
+        model's name, such as ``"open-unmix"``, for its checkpoints; a set of them that comes
+        with sepkit, such as ``"open-unmix-voices"``; a published set of weights, such as
+        ``"umxhq"``; a checkpoint file; or a folder of them, one per target. A mono network of a
+        lower rate becomes a `MonoMaskSeparator`, which takes stereo at 44.1 kHz.
     device : str or torch.device
         For networks; ``"auto"`` takes the fastest there is.
     weights : {"shipped", "published"}
@@ -73,11 +76,12 @@ def get(
             raise SepkitError(f"{name}: no file of weights, which a config ({config}) goes with")
         make = METHODS[name]
         options = {key: value for key, value in options.items() if key not in _NETWORK_OPTIONS}
-    elif path.exists() or name in models.MODELS or name in manifest():
+    elif path.exists() or name in known():
         options = {"name": _checkpoint_name(path) if path.exists() else name, **options}
-        make = partial(
-            ModelSeparator, models.load(name_or_path, weights, config=config), device=device
-        )
+        networks = models.load(name_or_path, weights, config=config)
+        bundle = networks if isinstance(networks, dict) else {"": networks}
+        kind = MonoMaskSeparator if fits(list(bundle.values())) else ModelSeparator
+        make = partial(kind, networks, device=device)
     else:
         raise SepkitError(
             f"{unknown('separator', name, known())}; or give a checkpoint file or a folder of them"

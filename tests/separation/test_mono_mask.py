@@ -1,0 +1,119 @@
+"""A mono network of a lower rate, as a separator of stereo at 44.1 kHz."""
+
+import pytest
+import torch
+
+from sepkit import audio
+from sepkit.errors import SepkitError
+from sepkit.models import build, save, shipped_sets
+from sepkit.separation import ModelSeparator, MonoMaskSeparator, get, separate_at
+
+NARROW = dict(
+    hidden=8, layers=1, n_fft=512, hop=256, sample_rate=22050, channels=1, bandwidth=11000
+)
+
+
+def network(mask=None, **settings):
+    """Random weights; or with a mask that is the same for all bins and frames."""
+    torch.manual_seed(0)
+    net = build("open-unmix", **{**NARROW, **settings}).eval()
+    if mask is not None:
+        torch.nn.init.zeros_(net.bn3.weight)
+        torch.nn.init.constant_(net.output_mean, mask)
+    return net
+
+
+def noise(channels=2, samples=30_000, seed=1):
+    return 0.1 * torch.randn(channels, samples, generator=torch.Generator().manual_seed(seed))
+
+
+def tone(frequency, samples=44_100):
+    return 0.1 * torch.sin(2 * torch.pi * frequency * torch.arange(samples) / 44_100)
+
+
+@pytest.mark.parametrize("mask, gain", [(0.25, 0.25), (1.0, 1.0), (3.0, 1.0)])
+@pytest.mark.parametrize("samples", [1, 700, 30_000])
+def test_an_even_mask_scales_every_frequency_up_to_one(mask, gain, samples):
+    mixture = noise(samples=samples)
+    estimates = MonoMaskSeparator(network(mask), device="cpu").separate(mixture)
+    torch.testing.assert_close(estimates["vocals"], gain * mixture, rtol=0, atol=2e-6)
+    torch.testing.assert_close(sum(estimates.values()), mixture, rtol=0, atol=1e-7)
+
+
+def test_the_mask_is_that_of_the_network_at_its_own_rate():
+    # What the network makes of the mono mean, resampled by ourselves, where it hears anything.
+    net, mixture = network(), torch.stack([tone(440) + 0.02 * noise(1, 44_100)[0]] * 2)
+    separator = MonoMaskSeparator(net, device="cpu")
+    mixture *= 0.06 / mixture.square().mean().sqrt()  # the level at which it listens
+    heard = audio.resample(mixture.mean(0, keepdim=True), 44_100, 22_050)
+    with torch.no_grad():
+        expected = net(heard[None])[0]  # (1, T / 2)
+    found = audio.resample(separator.separate(mixture)["vocals"], 44_100, 22_050)[:1]
+    inside = slice(2000, -2000)
+    error = (found - expected)[..., inside].square().mean()
+    assert error < 1e-3 * expected[..., inside].square().mean()
+
+
+def test_channels_keep_their_places_and_levels_do_not_matter():
+    separator = MonoMaskSeparator(network(), device="cpu")
+    mono, places = noise(1), torch.tensor([[0.9], [0.3]])
+    stereo = separator.separate(places * mono)["vocals"]
+    torch.testing.assert_close(stereo, places / 0.6 * separator.separate(0.6 * mono)["vocals"])
+    loud = separator.separate(5 * places * mono)["vocals"]
+    torch.testing.assert_close(loud, 5 * stereo, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(
+        separator.separate((places * mono).flip(0))["vocals"], stereo.flip(0)
+    )
+
+
+def test_silence_is_separated_into_silence():
+    estimates = MonoMaskSeparator(network(), device="cpu").separate(torch.zeros(2, 5000))
+    assert not any(estimate.any() for estimate in estimates.values())
+
+
+def test_what_lies_above_the_networks_band_follows_the_band_below():
+    net = network(0.5)
+    bins = net.bins
+    with torch.no_grad():  # half of everything, but nothing of the highest quarter
+        net.output_mean[int(0.7 * bins) :] = 0.0
+    mixture = torch.stack([tone(440) + tone(9_000) + tone(16_000)] * 2)
+    spectrum = torch.fft.rfft(MonoMaskSeparator(net, device="cpu").separate(mixture)["vocals"])[0]
+    low, high, above = (float(spectrum[f].abs()) for f in (440, 9_000, 16_000))
+    assert low == pytest.approx(0.5 * 0.1 * 22_050, rel=0.02)
+    assert max(high, above) < 0.01 * low
+
+
+def test_it_is_what_a_checkpoint_of_such_a_network_becomes(tmp_path):
+    file = save(tmp_path / "voice" / "vocals.safetensors", network())
+    separator = get(file, device="cpu")
+    assert type(separator) is MonoMaskSeparator and separator.sample_rate == 44_100
+    assert separator.targets == ("vocals", "accompaniment")
+    assert get(file.parent, device="cpu").targets == separator.targets
+    speech = save(tmp_path / "speech.safetensors", network(sample_rate=16_000, target="speech"))
+    stereo = save(tmp_path / "stereo.safetensors", network(channels=2))
+    assert type(get(speech, device="cpu")) is type(get(stereo, device="cpu")) is ModelSeparator
+    piano = MonoMaskSeparator(network(target="piano"), device="cpu")
+    assert piano.targets == ("piano", "no_piano")
+    with pytest.raises(SepkitError, match="is no mono network .* use ModelSeparator"):
+        MonoMaskSeparator(network(channels=2), device="cpu")
+    with pytest.raises(SepkitError, match="niter=1: .* without a Wiener filter; leave it out"):
+        get(file, device="cpu", niter=1)
+
+
+@pytest.mark.parametrize("rate, channels", [(48_000, 2), (22_050, 1)])
+def test_recordings_of_other_rates_and_mono_come_back_as_they_were(rate, channels):
+    mixture = audio.resample(noise(channels, 8000), 16_000, rate)  # no rate takes any of it away
+    separator = MonoMaskSeparator(network(0.5), device="cpu")
+    estimates = separate_at(separator, mixture, rate, notice=None)
+    inside = slice(2000, -2000)
+    for estimate in estimates.values():
+        assert estimate.shape == mixture.shape
+        gain = (estimate * mixture)[..., inside].sum() / mixture[..., inside].square().sum()
+        assert gain == pytest.approx(0.5, abs=0.01)
+
+
+def test_what_ships_has_names_of_its_own():
+    assert {"open-unmix-student", "open-unmix-voices"} <= set(shipped_sets())
+    assert get("open-unmix-student", device="cpu").targets == ("vocals", "drums", "bass", "other")
+    with pytest.raises(SepkitError, match="open-unmix-voices"):
+        get("open-unmix-choir", device="cpu")
