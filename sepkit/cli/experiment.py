@@ -52,6 +52,14 @@ def experiment(
             help="Augmented data set, from: sepkit data augment.", show_default=False, **PLACE
         ),
     ] = None,
+    natural: Annotated[
+        Path | None,
+        typer.Option(
+            help="Songs with natural voices, from: sepkit data band --knob voices=natural.",
+            show_default=False,
+            **PLACE,
+        ),
+    ] = None,
     speech: Annotated[
         str | None,
         typer.Option(
@@ -71,7 +79,7 @@ def experiment(
     def notice(line):
         typer.echo(line, err=True)
 
-    songs = ("data", "preset", "seeds", "augmented", "speech")
+    songs = ("data", "preset", "seeds", "augmented", "natural", "speech")
     if name is None:
         refuse_unused(context, "no name of an experiment", *songs, "profile", "out", "device")
         _list(catalogue.EXPERIMENTS, as_json)
@@ -93,6 +101,7 @@ def experiment(
             profile,
             device,
             augmented=str(augmented) if augmented else None,
+            natural=str(natural) if natural else None,
             speech=speech,
             notice=notice,
         )

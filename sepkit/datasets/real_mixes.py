@@ -32,6 +32,11 @@ MIXES = (
     ("vocadito_1.wav", 0, 11, 69, False),
 )
 _OTHER = ("leadguitar", "clav")
+#: What provenances say of scores on them.
+RULE = (
+    f"{len(MIXES)} mixes of sepkit.datasets.real_mixes: three singers of vocadito at RMS "
+    f"{VOCAL_RMS} over stretches of five CC0 stems at a gain of {BAND_GAIN}, with horns and without"
+)
 
 
 def available() -> bool:
@@ -42,8 +47,13 @@ def available() -> bool:
     )
 
 
-def real_mixes() -> list[MemoryTrack]:
-    """The eight mixtures as Tracks of four stems, 44.1 kHz, stereo.
+def real_mixes(sample_rate: int = RATE, channels: int = 2) -> list[MemoryTrack]:
+    """The eight mixtures as Tracks of four stems.
+
+    Parameters
+    ----------
+    sample_rate, channels : int
+        What they are converted to; the recordings are mixed at 44.1 kHz in stereo.
 
     Returns
     -------
@@ -60,7 +70,18 @@ def real_mixes() -> list[MemoryTrack]:
             "stems/drums.mp3"
         )
     folder = Path(os.environ[VARIABLE])
-    return [_mix(folder, number, *mix) for number, mix in enumerate(MIXES, 1)]
+    mixes = [_mix(folder, number, *mix) for number, mix in enumerate(MIXES, 1)]
+    if (sample_rate, channels) == (RATE, 2):
+        return mixes
+    return [_converted(track, sample_rate, channels) for track in mixes]
+
+
+def _converted(track, sample_rate, channels):
+    stems = {
+        name: audio.resample(audio.to_channels(stem, channels), RATE, sample_rate)
+        for name, stem in track.references().items()
+    }
+    return MemoryTrack(track.name, stems, sample_rate)
 
 
 def _mix(folder, number, singer, first, last, band_start, horns):

@@ -5,6 +5,7 @@ import os
 import pytest
 import torch
 
+from sepkit import audio
 from sepkit.datasets import real_mixes
 from sepkit.errors import SepkitError
 
@@ -40,3 +41,13 @@ def test_every_mixture_is_the_sum_of_recordings_with_the_voice_below_the_band(mo
         assert stems["vocals"].square().mean().sqrt().item() == pytest.approx(0.08, rel=1e-4)
         level = {name: x.square().mean().sqrt().item() for name, x in stems.items()}
         assert all(1e-3 < value < 0.5 for value in level.values())
+
+
+@pytest.mark.skipif(not SAMPLES, reason="SEPKIT_SAMPLES has no recordings")
+def test_they_come_at_another_rate_and_in_mono(monkeypatch):
+    monkeypatch.setenv(real_mixes.VARIABLE, SAMPLES)
+    (wide, *_), (narrow, *_) = real_mixes.real_mixes(), real_mixes.real_mixes(16_000, 1)
+    assert narrow.name == wide.name and narrow.sample_rate == 16_000
+    for stem in wide.stems:
+        expected = audio.resample(wide.stem(stem).mean(0, keepdim=True), 44_100, 16_000)
+        torch.testing.assert_close(narrow.stem(stem), expected)

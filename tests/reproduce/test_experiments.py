@@ -239,7 +239,7 @@ def test_the_excerpt_is_the_one_in_which_the_voice_is_strongest():
     voice = torch.zeros(1, 10 * RATE)
     voice[:, 6 * RATE : 8 * RATE] = 0.5
     track = MemoryTrack("t", {"vocals": voice, "other": torch.randn(1, 10 * RATE)}, RATE)
-    part = experiments.running._loudest(track, 2.0)
+    part = experiments.excerpts.loudest(track, 2.0, "vocals")
     assert part.samples == 2 * RATE and part.stem("vocals").eq(0.5).all()
     assert torch.equal(part.stem("other"), track.stem("other", 6 * RATE, 2 * RATE))
 
@@ -248,7 +248,7 @@ def test_an_excerpt_is_learnt_and_scored_as_three_overlapping_examples():
     from sepkit.datasets import MemoryTrack
 
     ramp = torch.arange(400.0)[None]
-    parts = experiments.running._thirds(MemoryTrack("t", {"vocals": ramp, "other": -ramp}, RATE))
+    parts = experiments.excerpts.thirds(MemoryTrack("t", {"vocals": ramp, "other": -ramp}, RATE))
     assert [part.stem("vocals")[0, [0, -1]].tolist() for part in parts] == [
         [0, 199],
         [100, 299],

@@ -243,6 +243,31 @@ def augmentation(profile: str) -> Design:
     return small(profile, arms, recipe=dict(mix_prob=0.8), derived=spread)
 
 
+def transfer(profile: str) -> Design:
+    """What each randomisation of the training songs brings: on the band, and on real mixtures.
+
+    All arms cut their chunks out of longer ones, as those need whose vocals are played faster.
+    """
+    cut, chunk = (6.0, 7.6) if profile == "paper" else (2.0, 2.53)
+    changes: dict[str, dict[str, Any]] = {
+        "vocals by 4 semitones": dict(vocals_semitones=4),
+        "doubling and breath": dict(doubling=0.4, breath=0.4),
+        "louder vocals": dict(vocals_gains=(0.4, 2.5)),
+        "equaliser": dict(equaliser=0.5),
+    }
+    every = {name: value for change in changes.values() for name, value in change.items()}
+    longer = dict(cut_seconds=cut, chunk_seconds=chunk)
+    # The gains of Open-Unmix, to which the louder vocals are relative, in the paper's recipe too.
+    common: dict[str, Any] = dict(gains=(0.25, 1.25), gain_db=None, **longer)
+    arms = [
+        Arm("base", recipe=common),
+        *(Arm(name, recipe={**common, **change}) for name, change in changes.items()),
+        Arm("natural voices", recipe=common, natural=True),
+        Arm("all together", recipe={**common, **every}, natural=True),
+    ]
+    return small(profile, arms, "open-unmix", metrics=("usdr", "si_sdr"), real=True)
+
+
 def ablation(profile: str) -> Design:
     """The recipe of Open-Unmix, with one part left out at a time."""
     arms = [
@@ -353,6 +378,12 @@ EXPERIMENTS = {
         "What do pitch, speed and time shifts bring, and more songs?",
         ("S4.6a", "S4.6b", "S4.7"),
         augmentation,
+    ),
+    "transfer": Experiment(
+        "Which randomisation helps on the band's songs, and which on real ones?",
+        (),
+        transfer,
+        seeds=5,
     ),
     "ablation": Experiment(
         "What does each part of Open-Unmix's recipe bring?",

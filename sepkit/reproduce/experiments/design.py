@@ -28,6 +28,8 @@ class Arm:
         The validation songs are trained on too (and still choose the best epoch).
     augmented : bool
         Train on the statically augmented data set.
+    natural : bool
+        Train on the songs with natural voices; validation and test songs stay the experiment's.
     excerpt : (int, float), optional
         (number of the test song, seconds): train, validate and test on that excerpt, as three
         examples of half its length, each overlapping the next by half.
@@ -42,6 +44,7 @@ class Arm:
     songs: int | None = None
     with_valid: bool = False
     augmented: bool = False
+    natural: bool = False
     excerpt: tuple[int, float] | None = None
     score_rate: int | None = None
 
@@ -54,7 +57,9 @@ class Design:
     as differences of differences, from those of the arms. With `init`, the arms are fine-tuned:
     that arm is trained and scored first with each seed, and the others begin with its weights.
     With `speed`, a training has a Score more, of the metric ``best_steps``: the steps up to the
-    best validation loss, or all of them where none was better than before the first.
+    best validation loss, or all of them where none was better than before the first. With
+    `real`, what was trained is scored on `sepkit.datasets.real_mixes` too, where these recordings
+    are at hand: Scores of a data set of their own, which choose nothing.
     """
 
     model: str
@@ -66,3 +71,4 @@ class Design:
     preset: str = "experiments"
     init: Arm | None = None
     speed: bool = False
+    real: bool = False

@@ -10,17 +10,17 @@ what was trained, on what, for how many steps and hours;
 import csv
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from ... import metrics, models, separation, training
+from ... import models, separation, training
 from ...band import VERSION
 from ...band.rendering import only_one
-from ...datasets import MemoryTrack, data_set_name, open_tracks
+from ...datasets import data_set_name, open_tracks, real_mixes
 from ...datasets.loader import decoded
 from ...datasets.speech import Speech, open_speech
 from ...device import resolve_device
@@ -31,12 +31,17 @@ from ...training import Recipe
 from ...training.description import OtherSongs
 from ...training.songs import identities
 from .design import Arm, Design
+from .excerpts import loudest, thirds
 from .scores import refuse_mixed_data
+from .scoring import TARGET, data_set_label, of_songs
 
-TARGET = "vocals"
 #: Passes over the excerpt per epoch where an excerpt is learnt by heart: validating it takes as
 #: long as training on it, so an epoch holds several.
 REPEATS = 14
+NATURAL = (
+    "sepkit data band --root natural --train 28 --test 1 --seconds 20 --knob voices=natural "
+    "(needs flite)"
+)
 SPEED = MetricCard(
     "best_steps",
     "training steps up to the best validation loss",
@@ -55,6 +60,7 @@ def run(
     device: str = "auto",
     root: str | Path | None = None,
     augmented: str | None = None,
+    natural: str | None = None,
     speech: str | None = None,
     notice: Callable[[str], object] = print,
 ) -> list[Score]:
@@ -78,6 +84,8 @@ def run(
         Data root.
     augmented : str, optional
         The augmented data set (``sepkit data augment``), for designs that ask for it.
+    natural : str, optional
+        A data set with natural voices, likewise: ``sepkit data band --knob voices=natural``.
     speech : str, optional
         What `sepkit.datasets.speech.open_speech` opens, for designs with speech remixes; by
         default the band's, on the band.
@@ -105,6 +113,7 @@ def run(
         device=resolve_device(device),
         root=root,
         augmented=augmented,
+        natural=natural,
         speech=speech,
     )
     scores: list[Score] = []
@@ -159,6 +168,7 @@ class _Runner:
     device: torch.device
     root: str | Path | None
     augmented: str | None
+    natural: str | None
     speech: str | None
     _opened: dict = field(default_factory=dict)
     _decoded: dict = field(default_factory=dict)
@@ -261,6 +271,7 @@ class _Runner:
             "data": data_set_name(self.data),
             "audio": {**audio, "speech": speech and speech.identity()},
             **({"init": digest(init.about)} if init else {}),
+            **({"real": identities(real)} if (real := self._real(network)) else {}),
         }
 
     def _network(self, arm, seed):
@@ -303,12 +314,7 @@ class _Runner:
         test = tracks("test")
         if arm.excerpt:
             return {"train": [], "valid": [], "test": [test[arm.excerpt[0]]]}
-        if arm.augmented and self.augmented is None:
-            raise SepkitError(
-                f"{self.name}: the arm {arm.name!r} needs --augmented FOLDER; "
-                "write it with: sepkit data augment"
-            )
-        train = list(tracks("train", data=self.augmented if arm.augmented else None))
+        train = list(tracks("train", data=self._other_data(arm)))
         valid = tracks("valid")
         if arm.songs is not None:
             if arm.songs > len(train):
@@ -320,11 +326,35 @@ class _Runner:
         train = train + list(valid) * arm.with_valid
         return {"train": train, "valid": list(valid), "test": test}
 
+    def _other_data(self, arm):
+        """What an arm trains on instead of the experiment's data set, or None."""
+        for wanted, folder, option, command in (
+            (arm.augmented, self.augmented, "--augmented", "sepkit data augment"),
+            (arm.natural, self.natural, "--natural", NATURAL),
+        ):
+            if wanted and folder is None:
+                raise SepkitError(
+                    f"{self.name}: the arm {arm.name!r} needs {option} FOLDER; "
+                    f"write it with: {command}"
+                )
+            if wanted:
+                return folder
+        return None
+
+    def _real(self, network):
+        """The real mixtures as the network takes them; none where they are not wanted or here."""
+        if not self.design.real or not real_mixes.available():
+            return []
+        key = ("real", network.sample_rate, network.channels)
+        if key not in self._opened:
+            self._opened[key] = real_mixes.real_mixes(network.sample_rate, network.channels)
+        return self._opened[key]
+
     def _examples(self, planned):
         """Tracks to train, validate and test with."""
         songs, excerpt = planned.songs, planned.arm.excerpt
         if excerpt:
-            parts = _thirds(_loudest(songs["test"][0], excerpt[1]))
+            parts = thirds(loudest(songs["test"][0], excerpt[1], TARGET))
             return parts * REPEATS, parts, parts
         return self.held(songs["train"]), self.held(songs["valid"]), songs["test"]
 
@@ -337,17 +367,14 @@ class _Runner:
             test = self.tracks("test", rate, network.channels)
         separator = separation.ModelSeparator(network, device=self.device)
         own = self._provenance(arm, planned.seed, facts)
-        dataset = _data_set_label(data_set_name(self.data), rate, network.channels)
-        found = {}
-        for track in test:  # the examples of an excerpt have one name, and count together
-            scored = _of_song(separator, track, rate, self.design.metrics)
-            for target, metric, value, card in scored:
-                if target == TARGET:
-                    found.setdefault((track.name, metric, card), []).append(float(value))
-        scores = [
-            Score(name, TARGET, metric, statistics.fmean(values), arm.name, dataset, card, own)
-            for (name, metric, card), values in found.items()
-        ]
+        measure = partial(of_songs, separator, names=self.design.metrics, arm=arm.name)
+        dataset = data_set_label(data_set_name(self.data), rate, network.channels)
+        scores = measure(test, rate, dataset=dataset, provenance=own)
+        if real := self._real(network):
+            rate = network.sample_rate
+            dataset = data_set_label("real mixes", rate, network.channels)
+            about = {**own, "test songs": real_mixes.RULE}
+            scores += measure(real, rate, dataset=dataset, provenance=about)
         if self.design.speed:  # no step is the best where none was better than at first
             steps = float(facts["best_step"] or facts["steps"])
             own = {**own, "trainings": 1, "derived": "steps of a training"}
@@ -381,24 +408,6 @@ def _outcome(scores, training_seconds, scoring_seconds):
     )
 
 
-def _data_set_label(name, rate, channels):
-    """A data set's name; other rates and channels never share a column with the full audio."""
-    if (rate, channels) == (44100, 2):
-        return name
-    return f"{name}, {rate / 1000:g} kHz {'mono' if channels == 1 else 'stereo'}"
-
-
-def _of_song(separator, track, rate, names: Sequence[str]):
-    mixture, voice = track.mixture(), track.stem(TARGET)
-    if rate == separator.sample_rate:
-        estimate = separator.separate(mixture)[TARGET]
-    else:
-        estimate = separation.separate_at(separator, mixture, rate)[TARGET]
-    truth = {TARGET: voice, "accompaniment": mixture - voice}
-    estimates = {TARGET: estimate, "accompaniment": mixture - estimate}
-    return metrics.score_track(truth, estimates, rate, names)
-
-
 def _derived(design, scores):
     """Scores of what is computed from arms, seed by seed."""
     made = []
@@ -412,33 +421,6 @@ def _derived(design, scores):
                 own = {**example[key].provenance, "derived": name}
                 made.append(replace(example[key], separator=name, value=value, provenance=own))
     return made
-
-
-def _loudest(track, seconds):
-    """The excerpt in which the target is strongest, as a track of its own."""
-    frames = min(track.samples, round(seconds * track.sample_rate))
-    power = track.stem(TARGET).square().sum(0).double().cumsum(0)
-    power = torch.cat([power.new_zeros(1), power])
-    energies = (power[frames:] - power[:-frames])[:: track.sample_rate // 4]
-    start = int(energies.argmax()) * (track.sample_rate // 4)
-    return MemoryTrack(
-        track.name,
-        {stem: track.stem(stem, start, frames) for stem in track.stems},
-        track.sample_rate,
-    )
-
-
-def _thirds(track):
-    """Three examples of half the length, each overlapping the next by half, as tracks."""
-    half, quarter = track.samples // 2, track.samples // 4
-    return [
-        MemoryTrack(
-            track.name,
-            {stem: track.stem(stem, k * quarter, half) for stem in track.stems},
-            track.sample_rate,
-        )
-        for k in range(3)
-    ]
 
 
 def _without_runtime(recipe):

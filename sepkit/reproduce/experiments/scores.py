@@ -25,14 +25,17 @@ def summary(scores: list[Score]) -> list[dict[str, Any]]:
     -------
     list of dict
         arm, seeds, songs, steps, and for each metric the mean over songs and seeds, with the
-        standard deviation over seeds of the mean over songs; empty where an arm has none.
+        standard deviation over seeds of the mean over songs; empty where an arm has none. Of
+        songs of several data sets a row each, which names them.
     """
     rows = []
     units = {score.metric: score.card.unit for score in scores}
-    for arm in dict.fromkeys(score.separator for score in scores):
-        own = [score for score in scores if score.separator == arm]
+    several = len({score.dataset for score in scores}) > 1
+    for arm, dataset in dict.fromkeys((score.separator, score.dataset) for score in scores):
+        own = [s for s in scores if (s.separator, s.dataset) == (arm, dataset)]
         row = {
             "arm": arm,
+            **({"tested on": dataset} if several else {}),
             "seeds": len({s.provenance["seed"] for s in own}),
             "songs": len({s.track for s in own if "trainings" not in s.provenance}),
             "steps": max(s.provenance["steps"] for s in own),
