@@ -2,6 +2,7 @@
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,17 @@ import pytest
 from scipy import stats
 
 from sepkit.errors import SepkitError
+from sepkit.files import provenance
 from sepkit.learn.ch08.false_positives import (
     SISEC_2018,
     Spread,
+    as_scores,
     false_positives,
+    in_blocks,
     songs_like,
     spread,
 )
+from sepkit.reproduce.claims import evaluate, load_claims
 
 SISEC = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "facts", "sisec18_track_medians.csv")
 TRAINED = ["TAU1", "TAK1", "TAK2", "TAK3", "UHL1", "UHL2", "UHL3"]
@@ -162,3 +167,28 @@ def test_refusals():
     for options in ({"chunks": 2}, {"within": 0}, {"shared": 1.5}, {"trials": 0}, {"alpha": 5}):
         with pytest.raises(SepkitError, match="expected chunks >= 3, within > 0"):
             false_positives(table, **options)
+
+
+def test_blocks_are_independent_parts_of_the_simulation():
+    table = songs_like(SISEC_2018["drums"])
+    found = in_blocks(table, trials=400, blocks=4, seed=3, chunks=9)
+    rates = found.pivot(index="block", columns="test", values="rate")
+    assert rates.shape == (4, 6) and np.allclose(rates * 100, (rates * 100).round())
+    tests = ["unpaired z, chunks, overlapping", "sign flip, songs"]
+    assert rates[tests[0]].nunique() > 1, "other trials in each"
+    whole = false_positives(table, trials=100, seed=3 * 4 + 1, chunks=9)
+    assert rates.loc[1, tests[1]] == whole[whole.test == "sign flip"].rate.item()
+
+
+def test_the_published_test_fails_its_promise_as_a_claim_over_blocks():
+    """S4.8 by hand: a rate far above 5 % in each of eight blocks."""
+    found = in_blocks(songs_like(SISEC_2018["vocals"]), trials=400)
+    origin = provenance(device="cpu", seed=0, profile="smoke", blocks=8)
+    made = [replace(score, provenance=origin) for score in as_scores(found, "vocals")]
+    (claim,) = [one for one in load_claims() if one.id == "S4.8"]
+    (outcome,) = evaluate([claim], {"08_sdr": made})
+    published = found[found.test == claim.higher].rate
+    assert outcome.comparison.effect == pytest.approx(published.mean()) and outcome.where.endswith(
+        "blocks"
+    )
+    assert outcome.verdict == "fails" and published.mean() > 0.3

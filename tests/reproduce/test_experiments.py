@@ -433,6 +433,14 @@ def test_stored_results_are_read_back(songs, tmp_path):
     assert json.loads((tmp_path / "out" / "trial.json").read_text())["arms"] == ["mse", "l1"]
 
 
+def test_stored_scores_of_no_commit_are_refused(songs, tmp_path, monkeypatch):
+    monkeypatch.setattr(origin, "commit", lambda: "0123456789ab+")
+    go(songs, tmp_path, seeds=1)
+    told = r"trial.json: measured at commit 0123456789ab\+, with changes .* run it again"
+    with pytest.raises(SepkitError, match=told):
+        ledger.load_experiments(tmp_path / "out")
+
+
 def test_the_summary_has_the_mean_over_songs_and_its_spread_over_seeds(songs, tmp_path):
     scores, _ = go(songs, tmp_path)
     row = next(row for row in experiments.summary(scores) if row["arm"] == "l1")

@@ -16,7 +16,7 @@ they share. The last favours the chunk tests: music changes more slowly. Chapter
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,14 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ...errors import SepkitError
+from ...metrics import MetricCard, Score
+
+CARD = MetricCard(
+    "false_positives",
+    "share of trials in which a test at 5 % calls two equal methods different",
+    aggregation="a block of trials",
+)
+SIMULATED = "simulated, spreads of SiSEC 2018"
 
 
 class Spread(NamedTuple):
@@ -153,6 +161,43 @@ def false_positives(
         interval = stats.binomtest(hits, trials).proportion_ci(method="wilson")
         rows.append((*key, hits / trials, interval.low, interval.high))
     return pd.DataFrame(rows, columns=["test", "unit", "overlap", "n", "rate", "low", "high"])
+
+
+def in_blocks(
+    table: ArrayLike, trials: int, blocks: int = 8, seed: int = 0, **options: Any
+) -> pd.DataFrame:
+    """Run `false_positives` in independent blocks, which tell how sure its rates are.
+
+    Parameters
+    ----------
+    table, seed, **options
+        As for `false_positives`.
+    trials : int
+        In all blocks together.
+    blocks : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``block``, ``test`` (its name, unit and overlap in words) and ``rate``.
+    """
+    found = []
+    for block in range(blocks):
+        own = false_positives(
+            table, trials=max(1, trials // blocks), seed=seed * blocks + block, **options
+        )
+        overlap = own.overlap.map({0.5: "s, overlapping", 0.0: "s, side by side"}).fillna("s")
+        test = own.test + ", " + own.unit + overlap
+        found.append(pd.DataFrame({"block": block, "test": test, "rate": own.rate}))
+    return pd.concat(found, ignore_index=True)
+
+
+def as_scores(found: pd.DataFrame, target: str) -> list[Score]:
+    """The rates of `in_blocks` as Scores, a block for a song: what the claim S4.8 is tested on."""
+    return [
+        Score(f"block {row.block}", target, CARD.metric, row.rate, row.test, SIMULATED, CARD, {})
+        for row in found.itertuples()
+    ]
 
 
 def _draw(rng, equal, trials, chunks, within, shared):

@@ -115,7 +115,8 @@ def stored(folder: str | Path | None = None) -> dict[str, list[Score]]:
     Raises
     ------
     SepkitError
-        As `load_scores` and `refuse_mixed_data`.
+        As `load_scores` and `refuse_mixed_data`; and for a Score that was measured with changes
+        that are in no commit, so that nobody can repeat it.
     """
     found = {
         path: load_scores(path)
@@ -123,6 +124,12 @@ def stored(folder: str | Path | None = None) -> dict[str, list[Score]]:
     }
     for path, scores in found.items():
         refuse_mixed_data(path, scores)
+        for commit in {score.provenance["commit"] or "" for score in scores}:
+            if commit.endswith("+"):
+                raise SepkitError(
+                    f"{path}: measured at commit {commit}, with changes that are in no commit; "
+                    "commit them, and run it again"
+                )
     return {path.stem: scores for path, scores in found.items()}
 
 
