@@ -61,13 +61,13 @@ def go(data, tmp_path, **options):
         seeds=1,
         out=tmp_path / "out",
         device="cpu",
-        notice=lambda text: None,
-        **{"natural": natural, **options},
+        **{"natural": natural, "notice": lambda text: None, **options},
     )
 
 
 def test_every_arm_is_scored_on_both_test_sets_and_each_has_a_name(data, tmp_path, real):
-    scores = go(data, tmp_path)
+    told = []
+    scores = go(data, tmp_path, notice=told.append)
     arms = [arm.name for arm in DESIGN.arms]
     assert arms == [
         "base",
@@ -93,6 +93,8 @@ def test_every_arm_is_scored_on_both_test_sets_and_each_has_a_name(data, tmp_pat
         ("base", "real mixes, 8 kHz mono", 2),
     ]
     assert len(rows) == 2 * len(arms)
+    assert len(told) == len(arms)
+    assert all("on folder:songs, 8 kHz mono, " in t and "on real mixes, 8 kHz" in t for t in told)
 
 
 def test_natural_voices_are_trained_on_and_the_tests_stay(data, tmp_path, monkeypatch):

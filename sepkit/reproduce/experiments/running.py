@@ -399,11 +399,16 @@ class _Runner:
 
 
 def _outcome(scores, training_seconds, scoring_seconds):
-    values = [s.value for s in scores if s.metric == "usdr"]
-    values = [value for value in values if value == value]  # NaN: a silent reference
-    mean = statistics.fmean(values) if values else float("nan")
+    values = {}  # data set -> uSDR of its songs
+    for score in scores:
+        if score.metric == "usdr" and score.value == score.value:  # NaN: a silent reference
+            values.setdefault(score.dataset, []).append(score.value)
+    means = [
+        f"{statistics.fmean(found):.2f} dB{f' on {name}' * (len(values) > 1)}"
+        for name, found in values.items()
+    ]
     return (
-        f"usdr {mean:.2f} dB, {training_seconds:.0f} s of training, "
+        f"usdr {', '.join(means) or 'nan dB'}, {training_seconds:.0f} s of training, "
         f"{scoring_seconds:.0f} s of scoring"
     )
 
