@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 
 from ..errors import SepkitError
+from .statistics import FEWEST
 
 #: Fewer seeds give no verdict. With three, whose effect is as large as that of the songs, 7 % of
 #: the intervals that should hold zero do not: two degrees of freedom tell too little of a spread.
@@ -154,6 +155,23 @@ def estimate(d: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         df = both**2 / (songs_or_rest**2 / of_songs + ms_seeds**2 / of_seeds + ms_rest**2 / of_rest)
     variance = np.where(counts, both, ms_songs) / (songs * seeds)
     return mean, np.sqrt(variance), np.where(counts, df, of_songs)
+
+
+def verdict(found: Crossed, alpha: float = 0.05) -> str:
+    """Whether a is better than b: "holds", "fails" or "undecided", with a reason if seeds lack.
+
+    Parameters
+    ----------
+    found : Crossed
+        With `against` 0.
+    alpha : float
+        The chance of a false verdict.
+    """
+    if found.seeds < FEWEST_SEEDS:
+        return f"undecided: {found.seeds} of {FEWEST_SEEDS} seeds"
+    if found.n < FEWEST or found.p > alpha:
+        return "undecided"
+    return "holds" if found.effect > 0 else "fails"
 
 
 def _two_sided(difference, error, df):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sepkit import audio
+from sepkit.band import VERSION
 from sepkit.errors import SepkitError
 from sepkit.learn import chapter, default, listening
 from sepkit.metrics import MetricCard, Score, load_scores, score_track
@@ -128,6 +129,7 @@ def test_scores_are_written_with_their_provenance_and_no_path(begin, tmp_path, c
         s.provenance["command"].startswith("sepkit reproduce 02_masking --profile smoke")
         for s in scores
     )
+    assert "band" not in scores[0].provenance and begin(data="band").provenance()["band"] == VERSION
     said = capsys.readouterr().out
     assert said.count("\n") == 1 and "4 scores written to results/02_masking.json" in said
     assert str(tmp_path) not in said + json.dumps([s.provenance for s in scores])

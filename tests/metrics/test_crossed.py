@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from sepkit.errors import SepkitError
-from sepkit.metrics.crossed import FEWEST_SEEDS, crossed, estimate
+from sepkit.metrics.crossed import FEWEST_SEEDS, crossed, estimate, verdict
 
 
 def experiment(seed, songs=12, seeds=5, of_songs=1.0, of_seeds=0.5, rest=0.7, mean=0.4):
@@ -122,6 +122,14 @@ def test_no_difference_at_all_has_p_1_and_the_same_everywhere_p_0():
 def test_what_cannot_be_tested_is_refused(d, message):
     with pytest.raises(SepkitError, match=message):
         crossed(d)
+
+
+def test_a_verdict_needs_songs_seeds_and_a_small_p():
+    sure = 1 + 0.1 * np.sin(np.arange(54)).reshape(9, 6)
+    assert verdict(crossed(sure)) == "holds" and verdict(crossed(-sure)) == "fails"
+    assert verdict(crossed(sure[:, :4])) == "undecided: 4 of 5 seeds"
+    assert verdict(crossed(sure[:5])) == "undecided"
+    assert verdict(crossed(sure - 0.99)) == "undecided"
 
 
 def false_positives(heavy, of_seeds, seeds, songs, repetitions, rng):
