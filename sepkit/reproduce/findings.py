@@ -222,11 +222,12 @@ def _state(finding, outcomes, numbers):
 
 
 def _line(outcome, several):
-    """The effect and its interval, behind the statement of its part; or why there is none."""
+    """Effect, interval and bar, behind the statement of the part; or why there is none."""
     if outcome.comparison is None:
         return outcome.verdict
     row = outcome.row()
-    found = f"{row['effect']} ({row['95 % interval']})"
+    bar = "" if outcome.claim.bar == "> 0 dB" else f"; bar: {outcome.claim.bar}"
+    found = f"{row['effect']} ({row['95 % interval']}{bar})"
     if not several:
         return found
     return f"{outcome.claim.statement}: {found}, {plain(outcome.verdict)}"

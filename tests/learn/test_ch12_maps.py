@@ -10,12 +10,10 @@ from sepkit.reproduce.claims import Claim, Outcome
 from sepkit.reproduce.findings import STATES, Finding, judge, load_findings
 
 
-def entries(effect=0.5, low=0.2, high=0.8, direction="greater", **more):
+def entries(effect=0.5, low=0.2, high=0.8, **claimed):
     finding = Finding("S4.5", "004", "It is so.", ("claim",), ("07",), "run it", "", ())
-    claim = Claim(
-        "S4.5", "004", 1, "so", "It is so", "", "", "usdr", "vocals", "a", "b", direction,
-        **{"least": 0.0, **more},
-    )  # fmt: skip
+    own = {"direction": "greater", "least": 0.0} | claimed
+    claim = Claim("S4.5", "004", 1, "so", "It is so", "", "", "usdr", "vocals", "a", "b", **own)
     compared = Comparison(effect, low, high, 0.01, 20, 0, 0.01)
     outcome = Outcome(claim, "holds", "band", "experiment mixing", compared, 0.01, 3)
     return judge([finding], [outcome], {})
@@ -57,8 +55,9 @@ def test_an_effect_outside_of_the_frame_is_an_arrow_with_its_number(effect, mark
     assert all(abs(x) <= SPAN for line in lines(fig) for x in line)
 
 
-def test_a_claim_of_sameness_has_brackets_at_its_bar():
-    fig = map_of_findings(entries(2.1, 1.8, 2.4, "same", least=2.0, tolerance=1.0))
+def test_a_claim_of_sameness_has_brackets_at_its_tolerance():
+    drawn = entries(10.1, 9.8, 10.4, least=10.0, tolerance=1.0, direction="same")
+    fig = map_of_findings(drawn)
     brackets = {
         t.get_text(): t.get_position()[0] for t in fig.axes[0].texts if t.get_text() in "[]"
     }

@@ -4,6 +4,7 @@ import ast
 import re
 import shlex
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,13 @@ def test_lines_tell_effect_interval_and_part():
     assert entry.measured_on == "uSDR on band, experiment mixing"
     (entry,) = judge([finding()], [outcome("holds")], {})
     assert entry.lines == ["+0.40 dB (+0.30 to +0.50)"]
+
+
+def test_a_bar_other_than_zero_is_told():
+    one = outcome("holds")
+    claim = replace(one.claim, least=1.0, direction="same", tolerance=0.1, unit="x")
+    (entry,) = judge([finding()], [replace(one, claim=claim)], {})
+    assert entry.lines == ["+0.40 x (+0.30 to +0.50; bar: 1 ± 0.1 x)"]
 
 
 def test_names_of_tests_are_sentences():

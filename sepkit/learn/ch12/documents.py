@@ -32,9 +32,12 @@ _STYLE = "text-align:left;vertical-align:top;white-space:normal;padding:.3em .6e
 
 
 def claims_table(outcomes: Iterable[Outcome], document: str) -> pd.DataFrame:
-    """All outcomes of a document's claims: one row for each part, data set and place."""
+    """All outcomes of a document's claims: one row for each part, data set and place.
+
+    The families of the Holm adjustment are left out: they stand in claims.csv.
+    """
     rows = [outcome.row() for outcome in outcomes if outcome.claim.document == document]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).drop(columns="family")
 
 
 def text_table(frame: pd.DataFrame) -> Styler:

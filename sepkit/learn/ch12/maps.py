@@ -80,11 +80,9 @@ def _draw(ax: Axes, y: int, entry: Entry) -> None:
 
 
 def _interval(ax, y, outcome):
-    """An effect with its interval, cut at the frame, with brackets for a claim of sameness."""
+    """An effect less its bar with the interval, cut at the frame; brackets for sameness."""
     comparison, claim = outcome.comparison, outcome.claim
-    effect, low, high = (
-        getattr(comparison, name) - claim.least for name in ("effect", "low", "high")
-    )
+    effect, low, high = (getattr(comparison, n) - claim.least for n in ("effect", "low", "high"))
     colour = STATES[plain(outcome.verdict)].colour
     ax.plot(np.clip([low, high], -SPAN, SPAN), [y, y], color=colour, linewidth=1.8)
     if abs(effect) <= SPAN:
