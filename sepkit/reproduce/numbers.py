@@ -26,6 +26,7 @@ SONGS = 50
 #: Entry of the thesis's Table 2.1 -> (network, settings) that the kit has of it.
 COUNTED: dict[str, tuple[str, dict[str, Any]]] = {
     "Band-split RNN": ("bsrnn", dict(norm_frames=263)),
+    "Sparse HT Demucs": ("htdemucs", {}),
     "SCNet": ("scnet", {}),
     "SCNet-large": ("scnet", scnet.SIZES["large"]),
 }
@@ -74,10 +75,9 @@ def count_parameters(entry: str) -> int | None:
 
     The network is built without memory for its weights.
     """
-    name = entry.partition(" +")[0].removesuffix(" semi-supervised")
-    if name not in COUNTED:
+    if _network(entry) not in COUNTED:
         return None
-    network, settings = COUNTED[name]
+    network, settings = COUNTED[_network(entry)]
     with torch.device("meta"):
         return sum(p.numel() for p in models.build(network, **settings).parameters())
 
@@ -181,7 +181,7 @@ def _variants(measured):
 def _sizes(measured):
     """S4.1: millions of parameters, for the networks that the kit has."""
     printed = {
-        row.item: row.printed
+        _network(row.item): row.printed
         for row in load_printed()
         if (row.table, row.quantity) == ("Table 2.1", "parameters")
     }
@@ -237,6 +237,11 @@ def _by_heart(measured):
         for metric, text in printed.items()
         if (found := mean_of_arm(scores, arm, METRICS[metric][0]))
     ]
+
+
+def _network(entry):
+    """The network of an entry of Table 2.1, whatever it was trained on."""
+    return entry.partition(" +")[0].removesuffix(" semi-supervised")
 
 
 def _medians(measured, metric, track=None):

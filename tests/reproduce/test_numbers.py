@@ -38,6 +38,7 @@ def arm(name, by_seed, metric="usdr"):
         ("SCNet", 10_578_768),
         ("SCNet +235", 10_578_768),
         ("SCNet-large +235", 42_181_232),
+        ("Sparse HT Demucs +800", 41_984_456),
         ("MDX", None),
         ("Pac-HuBERT +890h self-supervised", None),
     ],
