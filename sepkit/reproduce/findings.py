@@ -228,6 +228,7 @@ def _line(outcome, several):
     row = outcome.row()
     bar = "" if outcome.claim.bar == "> 0 dB" else f"; bar: {outcome.claim.bar}"
     found = f"{row['effect']} ({row['95 % interval']}{bar})"
-    if not several:
-        return found
-    return f"{outcome.claim.statement}: {found}, {plain(outcome.verdict)}"
+    if several:
+        return f"{outcome.claim.statement}: {found}, {outcome.verdict}"
+    reason = outcome.verdict.partition(": ")[2]
+    return f"{found}, {reason}" if reason else found

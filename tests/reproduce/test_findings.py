@@ -167,6 +167,13 @@ def test_lines_tell_effect_interval_and_part():
     assert entry.lines == ["+0.40 dB (+0.30 to +0.50)"]
 
 
+def test_the_reason_of_an_undecided_claim_is_told():
+    one = replace(outcome("undecided"), verdict="undecided: 3 of 5 seeds")
+    (entry,) = judge([finding()], [one], {})
+    assert entry.state == "undecided"
+    assert entry.lines == ["+0.40 dB (+0.30 to +0.50), 3 of 5 seeds"]
+
+
 def test_a_bar_other_than_zero_is_told():
     one = outcome("holds")
     claim = replace(one.claim, least=1.0, direction="same", tolerance=0.1, unit="x")
