@@ -171,7 +171,8 @@ class Outcome:
             "bar": claim.bar,
             **dict.fromkeys(("effect", "95 % interval", "p (Holm)", "songs", "seeds"), ""),
             "by seed": "",
-            "family": f"{claim.family}, {claim.fixed_on}" if claim.fixed_on else claim.family,
+            "family": f"{claim.family}, {claim.fixed_on}"
+            + (f"; changed {claim.changed}" if claim.changed else ""),
             "verdict": self.verdict,
         }
         if comparison:
@@ -243,11 +244,18 @@ def _fault(claim):
         return "needs a tolerance above 0 for 'same', and 0 for 'greater'"
     if claim.trained and claim.extent not in ("songs", "excerpts"):
         return f"has trained arms, but compares {claim.extent}; those are no songs"
-    try:
-        date.fromisoformat(claim.fixed_on)
-    except ValueError:
+    if not _is_day(claim.fixed_on):
         return "needs the day on which its family was fixed, such as 2026-11-29"
+    if claim.changed and not _is_day(claim.changed.partition(": ")[0]):
+        return "needs the day of its change, such as '2026-11-29: two rows became one'"
     return "" if claim.family else "has no family; say with which claims it shares its level"
+
+
+def _is_day(text):
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def evaluate(

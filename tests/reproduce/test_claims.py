@@ -347,7 +347,8 @@ def test_the_shipped_claims_stand_for_every_document_and_start_as_not_run():
 def test_every_claim_shows_its_bar_its_family_and_the_day_on_which_it_was_fixed():
     for outcome in evaluate(load_claims(), {}):
         row, one = outcome.row(), outcome.claim
-        assert row["bar"].endswith(one.unit) and row["family"] == f"{one.family}, {one.fixed_on}"
+        assert row["bar"].endswith(one.unit) and one.changed in row["family"]
+        assert row["family"].startswith(f"{one.family}, {one.fixed_on}")
         assert one.fixed_on >= "2026-11-29" and one.finding == one.family
 
 
@@ -387,6 +388,7 @@ def line(one, **change):
         ({"tolerance": 1}, "line 2: S9 needs a tolerance above 0 for 'same', and 0 for 'greater'"),
         ({"family": ""}, "line 2: S9 has no family; say with which claims it shares its level"),
         ({"fixed_on": "soon"}, "line 2: S9 needs the day on which its family was fixed"),
+        ({"changed": "later"}, "line 2: S9 needs the day of its change, such as '2026-11-29: two"),
         ({"trained": "yes", "extent": "blocks"}, "line 2: S9 has trained arms, but .* blocks"),
     ],
 )
