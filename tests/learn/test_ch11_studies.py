@@ -1,6 +1,7 @@
 """Renditions, sounds, costs and figures of chapter 11: what is held, counted and drawn."""
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sepkit.errors import SepkitError
 from sepkit.learn import plots
 from sepkit.learn.ch11 import costs, figures, leakage, renditions, sounds
 from sepkit.models import build
+from sepkit.separation import Separator
 
 
 @pytest.fixture
@@ -100,6 +102,27 @@ def test_threads_are_given_back():
         assert torch.get_num_threads() == before + 1
         raise ZeroDivisionError
     assert torch.get_num_threads() == before
+
+
+class Sleeper(Separator):
+    """Takes 20 ms for whatever it gets, and remembers with how many threads."""
+
+    def __init__(self):
+        super().__init__("sleeper", ["vocals"], sample_rate=8000, channels=1)
+        self.threads = []
+
+    def separate(self, mixture, references=None):
+        assert mixture.shape == (1, 4000)
+        self.threads.append(torch.get_num_threads())
+        time.sleep(0.02)
+        return {"vocals": mixture}
+
+
+def test_a_real_time_factor_is_computing_per_audio_in_every_turn_but_the_first():
+    sleeper = Sleeper()
+    factors = costs.real_time_factor(sleeper, 0.5, number=2, turns=3)
+    assert len(factors) == 3 and min(factors) >= 0.02 / 0.5
+    assert sleeper.threads == [2] * 4
 
 
 def test_a_training_step_moves_the_weights():
