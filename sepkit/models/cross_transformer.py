@@ -64,8 +64,8 @@ class Layer(nn.Module):
         super().__init__()
         self.linear1, self.linear2 = Linear(width, 4 * width), Linear(4 * width, width)
         self.norm_out = TokensNorm(width)
-        self.gamma_1 = Scale(width, FIRST_SCALE, last=True)
-        self.gamma_2 = Scale(width, FIRST_SCALE, last=True)
+        self.gamma_1 = Scale(width, FIRST_SCALE)
+        self.gamma_2 = Scale(width, FIRST_SCALE)
         self.dropout = nn.Dropout(dropout)
 
     def fed(self, x: Tensor, normalised: Tensor) -> Tensor:
@@ -156,7 +156,8 @@ class LSHMask:
     about `sparsity` of all pairs are left out.
 
     The authors' kernels skip those pairs, and are not published. Here they are masked: the same
-    sums, but neither memory nor time is saved; it is slower than attention to all.
+    sums, but neither memory nor time is saved: three layers on a piece of 7.8 s take 4.5 times as
+    long as with attention to all (one thread of an EPYC, one run).
     """
 
     def __init__(self, sparsity):

@@ -62,7 +62,8 @@ class Encoder(nn.Module):
         """
         if not self.spectral:
             x = x.flatten(1, 2) if x.ndim == 4 else x  # of the one frequency that is left
-            x = functional.pad(x, (0, -x.shape[-1] % self.stride))
+            if missing := -x.shape[-1] % self.stride:
+                x = functional.pad(x, (0, missing))
         x = self.conv(x)
         if self.empty:
             return x
@@ -165,26 +166,38 @@ class Residual(nn.Module):
                 nn.GLU(1),
                 Scale(width, scale),
             ]
-            self.layers.append(nn.Sequential(*layers))
+            self.layers.append(Branch(*layers))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, W, T) or (B, W, F, N) to the same."""
         y = x.transpose(1, 2).flatten(0, 1) if x.ndim == 4 else x  # (B F, W, N)
         for layer in self.layers:
-            y = y + layer(y)
+            y = layer(y)  # (B F, W, N)
         return y.unflatten(0, (len(x), -1)).transpose(1, 2) if x.ndim == 4 else y
 
 
-class Scale(nn.Module):
-    """A factor for each feature map: the first axis behind the batch, or the last."""
-
-    def __init__(self, width, value, last=False):
-        super().__init__()
-        self.last, self.scale = last, nn.Parameter(torch.full((width,), float(value)))
+class Branch(nn.Sequential):
+    """x + scale * layers(x), the scale being the last of the layers."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, W, T), or (B, T, W), to the same."""
-        return (self.scale if self.last else self.scale[:, None]) * x
+        """(B, W, T) to the same."""
+        *layers, scale = self
+        y = x
+        for layer in layers:
+            y = layer(y)
+        return torch.addcmul(x, scale.get_parameter("scale")[:, None], y)  # in one pass
+
+
+class Scale(nn.Module):
+    """A factor for each feature."""
+
+    def __init__(self, width, value):
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((width,), float(value)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., W) to the same."""
+        return self.scale * x
 
 
 class LSTM(nn.Module):
