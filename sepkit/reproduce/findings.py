@@ -6,6 +6,7 @@ tests), and where to read on. `judge` joins it with the outcomes of the claims a
 so that no row is silent. Chapter 12.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,9 @@ class State:
 STATES = {
     "holds": State("✔", "#009E73", "as the document says, over songs and seeds"),
     "fails": State("✘", "#D55E00", "the contrary of what the document says, over songs and seeds"),
-    "parts differ": State("◐", "#CC79A7", "the finding has parts, and not all have one verdict"),
+    "parts differ": State(
+        "◐", "#CC79A7", "the finding has parts or was tested with several networks; verdicts differ"
+    ),
     "undecided": State("○", "#E69F00", "more songs or seeds are needed; not the same as equal"),
     "one network": State("◇", "#56B4E9", "one training an arm: about networks, not about methods"),
     "number": State("#", "#0072B2", "a printed number, with ours or its recomputation beside it"),
@@ -90,9 +93,11 @@ class Entry:
     @property
     def lines(self) -> list[str]:
         """What was found, a line for each part, number or test; else what makes the Scores."""
-        several = len(self.outcomes) > 1
-        run = [outcome for outcome in self.outcomes if outcome.verdict != NOT_RUN]
-        found = list(dict.fromkeys(_line(outcome, several) for outcome in run))
+        parts: dict[str, list[Outcome]] = {}
+        for outcome in self.outcomes:
+            parts.setdefault(outcome.claim.id, []).append(outcome)
+        run = [own for own in parts.values() if own[0].verdict != NOT_RUN]
+        found = list(dict.fromkeys(_line(own, len(parts) > 1) for own in run))
         found += [str(number) for number in self.numbers]
         if not found:
             found = [f"tested: {sentence(test)}" for test in self.finding.tests]
@@ -221,14 +226,26 @@ def _state(finding, outcomes, numbers):
     return "feature" if finding.tests else NOT_RUN
 
 
-def _line(outcome, several):
-    """Effect, interval and bar, behind the statement of the part; or why there is none."""
-    if outcome.comparison is None:
-        return outcome.verdict
-    row = outcome.row()
-    bar = "" if outcome.claim.bar == "> 0 dB" else f"; bar: {outcome.claim.bar}"
-    found = f"{row['effect']} ({row['95 % interval']}{bar})"
+def _line(outcomes, several):
+    """Effect, interval and bar of a part, behind its statement; or why there is none.
+
+    Where it was measured with several networks, the effects and a count of the verdicts.
+    """
+    first, claim = outcomes[0], outcomes[0].claim
+    bar = "" if claim.bar == "> 0 dB" else f"bar: {claim.bar}"
+    measured = [outcome for outcome in outcomes if outcome.comparison]
+    if not measured:
+        return first.verdict
+    if len(measured) > 1:
+        effects = ", ".join(f"{outcome.comparison.effect:+.2f}" for outcome in measured)
+        counts = Counter(plain(outcome.verdict) for outcome in measured)
+        verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+        inside = "; ".join(filter(None, (f"{len(measured)} networks", bar)))
+        found = f"{effects} {claim.unit} ({inside}): {verdicts}"
+        return f"{claim.statement}: {found}" if several else found
+    row = first.row()
+    found = f"{row['effect']} ({'; '.join(filter(None, (row['95 % interval'], bar)))})"
     if several:
-        return f"{outcome.claim.statement}: {found}, {outcome.verdict}"
-    reason = outcome.verdict.partition(": ")[2]
+        return f"{claim.statement}: {found}, {first.verdict}"
+    reason = first.verdict.partition(": ")[2]
     return f"{found}, {reason}" if reason else found

@@ -181,6 +181,17 @@ def test_a_bar_other_than_zero_is_told():
     assert entry.lines == ["+0.40 x (+0.30 to +0.50; bar: 1 ± 0.1 x)"]
 
 
+def test_several_networks_share_a_line():
+    found = [outcome("holds", "a", 0.4), outcome("undecided", "a", 0.1), outcome("holds", "a", 2)]
+    (entry,) = judge([finding()], found, {})
+    assert entry.lines == ["+0.40, +0.10, +2.00 dB (3 networks): 2 holds, 1 undecided"]
+    (entry,) = judge([finding()], [*found, outcome("fails", "b", -1)], {})
+    assert entry.lines == [
+        "part a: +0.40, +0.10, +2.00 dB (3 networks): 2 holds, 1 undecided",
+        "part b: -1.00 dB (-1.10 to -0.90), fails",
+    ]
+
+
 def test_names_of_tests_are_sentences():
     assert sentence("tests/x/test_y.py::test_silence_stays_silent") == "silence stays silent"
 
