@@ -85,6 +85,8 @@ def _demucs(path, targets=None):
 def demucs_settings(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Any]]:
     """Name and settings of a network of Demucs, from the shapes of its weights.
 
+    How many heads its attention has does not show in them: the published networks have 8.
+
     Raises
     ------
     KeyError, IndexError

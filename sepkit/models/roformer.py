@@ -214,7 +214,7 @@ class BSRoFormer(RoFormer):
 
 
 class MelRoFormer(RoFormer):
-    """`BSRoFormer` with bands of the mel scale, which overlap.
+    """Mixture in, all targets out, through attention along time and along mel bands, which overlap.
 
     Parameters
     ----------
