@@ -1,5 +1,7 @@
 """The checks of chapter 01: stubs, right answers, and the wrong ones that readers give."""
 
+import math
+
 import torch
 
 from sepkit.learn.ch01.exercises import check
@@ -17,6 +19,7 @@ def test_the_right_shape_is_that_of_the_transform():
 ANSWERS = [
     (1, lambda f, r: ..., STUB),
     (1, lambda f, r: min(f % r, r - f % r), RIGHT),
+    (1, lambda f, r: r * math.acos(math.cos(2 * math.pi * f / r)) / (2 * math.pi), RIGHT),
     (1, lambda f, r: f % r, "folds further"),
     (1, lambda f, r: min(f, r / 2), "turns back"),
     (1, lambda f, r: f - r if f > r / 2 else f, "positive frequency"),
@@ -25,6 +28,8 @@ ANSWERS = [
     (1, 440, "function"),
     (2, (..., ..., ...), STUB),
     (2, ((2, 1025, 259), 21.53, 11.61), RIGHT),
+    (2, ((2, 1025, 259), 22, 12), RIGHT),
+    (2, ((2, 1025, 259), 23, 11.61), "not 23 Hz apart"),
     (2, ((2, 2048, 259), 21.53, 11.61), "negative frequencies"),
     (2, ((2, 1024, 259), 21.53, 11.61), "leaves one end out"),
     (2, ((2, 1025, 258), 21.53, 11.61), "frame at sample 0"),

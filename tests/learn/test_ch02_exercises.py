@@ -27,6 +27,8 @@ def test_the_package_solves_the_exercises():
 ANSWERS = [
     (1, lambda t, o, p: ..., STUB),
     (1, ratio, RIGHT),
+    (1, lambda t, o, p: ratio(t.to(torch.complex128), o, p), RIGHT),
+    (1, lambda t, o, p: ratio(t, o, p) + 1.0 * (t == 0), "silent the mask is not 0"),
     (1, lambda t, o, p: t.abs() ** p / sum(x.abs() ** p for x in o), "leaves out the target"),
     (1, lambda t, o, p: t.abs() ** p / (t.abs() ** p + sum(o).abs() ** p), "by itself"),
     (1, lambda t, o, p: t.abs() ** p / (t + sum(o)).abs() ** p, "magnitude of the mixture"),
@@ -36,6 +38,7 @@ ANSWERS = [
     (1, lambda t, o, p: ratio(t, o, p)[..., :2], "shape"),
     (2, lambda s, x: None, STUB),
     (2, lambda S, X: (S / X).real.clamp(0, 1), RIGHT),
+    (2, lambda S, X: (S.to(torch.complex128) / X).real.clamp(0, 1), RIGHT),
     (2, lambda S, X: (S / X).real, "limit them"),
     (2, lambda S, X: (S.abs() / X.abs()).clamp(0, 1), "angle"),
     (2, lambda S, X: (S / X).real.abs().clamp(0, 1), "points away"),

@@ -66,6 +66,8 @@ ANSWERS = [
     (3, decorrelate, "variances are not 1"),
     (3, lambda x: whiten(x) + 0.1, "mean"),
     (3, lambda x: whiten(x)[:1], "shape"),
+    (3, lambda x: whiten(x).float(), RIGHT),
+    (3, lambda x: whiten(torch.randn_like(x)), "not the signals"),
     (4, (...,) * 6, STUB),
     (4, (True, False, False, True, False, False), RIGHT),
     (4, (True, True, False, True, False, False), "number 2: two linear equations"),

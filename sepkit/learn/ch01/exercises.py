@@ -29,6 +29,10 @@ def ex_01_1(answer: Any) -> None:
     """Every frequency folds into the range from 0 to half the sample rate."""
     for frequency, rate in _FOLDS:
         got = float(attempt(answer, frequency, rate))
+        rest = frequency % rate
+        right = min(rest, rate - rest)
+        if math.isclose(got, right, abs_tol=1e-3):  # the arc cosine is that coarse near 0
+            continue
         need(
             got >= 0,
             f"{frequency} Hz at {rate} samples a second gives {got:g} Hz; a tone that is heard has"
@@ -39,14 +43,12 @@ def ex_01_1(answer: Any) -> None:
             f"{frequency} Hz at {rate} samples a second gives {got:g} Hz, above half the sample"
             " rate: it folds further",
         )
-        rest = frequency % rate
-        right = min(rest, rate - rest)
         need(
-            not (got != right and math.isclose(got, min(frequency, rate / 2))),
+            not math.isclose(got, min(frequency, rate / 2)),
             f"{frequency} Hz at {rate} samples a second does not stop at the limit, it turns back",
         )
         need(
-            math.isclose(got, right, abs_tol=1e-6),
+            False,
             f"{frequency} Hz at {rate} samples a second is heard at {right:g} Hz, not at {got:g}",
         )
 
@@ -78,7 +80,7 @@ def ex_01_2(answer: Any) -> None:
         "bin spacing: the bins share 22050 Hz, not 44100 Hz",
     )
     need(
-        math.isclose(bin_hz, 44100 / 2048, rel_tol=0.01),
+        math.isclose(bin_hz, 44100 / 2048, rel_tol=0.04),
         f"neighbouring bins are not {bin_hz:g} Hz apart; it is rate / n_fft",
     )
     need(
@@ -90,7 +92,7 @@ def ex_01_2(answer: Any) -> None:
         "frame spacing: that is the length of a window; windows overlap",
     )
     need(
-        math.isclose(frame_ms, 512 / 44.1, rel_tol=0.01),
+        math.isclose(frame_ms, 512 / 44.1, rel_tol=0.04),
         f"neighbouring frames are not {frame_ms:g} ms apart; it is hop / rate",
     )
 

@@ -35,6 +35,7 @@ def ex_02_1(answer: Any) -> None:
             f"the mask has shape {tuple(got.shape)}, the target {tuple(target.shape)}",
         )
         need(not got.is_complex(), "the mask is complex; it is made of magnitudes, `target.abs()`")
+        got = got.to(target.real.dtype)
         rest = sum(other.abs() ** power for other in others)
         right = target.abs() ** power / (target.abs() ** power + rest)
         need(
@@ -66,6 +67,7 @@ def ex_02_1(answer: Any) -> None:
         bool(torch.isfinite(silent).all()),
         "where all sources are silent it gives NaN; 0 is wanted there",
     )
+    need(bool((silent == 0).all()), "where all sources are silent the mask is not 0")
 
 
 @exercises.add(
@@ -79,6 +81,7 @@ def ex_02_2(answer: Any) -> None:
     S, X = _spectra(2, 1, 6, 8), _spectra(3, 1, 6, 8)
     got = as_tensor(attempt(answer, S, X))
     need(not got.is_complex(), "the mask is complex; only the real part of S / X is wanted")
+    got = got.to(S.real.dtype)
     free = (S / X).real
     need(
         not torch.allclose(got, free, atol=1e-4),

@@ -123,6 +123,12 @@ def ex_03_3(answer: Any) -> None:
         "the channels are uncorrelated, but their variances are not 1; divide by the square roots"
         " of the eigenvalues",
     )
+    centred = (x - x.mean(1, keepdim=True)).to(z.dtype)
+    by_matrix = torch.linalg.lstsq(centred.T, z.T).solution.T @ centred
+    need(
+        torch.allclose(by_matrix, z, atol=1e-3),
+        "the covariance is right, but these are not the signals that came in, times a matrix",
+    )
 
 
 #: the situations of exercise 4, and why
