@@ -41,6 +41,15 @@ def test_an_effect_is_drawn_with_its_interval():
     assert lines(map_of_findings(entries())) == [[0.2, 0.8], [0.5]]
 
 
+def test_many_effects_of_a_finding_get_the_room_they_need():
+    (one,) = entries()
+    (outcome,) = one.outcomes
+    (many,) = judge([one.finding], [outcome] * 12, {})
+    drawn = map_of_findings([many]).axes[0].lines[1::2]
+    heights = sorted(float(line.get_ydata()[0]) for line in drawn)
+    assert len(heights) == 12 and np.diff(heights).min() > 0.3
+
+
 def test_the_bar_of_a_claim_is_at_zero():
     drawn = lines(map_of_findings(entries(16.0, 14.5, 17.0, least=15.0)))
     assert np.allclose(drawn[0], [-0.5, 2.0]) and np.allclose(drawn[1], [1.0])

@@ -40,22 +40,29 @@ def map_of_findings(entries: Sequence[Entry]) -> Figure:
         if entry.finding.document not in rows:
             rows.append(entry.finding.document)
         rows.append(entry)
-    fig, ax = figure(1, 1, height=0.21 * len(rows) + 0.9)
+    heights = [1.0 if isinstance(row, str) else max(1.0, 0.45 * len(_drawn(row))) for row in rows]
+    fig, ax = figure(1, 1, height=0.21 * sum(heights) + 0.9)
     ax.axvspan(0, SPAN, color="#f2f8f5", linewidth=0, zorder=0)
     ax.axvline(0, color="#667085", linewidth=0.8)
-    for y, row in enumerate(rows):
+    for row, height, end in zip(rows, heights, np.cumsum(heights)):
+        y = end - height / 2
         if isinstance(row, str):
             name = f"{row} · {DOCUMENTS[row].name}"
             ax.text(-SPAN - 2.75, y, name, va="center", weight="bold", color=_INK, fontsize=8.5)
         else:
-            _draw(ax, y, row)
-    ax.set(xlim=(-SPAN, SPAN), ylim=(len(rows) - 0.3, -0.9), yticks=[])
+            _draw(ax, y, height, row)
+    ax.set(xlim=(-SPAN, SPAN), ylim=(sum(heights) + 0.2, -0.4), yticks=[])
     ax.set_xlabel("effect (dB), less the claim's bar; right of 0: as the document says")
     ax.spines[["left", "right", "top"]].set_visible(False)
     return fig
 
 
-def _draw(ax: Axes, y: int, entry: Entry) -> None:
+def _drawn(entry):
+    """The outcomes that have an effect in dB."""
+    return [outcome for outcome in entry.outcomes if outcome.comparison and _in_db(outcome)]
+
+
+def _draw(ax: Axes, y: float, height: float, entry: Entry) -> None:
     """One finding: id and symbol at the left, its effects or a word at the right."""
     state = STATES[entry.state]
     text: dict[str, Any] = {"va": "center", "clip_on": False}
@@ -71,9 +78,9 @@ def _draw(ax: Axes, y: int, entry: Entry) -> None:
         **text,
     )
     ax.text(-SPAN - 1.5, y, entry.state, color=_INK, fontsize=7.5, **text)
-    drawn = [outcome for outcome in entry.outcomes if outcome.comparison and _in_db(outcome)]
+    drawn = _drawn(entry)
     for place, outcome in enumerate(drawn):
-        _interval(ax, y + 0.6 * ((place + 0.5) / len(drawn) - 0.5), outcome)
+        _interval(ax, y + 0.8 * height * ((place + 0.5) / len(drawn) - 0.5), outcome)
     if not drawn and entry.lines:
         words = entry.lines[0]
         ax.text(0.06, y, words[:62] + "…" * (len(words) > 62), color=_SOFT, fontsize=7, **text)
@@ -94,7 +101,7 @@ def _interval(ax, y, outcome):
             f"{effect:+.1f}",
             (side, y),
             xytext=(-6 if effect > 0 else 6, 0),
-            fontsize=7,
+            fontsize=6,
             textcoords="offset points",
             ha="right" if effect > 0 else "left",
             va="center",
