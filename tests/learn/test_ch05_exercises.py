@@ -145,6 +145,15 @@ ANSWERS = [
         ),
         RIGHT,
     ),
+    (
+        4,
+        lambda S, X: [
+            part.to(torch.complex64 if part.is_complex() else torch.float32) for part in ideal(S, X)
+        ],
+        RIGHT,
+    ),
+    (4, lambda S, X: (*ideal(S, X)[:2], 0.0), "shape ()"),
+    (4, maps(mask=lambda m: m[:3]), "shape (3,)"),
     (4, lambda S, X: ((S / X).abs(), ideal(S, X)[1], 0 * X.abs()), "sigmoid"),
     (4, lambda S, X: (S / X, *ideal(S, X)[1:]), "real number"),
     (4, maps(mask=lambda m: -m), "negative"),

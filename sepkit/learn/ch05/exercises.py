@@ -183,12 +183,20 @@ def ex_05_4(answer: Any) -> None:
         raise NotAttempted
     mask, shift, addition = (torch.as_tensor(part) for part in got)
     ratio = S / X
+    for name, part in (("mask", mask), ("shift", shift), ("addition", addition)):
+        need(
+            part.shape == S.shape,
+            f"the {name} has shape {tuple(part.shape)}, S {tuple(S.shape)}: every bin gets a number"
+            " of its own",
+        )
     need(
-        not torch.is_complex(mask),
-        "the mask is a real number for every bin; the turning is the shift's part",
+        not torch.is_complex(mask) and not torch.is_complex(addition),
+        "mask and addition are real numbers for every bin; the turning is the shift's part",
     )
+    mask, addition = mask.double(), addition.double()
+    shift = shift.to(X.dtype) if shift.is_complex() else shift
     need(
-        float(mask.max()) <= 1 + 1e-9,
+        float(mask.max()) <= 1 + 1e-6,
         f"the mask reaches {float(mask.max()):.1f}; it comes out of a sigmoid, so hold it at 1 or"
         " below",
     )
