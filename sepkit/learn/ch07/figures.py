@@ -230,12 +230,13 @@ def gains(
     ylabel: str = "difference in SDR (dB)",
     tint: str = CYCLE[0],
 ) -> Axes:
-    """Draw effects against a setting with 95 % intervals over songs; hollow where these hold 0.
+    """Draw effects against a setting with 95 % intervals; hollow where these hold 0.
 
     Parameters
     ----------
     comparisons : dict of float to Comparison
-        As `sepkit.metrics.statistics.compare` returns them.
+        As `sepkit.metrics.statistics.compare` returns them over songs, or, over songs and seeds,
+        `sepkit.metrics.crossed.crossed`.
     """
     ax.axhline(0, color="#344054", linewidth=0.9)
     ax.plot(
