@@ -36,12 +36,12 @@ class State:
 #: In the order of a legend.
 STATES = {
     "holds": State("✔", "#009E73", "as the document says, over songs and seeds"),
-    "fails": State("✘", "#D55E00", "the contrary of what the document says, over songs and seeds"),
+    "fails": State("✘", "#D55E00", "contrary to what the document says, over songs and seeds"),
     "parts differ": State(
-        "◐", "#CC79A7", "the finding has parts or was tested with several networks; verdicts differ"
+        "◐", "#CC79A7", "it has parts, or was tested with several networks; verdicts differ"
     ),
     "undecided": State("○", "#E69F00", "more songs or seeds are needed; not the same as equal"),
-    "one network": State("◇", "#56B4E9", "one training an arm: about networks, not about methods"),
+    "one network": State("◇", "#56B4E9", "one training an arm: of networks, not of methods"),
     "number": State("#", "#0072B2", "a printed number, with ours or its recomputation beside it"),
     "feature": State("■", "#4d4d4d", "something that the kit can do, and that tests check"),
     NOT_RUN: State("–", "#98a1b3", "no Scores here; the command makes them"),
