@@ -17,10 +17,13 @@ from ..files import read_json, write_json
 from .cards import METRICS, RATIO, MetricCard
 
 REQUIRED_PROVENANCE = ("sepkit", "commit", "command", "device", "seed", "profile")
-_FORMAT = "sepkit scores 1"
+#: Of older files: an object for each score.
+_ROWS = "sepkit scores 1"
+_FORMAT = "sepkit scores 2"
 #: What tables add up.
 _COUNTED = ("steps", "hours")
-_TEXTS = ("track", "target", "metric", "separator", "dataset")
+_SHARED = ("target", "metric", "separator", "dataset")
+_LISTS = ("tracks", "values", "order")
 
 
 @dataclass(frozen=True)
@@ -147,9 +150,11 @@ def save_scores(
 ) -> None:
     """Write scores as JSON, atomically; cards and provenances are stored once each.
 
-    NaN becomes null, infinity the string "inf". `extra` is a dict of further entries
-    for the file, which `load_scores` does not read. `indent` is JSON's; None writes one
-    line, for files of thousands of scores.
+    Scores that differ only in track and value are one group, with the lists ``tracks``,
+    ``values`` and ``order``: where each of them stands among all scores. NaN becomes null,
+    infinity the string "inf". `extra` is a dict of further entries for the file, which
+    `load_scores` does not read. `indent` is JSON's; None writes one line, for files of
+    thousands of scores.
 
     Raises
     ------
@@ -159,8 +164,8 @@ def save_scores(
     """
     cards: list[dict] = []
     provenances: list[dict] = []
-    rows = []
-    for score in scores:
+    groups: dict[tuple, dict] = {}
+    for place, score in enumerate(scores):
         missing = [key for key in REQUIRED_PROVENANCE if key not in score.provenance]
         if missing:
             raise SepkitError(
@@ -168,19 +173,15 @@ def save_scores(
                 f"provenance {', '.join(missing)}; "
                 "use files.provenance(device=..., seed=..., profile=...)"
             )
+        shared = {name: getattr(score, name) for name in _SHARED} | {
+            "card": _place(cards, asdict(score.card)),
+            "provenance": _place(provenances, dict(score.provenance)),
+        }
+        group = groups.setdefault(tuple(shared.values()), shared | {name: [] for name in _LISTS})
         value = float(score.value)
-        rows.append(
-            {
-                "track": score.track,
-                "target": score.target,
-                "metric": score.metric,
-                "value": str(value) if math.isinf(value) else value,
-                "separator": score.separator,
-                "dataset": score.dataset,
-                "card": _place(cards, asdict(score.card)),
-                "provenance": _place(provenances, dict(score.provenance)),
-            }
-        )
+        group["tracks"].append(score.track)
+        group["values"].append(str(value) if math.isinf(value) else value)
+        group["order"].append(place)
     write_json(
         path,
         {
@@ -188,14 +189,14 @@ def save_scores(
             "format": _FORMAT,
             "cards": cards,
             "provenance": provenances,
-            "scores": rows,
+            "scores": list(groups.values()),
         },
         indent,
     )
 
 
 def load_scores(path: str | Path) -> list[Score]:
-    """Read what `save_scores` wrote.
+    """Read what `save_scores` wrote, this version or the first, which had an object per score.
 
     Raises
     ------
@@ -204,50 +205,73 @@ def load_scores(path: str | Path) -> list[Score]:
         a value is no number or a name no text, or where one score is there twice.
     """
     content = read_json(path)
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+    if not isinstance(content, dict) or content.get("format") not in (_ROWS, _FORMAT):
         raise SepkitError(f"{path}: not a file of sepkit scores; write it with save_scores")
     try:
         cards = [_card(card, f"cards[{k}]", path) for k, card in enumerate(content["cards"])]
-        rows, provenances = content["scores"], content["provenance"]
-        for k, one in enumerate(provenances):
-            if not isinstance(one, dict):
-                raise TypeError(f"provenance[{k}] is no object")
-            for name in (*REQUIRED_PROVENANCE, *_COUNTED):
-                if isinstance(one.get(name), (dict, list)):
-                    raise TypeError(
-                        f"provenance[{k}].{name} is {type(one[name]).__name__}, no text or number"
-                    )
-                if name in _COUNTED and name in one:
-                    number_in(one[name], f"provenance[{k}].{name}", path, null=False)
+        provenances = content["provenance"]
+        _check_provenances(provenances, path)
+        rows = _rows if content["format"] == _ROWS else _grouped
         scores, seen = [], set()
-        for k, row in enumerate(rows):
-            where, known = f"scores[{k}]", (row["card"], row["provenance"])
+        for where, nth, row in rows(content["scores"], path):
+            known = (row["card"], row["provenance"])
             if not all(isinstance(index, int) and index >= 0 for index in known):
                 raise TypeError(f"{where} names no card or provenance")
-            if wrong := [name for name in _TEXTS if not isinstance(row[name], str)]:
-                raise TypeError(f"{where}.{wrong[0]} is no text")
-            key = (*(row[name] for name in _TEXTS), *known)
+            for name in ("track", *_SHARED):
+                if not isinstance(row[name], str):
+                    raise TypeError(f"{where}.{name}{nth if name == 'track' else ''} is no text")
+            key = (row["track"], *(row[name] for name in _SHARED), *known)
             if key in seen:
                 raise SepkitError(
                     f"{path}: {where}: the {row['metric']} of {row['target']!r} in "
                     f"{row['track']!r} is there twice; keep one"
                 )
             seen.add(key)
-            scores.append(
-                Score(
-                    **{
-                        **row,
-                        "value": _value(row["value"], where, path),
-                        "card": cards[known[0]],
-                        "provenance": provenances[known[1]],
-                    }
-                )
-            )
+            own = {
+                "value": _value(row["value"], f"{where}.value{nth}", path),
+                "card": cards[known[0]],
+                "provenance": provenances[known[1]],
+            }
+            scores.append(Score(**{**row, **own}))
         return scores
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise SepkitError(
             f"{path}: a score is incomplete ({type(error).__name__}: {error}); write the file again"
         ) from None
+
+
+def _rows(rows, _):
+    """(place, "", row) of each score of the first format."""
+    for k, row in enumerate(rows):
+        yield f"scores[{k}]", "", row
+
+
+def _grouped(groups, path):
+    """(place of the group, the end of a place in its lists, row) of each score, in their order."""
+    found = []
+    for k, group in enumerate(groups):
+        where, lists = f"scores[{k}]", [group[name] for name in _LISTS]
+        if not all(isinstance(one, list) and len(one) == len(lists[0]) for one in lists):
+            raise TypeError(f"{where}: {', '.join(_LISTS)} are no lists of one length")
+        shared = {name: value for name, value in group.items() if name not in _LISTS}
+        for i, (track, value, order) in enumerate(zip(*lists)):
+            row = {**shared, "track": track, "value": value}
+            place = number_in(order, f"{where}.order[{i}]", path, null=False)
+            found.append((place, where, f"s[{i}]", row))
+    return [rest for _, *rest in sorted(found, key=lambda one: one[0])]
+
+
+def _check_provenances(provenances, path):
+    for k, one in enumerate(provenances):
+        if not isinstance(one, dict):
+            raise TypeError(f"provenance[{k}] is no object")
+        for name in (*REQUIRED_PROVENANCE, *_COUNTED):
+            if isinstance(one.get(name), (dict, list)):
+                raise TypeError(
+                    f"provenance[{k}].{name} is {type(one[name]).__name__}, no text or number"
+                )
+            if name in _COUNTED and name in one:
+                number_in(one[name], f"provenance[{k}].{name}", path, null=False)
 
 
 def number_in(value, where, source, infinite=False, null=True):
@@ -294,7 +318,7 @@ def number_in(value, where, source, infinite=False, null=True):
 
 def _value(value, where, path):
     """DB as `save_scores` writes them."""
-    return float(value) if value in ("inf", "-inf") else number_in(value, f"{where}.value", path)
+    return float(value) if value in ("inf", "-inf") else number_in(value, where, path)
 
 
 def _card(card, where, path):

@@ -1,5 +1,6 @@
 import json
 import math
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -280,7 +281,8 @@ def test_saved_scores_come_back(tmp_path):
     content = json.loads(
         path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON")
     )
-    assert content["scores"][1]["value"] is None
+    assert content["scores"][0]["tracks"] == [*values]
+    assert content["scores"][0]["values"] == [1.0, None, "inf", "-inf"]
     assert len(content["cards"]) == 2 and len(content["provenance"]) == 1
     assert set(content["cards"][0]) == {
         "metric",
@@ -296,6 +298,39 @@ def test_saved_scores_come_back(tmp_path):
         "better",
     }
     assert list(tmp_path.iterdir()) == [path]
+
+
+def as_rows(path):
+    """A file as the first format had it, an object for each score."""
+    content = json.loads(path.read_text())
+    rows = [
+        (place, {**group, "track": track, "value": value})
+        for group in content["scores"]
+        for track, value, place in zip(group["tracks"], group["values"], group["order"])
+    ]
+    content["scores"] = [row for _, row in sorted(rows, key=lambda one: one[0])]
+    for row in content["scores"]:
+        del row["tracks"], row["values"], row["order"]
+    path.write_text(json.dumps(content | {"format": "sepkit scores 1"}))
+
+
+def test_scores_of_many_songs_come_back_in_their_order_from_both_formats(tmp_path):
+    """Song by song, as `score_track` makes them: no group's scores stand beside each other."""
+    draw, path = random.Random(0), tmp_path / "scores.json"
+    other = dict(MADE, seed=1)
+    scores = [
+        make(draw.gauss(0, 10), track=track, target=target, separator=separator, provenance=origin)
+        for separator, origin in (("a", dict(MADE)), ("a", other), ("b", other))
+        for track in ("two", "one", "three")
+        for target in ("vocals", "drums")
+    ]
+    del scores[2]  # not all groups have all songs
+    save_scores(path, scores)
+    assert load_scores(path) == scores
+    groups = json.loads(path.read_text())["scores"]
+    assert len(groups) == 6 and [group["order"][0] for group in groups] == [0, 1, 5, 6, 11, 12]
+    as_rows(path)
+    assert len(json.loads(path.read_text())["scores"]) == 17 and load_scores(path) == scores
 
 
 @pytest.mark.parametrize("key", REQUIRED_PROVENANCE)
@@ -328,12 +363,15 @@ def test_files_that_hold_no_scores_are_told(tmp_path):
 @pytest.mark.parametrize(
     "place, value, told",
     [
-        ("scores", {"value": True}, r"scores\[0\].value is True; expected a finite number or null"),
-        ("scores", {"value": "5.5"}, r"scores\[0\].value is str"),
-        ("scores", {"value": "nan"}, r"scores\[0\].value is str"),
-        ("scores", {"value": [1]}, r"scores\[0\].value is list"),
-        ("scores", {"value": 10**400}, r"scores\[0\].value is 1000000000"),
-        ("scores", {"track": 7}, r"scores\[0\].track is no text"),
+        ("scores", {"values": [True]}, r"scores\[0\].values\[0\] is True; expected a finite"),
+        ("scores", {"values": ["5.5"]}, r"scores\[0\].values\[0\] is str"),
+        ("scores", {"values": ["nan"]}, r"scores\[0\].values\[0\] is str"),
+        ("scores", {"values": [[1]]}, r"scores\[0\].values\[0\] is list"),
+        ("scores", {"values": [10**400]}, r"scores\[0\].values\[0\] is 1000000000"),
+        ("scores", {"tracks": [7]}, r"scores\[0\].tracks\[0\] is no text"),
+        ("scores", {"tracks": "a"}, r"scores\[0\]: tracks, values, order are no lists of one"),
+        ("scores", {"order": [0, 1]}, r"scores\[0\]: tracks, values, order are no lists of one"),
+        ("scores", {"order": ["0"]}, r"scores\[0\].order\[0\] is str; expected a finite number$"),
         ("scores", {"target": None}, r"scores\[0\].target is no text"),
         ("scores", {"card": -1}, r"scores\[0\] names no card"),
         ("scores", {"card": 1}, "IndexError"),
@@ -366,19 +404,44 @@ def test_what_others_wrote_is_told_with_its_place(tmp_path, place, value, told):
     assert "\n" not in str(error.value) and len(str(error.value)) < 400
 
 
+@pytest.mark.parametrize(
+    "row, told",
+    [
+        ({"value": True}, r"scores\[0\].value is True; expected a finite number or null"),
+        ({"value": "5.5"}, r"scores\[0\].value is str"),
+        ({"value": 10**400}, r"scores\[0\].value is 1000000000"),
+        ({"value": math.inf}, r"scores\[0\].value is inf; expected a finite number or null"),
+        ({"track": 7}, r"scores\[0\].track is no text"),
+        ({"target": None}, r"scores\[0\].target is no text"),
+        ({"card": -1}, r"scores\[0\] names no card"),
+        ({"track": "b"}, r"scores\[1\]: the csdr of 'vocals' in 'b' is there twice; keep one"),
+        ({"more": 1}, "unexpected keyword"),
+    ],
+)
+def test_what_others_wrote_in_the_first_format_is_told_with_its_place(tmp_path, row, told):
+    path = tmp_path / "scores.json"
+    save_scores(path, [make(), make(2.0, track="b")])
+    as_rows(path)
+    content = json.loads(path.read_text())
+    content["scores"][0] |= row
+    path.write_text(json.dumps(content))
+    with pytest.raises(SepkitError, match=f"scores.json: .*{told}"):
+        load_scores(path)
+
+
 def test_bare_infinity_and_scores_that_are_there_twice_are_told(tmp_path):
     path = tmp_path / "scores.json"
-    save_scores(path, [make(1.0), make(2.0, track="b")])
+    save_scores(path, [make(1.0), make(2.0, track="b")], indent=None)
     text = path.read_text()
     for value in ("Infinity", "-Infinity", "1e999"):
-        path.write_text(text.replace('"value": 1.0', f'"value": {value}'))
+        path.write_text(text.replace("[1.0, 2.0]", f"[1.0, {value}]"))
         with pytest.raises(
-            SepkitError, match=r"scores\[0\].value is -?inf; expected a finite number or null"
+            SepkitError, match=r"scores\[0\].values\[1\] is -?inf; expected a finite number or null"
         ):
             load_scores(path)
     path.write_text(text.replace('"b"', '"a song"'))
     with pytest.raises(
-        SepkitError, match=r"scores\[1\]: the csdr of 'vocals' in 'a song' is there twice; keep one"
+        SepkitError, match=r"scores\[0\]: the csdr of 'vocals' in 'a song' is there twice; keep one"
     ):
         load_scores(path)
 
