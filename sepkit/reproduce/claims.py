@@ -145,7 +145,8 @@ class Outcome:
 
     `p` tests the claim's bar, adjusted by Holm's method for all comparisons of the claim's family;
     None where there is no verdict to be had. `seeds` counts the trainings behind an arm. `verdict`
-    is "holds", "fails", "undecided", "undecided: why", "one network" or "not run".
+    is "holds", "fails", "undecided", "undecided: why", "one network" or "not run". `network` is
+    what the stars in the names of the arms stood for; empty without a star.
     """
 
     claim: Claim
@@ -155,6 +156,7 @@ class Outcome:
     comparison: songwise.Comparison | Crossed | None = None
     p: float | None = None
     seeds: int = 0
+    network: str = ""
 
     @property
     def by_seed(self) -> tuple[float, ...]:
@@ -167,6 +169,7 @@ class Outcome:
         shown = {
             "claim": claim.id,
             "statement": claim.statement,
+            "network": self.network,
             "measured on": ", ".join(part for part in (self.dataset, self.where) if part),
             "bar": claim.bar,
             **dict.fromkeys(("effect", "95 % interval", "p (Holm)", "songs", "seeds"), ""),
@@ -316,7 +319,8 @@ def _outcomes(claim, measured, seed):
     for key, scores in arms["higher"].items():
         others = arms["lower"].get(key) or arms["lower"].get((key[0], ())) if claim.lower else ()
         if others is not None:
-            outcomes.append(_compare(claim, scores, others, seed))
+            outcome = _compare(claim, scores, others, seed)
+            outcomes.append(replace(outcome, network=", ".join(key[1])))
     return outcomes or [Outcome(claim, NOT_RUN)]
 
 

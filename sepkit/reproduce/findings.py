@@ -229,7 +229,8 @@ def _state(finding, outcomes, numbers):
 def _line(outcomes, several):
     """Effect, interval and bar of a part, behind its statement; or why there is none.
 
-    Where it was measured with several networks, the effects and a count of the verdicts.
+    Where it was measured with several networks, or in several places, the effect of each and a
+    count of the verdicts.
     """
     first, claim = outcomes[0], outcomes[0].claim
     bar = "" if claim.bar == "> 0 dB" else f"bar: {claim.bar}"
@@ -237,14 +238,17 @@ def _line(outcomes, several):
     if not measured:
         return first.verdict
     if len(measured) > 1:
-        effects = ", ".join(f"{outcome.comparison.effect:+.2f}" for outcome in measured)
+        rows = [outcome.row() for outcome in measured]
+        effects = ", ".join(
+            f"{row['network'] or row['measured on']} {row['effect']}" for row in rows
+        )
         counts = Counter(plain(outcome.verdict) for outcome in measured)
         verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
-        inside = "; ".join(filter(None, (f"{len(measured)} networks", bar)))
-        found = f"{effects} {claim.unit} ({inside}): {verdicts}"
+        found = f"{effects}{f' ({bar})' if bar else ''}: {verdicts}"
         return f"{claim.statement}: {found}" if several else found
     row = first.row()
-    found = f"{row['effect']} ({'; '.join(filter(None, (row['95 % interval'], bar)))})"
+    effect = " ".join(filter(None, (row["network"], row["effect"])))
+    found = f"{effect} ({'; '.join(filter(None, (row['95 % interval'], bar)))})"
     if several:
         return f"{claim.statement}: {found}, {first.verdict}"
     reason = first.verdict.partition(": ")[2]

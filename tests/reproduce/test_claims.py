@@ -252,9 +252,17 @@ def test_a_star_pairs_each_network_with_itself():
         "net z, niter 1": NOISE,
     }
     measured = {"": [score for name, values in names.items() for score in scores(name, values)]}
-    assert verdicts([claim("net *, niter 1", "net *, niter 0")], measured) == ["holds", "fails"]
+    found = evaluate([claim("net *, niter 1", "net *, niter 0")], measured)
+    assert [(one.network, one.verdict) for one in found] == [("x", "holds"), ("y", "fails")]
     measured[""] += scores("plain", NOISE - 5)
-    assert verdicts([claim("net *, niter 1", "plain")], measured) == ["holds"] * 3
+    found = evaluate([claim("net *, niter 1", "plain")], measured)
+    assert [(one.row()["network"], one.verdict) for one in found] == [
+        ("x", "holds"),
+        ("y", "holds"),
+        ("z", "holds"),
+    ]
+    (plain,) = evaluate([claim("net x, niter 1", "plain")], measured)
+    assert plain.network == plain.row()["network"] == "", "no star, nothing that it stands for"
 
 
 def test_data_sets_cards_and_excerpts_are_never_mixed():

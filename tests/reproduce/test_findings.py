@@ -183,13 +183,27 @@ def test_a_bar_other_than_zero_is_told():
 
 def test_several_networks_share_a_line():
     found = [outcome("holds", "a", 0.4), outcome("undecided", "a", 0.1), outcome("holds", "a", 2)]
+    found = [replace(one, network=name) for one, name in zip(found, ("UMX", "ResUNet", "BSRNN"))]
     (entry,) = judge([finding()], found, {})
-    assert entry.lines == ["+0.40, +0.10, +2.00 dB (3 networks): 2 holds, 1 undecided"]
+    told = "UMX +0.40 dB, ResUNet +0.10 dB, BSRNN +2.00 dB"
+    assert entry.lines == [f"{told}: 2 holds, 1 undecided"]
     (entry,) = judge([finding()], [*found, outcome("fails", "b", -1)], {})
     assert entry.lines == [
-        "part a: +0.40, +0.10, +2.00 dB (3 networks): 2 holds, 1 undecided",
+        f"part a: {told}: 2 holds, 1 undecided",
         "part b: -1.00 dB (-1.10 to -0.90), fails",
     ]
+    barred = [replace(one, claim=replace(one.claim, least=-3.0)) for one in found]
+    (entry,) = judge([finding()], barred, {})
+    assert entry.lines == [f"{told} (bar: > -3 dB): 2 holds, 1 undecided"]
+    (entry,) = judge([finding()], found[:1], {})
+    assert entry.lines == ["UMX +0.40 dB (+0.30 to +0.50)"]
+
+
+def test_several_places_share_a_line():
+    one = outcome("holds")
+    (entry,) = judge([finding()], [one, replace(one, dataset="musdb18", verdict="undecided")], {})
+    places = ("band, experiment mixing +0.40 dB", "musdb18, experiment mixing +0.40 dB")
+    assert entry.lines == [f"{', '.join(places)}: 1 holds, 1 undecided"]
 
 
 def test_names_of_tests_are_sentences():
