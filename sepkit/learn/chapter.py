@@ -28,6 +28,7 @@ from ..metrics import MetricCard, Score, save_scores
 from ..reproduce.batch import PROFILES, WEIGHTS
 from . import plots
 from .listening import Excerpt, example_music
+from .needs import check_songs
 
 #: parameter -> (environment variable, value without it)
 _DEFAULTS = {
@@ -107,7 +108,8 @@ def begin(
     Raises
     ------
     SepkitError
-        For a parameter that does not exist, listing those that do.
+        For a parameter that does not exist, listing those that do; for songs with which the
+        chapter cannot work, saying what it needs (`sepkit.learn.needs`).
     """
     run = Run(chapter, profile, weights, data, device, seed, out_dir)
     random.seed(run.seed)
@@ -130,6 +132,8 @@ class Run:
     device : torch.device
     seed : int
     out_dir : Path
+    silent : tuple of str
+        Test songs that are left out, as they (or their vocals) are silent.
     scores : list of Score
         What the chapter has measured so far.
     """
@@ -154,6 +158,9 @@ class Run:
         self.dataset = data_set_name(self.data)
         self.device, self.seed = resolve_device(device), int(seed)
         self.out_dir = validation.place("out_dir", out_dir)
+        self.silent = check_songs(chapter, self.data, self.dataset, PROFILES.index(profile))
+        if self.silent:
+            print(f"left out, as they or their vocals are silent: {', '.join(self.silent)}")
         self.scores: list[Score] = []
 
     def __repr__(self) -> str:
@@ -169,6 +176,9 @@ class Run:
     def tracks(self, split: str = "test", **options: Any) -> list[Track]:
         """Open the songs of this run's data set; the band is rendered when it is missing.
 
+        Mono songs are read as two equal channels unless `channels` says otherwise. Silent test
+        songs (`silent`) are left out.
+
         Parameters
         ----------
         split : {"train", "valid", "test"}
@@ -176,7 +186,10 @@ class Run:
             ``sample_rate`` and ``channels``, as for `sepkit.datasets.open_tracks`.
         """
         preset = self.profile if self.data == "band" else None
-        return open_tracks(self.data, split, preset=preset, **options)
+        if self.dataset != self.data:  # a folder: the networks and the figures expect stereo
+            options.setdefault("channels", 2)
+        tracks = open_tracks(self.data, split, preset=preset, **options)
+        return [track for track in tracks if split != "test" or track.name not in self.silent]
 
     def example_music(self, seconds: float = 8.0, sample_rate: int = 44100) -> Excerpt:
         """A few seconds of music to look at and listen to.

@@ -37,7 +37,7 @@ def begin(song, tmp_path):
             "out_dir": tmp_path / "out",
             "show": False,
         }
-        return chapter.begin("02_masking", **{**given, **changes})
+        return chapter.begin("01_stft", **{**given, **changes})
 
     return make
 
@@ -118,7 +118,7 @@ def test_scores_are_written_with_their_provenance_and_no_path(begin, tmp_path, c
     )
     run.finish()
 
-    path = tmp_path / "out" / "results" / "02_masking.json"
+    path = tmp_path / "out" / "results" / "01_stft.json"
     scores = load_scores(path)
     assert [s.separator for s in scores] == ["perfect", "perfect", "as is", "other program"]
     assert {s.dataset for s in scores} == {"folder:songs"}
@@ -126,12 +126,12 @@ def test_scores_are_written_with_their_provenance_and_no_path(begin, tmp_path, c
     assert scores[0].provenance["note"] == "a fact" and scores[3].provenance["checkpoint"] == "abc"
     assert all(s.provenance["seed"] == 3 and s.provenance["device"] == "cpu" for s in scores)
     assert all(
-        s.provenance["command"].startswith("sepkit reproduce 02_masking --profile smoke")
+        s.provenance["command"].startswith("sepkit reproduce 01_stft --profile smoke")
         for s in scores
     )
     assert "band" not in scores[0].provenance and begin(data="band").provenance()["band"] == VERSION
     said = capsys.readouterr().out
-    assert said.count("\n") == 1 and "4 scores written to results/02_masking.json" in said
+    assert said.count("\n") == 1 and "4 scores written to results/01_stft.json" in said
     assert str(tmp_path) not in said + json.dumps([s.provenance for s in scores])
 
 
@@ -142,7 +142,7 @@ def test_rows_without_a_track_are_refused(begin):
 
 def test_the_header_shows_each_profiles_budget(begin, monkeypatch, tmp_path):
     budgets = {
-        "02_masking": {
+        "01_stft": {
             "smoke": {"seconds": 12.4, "peak_mb": 900, "machine": "a <laptop>"},
             "paper": {"seconds": 7200, "peak_mb": 4000, "machine": "b"},
         }
