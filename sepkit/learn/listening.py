@@ -15,6 +15,7 @@ from .. import audio
 from ..errors import SepkitError
 
 if TYPE_CHECKING:
+    from ..datasets import Track
     from .chapter import Run
 
 _SONG = "fishin"
@@ -82,6 +83,19 @@ def example_music(run: Run, seconds: float, sample_rate: int, network: bool) -> 
         run.dataset,
         f"You hear the song {track.name!r} of the data set {run.dataset}, {origin}.",
     )
+
+
+def sounding_middle(track: Track, stem: str, frames: int) -> int:
+    """First sample of the middle `frames` of a song, or of others if `stem` is silent there.
+
+    Then they are those in which the stem has the most energy (chapter 02).
+    """
+    first = (track.samples - frames) // 2
+    if track.stem(stem, first, frames).any():
+        return first
+    energy = track.stem(stem).double().square().sum(0).cumsum(0)  # (samples,)
+    energy = torch.nn.functional.pad(energy, (1, 0))
+    return int((energy[frames:] - energy[:-frames]).argmax())
 
 
 def recorded(name: str) -> Path | None:

@@ -12,6 +12,7 @@ from sepkit import audio
 from sepkit.errors import SepkitError
 from sepkit.files import repo_root
 from sepkit.learn import chapter
+from sepkit.learn.listening import sounding_middle
 from sepkit.learn.needs import NEEDS
 from sepkit.reproduce.notebook import find_chapters
 from sepkit.stems import STEMS
@@ -153,6 +154,28 @@ def melody(lowest, notes_a_second):
     return (0.2 * tones * torch.exp(-4 * (time * notes_a_second - note))).float()[None]
 
 
+def test_an_excerpt_is_from_the_middle_unless_the_stem_is_silent_there(folder, begin):
+    content = songs(1, ("vocals", "rest"))
+    sound = content["song 0"]["vocals"]
+    sound[:, 2 * RATE : 6 * RATE] = 0
+    sound[:, 7 * RATE :] *= 3
+    track = begin("01_stft", folder(content)).tracks("test")[0]
+    assert sounding_middle(track, "rest", 4 * RATE) == 2 * RATE
+    assert sounding_middle(track, "vocals", 2 * RATE) == 6 * RATE
+
+
+def run_smoke(name, data, out):
+    command = [sys.executable, "-m", "sepkit", "reproduce", name, "--profile", "smoke"]
+    done = subprocess.run(
+        [*command, "--data", str(data), "--out", str(out)],
+        capture_output=True,
+        text=True,
+        cwd=repo_root(),
+        env={**os.environ, "PYTHONPATH": str(repo_root())},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["01", "02"])
 def test_the_chapter_runs_on_one_mono_song_of_two_stems_with_a_silent_second(
@@ -162,12 +185,11 @@ def test_the_chapter_runs_on_one_mono_song_of_two_stems_with_a_silent_second(
     for sound in stems.values():
         sound[:, 88200:132300] = 0
     data = folder({"song": stems}, 44100)
-    command = [sys.executable, "-m", "sepkit", "reproduce", name, "--profile", "smoke"]
-    done = subprocess.run(
-        [*command, "--data", str(data), "--out", str(tmp_path / "out")],
-        capture_output=True,
-        text=True,
-        cwd=repo_root(),
-        env={**os.environ, "PYTHONPATH": str(repo_root())},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_smoke(name, data, tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_chapter_02_runs_on_a_voice_that_sings_at_the_end_only(folder, tmp_path):
+    stems = {"vocals": melody(392.0, 2), "drums": melody(98.0, 4)}
+    stems["vocals"][:, : 5 * 44100] = 0  # nor in the first five seconds, nor in the middle four
+    run_smoke("02", folder({"song": stems}, 44100), tmp_path / "out")
