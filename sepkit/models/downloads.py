@@ -155,8 +155,11 @@ def fetch(
         file.get("name") or file["url"].rsplit("/", 1)[-1], "file", "weights.json"
     )
     path = Path(cache or data_root() / "weights") / name / file_name
-    if path.is_file() and not _fault(path, file, path):
-        return path
+    if path.is_file():
+        fault = _fault(path, file, path)
+        if not fault:
+            return path
+        print_note(f"{path}: {fault}; it is fetched again")
     base = base_url or os.environ.get(MIRROR)
     sources = (
         [f"{str(base).rstrip('/')}/{file_name}"]

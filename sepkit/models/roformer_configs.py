@@ -49,6 +49,8 @@ _WITHOUT_EFFECT = {
     "use_torch_checkpoint",
     "mlp_expansion_factor",
 }
+#: Of samples, which no config comes near.
+_MOST = 10**9
 _OTHERS = {"freqs_per_bands", "num_bands", "mask_estimator_depth", "num_stems", "stereo"}
 
 
@@ -109,8 +111,10 @@ def _part(content, name):
 
 def _number(path, part, name, default):
     value = part.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise SepkitError(f"{path}: {name}={str(value)[:40]}: a whole number was expected")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST:
+        raise SepkitError(
+            f"{path}: {name}={str(value)[:40]}: a whole number from 1 to {_MOST} was expected"
+        )
     return value
 
 

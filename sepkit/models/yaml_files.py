@@ -12,6 +12,8 @@ MOST = 100_000
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping in a yaml file; ``!!python/tuple`` is read as a list, other tags are refused.
 
+    So are aliases: nested, a few lines of them stand for more than any memory holds.
+
     Raises
     ------
     SepkitError
@@ -20,7 +22,13 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     import yaml  # only needed by those who read one
 
     class Loader(yaml.SafeLoader):
-        """With the one tag that configs of training programs hold."""
+        """With the one tag that configs of training programs hold, and without aliases."""
+
+        def compose_node(self, parent, index):
+            if self.check_event(yaml.AliasEvent):
+                alias = self.peek_event().anchor
+                raise SepkitError(f"{path}: has the alias *{alias[:40]}; write its value out")
+            return super().compose_node(parent, index)
 
     Loader.add_constructor(
         "tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node, True)
@@ -32,9 +40,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506
     except FileNotFoundError:
         raise SepkitError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError, RecursionError, ValueError) as error:
-        if isinstance(error, SepkitError):
-            raise
+    except SepkitError:
+        raise
+    except Exception as error:  # PyYAML raises KeyError, AttributeError, ... for values unlike tags
         reason = " ".join(str(error).split())[:100]
         raise SepkitError(f"{path}: cannot be read as yaml ({reason})") from None
     if not isinstance(content, dict):

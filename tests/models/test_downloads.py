@@ -128,13 +128,25 @@ def test_a_kept_copy_needs_no_source(published):
     assert downloads.fetch("tiny", "vocals", base_url=folder) == path
 
 
-def test_a_damaged_copy_is_fetched_again(published):
+def test_a_damaged_copy_is_fetched_again(published, capsys):
     folder, _, originals = published
     path = downloads.fetch("tiny", "vocals", base_url=folder)
     path.write_bytes(b"x" + path.read_bytes()[1:])
     assert same(
         downloads.load_published("tiny", ["vocals"], base_url=folder)["vocals"], originals["vocals"]
     )
+    assert f"{path}: its SHA-256 starts with " in capsys.readouterr().err
+
+
+def test_without_a_source_a_damaged_copy_is_told_all_the_same(published, capsys):
+    """The error asks to put the file where, for all the reader knows, it is."""
+    path = downloads.fetch("tiny", "vocals", base_url=published[0])
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(SepkitError, match="could not be fetched"):
+        downloads.fetch("tiny", "vocals")
+    size = path.stat().st_size
+    told = f"{path}: {size} bytes instead of {size + 1}; it is fetched again"
+    assert told in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_download_that_breaks_off_is_resumed(published, server, tmp_path):

@@ -123,9 +123,17 @@ def test_a_roformer_is_read_with_its_config(tmp_path, bands, stems, target):
         (dict(change=("linear_transformer_depth: 0", "linear_transformer_depth: 2")), "does not k"),
         (dict(change=("heads: 2", "heads: 2\n  magic: 7")), "model has magic=7, which"),
         (dict(change=("heads: 2", "heads: two")), "heads='two': a whole number"),
-        (dict(change=("mask_estimator_depth: 2", "mask_estimator_depth: x")), "a whole number was"),
+        (
+            dict(change=("mask_estimator_depth: 2", "mask_estimator_depth: x")),
+            "a whole number from",
+        ),
         (dict(change=("audio:", "a: !!python/object/apply:os.system [ls]\naudio:")), "as yaml"),
         (dict(change=("audio:", "[audio:")), "cannot be read as yaml"),
+        (dict(change=("heads: 2", "heads: !!bool 2")), "cannot be read as yaml"),
+        (dict(change=("heads: 2", "heads: !!timestamp two")), "cannot be read as yaml"),
+        (dict(change=("heads: 2", 'heads: !!int ""')), "cannot be read as yaml"),
+        (dict(change=("sample_rate: 44100", "sample_rate: 0")), "sample_rate=0: a whole number f"),
+        (dict(change=("chunk_size: 4096", f"chunk_size: {'9' * 400}")), "number from 1 to 1000000"),
         (dict(change=("dim: 16", "dim: 32")), "has shape"),
         (dict(change=("depth: 2\n  stereo", "depth: 3\n  stereo")), "lacks blocks.2"),
     ],
@@ -161,6 +169,20 @@ def test_files_that_are_no_configs(tmp_path, content, message):
     torch.save({}, tmp_path / "m.pt")
     with pytest.raises(SepkitError, match=message if content != "\xff" else "cannot be read as"):
         load(tmp_path / "m.pt", config=tmp_path / "model.yaml")
+
+
+@pytest.mark.parametrize("where", ["num_stems: 1", "target_instrument: vocals", "heads: 2"])
+def test_aliases_within_aliases_are_refused_before_they_grow(tmp_path, where):
+    """Eight lines that stand for 10^9 strings: written out, in a message too, they fill memory."""
+    lines = ["x0: &x0 [" + ", ".join("x" * 10) + "]"]
+    for n in range(1, 9):
+        lines.append(f"x{n}: &x{n} [" + ", ".join([f"*x{n - 1}"] * 10) + "]")
+    change = (where, where.partition(":")[0] + ": *x8")
+    path = config(tmp_path / "model.yaml", change=change)
+    assert "*x8" in path.read_text()
+    path.write_text("\n".join([*lines, path.read_text()]))
+    with pytest.raises(SepkitError, match=r"model.yaml: has the alias \*x0; write its value out"):
+        read_config(path)
 
 
 def test_a_config_needs_a_file_of_weights(tmp_path):
