@@ -101,3 +101,10 @@ def test_devices():
     if not torch.cuda.is_available():
         with pytest.raises(SepkitError, match="--device cpu"):
             resolve_device("cuda")
+
+
+@pytest.mark.parametrize(
+    "count, text", [(0, "0.0 kB"), (400_000, "400.0 kB"), (1_500_000, "1.5 MB"), (2.34e9, "2.3 GB")]
+)
+def test_sizes_in_messages_are_never_zero_of_a_large_unit(count, text):
+    assert files.size_text(count) == text

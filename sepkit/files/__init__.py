@@ -4,7 +4,7 @@ from .atomic import Temporary, atomic_path, sweep, sweep_once
 from .hashes import digest, identity, sha256
 from .json_files import jsonable, parse_json, read_json, read_object, write_json
 from .origin import commit, provenance
-from .places import data_root, free_bytes, repo_root, shipped
+from .places import data_root, free_bytes, repo_root, shipped, size_text
 
 __all__ = [
     "Temporary",
@@ -22,6 +22,7 @@ __all__ = [
     "repo_root",
     "sha256",
     "shipped",
+    "size_text",
     "sweep",
     "sweep_once",
     "write_json",

@@ -39,3 +39,11 @@ def free_bytes(path: str | Path) -> int:
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free
+
+
+def size_text(count: int) -> str:
+    """A number of bytes for a message, in the unit that leaves something of it: 1.5 MB."""
+    for size, unit in ((1e9, "GB"), (1e6, "MB")):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count / 1e3:.1f} kB"

@@ -18,7 +18,7 @@ from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Reque
 
 from ..console import progress_bar
 from ..errors import SepkitError
-from .places import free_bytes
+from .places import free_bytes, size_text
 
 ATTEMPTS = 3
 #: Seconds without an answer.
@@ -205,7 +205,7 @@ def _bound(total, size, most):
 def _room(part, need):
     if (free := free_bytes(part.parent)) < need + RESERVE:
         raise SepkitError(
-            f"{part.parent}: {(need + RESERVE) / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free; "
+            f"{part.parent}: {size_text(need + RESERVE)} needed, {size_text(free)} free; "
             "free some space or choose another folder"
         )
 

@@ -9,7 +9,7 @@ from .. import audio
 from ..audio.tags import read_tags
 from ..audio.writer import output_format
 from ..errors import SepkitError, naming, unknown, warn
-from ..files import free_bytes
+from ..files import free_bytes, size_text
 from ..files.atomic import Temporary, sweep_once, umask
 from .base import Separator
 from .inputs import RECORD, output_folders
@@ -289,7 +289,7 @@ class _StemWriter:
         need, free = _BYTES[self._subtype] * samples, free_bytes(self.folder)
         if need > free:
             raise SepkitError(
-                f"{self.folder}: {need / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free; "
+                f"{self.folder}: {size_text(need)} needed, {size_text(free)} free; "
                 "free some space or write .mp3"
             )
         return files

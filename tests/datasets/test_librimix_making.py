@@ -152,7 +152,7 @@ def test_the_need_is_said_before_anything_is_written_and_holds(tmp_path, monkeyp
     assert 0.6 * need < taken <= need
     said.clear()
     make(tmp_path, notice=note)
-    assert "0 of them are to be made; they need up to 0.0 MB" in said[1][0]
+    assert "0 of them are to be made; they need up to 0.0 kB" in said[1][0]
 
 
 def test_too_small_a_disk_is_refused_before_anything_is_written(tmp_path, monkeypatch):
@@ -160,7 +160,7 @@ def test_too_small_a_disk_is_refused_before_anything_is_written(tmp_path, monkey
     command = ["data", "librimix", "--root", str(tmp_path / "out"), "--mixtures", "30"]
     said = CliRunner().invoke(cli.app, command, env={"COLUMNS": "500"})
     assert said.exit_code == 1
-    assert "are needed, 0.1 MB are free; nothing was written: ask for fewer types" in said.stderr
+    assert "are needed, 100.0 kB are free; nothing was written: ask for fewer types" in said.stderr
     assert not (tmp_path / "out").exists()
 
 

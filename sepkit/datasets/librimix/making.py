@@ -17,7 +17,7 @@ import soundfile
 from ... import audio
 from ...band.rendering import only_one, render_all
 from ...errors import SepkitError, first_few, naming, unknown
-from ...files import atomic_path, commit, free_bytes, read_object, write_json
+from ...files import atomic_path, commit, free_bytes, read_object, size_text, write_json
 from ...validation import SEED, WORKERS, Number, checked, place
 from .layout import MODES, RATES, TYPES, parts_of
 from .mixing import NOISE_LEVELS, SOURCE_RATE, SPEECH_LEVELS, mix
@@ -334,18 +334,14 @@ def _check_space(target, request, plan, notice):
         f"{kinds}; {total} mixtures ({first_few(plan, 4)}), each {', '.join(request.folders)}"
     )
     notice(
-        f"librimix: {len(jobs)} of them are to be made; they need up to {_size(need)}, "
-        f"{_size(free)} are free at {target}"
+        f"librimix: {len(jobs)} of them are to be made; they need up to {size_text(need)}, "
+        f"{size_text(free)} are free at {target}"
     )
     if need > free:
         raise SepkitError(
-            f"{target}: up to {_size(need)} are needed, {_size(free)} are free; nothing was "
-            "written: ask for fewer types or mixtures, for 8k, or choose another root"
+            f"{target}: up to {size_text(need)} are needed, {size_text(free)} are free; nothing "
+            "was written: ask for fewer types or mixtures, for 8k, or choose another root"
         )
-
-
-def _size(count):
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def make_mixture(mixture: Mixture, files: Sequence[Path], rate: int, mode: str) -> None:
