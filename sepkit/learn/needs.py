@@ -120,6 +120,8 @@ def check_songs(chapter: str, data: str, dataset: str, profile: int) -> tuple[st
         if silent:
             what = "the voice" if needs.voice else "all"
             wrong += f", and in {first_few(track.name for track in silent)} {what} is silent"
+    if not wrong and own and needs.train and all(_silent(t, needs.voice) for t in lessons[0]):
+        wrong = "the voice of all songs to train on is silent"
     if wrong:
         raise SepkitError(
             f"{dataset}: chapter {chapter} needs {needs.told(needs.seconds[profile])}; here:"

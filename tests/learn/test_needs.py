@@ -136,6 +136,14 @@ def test_songs_that_are_all_silent_are_refused(begin, folder, name):
         begin(name, data)
 
 
+@pytest.mark.parametrize("name", [name for name in CHAPTERS if NEEDS[name].train])
+def test_songs_to_train_on_without_a_voice_are_refused(begin, folder, name):
+    content = songs(3)  # the first of them is trained on
+    content["song 0"]["vocals"].zero_()
+    with pytest.raises(SepkitError, match="here: the voice of all songs to train on is silent"):
+        begin(name, folder(content))
+
+
 def test_a_silent_second_makes_no_song_silent(begin, folder):
     content = songs(2)
     for stems in content.values():
