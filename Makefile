@@ -154,10 +154,15 @@ $(FLOOR)/.ready: $(READY) constraints-floor.txt
 	$(FLOOR)/bin/pip install --quiet --no-warn-conflicts --requirement constraints-floor.txt
 	@touch $@
 
+# What the extra asks for; sepkit itself is in .venv, behind it.
+EXTRA_PARITY = from importlib.metadata import requires; \
+    print(*(line.partition(';')[0] for line in requires('sepkit') if 'parity' in line))
+
 $(PARITY)/.ready: $(READY) pyproject.toml
 	$(BIN)/python -m venv --clear $(PARITY)
 	$(call on_top_of_venv,$(PARITY))
-	$(PARITY)/bin/pip install --quiet --no-warn-conflicts --constraint constraints.txt --editable '.[parity]'
+	$(PARITY)/bin/pip install --quiet --no-warn-conflicts --constraint constraints.txt $$($(BIN)/python -c \
+	    "$(EXTRA_PARITY)")
 	@touch $@
 
 # Nothing of .venv, and no museval: it holds numpy below 2.4.

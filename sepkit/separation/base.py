@@ -28,11 +28,14 @@ class Separator:
     steps : tuple of int
         Periods of its view of the audio, in samples, the preferred one first: chunks that
         start at multiples of it are framed as the whole would be.
+    rest : str or None
+        The target that is the mixture less all others, at any sample rate.
     device : torch.device
     """
 
     uses_references = False
     steps: tuple[int, ...] = ()
+    rest: str | None = None
 
     def __init__(
         self,

@@ -79,7 +79,8 @@ class MonoMaskSeparator(ModelSeparator):
         self.stft = STFT(net.stft.n_fft * self.times, net.stft.hop * self.times)
         self.sample_rate, self.channels = RATE, None
         target = net.targets[0]
-        self.targets = (target, "accompaniment" if target == "vocals" else f"no_{target}")
+        self.rest = "accompaniment" if target == "vocals" else f"no_{target}"
+        self.targets = (target, self.rest)
         self.steps = (net.step * self.times,)
 
     @torch.no_grad()

@@ -222,8 +222,8 @@ def separate_at(
     Returns
     -------
     dict of str to Tensor (channels, samples)
-        At `sample_rate`. With the separator's `residual` option they sum to `mixture`
-        at that rate, so what the resampling lost is in the remainder.
+        At `sample_rate`. With the separator's `residual` option, or where one target is the
+        `rest`, they sum to `mixture` at that rate: what the resampling lost is in the remainder.
 
     Raises
     ------
@@ -252,6 +252,11 @@ def separate_at(
         references = {name: to_separator(x) for name, x in references.items()}
     estimates = separator.separate(to_separator(mixture), references)
     estimates = {target: to_recording(x) for target, x in estimates.items()}
+    if separator.rest:  # what the resampling lost is no part of the others
+        others = [
+            x for target, x in estimates.items() if target not in (separator.rest, "residual")
+        ]
+        estimates[separator.rest] = mixture - sum(others)
     return share_remainder(mixture, estimates, separator.residual)
 
 

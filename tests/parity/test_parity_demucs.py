@@ -160,10 +160,13 @@ def test_a_file_that_their_package_writes_is_read_without_its_classes(tmp_path):
 
 @pytest.mark.slow
 def test_the_published_size_is_theirs():
+    torch.manual_seed(0)
     theirs = htdemucs.HTDemucs(FOUR, channels=48, bottom_channels=512, t_layers=5, dconv_mode=3)
     ours = build("htdemucs").eval()
     ours.load_published(redrawn(theirs).state_dict())
     assert len(theirs.state_dict()) == 533
     theirs.segment = Fraction(39, 5)
+    # In float64, since so many layers with random weights round to about 1e-5 in float32.
+    mixture = noise(1, 2, 343_980).double()
     with torch.no_grad():
-        assert_equal(ours.net(noise(1, 2, 343_980)), theirs(noise(1, 2, 343_980)))
+        assert_equal(ours.double().net(mixture), theirs.double()(mixture))

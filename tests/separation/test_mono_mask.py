@@ -112,6 +112,20 @@ def test_recordings_of_other_rates_and_mono_come_back_as_they_were(rate, channel
         assert gain == pytest.approx(0.5, abs=0.01)
 
 
+@pytest.mark.parametrize("residual", [None, "spread", "residual"])
+@pytest.mark.parametrize("rate", [8_000, 44_100, 96_000])
+def test_at_any_rate_the_estimates_sum_to_the_mixture(rate, residual):
+    # Noise at 96 kHz has half of its energy where 44.1 kHz cannot hold it.
+    mixture = noise(samples=20_000)
+    separator = MonoMaskSeparator(network(0.5), device="cpu", residual=residual)
+    estimates = separate_at(separator, mixture, rate, notice=None)
+    torch.testing.assert_close(sum(estimates.values()), mixture, rtol=0, atol=1e-6)
+    if residual is None and rate == 96_000:
+        share = estimates["accompaniment"].square().mean() / mixture.square().mean()
+        heard = 44.1 / 96
+        assert share == pytest.approx(0.5**2 * heard + (1 - heard), abs=0.03)
+
+
 def test_what_ships_has_names_of_its_own():
     assert {"open-unmix-student", "open-unmix-voices"} <= set(shipped_sets())
     assert get("open-unmix-student", device="cpu").targets == ("vocals", "drums", "bass", "other")
