@@ -531,3 +531,11 @@ def test_every_block_measures_every_variant_and_begins_with_another(tmp_path, mo
 @pytest.mark.slow
 def test_a_measurement_runs_in_a_process_of_its_own():
     assert cost.in_fresh_process(os.getpid) not in (os.getpid(), cost.in_fresh_process(os.getpid))
+
+
+def test_runs_outside_a_checkout_have_no_commit_and_those_that_ship_all_have_one():
+    shipped = experiments.stored()
+    for name, scores in shipped.items():
+        assert all(score.provenance["commit"] for score in scores), name
+    loose = [replace(s, provenance={**s.provenance, "commit": None}) for s in shipped["cost"]]
+    assert experiments.overview({"cost": loose + shipped["cost"]})[0]["commit"].endswith("none")

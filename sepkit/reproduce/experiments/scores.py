@@ -86,7 +86,7 @@ def overview(stored: dict[str, list[Score]]) -> list[dict[str, Any]]:
                 "steps": max(fact["steps"] for fact in facts),
                 "hours": round(sum(fact["hours"] for fact in facts), 2),
                 "device": own[0].provenance["device"],
-                "commit": ", ".join(sorted({fact["commit"] for fact in facts})),
+                "commit": ", ".join(sorted({fact["commit"] or "none" for fact in facts})),
                 "command": own[0].provenance["command"],
             }
         )
