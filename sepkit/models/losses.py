@@ -8,7 +8,11 @@ compare them; `LOSSES` has them by name.
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+#: Name of `multi_resolution` among a network's losses; its windows, and its hop.
+MULTI_RESOLUTION = "multi-resolution"
+WINDOWS, HOP = (4096, 2048, 1024, 512, 256), 147
 #: Added to energies, so that silence has a finite loss.
 ENERGY_FLOOR = 1e-8
 #: Share of the mixture's energy that `nmse` adds to the target's.
@@ -57,6 +61,30 @@ def si_sdr(estimates: Tensor, targets: Tensor, mixture: Tensor) -> Tensor:
     part = gain * targets  # what the estimate has of the target, (B, J, ...)
     error = _energy(part - estimates)  # (B, J)
     return -10 * torch.log10((_energy(part) + ENERGY_FLOOR) / (error + ENERGY_FLOOR)).mean()
+
+
+def multi_resolution(error: Tensor, n_fft: int = 2048) -> Tensor:
+    """The mean absolute error of waveforms, and of their complex spectrograms with `WINDOWS`.
+
+    All six summed; of complex numbers |a - b|. Lu et al., arXiv 2309.02612, section 3.
+
+    Parameters
+    ----------
+    error : Tensor
+        Estimates less targets, (..., T).
+    n_fft : int
+        The least length of a transform: shorter windows get zeros on both sides.
+    """
+    error = error.flatten(0, -2)  # (all the rest, T)
+    total = error.abs().mean()
+    for size in WINDOWS:
+        length = max(size, n_fft)
+        if error.shape[-1] <= length // 2:  # for which there is no reflection
+            error = functional.pad(error, (0, length // 2 + 1 - error.shape[-1]))
+        window = torch.hann_window(size, device=error.device)
+        z = torch.stft(error, length, HOP, size, window, return_complex=True)
+        total = total + z.abs().mean()
+    return total
 
 
 def _energy(x: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ MODELS = {
     "htdemucs": "htdemucs.HTDemucs",
     "bs-roformer": "roformer.BSRoFormer",
     "mel-roformer": "roformer.MelRoFormer",
+    "moises-light": "moises_light.MoisesLight",
     "spleeter": "spleeter.Spleeter",
 }
 #: The most weights a network may have: ten times those of the largest one here.

@@ -13,22 +13,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ..errors import SepkitError
 from ..overlap import overlap_add
 from ..stft import STFT
 from ..validation import Number, Several, Switch
 from .base import SPECTROGRAM, ModelCard
-from .losses import LOSSES
+from .losses import LOSSES, MULTI_RESOLUTION, multi_resolution
 from .roformer_layers import BandSplit, Block, Masks, RMSNorm
 from .roformer_published import renamed
 from .settings import DEPTH, WIDTH
 from .waveform import WaveformModel
 
-#: The loss of the authors, besides those on waveforms; its windows, and its hop.
-MULTI_RESOLUTION = "multi-resolution"
-WINDOWS, HOP = (4096, 2048, 1024, 512, 256), 147
 #: Bins in each of the paper's 62 bands.
 BANDS = (2,) * 24 + (4,) * 12 + (12,) * 8 + (24,) * 8 + (48,) * 8 + (128, 129)
 #: What is changed for training on one CPU core.
@@ -111,22 +107,12 @@ class RoFormer(WaveformModel):
     def loss(self, mixture: Tensor, target: Tensor) -> Tensor:
         """What training minimises, see `Model.loss`.
 
-        ``"multi-resolution"``: the mean absolute error of the waveforms, and of their complex
-        spectrograms with the windows `WINDOWS` (of complex numbers, |a - b|); all six summed.
+        ``"multi-resolution"`` is `sepkit.models.losses.multi_resolution`.
         """
         if self.loss_name != MULTI_RESOLUTION:
             return super().loss(mixture, target)
         targets = self.check_target(mixture, target)  # (B, J, C, T)
-        error = (self.estimate(mixture) - targets).flatten(0, 2)  # (B J C, T)
-        total = error.abs().mean()
-        for size in WINDOWS:
-            n_fft = max(size, self.stft.n_fft)
-            if error.shape[-1] <= n_fft // 2:  # for which there is no reflection
-                error = functional.pad(error, (0, n_fft // 2 + 1 - error.shape[-1]))
-            window = torch.hann_window(size, device=error.device)
-            z = torch.stft(error, n_fft, HOP, size, window, return_complex=True)
-            total = total + z.abs().mean()
-        return total
+        return multi_resolution(self.estimate(mixture) - targets, self.stft.n_fft)
 
     def rename_published(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
         """A state dict of the public implementation under the names of this class."""

@@ -64,26 +64,26 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with a GELU between, through four times as many features."""
+    """Two linear layers with a GELU between, through `growth` times as many features."""
 
-    def __init__(self, width, dropout):
+    def __init__(self, width, dropout, growth):
         super().__init__()
         self.norm, self.dropout = RMSNorm(width), nn.Dropout(dropout)
-        self.up, self.down = Linear(width, 4 * width), Linear(4 * width, width)
+        self.up, self.down = Linear(width, growth * width), Linear(growth * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, W) to the same."""
-        x = self.dropout(functional.gelu(self.up(self.norm(x))))  # (B, T, 4 W)
+        x = self.dropout(functional.gelu(self.up(self.norm(x))))  # (B, T, growth W)
         return self.dropout(self.down(x))
 
 
 class Layer(nn.Module):
     """x + attention(x), x + feed_forward(x), and a norm where there is one for each."""
 
-    def __init__(self, width, heads, head_width, dropout, gates, normalised):
+    def __init__(self, width, heads, head_width, dropout, gates, normalised, growth=4):
         super().__init__()
         self.attention = Attention(width, heads, head_width, dropout, gates)
-        self.feed_forward = FeedForward(width, dropout)
+        self.feed_forward = FeedForward(width, dropout, growth)
         self.norm = RMSNorm(width) if normalised else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:

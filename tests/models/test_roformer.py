@@ -11,8 +11,9 @@ import torch
 
 from sepkit.errors import SepkitError
 from sepkit.models import build, load, save
+from sepkit.models.losses import WINDOWS
 from sepkit.models.registry import outline
-from sepkit.models.roformer import BANDS, WINDOWS, mel_ranges
+from sepkit.models.roformer import BANDS, mel_ranges
 from sepkit.models.roformer_layers import Attention, BandSplit, Masks, RMSNorm, rotated, rotations
 from sepkit.separation import ModelSeparator
 

@@ -97,6 +97,19 @@ SMALL = {
         )
         for name, bands in (("bs-roformer", (9, 40, 80)), ("mel-roformer", 6))
     },
+    "moises-light": dict(
+        width=8,
+        depth=1,
+        bands=2,
+        bins=64,
+        blocks=1,
+        heads=2,
+        head_width=4,
+        n_fft=256,
+        hop=64,
+        sample_rate=8000,
+        segment=1.0,
+    ),
     "spleeter": dict(width=2, depth=2, bins=64, frames=16, n_fft=256, hop=64, sample_rate=8000),
 }
 
