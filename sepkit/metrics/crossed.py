@@ -49,7 +49,7 @@ def crossed(differences, against: float = 0.0, level: float = 0.95) -> Crossed:
     MS_songs, MS_seeds and MS_rest; the mean's is (MS_songs + MS_seeds - MS_rest) / (songs x
     seeds), its degrees of freedom are Satterthwaite's (1946). Where the seeds do not differ by
     more than chance would (`PRELIMINARY`), it is MS_songs / (songs x seeds): the t test over the
-    songs' means. Songs that differ by less than the rest count as much as the rest.
+    songs' means. Where they do, MS_songs is taken to be MS_rest at least.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sepkit.errors import SepkitError
-from sepkit.learn.ch08.errors import KINDS, distort, error_energies, flicker, late, spoil
+from sepkit.learn.ch08.errors import KINDS, distort, error_energies, flicker, late, spoil, stem_gain
 from sepkit.metrics import bss_eval, sdr, si_sdr
 
 RATE = 8000
@@ -127,6 +127,14 @@ def test_energies_of_the_parts_are_those_of_the_projections():
         assert found[name] == pytest.approx(
             float(part.square().sum() / stem.square().sum()), rel=1e-6
         )
+
+
+def test_the_gain_of_a_stem_is_blind_to_what_stands_at_right_angles():
+    stem, other = torch.zeros(2, 2, 8)
+    stem[:, :4], other[:, 4:] = torch.tensor([[2.0], [-1.0]]), 3.0
+    assert stem_gain(stem, 0.5 * stem + other) == pytest.approx(0.5)
+    assert stem_gain(stem, stem) == 1 and stem_gain(stem, -stem) == -1
+    assert math.isnan(stem_gain(0 * stem, other))
 
 
 def test_an_error_without_interference_and_artefacts_is_spatial():

@@ -28,6 +28,10 @@ def test_the_staircase_is_drawn_to_scale():
     # square roots of the energies, against the stem's
     assert (0.1, 0.0) in ends and (0.275, 0.19) in ends and (0.0, 0.25) in ends
     assert (1.375, 0.44) in ends  # the estimate is the sum of all steps
+    # an estimate that is too quiet is shorter than the stem
+    quiet = figures.staircase(ENERGIES, gain=0.9)
+    ends = {tuple(np.round(np.subtract(arrow.xy, arrow.xyann), 6)) for arrow in arrows(quiet)}
+    assert (-0.1, 0.0) in ends and (0.9 + 0.275, 0.44) in ends
     with pytest.raises(SepkitError, match="no energy of artefacts"):
         figures.staircase({key: value for key, value in ENERGIES.items() if key != "artefacts"})
 

@@ -198,6 +198,22 @@ def error_energies(sdr: float, isr: float, sir: float, sar: float) -> dict[str, 
     }
 
 
+def stem_gain(reference: torch.Tensor, estimate: torch.Tensor) -> float:
+    """Find how much of a stem is in an estimate: the factor that fits it best without delays.
+
+    Parameters
+    ----------
+    reference, estimate : (channels, samples)
+
+    Returns
+    -------
+    float
+        ``<estimate, reference> / |reference|^2``, 1 for the stem itself; NaN for a silent stem.
+    """
+    reference, estimate = reference.double(), estimate.double()
+    return float((estimate * reference).sum() / reference.square().sum())
+
+
 def _check(reference, others):
     if reference.ndim != 2 or reference.shape != others.shape:
         raise SepkitError(

@@ -70,12 +70,17 @@ def sweep(
 
 
 def staircase(
-    energies: Mapping[str, float], ax: Axes | None = None, title: str = "", labels: bool = True
+    energies: Mapping[str, float],
+    ax: Axes | None = None,
+    title: str = "",
+    labels: bool = True,
+    gain: float = 1.0,
 ) -> Axes:
     """Draw to scale how an estimate comes about: from the stem by three steps at right angles.
 
     The line stands for everything made of delayed copies of the stem, the floor for
     everything made of delayed copies of all stems; what stands up from the floor is neither.
+    The spatial step goes on along the stem, or back if the estimate holds less than all of it.
 
     Parameters
     ----------
@@ -84,6 +89,8 @@ def staircase(
         of the stem and of the three parts of the error. Lengths are their square roots.
     labels : bool
         Name the arrows.
+    gain : float
+        How much of the stem is in the estimate, see `errors.stem_gain`.
 
     Raises
     ------
@@ -100,12 +107,13 @@ def staircase(
     stem = end = np.array([1.0, 0.0])
     steps = []
     for name, (_, direction, _) in _STEPS.items():
-        steps.append(
-            (name, end, end := end + float(energies[name]) ** 0.5 / scale * np.array(direction))
-        )
+        length = float(energies[name]) ** 0.5 / scale
+        if name == "spatial" and gain < 1:
+            length = -length
+        steps.append((name, end, end := end + length * np.array(direction)))
     across = 0.9 * np.array(_STEPS["interference"][1])
     wide = np.array([max(1.5, steps[0][2][0] + 0.45), 0.0])
-    left = np.array([-0.08, 0.0])
+    left = np.array([min(0.0, steps[0][2][0]) - 0.08, 0.0])
     ax.fill(*np.array([left, wide, wide + across, left + across]).T, color="#eef0f4", linewidth=0)
     ax.plot(*np.array([left, wide]).T, color="#98a2b3", linewidth=0.8)
     if labels:
