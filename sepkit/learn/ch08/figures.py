@@ -128,6 +128,8 @@ def staircase(
     _arrow(ax, 0 * stem, stem, "#667085", "stem" * labels, (0, -11))
     for name, begin, end in steps:
         measure, _, offset = _STEPS[name]
+        if name == "spatial" and gain < 1:
+            offset = (3, 6)  # below stands the stem's own name
         _arrow(ax, begin, end, MEASURES[measure][0], f"{name} ({measure})" * labels, offset)
     _arrow(ax, 0 * stem, end, "black", "estimate" * labels, (-14, 5))
     # the whole error, which SDR counts
