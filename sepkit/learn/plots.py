@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike
 
 from .. import stems
 from ..errors import SepkitError
+from .diagrams import Diagram
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,17 +93,19 @@ def figure(
     return fig, fig.subplots(rows, columns, **options)
 
 
-def show(fig: Figure | Axes, caption: str = "") -> None:
+def show(fig: Figure | Axes | Diagram, caption: str = "") -> None:
     """Display a figure as a small PNG with its caption, which is its text for screen readers too.
 
     Parameters
     ----------
+    fig : Figure, Axes or Diagram
+        A diagram stays SVG and has a text of its own.
     caption : str
         What the figure shows, in a sentence or two.
     """
     from IPython.display import display
 
-    display(Picture(fig, caption))
+    display(fig if isinstance(fig, Diagram) else Picture(fig, caption))
     _show_caption(caption)
 
 
