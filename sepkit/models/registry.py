@@ -34,6 +34,7 @@ MODELS = {
     "mel-roformer": "roformer.MelRoFormer",
     "moises-light": "moises_light.MoisesLight",
     "spleeter": "spleeter.Spleeter",
+    "deep-conv-sep": "deep_conv_sep.DeepConvSep",
 }
 #: The most weights a network may have: ten times those of the largest one here.
 LARGEST = 1_000_000_000

@@ -110,6 +110,9 @@ SMALL = {
         sample_rate=8000,
         segment=1.0,
     ),
+    "deep-conv-sep": dict(
+        filters=4, kernel=3, frames=6, step_frames=2, hidden=4, n_fft=256, hop=64, sample_rate=8000
+    ),
     "spleeter": dict(width=2, depth=2, bins=64, frames=16, n_fft=256, hop=64, sample_rate=8000),
 }
 

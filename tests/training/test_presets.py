@@ -150,6 +150,7 @@ REFUSED = {
     "hybrid-demucs": "changes of pitch and tempo",
     "conv-tasnet": "remixing within a batch",
     "wave-u-net": "all targets at once",
+    "deep-conv-sep": "AdaDelta",
     "moises-light": "of which the kit has read no source",
     "open-unmix-transformer": "the report has none",
     "open-unmix-waveform": "the report has none",
