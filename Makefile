@@ -1,5 +1,5 @@
 # make reproduce    chapters in batch, then the table       make test         what every change must pass
-# make lab          JupyterLab on the notebooks             make lint         ruff and mypy, a part of test
+# make lab          JupyterLab on copies of the notebooks   make lint         ruff and mypy, a part of test
 # make notebooks    run and store the chapters' outputs     make test-slow    tests of up to a minute each
 # make checkpoints  train what sepkit/assets ships          make test-long    tests of minutes
 # make checkpoints-gpu    larger ones within nine minutes on one GPU; TINY=1 DEVICE=cpu is a dry run
@@ -21,6 +21,7 @@ DEVICE   ?= cuda
 TINY     ?=
 COMMIT   ?=
 REPO     ?=
+LAB      ?=
 BIN      := .venv/bin
 READY    := .venv/.ready
 FLOOR    := .venv-floor
@@ -110,7 +111,7 @@ resolve: $(READY)
 	$(BIN)/pytest -q -m slow tests/test_packages.py
 
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
+	$(BIN)/python -m sepkit.learn.lab $(LAB)
 
 # Each chapter with its own kernel, in place; audio and machine traces do not belong into the repository.
 notebooks: $(READY)

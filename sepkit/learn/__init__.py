@@ -15,7 +15,7 @@ Every chapter starts alike::
 from importlib import import_module
 from typing import Any
 
-__all__ = ["PROFILES", "WEIGHTS", "chapter", "default", "exercises", "players", "plots"]
+__all__ = ["PROFILES", "WEIGHTS", "chapter", "default", "drive", "exercises", "players", "plots"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,4 +23,6 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.{name}")
     if name in ("PROFILES", "WEIGHTS", "default"):
         return getattr(import_module(f"{__name__}.chapter"), name)
+    if name == "drive":
+        return import_module(f"{__name__}.colab").drive
     raise AttributeError(f"module 'sepkit.learn' has no attribute {name!r}")

@@ -290,6 +290,14 @@ def budgets(chapter: str) -> dict:
     return read_json(path).get(chapter, {}) if path.is_file() else {}
 
 
+#: What may be expected of a profile, for the header.
+_MEANING = {
+    "smoke": "smoke: only checks that it runs; what it prints, draws and plays means nothing yet.",
+    "student": "student: what the text speaks of.",
+    "paper": "paper: the settings of the sources; figures and tables differ from the stored ones.",
+}
+
+
 class _Header:
     """The table under a chapter's parameters."""
 
@@ -310,6 +318,16 @@ class _Header:
         )
         return f"{time}, {found['peak_mb'] / 1000:.1f} GB of memory"
 
+    def _meaning(self):
+        """What the profile means, and which one a GPU allows."""
+        lines = [_MEANING[self.run.profile]]
+        if self.run.device.type == "cuda" and self.run.profile != "paper":
+            lines.append(
+                'There is a GPU: profile = "paper" in the cell above takes the settings of the'
+                " sources, for hours."
+            )
+        return lines
+
     def __repr__(self):
         run = self.run
         lines = [
@@ -317,7 +335,7 @@ class _Header:
             for name in PROFILES
         ]
         facts = f"data: {run.dataset} · weights: {run.weights} · device: {run.device}"
-        return "\n".join([*lines, f"{facts} · seed: {run.seed}"])
+        return "\n".join([*lines, f"{facts} · seed: {run.seed}", *self._meaning()])
 
     def _repr_html_(self):
         run = self.run
@@ -337,6 +355,7 @@ class _Header:
         return (
             f'<table style="margin:.3em 0"><tr>{cells}</tr></table>'
             f'<div style="font-size:.9em">{where}{facts}</div>'
+            f"<div>{'<br>'.join(map(html.escape, self._meaning()))}</div>"
         )
 
     def _cell_html(self, profile):

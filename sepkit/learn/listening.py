@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from .. import audio
+from ..datasets import open_tracks
 from ..errors import SepkitError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Excerpt:
     Attributes
     ----------
     audio : Tensor
-        (1, samples), peak at most 0.9.
+        (channels, samples); of `example_music` (1, samples), with a peak of at most 0.9.
     sample_rate : int
     name : str
         Of the song.
@@ -83,6 +84,34 @@ def example_music(run: Run, seconds: float, sample_rate: int, network: bool) -> 
         run.dataset,
         f"You hear the song {track.name!r} of the data set {run.dataset}, {origin}.",
     )
+
+
+def own_song(path: str, first: float, seconds: float) -> Excerpt:
+    """A part of the reader's own file; of a rendered song where no file is named (chapter 00).
+
+    Parameters
+    ----------
+    path : str
+        Any format in `sepkit.audio.READABLE`; ``""`` for the band.
+    first, seconds : float
+        Where the part begins, and its length; a song that ends before is heard to its end.
+
+    Returns
+    -------
+    Excerpt
+        With the file's channels, at its own level.
+    """
+    if not path:
+        track = open_tracks("band", "test", preset="smoke")[0]
+        about = "composed and rendered on this machine"
+        return Excerpt(track.mixture(), track.sample_rate, track.name, "band", about)
+    file = Path(path).expanduser()
+    whole = audio.info(file)
+    frames = min(round(seconds * whole.sample_rate), whole.samples)
+    start = max(0, min(round(first * whole.sample_rate), whole.samples - frames))
+    sound, rate = audio.read(file, start, frames)
+    about = f"{frames / rate:.0f} s of your file, from second {start / rate:.0f}"
+    return Excerpt(sound, rate, file.stem, "own file", about)
 
 
 def sounding_middle(track: Track, stem: str, frames: int) -> int:

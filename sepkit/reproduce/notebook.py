@@ -54,6 +54,8 @@ class Chapter:
 def find_chapters(names: Iterable[str] = (), folder: str | Path | None = None) -> list[Chapter]:
     """The chapters called `names`, by number (``01``) or name (``01_stft``); all without names.
 
+    ``00_start`` is no chapter, and found by its name alone.
+
     Raises
     ------
     SepkitError
@@ -73,7 +75,7 @@ def find_chapters(names: Iterable[str] = (), folder: str | Path | None = None) -
         if not found:
             raise unknown("chapter", name, [chapter.name for chapter in chapters])
         chosen |= dict.fromkeys(found)
-    return list(chosen) or chapters
+    return list(chosen) or [chapter for chapter in chapters if chapter.name[:2] != "00"]
 
 
 # --- from a batch: start the process, listen to it, leave none of it behind ----------------------

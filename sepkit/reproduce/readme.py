@@ -1,9 +1,13 @@
-"""The README's chapter table, from the notebooks and their measured budgets: ``make readme``."""
+"""``make readme``: the README's chapter table, and what all notebooks have in common.
+
+The table is made from the notebooks and their measured budgets. The repository's name is what
+README says it is; another one is written wherever it stands.
+"""
 
 import argparse
 import re
-import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,8 @@ from .batch import PROFILES, load_manifest
 from .notebook import Chapter, find_chapters
 
 BEGIN, END = "<!-- chapters: written by `make readme` -->", "<!-- end of chapters -->"
-PLACEHOLDER = "ORG/REPO"
+#: Files with the repository's address, beside the notebooks.
+ADDRESSED = ("README.md", "docs/hooks.py")
 _NUMBER = re.compile(r"^(chapter\s+)?\d+[\s.:_·–—-]*", re.IGNORECASE)
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COLAB = "https://colab.research.google.com/github"
@@ -60,6 +65,30 @@ def chapter_table(chapters: list[Chapter], budgets: dict[str, dict], repo: str) 
     return "\n".join(lines)
 
 
+def course_table(chapters: list[Chapter], budgets: dict[str, dict]) -> str:
+    """The table of ``00_start``: chapter and topic, minutes to read, measured time to run."""
+    lines = ["| chapter | topic | to read | to run: smoke | student |", "|---|---|---|---|---|"]
+    to_read = [_minutes_to_read(chapter.path) for chapter in chapters]
+    for chapter, minutes in zip(chapters, to_read):
+        measured = budgets.get(chapter.name, {})
+        times = " | ".join(_time(measured.get(profile)) for profile in ("smoke", "student"))
+        link = f"[{chapter.name}]({chapter.path.name})"
+        lines.append(f"| {link} | {title(chapter.path)} | {minutes} min | {times} |")
+    lines.append(f"| all | | {sum(to_read) / 60:.0f} h | | |")
+    return "\n".join(lines)
+
+
+def _minutes_to_read(notebook):
+    found = re.search(r"Time to read:\*\* about (\d+) minutes", _first_text(notebook))
+    if not found:
+        raise SepkitError(f"{notebook}: the first cell needs '**Time to read:** about 60 minutes'")
+    return int(found.group(1))
+
+
+def _first_text(notebook):
+    return "".join(read_json(notebook)["cells"][0]["source"])
+
+
 def title(notebook: Path) -> str:
     """The topic of a chapter: its first heading, without the number."""
     for cell in read_json(notebook).get("cells", []):
@@ -69,50 +98,123 @@ def title(notebook: Path) -> str:
     raise SepkitError(f"{notebook}: the first markdown cell needs a heading, '# 01 Title'")
 
 
-def github_repo(root: Path) -> str:
-    """``owner/name`` of the checkout's origin on GitHub, or the placeholder."""
-    said = subprocess.run(
-        ["git", "-C", str(root), "remote", "get-url", "origin"], capture_output=True, text=True
-    ).stdout
-    found = re.search(r"github\.com[:/]([^/\s]+/[^/\s]+?)(?:\.git)?\s*$", said)
-    return found.group(1) if found else PLACEHOLDER
+def repository(readme: Path) -> str:
+    """``owner/name`` on GitHub, as the README's first ``git clone`` has it.
+
+    Raises
+    ------
+    SepkitError
+        If there is none.
+    """
+    found = re.search(r"git clone https://github\.com/(\S+)", readme.read_text(encoding="utf-8"))
+    if not found:
+        raise SepkitError(f"{readme}: 'git clone https://github.com/OWNER/NAME' is missing")
+    return found.group(1)
 
 
-def rewrite(readme: Path, table: str, repo: str = PLACEHOLDER) -> None:
+def rename(paths: Iterable[Path], before: str, after: str) -> None:
+    """Write another name of the repository wherever its address stands.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Text files, notebooks among them.
+    before, after : str
+        ``owner/name``.
+
+    Raises
+    ------
+    SepkitError
+        If `after` is no name of a repository.
+    """
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", after):
+        raise SepkitError(f"repository {after!r}: expected owner/name, as in REPO=ada/sepkit")
+    address = re.compile(rf"(github\.com|google\.com/github)/{re.escape(before)}(?![\w-])")
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        changed = address.sub(lambda found: f"{found.group(1)}/{after}", text)
+        if changed != text:
+            with atomic_path(path) as temporary:
+                temporary.write_text(changed, encoding="utf-8")
+
+
+def begin_alike(paths: list[Path], repo: str) -> None:
+    """Give all chapters the set-up and the parameter cell of the first, and their link to Colab."""
+    import nbformat
+
+    first = _code(nbformat.read(paths[0], as_version=4))
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)
+        for cell, model in zip(_code(notebook)[:2], first):
+            cell.source = model.source
+        title = notebook.cells[0]
+        link = (
+            f"**Colab:** [open this chapter there]({COLAB}/{repo}/blob/main/notebooks/{path.name})"
+        )
+        text = re.sub(r"(?m)^\*\*Colab:\*\*.*\n?", "", title.source).rstrip()
+        title.source = f"{text}\n\n{link}"
+        _write(notebook, path)
+
+
+def _code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def rewrite(readme: Path, table: str) -> None:
     """Put the table between the two markers of the README.
-
-    The placeholder for the repository's name is replaced wherever it stands.
 
     Raises
     ------
     SepkitError
         If a marker is missing.
     """
-    text = Path(readme).read_text(encoding="utf-8")
+    text = _between(readme.read_text(encoding="utf-8"), table, readme)
+    with atomic_path(readme) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def rewrite_start(notebook: Path, table: str) -> None:
+    """Put the table between the two markers in a cell of ``00_start``."""
+    import nbformat
+
+    page = nbformat.read(notebook, as_version=4)
+    for cell in page.cells:
+        if BEGIN in cell.source:
+            cell.source = _between(cell.source, table, notebook)
+    _write(page, notebook)
+
+
+def _between(text, table, path):
     if BEGIN not in text or END not in text:
         raise SepkitError(
-            f"{readme}: the markers {BEGIN} and {END} are missing; put them around the table"
+            f"{path}: the markers {BEGIN} and {END} are missing; put them around the table"
         )
     before, after = text.split(BEGIN)[0], text.split(END)[1]
-    with atomic_path(readme) as temporary:
-        page = f"{before}{BEGIN}\n{table}\n{END}{after}"
-        temporary.write_text(page.replace(PLACEHOLDER, repo), encoding="utf-8")
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+def _write(notebook, path):
+    import nbformat
+
+    with atomic_path(path) as temporary:
+        temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
 
 
 def _budget(measured):
+    return f"{_time(measured)}, {measured['peak_mb'] / 1000:.1f} GB" if measured else ""
+
+
+def _time(measured):
     if not measured:
         return ""
-    seconds, memory = measured["seconds"], measured["peak_mb"]
-    time = f"{max(1, round(seconds))} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-    return f"{time}, {memory / 1000:.1f} GB"
+    seconds = measured["seconds"]
+    return f"{max(1, round(seconds))} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def main() -> None:
     """What ``make readme`` runs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--repo", help="owner/name on GitHub, for the Colab badges; by default that of origin"
-    )
+    parser.add_argument("--repo", help="owner/name on GitHub, if it is to be another from now on")
     parser.add_argument(
         "--budgets", type=Path, help="manifest.json of a batch, whose budgets to enter first"
     )
@@ -123,8 +225,14 @@ def main() -> None:
             load_manifest(arguments.budgets.parent) if arguments.budgets else {"chapters": {}}
         )
         budgets = update_budgets(root / "sepkit" / "assets" / "budgets.json", manifest)
-        repo = arguments.repo or github_repo(root)
-        rewrite(root / "README.md", chapter_table(find_chapters(), budgets, repo), repo)
+        notebooks = sorted((root / "notebooks").glob("*.ipynb"))
+        before = repository(root / "README.md")
+        repo = arguments.repo or before
+        rename([*(root / name for name in ADDRESSED), *notebooks], before, repo)
+        chapters = find_chapters()
+        begin_alike([chapter.path for chapter in chapters], repo)
+        rewrite_start(root / "notebooks" / "00_start.ipynb", course_table(chapters, budgets))
+        rewrite(root / "README.md", chapter_table(chapters, budgets, repo))
     except SepkitError as error:
         print_error(error)
         sys.exit(1)

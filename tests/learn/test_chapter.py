@@ -1,6 +1,8 @@
 """How a chapter begins and ends: parameters, seeds, scores and their provenance."""
 
 import json
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import torch
 from sepkit import audio
 from sepkit.band import VERSION
 from sepkit.errors import SepkitError
-from sepkit.learn import chapter, default, listening
+from sepkit.learn import chapter, default, drive, listening
 from sepkit.metrics import MetricCard, Score, load_scores, score_track
 
 
@@ -156,6 +158,13 @@ def test_the_header_shows_each_profiles_budget(begin, monkeypatch, tmp_path):
         and "student: not measured yet" in text
         and "2.0 h" in text
     )
+    assert "smoke: only checks that it runs" in text and "smoke: only checks" in markup
+    assert "GPU" not in text
+    run = begin()
+    run.device = torch.device("cuda")
+    assert 'There is a GPU: profile = "paper"' in repr(chapter._Header(run))
+    run.profile = "paper"
+    assert "There is a GPU" not in repr(chapter._Header(run))
     assert "a &lt;laptop&gt;" in markup and "(this run)" in markup and "folder:songs" in markup
 
 
@@ -203,3 +212,27 @@ def test_the_sweep_rises_evenly():
     assert tone.shape == (16000,) and float(tone.abs().max()) <= 0.5
     assert abs(len(crossings) - 1200) <= 2  # 600 Hz on average, for 2 s
     assert abs(int((crossings < 8000).sum()) - 350) <= 2  # 350 Hz on average in the first
+
+
+def test_the_readers_own_song_is_heard_in_part_and_as_it_is(tmp_path):
+    sound = 0.2 * torch.randn(2, 3 * 8000, generator=torch.Generator().manual_seed(1))
+    path = audio.write(tmp_path / "mine.wav", sound, 8000)
+    song = listening.own_song(str(path), first=1.0, seconds=0.5)
+    assert song.sample_rate == 8000 and song.name == "mine" and "second 1" in song.description
+    assert torch.equal(song.audio, sound[:, 8000:12000])
+    end = listening.own_song(str(path), first=30.0, seconds=2.0)  # it is shorter than that
+    assert torch.equal(end.audio, sound[:, 8000:])
+    assert torch.equal(listening.own_song(str(path), first=0, seconds=60.0).audio, sound)
+    with pytest.raises(SepkitError, match="gone.mp3"):
+        listening.own_song("gone.mp3", 0, 1)
+
+
+def test_a_folder_on_google_drive_is_for_colab_alone(monkeypatch):
+    with pytest.raises(SepkitError, match="only Google Colab"):
+        drive()
+    mounted, made = [], []
+    colab = SimpleNamespace(drive=SimpleNamespace(mount=mounted.append))
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    monkeypatch.setattr("pathlib.Path.mkdir", lambda path, exist_ok: made.append(str(path)))
+    assert drive("course") == "/content/drive/MyDrive/course"
+    assert mounted == ["/content/drive"] and made == ["/content/drive/MyDrive/course"]

@@ -2,12 +2,18 @@
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+from sepkit.reproduce.readme import repository
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+START = FOLDER / "00_start.ipynb"
+NOTEBOOKS = [path for path in sorted(FOLDER.glob("[0-9][0-9]_*.ipynb")) if path != START]
+README = FOLDER.parent / "README.md"
 CHAPTERS = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 PARAMETERS = ["profile", "weights", "data", "device", "seed", "out_dir"]
 
@@ -74,12 +80,33 @@ def test_chapters_begin_and_end_alike(path):
     assert [cell.source for cell in code[:2]] == [cell.source for cell in first[:2]], (
         "set-up and parameter cells are identical everywhere"
     )
+    link = f"https://colab.research.google.com/github/{repository(README)}/blob/main/notebooks/"
+    assert text[0].source.endswith(f"({link}{path.name})")
     assert "parameters" in code[1].metadata.get("tags", [])
     names = [node.targets[0].id for node in ast.parse(code[1].source).body]
     assert names == PARAMETERS
     assert re.search(rf'chapter\.begin\(\s*"{path.stem}"', "".join(cell.source for cell in code))
     assert any("## Recap" in cell.source for cell in text)
     assert "run.finish()" in code[-1].source
+
+
+def test_the_first_page_begins_like_a_chapter_and_lists_them_all():
+    code, text = cells(START, "code"), "\n".join(cell.source for cell in cells(START, "markdown"))
+    assert code[0].source == cells(NOTEBOOKS[0], "code")[0].source
+    assert repository(README) in text
+    assert re.findall(r"^\| \[(\w+)\]\(\1\.ipynb\)", text, re.MULTILINE) == [
+        path.stem for path in NOTEBOOKS
+    ]
+
+
+@pytest.mark.parametrize("colab", [True, False])
+def test_a_failed_installation_says_so_in_one_line(colab, monkeypatch):
+    code = python(cells(START, "code")[0].source)
+    monkeypatch.setitem(sys.modules, "sepkit.learn", None)
+    if colab:
+        monkeypatch.setitem(sys.modules, "google.colab", sys)
+    with pytest.raises(ModuleNotFoundError, match="sepkit is not installed: .*pip says.*README"):
+        exec(code, {})
 
 
 @CHAPTERS

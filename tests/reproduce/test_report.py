@@ -6,7 +6,7 @@ import re
 import nbformat
 import numpy as np
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from sepkit.cli.reproduce import as_text
 from sepkit.errors import SepkitError
@@ -207,12 +207,59 @@ def test_readme_table_from_notebooks_and_budgets(tmp_path):
     )
 
     page = tmp_path / "README.md"
-    page.write_text(f"git clone ORG/REPO\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
-    readme.rewrite(page, "new", "some/repo")
-    assert page.read_text() == f"git clone some/repo\n{readme.BEGIN}\nnew\n{readme.END}\nafter\n"
+    page.write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
+    readme.rewrite(page, "new")
+    assert page.read_text() == f"before\n{readme.BEGIN}\nnew\n{readme.END}\nafter\n"
     page.write_text("no markers")
     with pytest.raises(SepkitError, match="markers"):
         readme.rewrite(page, "new")
+
+
+def test_the_first_page_says_how_long_chapters_take(tmp_path):
+    paths = [tmp_path / f"0{n}_x.ipynb" for n in (1, 2)]
+    for path, minutes in zip(paths, (60, 90)):
+        heading = (
+            f"# {path.stem[:2]} · Topic\n\n**Time to read:** about {minutes} minutes. Measured."
+        )
+        nbformat.write(new_notebook(cells=[new_markdown_cell(heading)]), path)
+    budgets = {"01_x": {"smoke": {"seconds": 12.4}, "student": {"seconds": 300}}}
+    table = readme.course_table([Chapter(path.stem, path) for path in paths], budgets).splitlines()
+    assert table[2] == "| [01_x](01_x.ipynb) | Topic | 60 min | 12 s | 5 min |"
+    assert table[3] == "| [02_x](02_x.ipynb) | Topic | 90 min |  |  |"
+    assert table[4].startswith("| all | | 2 h |")
+
+    start = tmp_path / "00_start.ipynb"
+    text = f"text\n{readme.BEGIN}\n{readme.END}"
+    nbformat.write(new_notebook(cells=[new_markdown_cell("title"), new_markdown_cell(text)]), start)
+    readme.rewrite_start(start, "table")
+    assert nbformat.read(start, 4).cells[1].source == f"text\n{readme.BEGIN}\ntable\n{readme.END}"
+
+
+def test_the_name_of_the_repository_is_written_wherever_its_address_stands(tmp_path):
+    page, other = tmp_path / "README.md", tmp_path / "01_x.ipynb"
+    page.write_text("git clone https://github.com/ORG/REPO sepkit\nORG/REPO-2 ORG/REPO")
+    colab = "https://colab.research.google.com/github/{0}/blob git+https://github.com/{0}@main"
+    other.write_text(colab.format("ORG/REPO") + " https://github.com/ORG/REPO-2")
+    assert readme.repository(page) == "ORG/REPO"
+    readme.rename([page, other], "ORG/REPO", "ada/my.kit")
+    assert readme.repository(page) == "ada/my.kit"
+    assert page.read_text().endswith("ORG/REPO-2 ORG/REPO")  # no address
+    assert other.read_text() == colab.format("ada/my.kit") + " https://github.com/ORG/REPO-2"
+    with pytest.raises(SepkitError, match="expected owner/name"):
+        readme.rename([page], "ada/my.kit", "https://github.com/ada/kit")
+
+
+def test_chapters_get_the_first_cells_of_the_first_one_and_keep_the_rest(tmp_path):
+    paths = [tmp_path / f"0{n}_x.ipynb" for n in (1, 2)]
+    for path in paths:
+        code = [new_code_cell(f"{part} of {path.stem}") for part in ("set-up", "parameters", "run")]
+        nbformat.write(new_notebook(cells=[new_markdown_cell(f"# {path.stem}"), *code]), path)
+    for repo in ("ORG/REPO", "ada/kit"):  # the second time, the link is replaced
+        readme.begin_alike(paths, repo)
+    second = [cell.source for cell in nbformat.read(paths[1], 4).cells]
+    assert second[1:] == ["set-up of 01_x", "parameters of 01_x", "run of 02_x"]
+    assert second[0].startswith("# 02_x\n\n**Colab:** [") and second[0].count("Colab:") == 1
+    assert second[0].endswith("/github/ada/kit/blob/main/notebooks/02_x.ipynb)")
 
 
 def test_storing_a_chapter_takes_audio_out_and_leaves_a_failing_one_alone(tmp_path):
