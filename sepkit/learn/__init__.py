@@ -9,13 +9,24 @@ Every chapter starts alike::
     run.finish()
 
 `players` makes the listening rows, `plots` the figures, `exercises` judges answers; ``ch01``,
-``ch02``, ... hold a chapter's exercises and figures. Importing this package loads nothing heavy.
+``ch02``, ... hold a chapter's exercises and figures. `progress` shows which exercises are solved.
+Importing this package loads nothing heavy.
 """
 
 from importlib import import_module
 from typing import Any
 
-__all__ = ["PROFILES", "WEIGHTS", "chapter", "default", "drive", "exercises", "players", "plots"]
+__all__ = [
+    "PROFILES",
+    "WEIGHTS",
+    "chapter",
+    "default",
+    "drive",
+    "exercises",
+    "players",
+    "plots",
+    "progress",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,4 +36,6 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(f"{__name__}.chapter"), name)
     if name == "drive":
         return import_module(f"{__name__}.colab").drive
+    if name == "progress":
+        return import_module(f"{__name__}.marks").progress
     raise AttributeError(f"module 'sepkit.learn' has no attribute {name!r}")

@@ -26,7 +26,7 @@ from ..errors import SepkitError, unknown
 from ..files import provenance, read_json, repo_root, shipped
 from ..metrics import MetricCard, Score, save_scores
 from ..reproduce.batch import PROFILES, WEIGHTS
-from . import plots
+from . import marks, plots
 from .listening import Excerpt, example_music
 from .needs import check_songs
 
@@ -116,6 +116,7 @@ def begin(
     np.random.seed(run.seed)
     torch.manual_seed(run.seed)
     plots.use_style()
+    marks.keep_in(run.out_dir / "progress")
     if show:
         _display(run)
     return run

@@ -1,4 +1,4 @@
-"""Exercises that answer back: not attempted, not yet because ..., or right.
+"""Exercises that answer back: not attempted, not yet because ..., partly right, or right.
 
 A chapter's exercises lie in ``chNN/exercises.py``::
 
@@ -7,12 +7,13 @@ A chapter's exercises lie in ``chNN/exercises.py``::
     @exercises.add("Count on your fingers.", "Both hands.")
     def ex_01_1(answer):
         '''Ten fingers.'''                    # said when the answer is right
-        need(answer == 10, "there are thumbs too")
+        need(number(answer) == 10, "there are thumbs too")
 
     check, hint = exercises.check, exercises.hint
 
-In the notebook, ``check.ex_01_1(answer)`` and ``hint(1)``. An answer that was not
-attempted never raises, so the cells after it run.
+In the notebook, ``check.ex_01_1(answer)`` and ``hint(1)``. An answer that was not attempted, or
+that stops with an error, never raises, so the cells after it run. `sepkit.learn.judging` has what
+the judging functions call.
 """
 
 from __future__ import annotations
@@ -22,82 +23,101 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import torch
-
 from ..errors import SepkitError
+from . import marks
+from .judging import (
+    Judge,
+    NotAttempted,
+    Wrong,
+    as_tensor,
+    attempt,
+    expect,
+    is_stub,
+    judge_parts,
+    need,
+    number,
+)
 
-#: Judges an answer: raises `Wrong` or `NotAttempted`, or returns nothing.
-Judge = Callable[[Any], None]
+__all__ = [
+    "Exercises",
+    "NotAttempted",
+    "Wrong",
+    "as_tensor",
+    "attempt",
+    "expect",
+    "is_stub",
+    "judge_parts",
+    "need",
+    "number",
+]
 
-NOT_ATTEMPTED, WRONG, RIGHT = "not attempted", "wrong", "right"
-_LOOKS = {NOT_ATTEMPTED: ("#6b7280", "○"), WRONG: ("#b45309", "✗"), RIGHT: ("#15803d", "✓")}
+#: Makes what is heard below a verdict: the answer's own sound beside the one that is wanted.
+Hear = Callable[[Any], Any]
 
-
-class Wrong(Exception):
-    """Why an answer is wrong, in words for the reader; `need` raises it."""
-
-
-class NotAttempted(Exception):
-    """The answer, or what the answer's function returns, is still the stub."""
-
-
-def need(condition: Any, because: str) -> None:
-    """Inside a check: the answer is wrong unless `condition` holds."""
-    if not condition:
-        raise Wrong(because)
-
-
-def attempt(function: Any, *arguments: Any) -> Any:
-    """Inside a check: call the reader's function; one that returns ``...`` or None is a stub."""
-    need(callable(function), f"a function was expected, not {type(function).__name__}")
-    result = function(*arguments)
-    if is_stub(result):
-        raise NotAttempted
-    return result
-
-
-def as_tensor(result: Any) -> torch.Tensor:
-    """Inside a check: turn what the reader's function returned into a tensor, or say it is none."""
-    need(
-        torch.is_tensor(result) or isinstance(result, (np.ndarray, float, int)),
-        f"a tensor was expected, not {type(result).__name__}",
-    )
-    return torch.as_tensor(result)
-
-
-def is_stub(answer: Any) -> bool:
-    """Check whether an answer is still ``...`` or None, or a tuple that holds one of them."""
-    if isinstance(answer, (tuple, list)):
-        return any(is_stub(part) for part in answer)
-    return answer is None or answer is Ellipsis
+NOT_ATTEMPTED, WRONG, PARTLY, RIGHT = marks.STATUSES
+_LOOKS = {
+    NOT_ATTEMPTED: ("#6b7280", "○"),
+    WRONG: ("#b45309", "✗"),
+    PARTLY: ("#8a6d00", "◐"),
+    RIGHT: ("#15803d", "✓"),
+}
+_FORM = "it cannot be read in this form; compare it with the lines that stood there at first"
 
 
 class Verdict:
-    """What a check says. `status` is "not attempted", "wrong" or "right"; `text` says why."""
+    """What a check says.
 
-    def __init__(self, exercise: str, status: str, text: str):
-        self.exercise, self.status, self.text = exercise, status, text
+    Attributes
+    ----------
+    exercise : str
+        Such as ``"1.4"``.
+    status : {"not attempted", "wrong", "partly right", "right"}
+    text : str
+        Why.
+    credit : float
+        From 0 to 1.
+    """
+
+    def __init__(
+        self,
+        exercise: str,
+        status: str,
+        text: str,
+        credit: float = 0.0,
+        hear: Callable[[], Any] | None = None,
+    ):
+        self.exercise, self.status, self.text, self.credit = exercise, status, text, credit
+        self._hear = hear
 
     def __bool__(self):
         return self.status == RIGHT
 
+    def _said(self):
+        share = f" ({100 * self.credit:.0f} %)" if self.status == PARTLY else ""
+        return f"Exercise {self.exercise}: {self.status}{share}"
+
     def __str__(self):
-        return (
-            f"Exercise {self.exercise}: {self.status}{', because' if self.status == WRONG else '.'}"
-            f" {self.text}"
-        )
+        because = ", because " if self.status in (WRONG, PARTLY) else ". "
+        return f"{self._said()}{because}{self.text}"
 
     __repr__ = __str__
 
     def _repr_html_(self):
         colour, sign = _LOOKS[self.status]
-        because = ", because " if self.status == WRONG else ". "
+        because = ", because " if self.status in (WRONG, PARTLY) else ". "
         return (
             f'<div role="status" style="border-left:4px solid {colour};padding:.35em'
-            f' .8em;margin:.2em 0"><b style="color:{colour}">{sign} Exercise {self.exercise}:'
-            f" {self.status}</b>{because}{_inline(self.text)}</div>"
+            f' .8em;margin:.2em 0"><b style="color:{colour}">{sign} {self._said()}</b>'
+            f"{because}{_inline(self.text)}</div>{self._sound()}"
         )
+
+    def _sound(self):
+        if self._hear is None or self.status == NOT_ATTEMPTED:
+            return ""
+        try:
+            return self._hear()._repr_html_()
+        except Exception:  # an answer that gives no sound has been told why already
+            return ""
 
 
 class Hint:
@@ -136,18 +156,27 @@ class Exercises:
     ----------
     check : object
         With one method per exercise: ``check.ex_01_1(answer)`` returns a `Verdict`.
+    heard : list of int
+        Exercises whose answer is heard below the verdict.
     """
 
     def __init__(self, chapter: str):
         self.chapter = chapter
         self._hints: dict[int, tuple[str, ...]] = {}
+        self.heard: list[int] = []
         self.check = _Check(chapter)
 
-    def add(self, *hints: str) -> Callable[[Judge], Judge]:
+    @property
+    def numbers(self) -> list[int]:
+        """The exercises' numbers, in order."""
+        return sorted(self._hints)
+
+    def add(self, *hints: str, hear: Hear | None = None) -> Callable[[Judge], Judge]:
         """Decorate a judging function called ``ex_NN_k``.
 
         It calls `need` (or raises `Wrong`) for a wrong answer; its docstring is said
-        for a right one. `hints` go from a nudge to nearly the solution.
+        for a right one. `hints` go from a nudge to nearly the solution. `hear` makes players of
+        an answer, which are shown below the verdict, also of a wrong one.
         """
 
         def register(judge):
@@ -159,7 +188,9 @@ class Exercises:
                 )
             number = int(found.group(1))
             self._hints[number] = hints
-            setattr(self.check, judge.__name__, _checker(f"{int(self.chapter)}.{number}", judge))
+            self.heard += [number] if hear else []
+            label = f"{int(self.chapter)}.{number}"
+            setattr(self.check, judge.__name__, _checker(label, judge, hear))
             return judge
 
         return register
@@ -182,9 +213,9 @@ class Exercises:
             raise SepkitError(
                 f"hint({exercise}, {level!r}): this exercise has the hints 1 to {len(hints)}"
             )
-        return Hint(
-            f"{int(self.chapter)}.{exercise}", level, len(hints), " ".join(hints[level - 1].split())
-        )
+        label = f"{int(self.chapter)}.{exercise}"
+        marks.note_hint(label)
+        return Hint(label, level, len(hints), " ".join(hints[level - 1].split()))
 
 
 class _Check:
@@ -198,10 +229,10 @@ class _Check:
         )
 
 
-def _checker(label, judge):
+def _checker(label, judge, hear):
     praise = " ".join(judge.__doc__.split())
 
-    def check(answer=...):
+    def verdict(answer):
         try:
             if is_stub(answer):
                 raise NotAttempted
@@ -210,18 +241,24 @@ def _checker(label, judge):
             number = label.split(".")[1]
             return Verdict(label, NOT_ATTEMPTED, f"Replace the ... above. `hint({number})` helps.")
         except Wrong as reason:
-            return Verdict(label, WRONG, str(reason))
-        except Exception as error:  # whatever the reader wrote, the chapter goes on
-            text = str(error).splitlines()[0] if str(error) else ""
-            return Verdict(
-                label, WRONG, f"your answer could not be used: {type(error).__name__}: {text}"
-            )
-        return Verdict(label, RIGHT, praise)
+            status = PARTLY if reason.credit > 0 else WRONG
+            return Verdict(label, status, str(reason), reason.credit, hearing(answer))
+        except Exception:  # whatever the reader wrote, the chapter goes on
+            return Verdict(label, WRONG, _FORM)
+        return Verdict(label, RIGHT, praise, 1.0, hearing(answer))
+
+    def hearing(answer):
+        return None if hear is None else lambda: hear(answer)
+
+    def check(answer=...):
+        found = verdict(answer)
+        marks.note(label, found.status, found.credit)
+        return found
 
     check.__name__, check.__doc__ = judge.__name__, f"Check exercise {label}; returns a Verdict."
     return check
 
 
 def _inline(text):
-    """Escape, and set `code` between backquotes."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+    """Escape, set `code` between backquotes, and break lines."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text)).replace("\n", "<br>")

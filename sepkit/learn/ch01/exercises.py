@@ -3,7 +3,13 @@
 import math
 from typing import Any
 
-from ..exercises import Exercises, attempt, need
+import torch
+
+from ... import audio
+from ...stft import make_window
+from .. import tones
+from ..exercises import Exercises, attempt, expect, judge_parts, need, number
+from ..players import players
 
 exercises = Exercises("01")
 check, hint = exercises.check, exercises.hint
@@ -19,147 +25,187 @@ _FOLDS = (
 )
 
 
+def _hear_folded(answer):
+    """5 kHz at 8000 samples a second, without a filter, beside a tone at the answer."""
+    heard = number(attempt(answer, 5000, 8000))
+    folded = audio.resample(tones.tone(5000, rate=8000)[None].float(), 8000, tones.RATE)
+    sounds = {
+        "5000 Hz, 8000 samples a second": folded,
+        f"a tone of {heard:g} Hz, your answer": tones.tone(heard)[None],
+    }
+    return players(sounds, tones.RATE, match=False)
+
+
 @exercises.add(
     "Start with the tones of the figure: 3 Hz and 5 Hz at 8 samples a second. Then ask what 9, 11"
     " and 13 Hz do.",
     "Adding a whole sample rate changes nothing: first take `frequency % rate`.",
     "What is left lies between 0 and `rate`. Above `rate / 2` it folds down to `rate - rest`.",
+    hear=_hear_folded,
 )
 def ex_01_1(answer: Any) -> None:
-    """Every frequency folds into the range from 0 to half the sample rate."""
+    """Every frequency folds into the range from 0 to half the sample rate. Listen: both sounds
+    below have one pitch.
+    """
     for frequency, rate in _FOLDS:
-        got = float(attempt(answer, frequency, rate))
+        got = number(attempt(answer, frequency, rate))
         rest = frequency % rate
         right = min(rest, rate - rest)
+        given = f"{frequency} Hz at {rate} samples a second"
         if math.isclose(got, right, abs_tol=1e-3):  # the arc cosine is that coarse near 0
             continue
         need(
-            got >= 0,
-            f"{frequency} Hz at {rate} samples a second gives {got:g} Hz; a tone that is heard has"
-            " a positive frequency",
+            not math.isclose(got, frequency / rate, rel_tol=1e-6),
+            f"{given} gives {got:g}: that is a share of the sample rate, and Hz were asked for",
         )
-        need(
-            got <= rate / 2,
-            f"{frequency} Hz at {rate} samples a second gives {got:g} Hz, above half the sample"
-            " rate: it folds further",
-        )
+        need(got >= 0, f"{given} gives {got:g} Hz; a tone that is heard has a positive frequency")
         need(
             not math.isclose(got, min(frequency, rate / 2)),
-            f"{frequency} Hz at {rate} samples a second does not stop at the limit, it turns back",
+            f"{given} does not stop at the limit, it turns back",
         )
         need(
-            False,
-            f"{frequency} Hz at {rate} samples a second is heard at {right:g} Hz, not at {got:g}",
+            not math.isclose(got, (frequency - rate / 2) % (rate / 2)),
+            f"{given} gives {got:g} Hz: above the limit a tone runs downwards from it, it does not"
+            " begin at 0 again",
         )
+        need(got <= rate / 2, f"{given} gives {got:g} Hz, above half the sample rate: it folds")
+        need(False, f"{given} is heard at {right:g} Hz, not at {got:g}")
 
 
 @exercises.add(
-    "Bins: a real signal of `n_fft` samples has `n_fft // 2 + 1` frequencies, both ends included.",
-    "Frames are centred on the samples 0, hop, 2 hop, ... up to the end: `1 + length // hop`.",
-    "The bins are `rate / n_fft` Hz apart, the frames `hop / rate` seconds.",
+    "How many frequencies does one frame tell apart, from 0 Hz up to half the sample rate? And at"
+    " which samples do the frames lie?",
+    "Bins: of `n_fft` frequencies the upper half mirrors the lower one, and both ends of the lower"
+    " one count. Frames are centred on the samples 0, hop, 2 hop, ... up to the end.",
+    "`n_fft // 2 + 1` bins, `1 + length // hop` frames; the bins are `rate / n_fft` Hz apart, the"
+    " frames `hop / rate` seconds.",
 )
 def ex_01_2(answer: Any) -> None:
     """Two channels, 1025 bins 21.5 Hz apart, 259 frames 11.6 ms apart."""
-    shape, bin_hz, frame_ms = answer
-    need(len(shape) == 3, "the shape has three numbers: channels, bins, frames")
-    channels, bins, frames = shape
-    need(channels == 2, f"the recording is stereo, so there are 2 channels, not {channels}")
-    need(
-        bins != 2048,
-        "2048 counts the negative frequencies too; for real audio they mirror the positive ones",
-    )
-    need(bins != 1024, "1024 leaves one end out: both 0 Hz and half the sample rate have a bin")
-    need(bins == 1025, f"the bins are n_fft // 2 + 1, not {bins}")
-    need(frames != 258, "258 hops fit, but the frame at sample 0 counts too")
-    need(
-        frames == 259,
-        f"{frames} frames: with frames centred on every 512th sample there are 1 + 132300 // 512",
-    )
-    need(
-        not math.isclose(bin_hz, 44100 / 1025, rel_tol=0.01),
-        "bin spacing: the bins share 22050 Hz, not 44100 Hz",
-    )
-    need(
-        math.isclose(bin_hz, 44100 / 2048, rel_tol=0.04),
-        f"neighbouring bins are not {bin_hz:g} Hz apart; it is rate / n_fft",
-    )
-    need(
-        not math.isclose(frame_ms, 512 / 44100, rel_tol=0.01),
-        "frame spacing: that is in seconds; milliseconds were asked for",
-    )
-    need(
-        not math.isclose(frame_ms, 2048 / 44.1, rel_tol=0.01),
-        "frame spacing: that is the length of a window; windows overlap",
-    )
-    need(
-        math.isclose(frame_ms, 512 / 44.1, rel_tol=0.04),
-        f"neighbouring frames are not {frame_ms:g} ms apart; it is hop / rate",
-    )
+
+    def shape(value):
+        need(
+            not hasattr(value, "__len__") or len(value) == 3,
+            "it has three numbers: channels, bins, frames",
+        )
+        judge_parts(value, {"channels": channels, "bins": bins, "frames": frames})
+
+    def channels(value):
+        expect(value, 2, {}, "the recording is stereo, so there are 2, not {got:g}", rel=0)
+
+    def bins(value):
+        slips = {
+            2048: "2048 counts the negative frequencies too; for real audio they mirror the"
+            " positive ones",
+            1024: "1024 leaves one end out: both 0 Hz and half the sample rate have a bin",
+        }
+        expect(value, 1025, slips, "there are not {got:g}; count from 0 Hz to 22 050 Hz", rel=0)
+
+    def frames(value):
+        slips = {
+            258: "258 hops fit, but the frame at sample 0 counts too",
+            1 + (3 * 44100 - 2048) // 512: "the windows may reach beyond the ends; only their"
+            " centres lie within the recording",
+        }
+        otherwise = "{got:g} is not it; one is centred on every 512th of 132 300 samples"
+        expect(value, 259, slips, otherwise, rel=0)
+
+    def bin_hz(value):
+        slips = {22050 / 512: "the 1024 steps between the bins share 22 050 Hz, not 44 100 Hz"}
+        expect(value, 44100 / 2048, slips, "neighbours are not {got:g} Hz apart", rel=0.04)
+
+    def frame_ms(value):
+        slips = {
+            512 / 44100: "that is in seconds; milliseconds were asked for",
+            2048 / 44.1: "that is the length of a window; windows overlap",
+        }
+        expect(value, 512 / 44.1, slips, "neighbours are not {got:g} ms apart", rel=0.04)
+
+    judge_parts(answer, {"shape": shape, "bin spacing": bin_hz, "frame spacing": frame_ms})
+
+
+def _power_of_two(value):
+    got = number(value)
+    need(got > 0 and math.log2(got) == int(math.log2(got)), f"{got:g} is not a power of two")
+    return got
 
 
 @exercises.add(
-    "(a) How many Hz lie between the notes? Four bins must fit in there: `4 * rate / n_fft <="
-    " distance`.",
-    "(b) How many samples are 30 ms? The window must not be longer.",
+    "(a) How many Hz lie between the notes, and how many bins must fit in there? (b) How many"
+    " samples are 30 ms?",
+    "(a) The bins are `44100 / n_fft` Hz apart; four of them must fit between the notes. (b) The"
+    " window must not be longer than 30 ms.",
     "(a) `n_fft >= 4 * 44100 / 13.47`, about 13 096. (b) `n_fft <= 0.030 * 44100 = 1323`.",
 )
 def ex_01_3(answer: Any) -> None:
-    """16384 for the notes, 1024 for the strokes: no single window serves both."""
-    notes, strokes = answer
-    for part, value in (("a", notes), ("b", strokes)):
+    """16384 for the notes, 1024 for the strokes, and measured: no single window serves both."""
+
+    def notes(value):
+        got = _power_of_two(value)
         need(
-            value > 0 and math.log2(value) == int(math.log2(value)),
-            f"({part}) {value} is not a power of two",
+            got != 4096,
+            "one bin fits between the notes with 4096, but the Hann window's peak is four bins"
+            " wide",
         )
-    need(
-        not (notes == 1024 and strokes == 16384),
-        "the two are exchanged: fine frequency needs a long window",
-    )
-    need(
-        notes != 4096,
-        "(a) one bin fits between the notes with 4096, but the Hann window's peak is four bins"
-        " wide",
-    )
-    need(notes >= 16384, f"(a) with {notes} the peaks of the two notes still run into each other")
-    need(notes == 16384, f"(a) {notes} tells them apart, but a shorter window does so too")
-    need(
-        strokes <= 1024,
-        f"(b) a window of {strokes} samples lasts {strokes / 44.1:.0f} ms: both strokes fall"
-        " into it",
-    )
-    need(strokes == 1024, f"(b) {strokes} is short enough, but a longer window still is")
+        need(got != 1024, "a fine frequency needs a long window; is this your answer to (b)?")
+        need(got >= 16384, f"measured with {got:g}: {_dip(int(got)) if got < 16384 else ''}")
+        need(got == 16384, f"{got:g} tells them apart, but a shorter window does so too")
+
+    def strokes(value):
+        got = _power_of_two(value)
+        need(got != 16384, "a fine time needs a short window; is this your answer to (a)?")
+        need(
+            got <= 1024,
+            f"a window of {got:g} samples lasts {got / 44.1:.0f} ms: both strokes fall into it",
+        )
+        need(got == 1024, f"{got:g} is short enough, but a longer window still is")
+
+    judge_parts(answer, {"(a)": notes, "(b)": strokes})
+
+
+def _dip(n_fft):
+    """How far the spectrum of both notes falls between them, in words."""
+    notes = tones.tone(110, n_fft / 44100, 44100) + tones.tone(123.47, n_fft / 44100, 44100)
+    levels = torch.fft.rfft(notes * make_window("hann", n_fft)).abs()
+    low, high = (round(frequency * n_fft / 44100) for frequency in (110, 123.47))
+    if high - low < 2:
+        return "the peaks of the two notes share their bins"
+    between = levels[low : high + 1].min() / torch.minimum(levels[low], levels[high])
+    dip = -20 * math.log10(float(between))
+    return f"between the two peaks the level falls by only {dip:.0f} dB: they run into each other"
 
 
 @exercises.add(
-    "Undo `20 * log10(ratio) = 12` for the amplitude.",
-    "`10 ** (12 / 20)` for the amplitude. Power is the square of amplitude.",
+    "Decibels of an amplitude are 20 times the logarithm of a ratio. Turn that round.",
+    "Undo `20 * log10(ratio) = 12` for the amplitude. Power is the square of amplitude.",
+    "`10 ** (12 / 20)` for the amplitude, `10 ** (12 / 10)` for the power.",
 )
 def ex_01_4(answer: Any) -> None:
     """12 dB: amplitude almost exactly 4 times, power 16 times smaller."""
-    amplitude, power = (float(part) for part in answer)
-    need(
-        not (
-            math.isclose(amplitude, 15.85, rel_tol=0.02) and math.isclose(power, 3.98, rel_tol=0.02)
-        ),
-        "the two are exchanged: power is the square of amplitude",
-    )
-    need(
-        amplitude > 1 and power > 1,
-        "the question is how many times smaller, so both numbers are above 1",
-    )
-    need(
-        not math.isclose(amplitude, 15.85, rel_tol=0.02),
-        "amplitude: 10 ** (12 / 10) is the ratio of powers",
-    )
-    need(
-        not math.isclose(amplitude, 12, rel_tol=0.02),
-        "decibels are logarithms, not ratios: 12 dB is not 12 times",
-    )
-    need(
-        math.isclose(amplitude, 3.98, rel_tol=0.02),
-        f"amplitude: 20 log10({amplitude:g}) is {20 * math.log10(amplitude):.1f} dB, not 12",
-    )
-    need(
-        math.isclose(power, 15.85, rel_tol=0.02),
-        f"power: 10 log10({power:g}) is {10 * math.log10(power):.1f} dB, not 12",
-    )
+
+    def amplitude(value):
+        got = number(value)
+        need(not math.isclose(got, 15.85, rel_tol=0.02), "10 ** (12 / 10) is the ratio of powers")
+        need(
+            not math.isclose(got, 12, rel_tol=0.02),
+            "decibels are logarithms, not ratios: 12 dB is not 12 times",
+        )
+        need(got > 1, "the question is how many times smaller, so the number is above 1")
+        need(
+            math.isclose(got, 3.98, rel_tol=0.02),
+            f"20 log10({got:g}) is {20 * math.log10(got):.1f} dB, not 12",
+        )
+
+    def power(value):
+        got = number(value)
+        need(
+            not math.isclose(got, 3.98, rel_tol=0.02), "that is the ratio of amplitudes; square it"
+        )
+        need(not math.isclose(got, 144, rel_tol=0.02), "the ratio is squared, not the decibels")
+        need(got > 1, "how many times smaller it is was asked; that is above 1")
+        need(
+            math.isclose(got, 15.85, rel_tol=0.02),
+            f"10 log10({got:g}) is {10 * math.log10(got):.1f} dB, not 12",
+        )
+
+    judge_parts(answer, {"amplitude": amplitude, "power": power})

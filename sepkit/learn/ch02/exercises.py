@@ -1,141 +1,177 @@
-"""Exercises of chapter 02: a ratio mask, the phase-sensitive mask, SDR, precision and recall."""
+"""Exercises of chapter 02: a voice turned down, masks by hand, SDR foretold, precision, recall."""
 
-import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..exercises import Exercises, as_tensor, attempt, need
+from ... import masks
+from ...metrics import sdr
+from ...stft import STFT
+from .. import tones
+from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need
+from ..players import players
 
 exercises = Exercises("02")
 check, hint = exercises.check, exercises.hint
 
 
-def _spectra(seed, *shape):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, dtype=torch.complex64, generator=generator)
+def _hear_turned_down(answer):
+    """The answer's mask at work on a voice and a drum."""
+    voice, drum = tones.voice()[None].float(), tones.drum()[None].float()
+    transform = STFT(1024, 256)
+    S, N = transform(voice), transform(drum)
+    mask = masks.oracle_mask("irm2", S, S + N, [N])
+    sounds = {"the mixture": voice + drum}
+    for db in (-12, 6):
+        changed = as_tensor(attempt(answer, mask, db), mask.shape).float()
+        sounds[f"voice at {db:+} dB, with your mask"] = transform.inverse(
+            changed * (S + N), voice.shape[-1]
+        )
+    return players(sounds, tones.RATE, match=False)
 
 
 @exercises.add(
-    "The numerator is `target.abs() ** power`. The denominator adds the same over all sources, the"
-    " target included.",
-    "Where every source is silent you divide 0 by 0. The mask should be 0 there: keep the"
-    " denominator above a tiny number.",
-    "`share / total.clamp(min=1e-20)` with `share = target.abs() ** power` and `total = share +"
-    " sum(other.abs() ** power for other in others)`.",
+    "The mask of the voice says which share of a bin is voice. What happens to that share, and what"
+    " to the rest?",
+    "The share `mask` is multiplied by a gain, the share `1 - mask` by 1. Decibels of amplitude"
+    " become a gain by `10 ** (db / 20)`.",
+    "`gain * mask + (1 - mask)` with `gain = 10 ** (db / 20)`",
+    hear=_hear_turned_down,
 )
 def ex_02_1(answer: Any) -> None:
-    """With power 1 it is IRM1, with power 2 it is IRM2; the masks of all sources add up to one."""
-    target, *others = _spectra(1, 3, 1, 5, 7)
-    for power in (1, 2):
-        got = as_tensor(attempt(answer, target, others, power))
+    """At 0 dB nothing changes, far below it becomes karaoke, and above 0 dB the singer steps
+    forward.
+    """
+    mask = torch.tensor([[0.0, 0.3, 1.0], [0.5, 0.9, 0.1]], dtype=torch.float64)
+    for db in (-12.0, 6.0):
+        got = as_tensor(attempt(answer, mask.clone(), db), mask.shape)
+        gain = 10 ** (db / 20)
+
+        def is_(other, got=got):
+            return torch.allclose(got, as_tensor(other).expand_as(got), atol=1e-4)
+
+        need(not got.is_complex(), "a gain is real: a complex mask would turn the phase as well")
+        need(not is_(gain * mask), "that is the voice alone, turned down: the rest has gone")
+        need(not is_(1 - mask), "that takes the voice out altogether, whatever `db` is")
+        need(not is_(gain + 0 * mask), "that turns the whole mixture down, voice and rest alike")
         need(
-            got.shape == target.shape,
-            f"the mask has shape {tuple(got.shape)}, the target {tuple(target.shape)}",
+            not is_(1 + (10 ** (db / 10) - 1) * mask),
+            "`10 ** (db / 10)` is a ratio of powers; a mask multiplies amplitudes",
         )
-        need(not got.is_complex(), "the mask is complex; it is made of magnitudes, `target.abs()`")
-        got = got.to(target.real.dtype)
-        rest = sum(other.abs() ** power for other in others)
-        right = target.abs() ** power / (target.abs() ** power + rest)
+        need(not is_(1 + (db - 1) * mask), "decibels are no factors: 6 dB is twice, not six times")
+        need(not is_(1 + (1 / gain - 1) * mask), "the sign of `db` is turned: -12 is quieter")
         need(
-            not torch.allclose(got, target.abs() ** power / rest),
-            "the denominator leaves out the target itself",
+            not is_(mask + gain * (1 - mask)),
+            "that turns the rest down and keeps the voice: the two shares are exchanged",
         )
-        joint = target.abs() ** power / (target.abs() ** power + sum(others).abs() ** power)
+        need(not is_(1 + gain * mask), "the voice is there twice: once in the 1, once scaled")
         need(
-            not torch.allclose(got, joint),
-            "each of the others counts by itself: add their magnitudes, not the spectrograms",
+            is_(1 + (gain - 1) * mask),
+            f"a bin that is half voice, {db:+g} dB: {float(got[1, 0]):.3f} is not half of the gain"
+            " and half of 1",
         )
-        mixed = target.abs() ** power / (target + sum(others)).abs() ** power
-        need(
-            not torch.allclose(got, mixed),
-            "the denominator is the sum of the sources' magnitudes, not the magnitude of the"
-            " mixture",
-        )
-        other_power = target.abs() / (target.abs() + sum(o.abs() for o in others))
-        need(
-            power == 1 or not torch.allclose(got, other_power),
-            "with power 2 the result is the same as with power 1",
-        )
-        need(
-            torch.allclose(got, right, atol=1e-5),
-            f"with power {power} the values are not |S|^p / sum |S_k|^p",
-        )
-    silent = as_tensor(attempt(answer, target * 0, [other * 0 for other in others], 1))
-    need(
-        bool(torch.isfinite(silent).all()),
-        "where all sources are silent it gives NaN; 0 is wanted there",
-    )
-    need(bool((silent == 0).all()), "where all sources are silent the mask is not 0")
+
+
+#: exercise 2: (voice, the rest) of two bins, and what slips lead to for IBM, IRM1, IRM2 and PSM
+_POWERS, _MAGNITUDES = "IRM1 shares magnitudes, not powers", "IRM2 shares powers, not magnitudes"
+_BINS: dict[str, tuple[Any, ...]] = {
+    "right angle": (
+        (3, 4j),
+        {0: "the voice has more than half of |X| = 5"},
+        {9 / 25: _POWERS, 4 / 7: "that is the rest's share", 3 / 5: "|X| is not |S| + |N|"},
+        {3 / 7: _MAGNITUDES, 16 / 25: "that is the rest's share", 9 / 49: "square, then add"},
+        {
+            3 / 5: "that is |S| / |X|, without the cosine of the angle",
+            16 / 25: "the real part of S / X, not one minus it",
+        },
+    ),
+    "opposed": (
+        (3, -1),
+        {0: "the voice has more than half of |X| = 2"},
+        {9 / 10: _POWERS, 1 / 4: "that is the rest's share", 3 / 2: "|X| is not |S| + |N|"},
+        {3 / 4: _MAGNITUDES, 1 / 10: "that is the rest's share", 9 / 16: "square, then add"},
+        {3 / 2: "the mask is held between 0 and 1", 2 / 3: "S / X, not X / S"},
+    ),
+}
 
 
 @exercises.add(
-    "The best real number `m` for one bin makes `|m X - S|` small: move `m X` along the direction"
-    " of `X` until it is nearest to `S`.",
-    "That is a projection. For complex numbers: `Re(S * conj(X)) / |X|^2`, which is `Re(S / X)`.",
-    "`(S / X).real.clamp(0, 1)`",
+    "Draw the two arrows and their sum, the mixture. Which lengths does each mask need?",
+    "In the first bin |S| = 3, |N| = 4 and |X| = 5; in the second |S| = 3, |N| = 1 and |X| = 2."
+    " Only the phase-sensitive mask needs the angle: Re(S / X), held between 0 and 1.",
+    "first: `1, 3 / 7, 9 / 25`, and `(3 / (3 + 4j)).real`; second: `1, 3 / 4, 9 / 10`, and 3 / 2 is"
+    " held at 1.",
 )
 def ex_02_2(answer: Any) -> None:
-    """The real mask that comes nearest to the target in every bin, held between 0 and 1."""
-    S, X = _spectra(2, 1, 6, 8), _spectra(3, 1, 6, 8)
-    got = as_tensor(attempt(answer, S, X))
-    need(not got.is_complex(), "the mask is complex; only the real part of S / X is wanted")
-    got = got.to(S.real.dtype)
-    free = (S / X).real
-    need(
-        not torch.allclose(got, free, atol=1e-4),
-        "the values leave the range from 0 to 1; limit them",
-    )
-    need(
-        not torch.allclose(got, (S.abs() / X.abs()).clamp(0, 1), atol=1e-4),
-        "that leaves the angle between S and X out",
-    )
-    need(
-        not torch.allclose(got, free.abs().clamp(0, 1), atol=1e-4),
-        "a negative value becomes 0, not positive: there the target points away from the mixture",
-    )
-    need(
-        torch.allclose(got, free.clamp(0, 1), atol=1e-4),
-        "the values are not Re(S / X), limited to 0 ... 1",
-    )
+    """Measured with the package's masks, the same. At a right angle the phase-sensitive mask *is*
+    IRM2: Wiener's mask is what is best when the angles are random.
+    """
+    judges = {}
+    for place, ((S, N), *slips) in _BINS.items():
+        for mask, slip in zip(("IBM", "IRM1", "IRM2", "PSM"), slips):
+            s, n = (torch.full((1, 1, 1), complex(z), dtype=torch.complex64) for z in (S, N))
+            right = float(masks.oracle_mask(mask.lower(), s, s + n, [n]).real)
+            otherwise = f"S = {S}, N = {N}: the mask is not {{got:g}}"
+            judges[f"{place}, {mask}"] = partial(
+                expect, right=right, slips=slip, otherwise=otherwise
+            )
+    judge_parts(answer, judges)
+
+
+def _measured_sdr(gain=1.0, noise=0.0):
+    s = tones.voice(1.0)[None]
+    n = torch.randn(s.shape, dtype=s.dtype, generator=torch.Generator().manual_seed(2))
+    n = n - (n * s).sum() / s.square().sum() * s
+    return float(sdr(s, gain * s + noise * s.norm() / n.norm() * n))
 
 
 @exercises.add(
-    "The error is `reference - estimate`. Compare the energy (the sum of squares) of the reference"
-    " with that of the error.",
-    "Energies are powers, so it is `10 * log10`, not 20.",
+    "What is the error, reference minus estimate, in each case? How large is it against the"
+    " reference?",
+    "Twice as loud leaves an error as large as the reference; turned over, one twice as large; at a"
+    " tenth of the amplitude, 0.9 of it. Energies are squares.",
+    "`20 * log10(1 / 1)`, `20 * log10(1 / 2)`, `20 * log10(1 / 0.9)`, `10 * log10(1 / 0.01)`",
 )
 def ex_02_3(answer: Any) -> None:
-    """And an estimate at half the amplitude has 6.02 dB, however well it is separated: SDR punishes
-    a wrong level.
+    """Measured on a voice: 0, -6, 0.9 and 20 dB. A perfect separation at a wrong level scores like
+    silence, and one that nobody can tell from the reference by ear, -6 dB.
     """
-    reference = torch.sin(torch.arange(800) * 0.1)[None]
-    estimate = 0.9 * reference + 0.05 * torch.cos(torch.arange(800) * 0.37)[None]
-    got = float(attempt(answer, reference, estimate))
-    error = reference - estimate
-    right = float(10 * torch.log10(reference.square().sum() / error.square().sum()))
-    need(
-        not math.isclose(got, 2 * right, abs_tol=0.01),
-        "the sums of squares are powers: 10 log10, not 20 log10",
-    )
-    need(
-        not math.isclose(got, -right, abs_tol=0.01),
-        "numerator and denominator are exchanged: a small error must give a large SDR",
-    )
-    swapped = float(10 * torch.log10(estimate.square().sum() / error.square().sum()))
-    need(
-        not math.isclose(got, swapped, abs_tol=0.001),
-        "the numerator is the energy of the reference, not of the estimate",
-    )
-    need(
-        math.isclose(got, right, abs_tol=0.01),
-        f"for an estimate of {right:.2f} dB it gives {got:.2f}",
-    )
-    half = float(attempt(answer, reference, 0.5 * reference))
-    need(
-        math.isclose(half, 6.02, abs_tol=0.01),
-        f"half the amplitude should give 6.02 dB, not {half:.2f}",
+
+    def twice(value):
+        slips = {
+            6.02: "it is *louder* by 6 dB; the SDR asks how large the error is, and that is one"
+            " whole reference",
+            -6.02: "the error is as large as the reference, not twice as large",
+        }
+        expect(value, _measured_sdr(2), slips, "measured on a voice it is not {got:g} dB", 0, 0.3)
+
+    def turned(value):
+        slips = {
+            0: "0 dB is what silence scores; reference minus estimate is twice the reference here",
+            6.02: "the error is the larger of the two, so the SDR is negative",
+            -3.01: "amplitudes have 20 log10, or energies 10 log10 of a square",
+        }
+        expect(value, _measured_sdr(-1), slips, "measured on a voice it is not {got:g} dB", 0, 0.3)
+
+    def tenth(value):
+        slips = {
+            20: "what is *missing* counts: nine tenths of the reference",
+            -20: "the level falls by 20 dB, but the error is at most the reference itself",
+        }
+        expect(value, _measured_sdr(0.1), slips, "measured on a voice it is not {got:g} dB", 0, 0.3)
+
+    def leak(value):
+        slips = {
+            40: "a hundredth is a share of *energy* here: 10 log10, not 20",
+            -20: "the reference is the stronger one, so the SDR is positive",
+        }
+        made = _measured_sdr(1, 0.1)
+        expect(value, made, slips, "measured with noise as the leak it is not {got:g} dB", 0, 0.3)
+
+    judge_parts(
+        answer, {"twice as loud": twice, "turned over": turned, "a tenth": tenth, "leak": leak}
     )
 
 
@@ -146,25 +182,31 @@ IDEAL = np.array([[1, 1, 0], [0, 1, 0], [1, 0, 0]])
 
 @exercises.add(
     "At threshold 0.5, take every bin with a value of 0.5 or more. How many are that? How many of"
-    " them are ones in `ideal`?",
-    "Five bins are taken, three of them rightly. `ideal` has four ones.",
+    " them are ones in `IDEAL`?",
+    "Precision: of what was taken, how much is right? Recall: of what is right, how much was"
+    " taken?",
+    "Five bins are taken, three of them rightly. `IDEAL` has four ones.",
 )
 def ex_02_4(answer: Any) -> None:
     """Of five taken bins three are the target's, and of its four bins three were taken."""
-    precision, recall = (float(part) for part in answer)
-    need(
-        not (math.isclose(precision, 0.75) and math.isclose(recall, 0.6)),
-        "the two are exchanged: precision asks how much of what was taken is right",
-    )
-    need(
-        not math.isclose(precision, 0.75),
-        "precision: a value of exactly 0.5 reaches the threshold, so five bins are taken, not four",
-    )
-    need(
-        math.isclose(precision, 0.6, abs_tol=0.005),
-        f"precision: of the bins that were taken, the share of the target's is not {precision:.2f}",
-    )
-    need(
-        math.isclose(recall, 0.75, abs_tol=0.005),
-        f"recall: of the target's four bins, the share that was taken is not {recall:.2f}",
-    )
+
+    def precision(value):
+        slips = {
+            0.75: "a value of exactly 0.5 reaches the threshold, so five bins are taken, not four",
+            1 / 3: "three of the bins that were *taken*, not of all nine",
+            0.8: "five bins are taken, and three of them are ones, not four",
+            3: "that is how many are right; their share was asked for",
+            60: "that is in per cent; a share lies between 0 and 1",
+        }
+        expect(value, 0.6, slips, "of the bins that were taken, {got:g} is not the target's share")
+
+    def recall(value):
+        slips = {
+            0.6: "of the bins that *are* the target's; that is the precision",
+            1 / 3: "three of the target's bins, not of all nine",
+            0.5: "three of the four ones were taken, not two",
+            75: "in per cent; a share lies between 0 and 1",
+        }
+        expect(value, 0.75, slips, "of the target's four bins, {got:g} is not the share taken")
+
+    judge_parts(answer, {"precision": precision, "recall": recall})

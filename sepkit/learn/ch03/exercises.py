@@ -1,12 +1,15 @@
 """Exercises of chapter 03: a silencing angle, kurtosis, whitening, ICA's conditions, NMF masks."""
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..exercises import Exercises, as_tensor, attempt, need
+from .. import tones
+from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
+from ..players import players
 
 exercises = Exercises("03")
 check, hint = exercises.check, exercises.hint
@@ -15,42 +18,50 @@ check, hint = exercises.check, exercises.hint
 MIXING = [[1.0, 0.6], [0.5, 0.9]]
 
 
-def _signals(seed=0, samples=4000):
-    """Mix uniform and spiky noise, neither centred nor of variance 1: (2, samples) float64."""
-    rng = np.random.default_rng(seed)
-    sources = np.stack([rng.uniform(-1, 1, samples), rng.laplace(size=samples)])
-    return torch.from_numpy(
-        np.array([[1.0, 0.7], [0.4, 1.5]]) @ sources + np.array([[0.5], [-0.3]])
-    )
+def _hear_angle(answer):
+    """A singer and a drummer before the chapter's two microphones, and the answer's angle."""
+    sources = torch.stack([tones.voice(), tones.drum()])
+    x = torch.tensor(MIXING, dtype=torch.float64) @ sources
+    angle = math.radians(number(answer))
+    sounds = {
+        "microphone 1: speaker 1 sings, speaker 2 drums": x[0],
+        "microphone 2": x[1],
+        f"your angle, {number(answer):.1f}°": math.cos(angle) * x[0] + math.sin(angle) * x[1],
+    }
+    return players(sounds, tones.RATE, match=False)
 
 
 @exercises.add(
     "Speaker 1 reaches microphone 1 with factor 1.0 and microphone 2 with factor 0.5. How much of"
-    " speaker 1 is in `cos(angle) * x1 + sin(angle) * x2`?",
+    " speaker 1 is in the output at an angle?",
     "It is `1.0 * cos(angle) + 0.5 * sin(angle)`. Where is that zero?",
     "`tan(angle) = -1.0 / 0.5`. The tangent repeats after 180 degrees: `180 - degrees(atan(2))`.",
+    hear=_hear_angle,
 )
 def ex_03_1(answer: Any) -> None:
     """Two microphones can silence any one direction; here with a minus sign, since the cosine is
-    negative beyond 90 degrees.
+    negative beyond 90 degrees. Below, speaker 1 sings, and has gone.
     """
-    angle = float(answer)
+    angle = number(answer)
     (a11, a12), (a21, a22) = MIXING
     right, other = (
         math.degrees(math.atan2(top, -bottom)) for top, bottom in ((a11, a21), (a12, a22))
     )
-    need(
-        not math.isclose(angle, math.radians(right), abs_tol=0.01),
-        "that is in radians; degrees are wanted",
-    )
-    need(
-        not math.isclose(angle % 180, other, abs_tol=0.5),
-        "that silences speaker 2: you took the second column of A",
-    )
-    need(
-        not math.isclose(angle % 180, 180 - right, abs_tol=0.5),
-        "the sign is missing: at that angle both microphones add, and speaker 1 is at its loudest",
-    )
+    slips = {
+        math.radians(right): "that is in radians; degrees are wanted",
+        math.radians(right) - math.pi: "that is in radians; degrees are wanted, 0 to 180",
+        other: "that silences speaker 2: you took the second column of A",
+        180 - right: "the sign is missing: at that angle both microphones add, and speaker 1 is at"
+        " its loudest",
+        math.degrees(math.atan2(a11, -a12)): "that is the first row of A, what microphone 1 hears;"
+        " speaker 1 is the first column",
+        right - 90: "that is a right angle off: there speaker 1 is at its loudest",
+        math.degrees(math.atan2(a21, -a11)) % 180: "the weights are exchanged: microphone 1 has the"
+        " cosine",
+    }
+    for slip, because in slips.items():
+        inside = 0.02 if abs(slip) < math.pi else 0.5
+        need(not math.isclose(angle % 180, slip % 180, abs_tol=inside), because)
     need(
         math.isclose(angle % 180, right, abs_tol=0.5),
         f"at {angle:.1f} degrees speaker 1 still has the factor {_left(angle):+.2f}",
@@ -63,72 +74,133 @@ def _left(angle):
     )
 
 
+def _kurtosis(y):
+    d = y - y.mean()
+    return float((d**4).mean() / (d**2).mean() ** 2 - 3)
+
+
+def _coins(seed, samples=200_000):
+    return torch.from_numpy(np.random.default_rng(seed).choice([-1.0, 1.0], samples))
+
+
+_COIN, _RARE = "1/1 - 3: all its values have one size", "E[y²] = 0.1 and E[y⁴] = 0.1"
+
+
 @exercises.add(
-    "Take the mean out first. Then you need the mean of the fourth power, and the mean of the"
-    " square.",
-    "Divide the mean of the fourth power by the *square* of the variance, so that a louder signal"
-    " gives the same number. The bell curve has 3; subtract that.",
-    "`y = y - y.mean()`, then `(y**4).mean() / (y**2).mean() ** 2 - 3`",
+    "Write down how often each value occurs. What is the mean of its square, and of its fourth"
+    " power?",
+    "A coin: both means are 1. Silent nine times of ten: both are 0.1. A gain of 10 changes the two"
+    " by 10² and 10⁴. Two coins: values -2, 0, 0, 2.",
+    "`1 / 1**2 - 3`, `0.1 / 0.1**2 - 3`, as the first, `8 / 2**2 - 3`",
 )
 def ex_03_2(answer: Any) -> None:
-    """It is zero for a Gaussian, negative for flat distributions such as the uniform one (-1.2),
-    and large for speech.
+    """Measured on 200 000 samples, the same within 0.1. Adding a second coin brings the value from
+    -2 to -1, on its way to the 0 of the bell curve: that is the central limit theorem, in one step.
     """
-    y = 3 + 2 * _signals()[1]
-    got = float(attempt(answer, y))
-    d = y - y.mean()
-    right = float((d**4).mean() / (d**2).mean() ** 2 - 3)
-    unscaled = "divide by the square of the variance, or a louder signal changes the number"
-    slips = {
-        "the 3 of the bell curve is not taken away": right + 3,
-        "take the mean out of the signal first": float((y**4).mean() / (y**2).mean() ** 2 - 3),
-        unscaled: float((d**4).mean() / (d**2).mean() - 3),
-        unscaled + ".": float((d**4).mean() - 3),
+    coin, other = _coins(0), _coins(1)
+    rare = coin * (torch.arange(len(coin)) % 10 == 0)
+    three = "the 3 of the bell curve is not taken away"
+    made: dict[str, tuple[torch.Tensor, dict]] = {
+        "a coin": (coin, {1: three, 0: "0 is the bell curve; a coin has no bell"}),
+        "silent nine times of ten": (
+            rare,
+            {
+                10: three,
+                0.1 - 3: "divide by the *square* of the variance, 0.01",
+                97: "0.1², not 0.1³",
+                -2: "the silence counts: the mean is over all samples",
+            },
+        ),
+        "ten times as loud": (
+            10 * coin,
+            {
+                1: three,
+                -20: "a gain cancels out",
+                97: "a gain cancels out: 10⁴ over 10² squared",
+                9997: "divide by the square of the variance, and the gain cancels out",
+            },
+        ),
+        "two coins": (
+            coin + other,
+            {
+                2: three,
+                -2: "the sum is 0 half of the time, and then it is no coin any more",
+                -4: "kurtoses do not add up",
+                1: "E[y⁴] = 8 and E[y²] = 2; its square is 4, not 2",
+            },
+        ),
     }
-    for because, value in slips.items():
-        need(not math.isclose(got, value, rel_tol=5e-3), because)
-    # variances over T or T - 1
-    need(
-        math.isclose(got, right, abs_tol=0.02),
-        f"for a test signal of kurtosis {right:.2f} it gives {got:.2f}",
-    )
+    judges = {}
+    for name, (signal, slips) in made.items():
+        right = _kurtosis(signal)
+        otherwise = f"measured it is {right:.1f}, not {{got:g}}"
+        judges[name] = partial(
+            expect, right=right, slips=slips, otherwise=otherwise, rel=0.02, tolerance=0.1
+        )
+    judge_parts(answer, judges)
+
+
+#: exercise 3: a right answer, and what slips lead to
+_WHITENING: dict[str, tuple[float, dict]] = {
+    "longest": (
+        9.0,
+        {
+            5: "5 is the variance of each channel; in between lies a direction with more",
+            3: "that is the standard deviation; the variance is its square",
+            4: "that is the covariance of the channels",
+            18: "(L + R) / sqrt(2) is a direction of length 1; L + R alone is longer",
+        },
+    ),
+    "shortest": (
+        1.0,
+        {
+            5: "5 is the variance of each channel; in between lies a direction with less",
+            4: "that is the covariance of the channels",
+            2: "(L - R) / sqrt(2) is a direction of length 1; L - R alone is longer",
+            0: "the channels are not equal, so something is left at right angles",
+            9: "that is the longest direction",
+        },
+    ),
+    "gain along the longest": (
+        1 / 3,
+        {
+            1 / 9: "a gain multiplies amplitudes; the variance is divided by its square",
+            3: "divided, not multiplied: the cloud is too long there",
+            9: "divided, and by the standard deviation",
+            1: "then its variance would stay 9",
+        },
+    ),
+    "correlation after": (
+        0.0,
+        {
+            0.8: "that is the correlation before: 4 / 5",
+            1: "1 is the *variance* of each channel after; their correlation is what was asked",
+            4: "that is the covariance before",
+        },
+    ),
+}
 
 
 @exercises.add(
-    "Three steps: take the mean out of every channel, turn the axes until the channels are"
-    " uncorrelated, scale each to variance 1.",
-    "The turning is done by the eigenvectors of the covariance `C = x @ x.T / T`; the variances"
-    " along them are its eigenvalues.",
-    "`values, E = torch.linalg.eigh(C)`, then `z = (E / values.sqrt()).T @ x`.",
+    "The two channels have equal variances. On which line through the cloud do they agree most, and"
+    " what lies at right angles to it?",
+    "The sum (L + R) / sqrt(2) and the difference (L - R) / sqrt(2). Their variances are 5 + 4 and"
+    " 5 - 4.",
+    "9, 1, `1 / sqrt(9)` and 0",
 )
 def ex_03_3(answer: Any) -> None:
-    """The covariance is the identity. So it would be after any further rotation: that is why
-    whitening alone does not separate.
+    """The eigenvalues are 9 and 1, by hand: the sum and the difference of two channels. Stereo
+    engineers call them mid and side; whitening makes both equally loud.
     """
-    x = _signals()
-    z = as_tensor(attempt(answer, x.clone()))
-    need(
-        tuple(z.shape) == tuple(x.shape),
-        f"two channels of {x.shape[1]} samples were expected, not shape {tuple(z.shape)}",
-    )
-    need(bool((z.mean(1).abs() < 1e-6).all()), "the channels still have a mean; take it out first")
-    C = (z @ z.T / z.shape[1]).double()
-    need(
-        abs(float(C[0, 1])) < 1e-3 * float(C.diagonal().max()),
-        "the channels are still correlated: scaling each channel is not enough, turn the axes"
-        " first",
-    )
-    need(
-        bool((C.diagonal() - 1).abs().max() < 0.01),
-        "the channels are uncorrelated, but their variances are not 1; divide by the square roots"
-        " of the eigenvalues",
-    )
-    centred = (x - x.mean(1, keepdim=True)).to(z.dtype)
-    by_matrix = torch.linalg.lstsq(centred.T, z.T).solution.T @ centred
-    need(
-        torch.allclose(by_matrix, z, atol=1e-3),
-        "the covariance is right, but these are not the signals that came in, times a matrix",
-    )
+    values = torch.linalg.eigvalsh(torch.tensor([[5.0, 4.0], [4.0, 5.0]]))
+    assert math.isclose(values[1], 9, rel_tol=1e-5) and math.isclose(values[0], 1, rel_tol=1e-4)
+    judges = {
+        name: partial(
+            expect, right=right, slips=slips, otherwise="it is not {got:g}", tolerance=5e-3
+        )
+        for name, (right, slips) in _WHITENING.items()
+    }
+    judge_parts(answer, judges)
 
 
 #: the situations of exercise 4, and why
@@ -141,25 +213,21 @@ _CASES = (
     (False, "whitened Gaussians look the same from all sides, so there is no angle to find"),
     (
         True,
-        (
-            "one Gaussian source is allowed: the other one's direction can be found, and what is at"
-            " right angles to it is the noise"
-        ),
+        "one Gaussian source is allowed: the other one's direction can be found, and what is at"
+        " right angles to it is the noise",
     ),
     (False, "an echo is a delayed copy; one number for each microphone and speaker cannot undo it"),
     (
         False,
-        (
-            "both columns of A are multiples of each other: the right channel says nothing that the"
-            " left one did not say"
-        ),
+        "both columns of A are multiples of each other: the right channel says nothing that the"
+        " left one did not say",
     ),
 )
 
 
 @exercises.add(
-    "Ask of each: is it `x = A s` with one number for each pair? Does A have an inverse? Is at most"
-    " one source Gaussian?",
+    "Ask of each: is there one number for each pair of source and channel? Does A have an inverse?"
+    " Is at most one source Gaussian?",
     "Echoes break the first condition; too few channels, or two sources at one place, the second;"
     " two Gaussian sources the third.",
 )
@@ -167,44 +235,67 @@ def ex_03_4(answer: Any) -> None:
     """No delays, as many different mixtures as sources, at most one of them Gaussian: these are the
     conditions of ICA.
     """
-    answers = list(answer)
-    need(len(answers) == len(_CASES), f"{len(_CASES)} answers were expected, not {len(answers)}")
-    for number, (given, (right, because)) in enumerate(zip(answers, _CASES), start=1):
-        need(isinstance(given, (bool, np.bool_)), f"number {number}: answer True or False")
-        need(given == right, f"number {number}: {because}")
+
+    def situation(right, because, given):
+        need(
+            isinstance(given, (bool, np.bool_)) or given in (0, 1),
+            "answer True or False, without quotation marks",
+        )
+        need(bool(given) == right, because)
+
+    judge_parts(
+        answer, {f"number {k}": partial(situation, *case) for k, case in enumerate(_CASES, start=1)}
+    )
 
 
 @exercises.add(
-    "The chosen components together explain `W[:, chosen] @ H[chosen]` of the spectrogram, all of"
-    " them `W @ H`.",
-    "A mask is the share: chosen divided by all. Keep the denominator above a tiny number.",
-    "`(W[:, chosen] @ H[chosen]) / (W @ H).clip(1e-12)`",
+    "In the model, the chosen components have `W[:, chosen] @ H[chosen]` of the spectrogram, all of"
+    " them `W @ H`. What will be there after the change?",
+    "The mask is what will be there, divided by what is there. The components that were not chosen"
+    " stay as they are.",
+    "`part = W[:, chosen] @ H[chosen]`, then `(W @ H + (gain - 1) * part) / (W @ H)`",
 )
 def ex_03_5(answer: Any) -> None:
-    """The masks of all groups add up to one, so nothing of the mixture is lost or counted twice."""
+    """With gain 0 it takes the components out, with gain 1 it changes nothing: a mixing desk with a
+    fader for each component.
+    """
     rng = np.random.default_rng(0)
     W, H, chosen = rng.uniform(0.1, 1, (6, 4)), rng.uniform(0.1, 1, (4, 5)), [0, 2]
-    got = np.asarray(attempt(answer, W, H, chosen), dtype=float)
-    need(
-        got.shape == (6, 5),
-        f"the mask has shape {got.shape}; it should be as large as the spectrogram, here (6, 5)",
-    )
     part, whole = W[:, chosen] @ H[chosen], W @ H
+    for gain in (0.25, 3.0):
+        got = as_tensor(attempt(answer, W.copy(), H.copy(), list(chosen), gain), whole.shape)
+        share = part / whole
+
+        def is_(other, got=got):
+            return np.allclose(got.numpy(), other, rtol=1e-4)
+
+        need(not is_(gain * share), "the components that were not chosen have gone")
+        need(
+            not is_(whole + (gain - 1) * part),
+            "that is the magnitude after the change; a mask is divided by what was there",
+        )
+        need(not is_(1 + gain * share), "the chosen part is counted twice, once without its gain")
+        need(not is_(1 - share), "that takes the components out, whatever `gain` is")
+        need(not is_(share), "that keeps the chosen components alone, and `gain` plays no part")
+        need(not is_(gain + 0 * share), "that changes every component, the others as well")
+        need(
+            not is_(share + gain * (1 - share)),
+            "the gain is on the components that were not chosen",
+        )
+        square = part**2 / (part**2 + (whole - part) ** 2)
+        need(not is_(1 + (gain - 1) * square), "share the magnitudes themselves, not their squares")
+        need(
+            not is_(1 + (gain - 1) * part / (whole - part)),
+            "the denominator leaves out the chosen components",
+        )
+        need(
+            is_(1 + (gain - 1) * share),
+            f"with gain {gain:g} the mask is not (what will be there) / (what is there)",
+        )
+    rest = as_tensor(attempt(answer, W, 0 * H, chosen, 0.25))
     need(
-        not np.allclose(got, part),
-        "that is the magnitude that the chosen components explain; a mask is its share of all"
-        " components",
+        torch.isfinite(rest).all(),
+        "right where something sounds; in silence it divides 0 by 0, so hold the denominator above"
+        " a tiny number",
+        credit=0.5,
     )
-    need(
-        not np.allclose(got, part / (whole - part)),
-        "the denominator leaves out the chosen components",
-    )
-    need(
-        not np.allclose(got, 1 - part / whole),
-        "that is the mask of the components that were not chosen",
-    )
-    need(
-        not np.allclose(got, part**2 / (part**2 + (whole - part) ** 2)),
-        "share the magnitudes themselves here, not their squares",
-    )
-    need(np.allclose(got, part / whole), "the values are not W_k H_k / (W H)")

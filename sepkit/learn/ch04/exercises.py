@@ -1,10 +1,14 @@
-"""Exercises of chapter 04: counting the LSTM, bins and frames, the Wiener gain."""
+"""Exercises of chapter 04: counting the LSTM, bins and frames, the Wiener gain by level."""
 
 from typing import Any
 
 import torch
 
-from ..exercises import Exercises, attempt, need
+from ...models import build
+from ...stft import STFT
+from .. import tones
+from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need
+from ..players import players
 
 exercises = Exercises("04")
 check, hint = exercises.check, exercises.hint
@@ -13,105 +17,127 @@ _I, _H = 512, 256  # inputs and units of one direction of a published layer
 
 
 @exercises.add(
-    "Start with one direction of one layer: `4 * (h * i + h * h + 2 * h)`.",
-    "Every layer reads 512 numbers: the first from fc1, the others from both directions of the"
-    " layer before. So all six (3 layers, 2 directions) have the same size.",
+    "Start with one direction of one layer. How many numbers has one gate?",
+    "A gate has `h * i + h * h + 2 * h`, and there are four. Every layer reads 512 numbers: the"
+    " first from fc1, the others from both directions of the layer before. So all six (3 layers, 2"
+    " directions) have the same size.",
     "`6 * 4 * (256 * 512 + 256 * 256 + 2 * 256)`",
 )
 def ex_04_1(answer: Any) -> None:
     """4 730 880, more than half of the whole network; `sum(p.numel() for p in
     published.lstm.parameters())` agrees.
     """
-    one = 4 * (_H * _I + _H * _H + 2 * _H)
-    need(
-        answer != one,
-        "that is one direction of one layer; there are three layers with two directions each",
-    )
-    need(answer != 2 * one, "that is one layer; there are three")
-    need(
-        answer != 3 * one,
-        "that is one direction only: a second LSTM reads the frames backwards, with weights of"
-        " its own",
-    )
-    need(
-        answer != 24 * (_H * _I + _H * _H + _H),
-        "PyTorch keeps two bias vectors for each gate, one for the input and one for the state",
-    )
-    need(
-        answer != 24 * (_H * _I + _H * _H),
-        "the biases are missing: two vectors of h for each of the four gates",
-    )
-    need(answer != one * 6 // 4, "there are four gates, each with weights of its own")
-    need(
-        answer == 6 * one,
-        f"{answer} is not it; count one direction of one layer first, which has {one} parameters",
-    )
+    gate = _H * _I + _H * _H + 2 * _H
+    one = 4 * gate
+    slips = {
+        one: "that is one direction of one layer; there are three layers with two directions each",
+        2 * one: "that is one layer; there are three",
+        3 * one: "that is one direction only: a second LSTM reads the frames backwards, with"
+        " weights of its own",
+        24 * (gate - _H): "PyTorch keeps two bias vectors for each gate, one for the input and one"
+        " for the state",
+        24 * (gate - 2 * _H): "the biases are missing: two vectors of h for each of the four gates",
+        6 * gate: "there are four gates, each with weights of its own",
+        24 * (_I * _I + _I * _I + 2 * _I): "h is 256 in each direction; 512 is what both have"
+        " together",
+        24 * (_H * _H + _H * _H + 2 * _H): "every layer reads 512 numbers, not 256",
+        8_893_348: "that is the whole network; only its BLSTM was asked for",
+    }
+    otherwise = f"{{got:g}} is not it; count one direction of one layer first, which has {one}"
+    expect(answer, 6 * one, slips, otherwise, rel=0)
 
 
 @exercises.add(
-    "(a) Which is the largest k with `k * 44100 / 4096 <= 16000`? Then count from bin 0.",
-    "(b) The first window needs 4096 samples; every further one needs 1024 more. The chunk has `6 *"
-    " 44100` samples.",
+    "(a) Bin k stands for k * 44100 / 4096 Hz. Which is the last one at or below 16 kHz? (b) Which"
+    " samples does the last window cover?",
+    "(a) Then count from bin 0. (b) The first window needs 4096 samples; every further one needs"
+    " 1024 more. The chunk has `6 * 44100` samples.",
     "`int(16000 * 4096 / 44100) + 1` and `1 + (6 * 44100 - 4096) // 1024`",
 )
 def ex_04_2(answer: Any) -> None:
-    """1487 bins and 255 frames: the shape that the published network saw in training."""
-    bins, frames = (float(part) for part in answer)
-    need(bins != 1486, "bins: 1486 is the number of the last bin; bin 0 counts too")
-    need(
-        bins != 2049, "bins: 2049 are all bins up to 22.05 kHz; the network sees those up to 16 kHz"
-    )
-    need(
-        bins == 1487,
-        f"{bins:g} bins is not it: neighbouring bins are 44100 / 4096 = 10.77 Hz apart",
-    )
-    need(
-        frames != 259,
-        "frames: 259 is what centred windows with padded ends give; here no window leaves the"
-        " chunk",
-    )
-    need(
-        frames != 258,
-        "frames: 258 hops fit into the chunk, but the last windows would reach beyond its end",
-    )
-    need(frames != 254, "frames: the first window counts too")
-    need(
-        frames == 255,
-        f"{frames:g} frames is not it: after the first window, each further one needs 1024 samples"
-        " more",
-    )
+    """1487 bins and 255 frames, counted in the network: the shape that the published one saw in
+    training.
+    """
+    network: Any = build("open-unmix")
+    counted = network.training_stft(torch.zeros(2, 6 * 44100)).shape[-1]
+
+    def bins(value):
+        slips = {
+            1486: "1486 is the number of the last bin; bin 0 counts too",
+            1488: "bin 1487 lies above 16 kHz",
+            2049: "2049 are all bins up to 22.05 kHz; the network sees those up to 16 kHz",
+            743: "the bins are 44100 / 4096 Hz apart, not 22050 / 1024",
+        }
+        otherwise = "{got:g} is not it: neighbouring bins are 44100 / 4096 = 10.77 Hz apart"
+        expect(value, network.bins_seen, slips, otherwise, rel=0)
+
+    def frames(value):
+        slips = {
+            259: "259 is what centred windows with padded ends give; here no window leaves the"
+            " chunk",
+            258: "258 hops fit into the chunk, but the last windows would reach beyond its end",
+            254: "the first window counts too",
+            64: "windows overlap: a new one begins every 1024 samples",
+        }
+        otherwise = "{got:g} is not it: after the first window, each needs 1024 samples more"
+        expect(value, counted, slips, otherwise, rel=0)
+
+    judge_parts(answer, {"bins": bins, "frames": frames})
+
+
+def _hear_gain(answer):
+    """The answer's gain, bin by bin, on a voice in noise."""
+    voice = tones.voice()
+    noise = 0.05 * torch.randn(voice.shape, generator=torch.Generator().manual_seed(4)).double()
+    transform = STFT(1024, 256)
+    S, N = (transform(sound[None].float()) for sound in (voice, noise))
+    level = 20 * torch.log10(S.abs().clamp_min(1e-9) / N.abs().clamp_min(1e-9))
+    gain = as_tensor(attempt(answer, level.double()), S.shape).float()
+    sounds = {
+        "a voice in noise": voice + noise,
+        "with your gain in every bin": transform.inverse(gain * (S + N), len(voice)),
+    }
+    return players(sounds, tones.RATE, match=False)
 
 
 @exercises.add(
-    "The gain is a share of power, and power is the square of a magnitude.",
-    "`v1 / (v1 + v2)`, with `v1 = a ** 2`",
+    "How many times as much *power* has the voice, at that level? Then the gain follows from the"
+    " formula above.",
+    "`ratio = 10 ** (level / 10)` is v1 / v2. Divide v1 / (v1 + v2) by v2, above and below.",
+    "`ratio / (ratio + 1)`, or `1 / (1 + 10 ** (-level / 10))`",
+    hear=_hear_gain,
 )
 def ex_04_3(answer: Any) -> None:
-    """A share of powers; for any number of sources the gains add up to one."""
-    a, b = torch.tensor([3.0, 1.0, 0.5]), torch.tensor([4.0, 1.0, 2.0])
-    given = torch.as_tensor(attempt(answer, a, b), dtype=torch.float32)
-    need(
-        given.shape == a.shape,
-        f"a gain for every pair of magnitudes was expected: shape {tuple(a.shape)}, not"
-        f" {tuple(given.shape)}",
-    )
-    right = a**2 / (a**2 + b**2)
+    """A half at 0 dB, a tenth near -9.5 dB: a soft switch, the sigmoid of the level. A mask
+    network that ends in a sigmoid has this curve to begin with.
+    """
+    level = torch.tensor([-20.0, -6.0, 0.0, 3.0, 25.0], dtype=torch.float64)
+    given = as_tensor(attempt(answer, level.clone()), level.shape)
+    ratio = 10 ** (level / 10)
+    right = ratio / (1 + ratio)
 
     def is_(other):
         return torch.allclose(given, other, atol=1e-4)
 
+    need(not given.is_complex(), "a gain is a real number")
+    amplitudes = ratio.sqrt() / (1 + ratio.sqrt())
     need(
-        not is_(a / (a + b)),
+        not is_(amplitudes),
         "that is a ratio of magnitudes (IRM1); the Wiener gain is a ratio of powers",
     )
-    need(not is_(1 - right), "that is the gain of the other source")
-    need(
-        not is_(a**2 / (a + b) ** 2),
-        "the mean power of a sum of sources with independent phases is a² + b², not (a + b)²",
-    )
+    need(not is_(1 - right), "that is the gain of the other source; check the sign of the level")
+    need(not is_(ratio), "that is v1 / v2; the gain is v1 / (v1 + v2), never above 1")
     need(not is_(right.sqrt()), "that is the square root of the gain: no root is needed")
+    need(not is_(right**2), "that is the square of the gain: v1 is a power already")
+    need(
+        not is_(torch.sigmoid(level)),
+        "a sigmoid it is, but of the natural logarithm of the power ratio: the level in dB is 10"
+        " log10",
+    )
+    need(not is_((level > 0).double()), "that is a binary mask: it jumps, the gain slides")
+    need(not is_(level / (level + 1)), "decibels are logarithms: turn them into a ratio first")
     need(
         is_(right),
-        f"with magnitudes 3 and 4 you give {float(given[0]):.3f}; set the derivative of"
-        " (1 - g)² a² + g² b² to zero",
+        f"at 0 dB, where both are equally strong, it gives {float(given[2]):.3f}, at 25 dB"
+        f" {float(given[4]):.3f}",
     )

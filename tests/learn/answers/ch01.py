@@ -1,0 +1,103 @@
+"""Chapter 01: folded frequencies, the shape of an STFT, window lengths, decibels."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import torch
+
+
+def folded(f, r):
+    return min(f % r, r - f % r)
+
+
+SHAPE = (2, 1025, 259)
+
+ANSWERS = {
+    1: {
+        "right": [
+            folded,
+            lambda f, r: r * math.acos(math.cos(2 * math.pi * f / r)) / (2 * math.pi),
+            lambda f, r: abs(f - r * round(f / r)),
+            lambda f, r: np.float32(folded(f, r)),
+            lambda f, r: torch.tensor([folded(f, r)]),
+        ],
+        "wrong": [
+            (lambda f, r: f % r, "above half the sample rate: it folds"),
+            (lambda f, r: min(f, r / 2), "does not stop at the limit"),
+            (lambda f, r: f - r if f > r / 2 else f, "has a positive frequency"),
+            (lambda f, r: f % (r / 2), "does not begin at 0 again"),
+            (lambda f, r: 0.0, "is heard at 1000 Hz, not at 0"),
+            (lambda f, r: f / r, "a share of the sample rate"),
+            (440, "a function was expected, not a single number"),
+            (lambda f, r: None, "returns nothing"),
+            (lambda f, r: f % rate, "a name that is not defined"),  # noqa: F821
+            (lambda f, r: str(folded(f, r)), "not text; leave out the quotation marks"),
+        ],
+    },
+    2: {
+        "right": [
+            (SHAPE, 21.53, 11.61),
+            (SHAPE, 22, 12),
+            (list(SHAPE), np.float32(44100 / 2048), Fraction(512 * 1000, 44100)),
+            (torch.Size(SHAPE), torch.tensor(21.53), 11.6),
+            (np.array(SHAPE), 44100 / 2048, 512 / 44.1),
+        ],
+        "wrong": [
+            ((SHAPE, 24, 11.61), "not 24 Hz apart", 2 / 3),
+            (((2, 2048, 259), 21.53, 11.61), "negative frequencies", 8 / 9),
+            (((2, 1024, 259), 21.53, 11.61), "leaves one end out"),
+            (((2, 1025, 258), 21.53, 11.61), "the frame at sample 0"),
+            (((2, 1025, 255), 21.53, 11.61), "may reach beyond the ends"),
+            (((1, 1025, 259), 21.53, 11.61), "the recording is stereo"),
+            ((SHAPE, 43.07, 11.61), "share 22 050 Hz, not 44 100"),
+            ((SHAPE, 21.53, 0.01161), "milliseconds were asked for"),
+            ((SHAPE, 21.53, 46.4), "windows overlap"),
+            (((1025, 259), 21.53, 11.61), "three numbers: channels"),
+            ((SHAPE, ..., 11.61), "bin spacing: not attempted yet", 2 / 3),
+            ((SHAPE, 21.53), "3 answers were expected, not 2"),
+        ],
+    },
+    3: {
+        "right": [
+            (16384, 1024),
+            [2**14, 2**10],
+            np.array([16384.0, 1024.0]),
+            (torch.tensor(16384), np.int64(1024)),
+        ],
+        "wrong": [
+            ((1024, 16384), "is this your answer to (b)?"),
+            ((4096, 1024), "four bins wide", 1 / 2),
+            ((8192, 1024), "they run into each other"),
+            ((2048, 1024), "share their bins"),
+            ((32768, 1024), "a shorter window does so too"),
+            ((16384, 2048), "lasts 46 ms"),
+            ((16384, 512), "a longer window still is"),
+            ((13096, 1024), "13096 is not a power of two"),
+            ((16384, 0), "0 is not a power of two"),
+            ((16384, ...), "(b): not attempted yet", 1 / 2),
+            (16384, "2 answers were expected"),
+        ],
+    },
+    4: {
+        "right": [
+            (10 ** (12 / 20), 10 ** (12 / 10)),
+            (4, 16),
+            [3.98, 15.8],
+            np.array([3.98, 15.85], dtype=np.float32),
+            torch.tensor([3.98, 15.85]),
+        ],
+        "wrong": [
+            ((15.85, 3.98), "power: that is the ratio of amplitudes"),
+            ((0.25, 15.85), "so the number is above 1", 1 / 2),
+            ((4, 0.063), "how many times smaller it is was asked"),
+            ((12, 15.85), "12 dB is not 12 times"),
+            ((15.85, 15.85), "is the ratio of powers", 1 / 2),
+            ((4, 144), "squared, not the decibels"),
+            ((2.8, 15.85), "8.9 dB, not 12"),
+            ((4, 7.9), "9.0 dB, not 12"),
+            (("4 times", 16), "amplitude: a number or tensor was expected, not text"),
+            ((4,), "2 answers were expected, not 1"),
+        ],
+    },
+}

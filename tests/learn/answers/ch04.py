@@ -1,0 +1,76 @@
+"""Chapter 04: counting the LSTM, bins and frames, the Wiener gain by level."""
+
+import numpy as np
+import torch
+
+LSTM = 3 * 2 * 4 * (256 * 512 + 256 * 256 + 2 * 256)
+
+
+def gain(level):
+    return 1 / (1 + 10 ** (-level / 10))
+
+
+ANSWERS = {
+    1: {
+        "right": [LSTM, float(LSTM), np.int64(LSTM), torch.tensor([LSTM]), 4_730_880.0],
+        "wrong": [
+            (LSTM // 2, "reads the frames backwards"),
+            (LSTM - 24 * 256, "two bias vectors"),
+            (LSTM - 24 * 512, "the biases are missing"),
+            (LSTM // 6, "one direction of one layer; there are three"),
+            (LSTM // 3, "that is one layer; there are three"),
+            (LSTM // 4, "there are four gates"),
+            (24 * (512 * 512 * 2 + 1024), "what both have together"),
+            (24 * (256 * 256 * 2 + 512), "reads 512 numbers, not 256"),
+            (8_893_348, "that is the whole network"),
+            (4_000_000, "4e+06 is not it"),
+            ("four million", "not text"),
+            (lambda: LSTM, "not a function"),
+        ],
+    },
+    2: {
+        "right": [
+            (int(16000 * 4096 / 44100) + 1, 1 + (6 * 44100 - 4096) // 1024),
+            [1487, 255],
+            np.array([1487.0, 255.0]),
+            {"bins": torch.tensor(1487), "frames": 255},
+        ],
+        "wrong": [
+            ((1486, 255), "bin 0 counts too", 1 / 2),
+            ((1488, 255), "bin 1487 lies above"),
+            ((2049, 255), "all bins up to 22.05 kHz"),
+            ((743, 255), "not 22050 / 1024"),
+            ((1500, 255), "10.77 Hz apart"),
+            ((1487, 259), "padded ends give"),
+            ((1487, 258), "beyond its end"),
+            ((1487, 254), "the first window counts"),
+            ((1487, 64), "a new one begins"),
+            ((1487, 300), "needs 1024 samples more"),
+            (1487, "2 answers were expected"),
+            ((1487, ...), "frames: not attempted", 1 / 2),
+        ],
+    },
+    3: {
+        "right": [
+            gain,
+            lambda level: torch.sigmoid(level * np.log(10) / 10),
+            lambda level: gain(np.asarray(level, dtype=np.float32)),
+            lambda level: [gain(float(one)) for one in level],
+            lambda level: (10 ** (level / 10)) / (10 ** (level / 10) + 1),
+        ],
+        "wrong": [
+            (lambda level: gain(level / 2), "a ratio of magnitudes (IRM1)"),
+            (lambda level: gain(-level), "the gain of the other source"),
+            (lambda level: 10 ** (level / 10), "never above 1"),
+            (lambda level: gain(level) ** 0.5, "no root is needed"),
+            (lambda level: gain(level) ** 2, "v1 is a power already"),
+            (torch.sigmoid, "a sigmoid it is"),
+            (lambda level: level > 0, "that is a binary mask"),
+            (lambda level: level / (level + 1), "turn them into a ratio first"),
+            (lambda level: 0.36, "(5,) was expected"),
+            (lambda level: gain(2 * level), "it gives 0.500, at 25 dB 1.000"),
+            (0.36, "a function was expected"),
+            (lambda level: gain(level) * (1 + 1j), "a gain is a real number"),
+        ],
+    },
+}
