@@ -51,13 +51,13 @@ def test_every_exercise_has_hints():
 
 ANSWERS = [
     (1, ..., STUB),
-    (1, lambda *given: None, STUB),
+    (1, lambda *given: None, "returns nothing"),
     (1, bands, RIGHT),
     (1, lambda split: bands(split) - 1, "rest is missing"),
     (1, lambda split: 1 + sum(upper // width for upper, width in split), "not at 0 Hz"),
     (1, lambda split: 37, "there are 22 bands"),
     (1, 37, "function"),
-    (2, lambda *given: None, STUB),
+    (2, lambda *given: None, "returns nothing"),
     (2, parameters, RIGHT),
     (2, lambda w, c, n: 2 * c * w + c * w * n + n, "complex"),
     (2, lambda w, c, n: 2 * c * w * n + n, "norm is missing"),

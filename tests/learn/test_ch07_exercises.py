@@ -114,7 +114,7 @@ ANSWERS = [
     (5, ("holds", "undecided", "holds"), "2/32"),
     (5, ("holds", "undecided", "fails"), "all five"),
     (5, ("yes", "undecided", "undecided"), "'yes' is none"),
-    (5, ("holds", "undecided"), "could not be used"),
+    (5, ("holds", "undecided"), "in this form"),
 ]
 
 test_answers_are_judged = judged(check, "07", ANSWERS)

@@ -80,7 +80,7 @@ ANSWERS = [
     (5, (-13.92, 4.35 / 2772), "square root"),
     (5, (13.92, 0.0826), "sign"),
     (5, (-12.8, 0.0826), "is not -12.8"),
-    (6, lambda k: None, STUB),
+    (6, lambda k: None, "returns nothing"),
     (6, lambda k: 20 * np.log10(k / (k - 1)), RIGHT),
     (6, lambda k: 10 * np.log10(k / (k - 1)), "20 log10"),
     (6, lambda k: 20 * np.log10(k), "k - 1"),

@@ -80,7 +80,7 @@ ANSWERS = [
     (1, lambda e, s: (s**2).sum() / (e**2).sum(), "explained wholly"),
     (1, lambda e, s: 1.0, "the share is 0"),
     (2, ..., STUB),
-    (2, lambda *given: None, STUB),
+    (2, lambda *given: None, "returns nothing"),
     (2, level, RIGHT),
     (2, lambda *given: torch.tensor(level(*given)), RIGHT),
     (2, lambda m, e, *band: kept(m, e, *band), RIGHT),

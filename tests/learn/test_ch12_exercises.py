@@ -93,7 +93,7 @@ ANSWERS = [
     (4, 0.75, "energy of the error"),
     (4, -1.25, "turn the ratio round"),
     (4, 3.0, "stem by stem"),
-    (4, "one", "could not be used"),
+    (4, "one", "in this form"),
     (4, np.float32(1.2494), RIGHT),
     (4, torch.tensor(1.2494), RIGHT),
 ]
