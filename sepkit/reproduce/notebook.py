@@ -8,8 +8,9 @@ standard input, and leaves neither kernel nor file behind.
 
 ``python -m sepkit.reproduce.notebook store [CHAPTER ...]`` (``make notebooks``) runs chapters and
 keeps their outputs in notebooks/, small enough for git: figures and tables, which a reader sees
-first on GitHub. Audio is taken out, because it is large and nobody can review it; the cell says
-how to hear it. A chapter that fails stays as it was.
+first on GitHub. Audio is taken out, because it is large and nobody can review it, but for tones
+and sweeps that are computed from formulas; the cell says how to hear it. A chapter that fails
+stays as it was.
 """
 
 import contextlib
@@ -32,8 +33,10 @@ from ..files import atomic_path, repo_root
 from ..runtime.processes import kill_family
 
 #: Bytes that a stored notebook may have.
-LIMIT = 700_000
+LIMIT = 900_000
 SILENT = "Run this cell to listen."
+#: Marks players whose sounds are computed from formulas alone: they may be stored.
+SYNTHETIC = 'data-synthetic="true"'
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -401,9 +404,10 @@ def store(chapter: Chapter) -> float:
 
 
 def strip_audio(notebook: Any) -> int:
-    """Replace outputs that hold audio by a line that says so, in place; returns how many did.
+    """Take audio out of outputs, in place; returns how many held some.
 
-    Live widgets go, and of figures the second form.
+    What a player says of itself as text stays, with a line that tells how to hear it. Synthetic
+    sounds stay. Live widgets go, and of figures the second form.
 
     Parameters
     ----------
@@ -411,8 +415,10 @@ def strip_audio(notebook: Any) -> int:
     """
     replaced = 0
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
-        if any("data:audio" in str(value) for value in output.get("data", {}).values()):
-            output["data"] = {"text/html": f"<p><em>{SILENT}</em></p>", "text/plain": SILENT}
+        whole = "".join(map(str, output.get("data", {}).values()))
+        if "data:audio" in whole and SYNTHETIC not in whole:
+            text = output["data"].get("text/plain", "")
+            output["data"] = {"text/plain": f"{text}\n{SILENT}".lstrip()}
             output["metadata"] = {}
             replaced += 1
         # Without its kernel a widget is an error message; what it says of itself as text stays.

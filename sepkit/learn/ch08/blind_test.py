@@ -87,7 +87,11 @@ class BlindTest:
         sounds = {label: sound * 10 ** (gains[label] / 20) for label, sound in sounds.items()}
         title = f"Question {number}: which is nearer to {', '.join(self.reference)}?"
         return players(
-            sounds, self.sample_rate, title=title, colours={"A": "#0072B2", "B": "#E69F00"}
+            sounds,
+            self.sample_rate,
+            title=title,
+            colours={"A": "#0072B2", "B": "#E69F00"},
+            pictures=False,  # they would give the answer away
         )
 
     def answer(self, number: int, choice: Any = ...) -> str:
