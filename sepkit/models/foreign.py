@@ -2,9 +2,10 @@
 
 - a RoFormer's weights with the yaml file of its training (`sepkit.models.roformer_configs`);
 - one file of Demucs (.th, .safetensors), whose sizes show in its shapes;
-- a bag of Demucs: a yaml file that names several, one for each stem.
+- a bag of Demucs: a yaml file that names several, one for each stem or to be averaged.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from ..errors import SepkitError
 from .base import Model
+from .ensemble import Ensemble
 from .htdemucs import SOURCES
 from .published_files import read_weights
 from .registry import build
@@ -71,6 +73,7 @@ def _filled(path, name, settings, state=None):
 
 
 def _demucs(path, targets=None):
+    """The network in a file of Demucs; an HTDemucs for these of its targets alone, if given."""
     state = read_weights(path)
     try:
         name, settings = demucs_settings(state)
@@ -79,7 +82,9 @@ def _demucs(path, targets=None):
             f"{path}: weights of Hybrid Demucs or HTDemucs were expected, as what they are does "
             "not say itself; for a RoFormer give its yaml file too: --config model.yaml"
         ) from None
-    return _filled(path, name, {**settings, **({"targets": targets} if targets else {})}, state)
+    if targets and name == "htdemucs":
+        settings["targets"] = list(targets)
+    return _filled(path, name, settings, state)
 
 
 def demucs_settings(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Any]]:
@@ -118,39 +123,50 @@ def _count(state, prefix):
 
 
 def _bag(path):
-    """{target: network}, of a yaml file with ``models`` and ``weights``."""
+    """{targets: network}, of a yaml file with ``models`` and ``weights``: a row for each model.
+
+    Where each target has one model, each network is for its targets alone; else it is an ensemble.
+    """
     bag = read_yaml(path)
-    names, weights = bag.get("models"), bag.get("weights")
+    names = bag.get("models")
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise SepkitError(
             f"{path}: a bag of Demucs was expected, with a list of models; a RoFormer's config "
             "goes to --config, beside its weights"
         )
     files = [_file(path, name) for name in names]
-    if len(files) == 1:
-        network = _demucs(files[0])
-        return {"+".join(network.targets): network}
-    sources = list(SOURCES.get(len(weights[0]) if _is_matrix(weights) else 0, ()))
-    if not sources or len(weights) != len(names) or not _one_each(weights):
+    rows = _rows(path, bag.get("weights"), len(files))
+    used = [(file, row) for file, row in zip(files, rows) if row != {}]
+    networks = [_demucs(file, row) for file, row in used]
+    weights = [row or dict.fromkeys(net.targets, 1.0) for net, (_, row) in zip(networks, used)]
+    found = [target for network in networks for target in network.targets]
+    if len(found) == len(set(found)):
+        return {"+".join(network.targets): network for network in networks}
+    try:
+        ensemble = Ensemble(networks, weights).eval()
+    except SepkitError as error:
+        raise SepkitError(f"{path}: {error}") from None
+    return {"+".join(ensemble.targets): ensemble}
+
+
+def _rows(path, weights, models):
+    """For each model, {target: weight} without zeros, or None where the bag has no weights."""
+    if weights is None:
+        return [None] * models
+    rows = weights if isinstance(weights, list) else []
+    stems = len(rows[0]) if rows and isinstance(rows[0], list) else 0
+    if (
+        stems not in SOURCES
+        or len(rows) != models
+        or not all(isinstance(row, list) and len(row) == stems for row in rows)
+        or not all(isinstance(w, (int, float)) and 0 <= w < math.inf for row in rows for w in row)
+        or not all(any(column) for column in zip(*rows))
+    ):
         raise SepkitError(
-            f"{path}: averages {len(names)} models; sepkit reads bags with one model for each "
-            "stem. Separate with one of the files"
+            f"{path}: weights of a bag are a row for each of its {models} models, with a number of "
+            f"0 or more for each of {' or '.join(map(str, SOURCES))} stems, not all 0 for a stem"
         )
-    return {
-        target: _demucs(files[[bool(row[j]) for row in weights].index(True)], [target])
-        for j, target in enumerate(sources)
-    }
-
-
-def _is_matrix(weights):
-    return isinstance(weights, list) and all(isinstance(row, list) for row in weights) and weights
-
-
-def _one_each(weights):
-    """Whether all rows are equally long, and of each column one number is not 0."""
-    return len({len(row) for row in weights}) == 1 and all(
-        sum(bool(weight) for weight in column) == 1 for column in zip(*weights)
-    )
+    return [{name: w for name, w in zip(SOURCES[stems], row) if w} for row in rows]
 
 
 def _file(path, name):

@@ -8,6 +8,7 @@ from sepkit import separation
 from sepkit.errors import SepkitError
 from sepkit.files import sha256
 from sepkit.models import build, load
+from sepkit.models.ensemble import Ensemble
 from sepkit.models.roformer_configs import read_config
 from sepkit.stems import STEMS_OF_DEMUCS
 from tests.models.test_htdemucs import published as demucs_state
@@ -249,12 +250,13 @@ IDENTITY = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0
 def test_of_a_bag_each_network_is_for_its_stem(tmp_path):
     path, nets = bag(tmp_path, IDENTITY[::-1], suffix=".safetensors")
     bundle = load(path)
-    assert list(bundle) == list(STEMS_OF_DEMUCS)
+    assert set(bundle) == set(STEMS_OF_DEMUCS)
     mixture = noise(1, 2, 900)
     with torch.no_grad():
-        for k, net in enumerate(bundle.values()):
+        for k, target in enumerate(STEMS_OF_DEMUCS):
             expected = half(nets[3 - k]).estimate(mixture)[:, k]
-            torch.testing.assert_close(net.estimate(mixture)[:, 0], expected, atol=1e-5, rtol=1e-4)
+            found = bundle[target].estimate(mixture)[:, 0]
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
     assert separation.get(path, "cpu").targets == ("vocals", "drums", "bass", "other")
 
 
@@ -270,18 +272,60 @@ def test_a_half_downloaded_bag_names_what_is_missing(tmp_path):
         load(path)
 
 
+def test_a_file_of_a_bag_that_ends_too_early_is_named(tmp_path):
+    path, _ = bag(tmp_path, IDENTITY)
+    file = tmp_path / "bbbb-1234.th"
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(SepkitError, match="bbbb-1234.th: (cannot be read|refused)") as error:
+        load(path)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
-    "weights, message",
-    [
-        ([[1.0] * 4] * 4, "averages 4 models; sepkit reads bags with one model for each stem"),
-        ("null", "averages 4 models"),
-        (IDENTITY[:3], "averages 4 models"),
-        ([[1.0, 0.0]] * 4, "averages 4 models"),
-    ],
+    "weights", ["null", [[1.0, 0.0, 0.0, 3.0], [1.0, 0.0, 0.5, 1.0], [0.0, 2.0, 0.5, 0.0]]]
 )
-def test_bags_that_average_are_refused(tmp_path, weights, message):
+def test_a_bag_that_averages_gives_the_weighted_mean_of_its_networks(tmp_path, weights):
+    """The sum of weight times estimate over the sum of weights, for each stem."""
+    path, nets = bag(tmp_path, weights, names=("aaaa", "bbbb", "cccc"))
+    table = torch.ones(3, 4) if weights == "null" else torch.tensor(weights)
+    (ensemble,) = load(path).values()
+    for net in (*ensemble.networks, *nets):
+        net.segment = None  # shorter audio is filled up to a segment, which takes seconds
+    song = noise(2, 900)
+    estimates = separation.ModelSeparator(ensemble, device="cpu").separate(song)
+    with torch.no_grad():
+        each = torch.stack([half(net)(song[None])[t][0] for net in nets for t in STEMS_OF_DEMUCS])
+    expected = (table[..., None, None] * each.view(3, 4, 2, 900)).sum(0)
+    expected = expected / table.sum(0)[:, None, None]
+    for k, target in enumerate(STEMS_OF_DEMUCS):
+        torch.testing.assert_close(estimates[target], expected[k], atol=1e-5, rtol=1e-4)
+
+
+def test_of_a_bag_that_averages_no_network_computes_a_stem_that_it_has_no_weight_for(tmp_path):
+    path, _ = bag(tmp_path, [[0, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 2]], names=("aaaa", "b", "c"))
+    (ensemble,) = load(path).values()
+    assert [net.targets for net in ensemble.networks] == [
+        ("drums", "bass"),
+        ("drums", "other", "vocals"),
+    ]
+
+
+def test_networks_of_an_ensemble_must_fit_together(tmp_path):
+    vocals, slow = drawn(0, targets=["vocals"]), drawn(1, targets=["vocals"], sample_rate=22050)
+    with pytest.raises(SepkitError, match=r"different sample rate \(44100, 22050\)"):
+        Ensemble([vocals, slow], [{"vocals": 1}, {"vocals": 1}])
+    with pytest.raises(SepkitError, match="a weight for bass of a network for vocals"):
+        Ensemble([vocals], [{"bass": 1}])
+    with pytest.raises(SepkitError, match="weight of vocals, 0: above 0 was expected"):
+        Ensemble([vocals], [{"vocals": 0}])
+
+
+@pytest.mark.parametrize(
+    "weights", [IDENTITY[:3], [[1.0, 0.0]] * 4, [[1, 0, 1, 1]] * 4, [[1, -1, 1, 1]] * 4, "3"]
+)
+def test_weights_that_are_no_table_of_models_and_stems_are_refused(tmp_path, weights):
     path, _ = bag(tmp_path, weights)
-    with pytest.raises(SepkitError, match=message):
+    with pytest.raises(SepkitError, match="bag.yaml: weights of a bag are a row for each of its 4"):
         load(path)
 
 
