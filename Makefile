@@ -7,6 +7,7 @@
 # make docs         the API reference, build/docs           make test-newest  the newest packages
 # make bench        speed and memory, with peers            make resolve      packages for Python 3.10 to 3.14
 # make test-parity  networks against their authors' code    make test-wheel   the wheel, outside a checkout
+# make book         the course with all its sounds, to read without a network: build/book/index.html, book.pdf
 # make clean        remove what was built
 #
 # PROFILE=smoke (seconds per chapter), student (minutes, the default) or paper (GPU hours).
@@ -43,7 +44,7 @@ unexport PYTHONHOME
 
 .PHONY: reproduce test lint test-unit test-notebooks test-batch test-slow test-long test-processors
 .PHONY: test-floor test-newest test-parity test-wheel resolve lab notebooks bench checkpoints checkpoints-gpu readme
-.PHONY: docs clean
+.PHONY: docs book clean
 .DEFAULT_GOAL := reproduce
 .NOTPARALLEL:
 
@@ -135,6 +136,11 @@ checkpoints-gpu:
 
 readme: $(READY)
 	$(BIN)/python -m sepkit.reproduce.readme $(if $(REPO),--repo $(REPO)) --budgets $(OUT)/manifest.json
+
+# Chapters that have run already are not run again. The PDF is printed where there is a Chromium.
+book: $(READY)
+	$(BIN)/sepkit reproduce $(CHAPTERS) --profile $(PROFILE) --out $(OUT)
+	$(BIN)/python -m sepkit.reproduce.book --executed $(OUT)/executed --out $(OUT)/book
 
 # No network while it builds, and none while it is read.
 docs: .venv/.docs

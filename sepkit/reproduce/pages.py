@@ -84,13 +84,14 @@ def read_page(notebook: str | Path) -> Page:
         raise SepkitError(f"{path}: no notebook ({str(error).splitlines()[0]})") from None
     markdown, headings = _markdown(path)
     parts = [
-        f'<section class="text">{markdown(cell.source)}</section>'
+        f'<section class="text">{_scrolling(markdown(cell.source))}</section>'
         if cell.cell_type == "markdown"
         else _code_cell(cell, markdown)
         for cell in cells
         if cell.cell_type in ("markdown", "code") and cell.source.strip()
     ]
-    return Page(path.stem, "\n".join(parts), headings)
+    body = re.sub(r'(href="[\w-]+)\.ipynb(?=["#])', r"\1.html", "\n".join(parts))
+    return Page(path.stem, body, headings)
 
 
 def write_page(notebook: str | Path, path: str | Path, before: str = "", after: str = "") -> Page:
@@ -134,7 +135,7 @@ def contents_html(page: Page, address: str = "", deepest: int = 2) -> str:
         for h in page.headings
         if 1 < h.level <= deepest
     )
-    return f"<ol>{''.join(links)}</ol>"
+    return f'<ol class="sections">{"".join(links)}</ol>'
 
 
 def _style():
@@ -154,7 +155,7 @@ def _markdown(path):
     headings: list[Heading] = []
 
     class Renderer(IPythonRenderer):
-        """nbconvert's, with MathML for formulas and pages for notebooks."""
+        """nbconvert's, with addresses for headings and MathML for formulas."""
 
         def heading(self, text: str, level: int, **attributes: Any) -> str:
             """Give the heading an address; a second one of the same name gets a number."""
@@ -163,10 +164,6 @@ def _markdown(path):
             taken = sum(other.id == name for other in headings)
             headings.append(Heading(level, f"{name}-{taken + 1}" if taken else name, plain))
             return f'<h{level} id="{html.escape(headings[-1].id, quote=True)}">{text}</h{level}>\n'
-
-        def link(self, text: str, url: str, title: str | None = None) -> str:
-            """Lead to a notebook's page instead of the notebook."""
-            return super().link(text, re.sub(r"^([\w-]+)\.ipynb(?=#|$)", r"\1.html", url), title)
 
         def inline_math(self, body: str) -> str:
             """Return a formula as MathML, in its line."""
@@ -245,5 +242,10 @@ def _output(output, markdown):
         value = f'<img alt="{html.escape(alt, quote=True)}" src="{source}">'
     elif kind == "text/markdown":
         value = markdown(value)
-    scrolled = ' class="output scroll" tabindex="0" role="region" aria-label="table"'
-    return f"<div{scrolled if '<table' in value else ' class=output'}>{value}</div>"
+    return f'<div class="output">{_scrolling(value)}</div>'
+
+
+def _scrolling(text):
+    """Tables scroll sideways on narrow screens, by keys too."""
+    box = '<div class="scroll" tabindex="0" role="region" aria-label="table">'
+    return re.sub(r"<table.*?</table>", rf"{box}\g<0></div>", text, flags=re.DOTALL)
