@@ -73,12 +73,20 @@ class Core:
     def core(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Frames (N, B, inputs) to (N, B, outputs), and the state after the last."""
         frames, batch = x.shape[:2]
+        x, state = self.encode(x, state)  # (N, B, 2 H)
+        x = torch.relu(self.bn2(self.fc2(x.view(frames * batch, -1))))  # (N B, H)
+        return self.bn3(self.fc3(x)).view(frames, batch, -1), state  # (N, B, outputs)
+
+    def encode(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Frames squeezed, and what the others tell: (N, B, inputs) to (N, B, 2 H), and the state.
+
+        What is pre-trained in `sepkit.training.pretraining`.
+        """
+        frames, batch = x.shape[:2]
         x = self.fc1(x.reshape(frames * batch, -1))  # (N B, H)
         x = torch.tanh(self.bn1(x)).view(frames, batch, -1)  # (N, B, H)
         around, state = self.along_time(x, state)  # (N, B, H)
-        x = torch.cat([x, around], dim=-1)  # skip connection, (N, B, 2 H)
-        x = torch.relu(self.bn2(self.fc2(x.view(frames * batch, -1))))  # (N B, H)
-        return self.bn3(self.fc3(x)).view(frames, batch, -1), state  # (N, B, outputs)
+        return torch.cat([x, around], dim=-1), state  # skip connection, (N, B, 2 H)
 
     def along_time(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         """What every frame learns from the others: (N, B, H) to (N, B, H), and the next state."""
@@ -209,13 +217,17 @@ class OpenUnmix(Core, Model):
                 f"Open-Unmix was built for {self.channels} channel(s) and {self.bins} bins; "
                 f"the spectrogram has {channels} and {bins}"
             )
-        x = mixture.permute(3, 0, 1, 2)  # (N, B, C, F)
-        x = x[..., : self.bins_seen]  # (N, B, C, K)
-        x = (x + self.input_mean) * self.input_scale  # standardised, (N, B, C, K)
+        x = self.standardised(mixture)  # (N, B, C, K)
         x, state = self.core(x.flatten(2), state)  # (N, B, C F)
         x = x.unflatten(2, (channels, bins))  # (N, B, C, F)
         mask = torch.relu(x * self.output_scale + self.output_mean)  # (N, B, C, F)
         return mask.permute(1, 2, 3, 0) * mixture, state  # (B, C, F, N)
+
+    def standardised(self, mixture: Tensor) -> Tensor:
+        """What the network sees of a mixture's magnitude: (B, C, F, N) to (N, B, C, K)."""
+        x = mixture.permute(3, 0, 1, 2)  # (N, B, C, F)
+        x = x[..., : self.bins_seen]  # (N, B, C, K)
+        return (x + self.input_mean) * self.input_scale  # (N, B, C, K)
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Separate: the magnitude estimate with the mixture's phase, see `Model.forward`."""

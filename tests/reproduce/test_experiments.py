@@ -20,6 +20,7 @@ from sepkit.reproduce.experiments import Arm, Design, catalogue, cost
 from sepkit.reproduce.experiments.catalogue import EXPERIMENTS
 from sepkit.training import Recipe
 from sepkit.training.checkpoint import read_state, write_state
+from sepkit.training.pretraining import Pretraining
 
 RATE = 8000
 TINY = dict(hidden=4, layers=1, n_fft=256, hop=128, sample_rate=RATE, channels=1, bandwidth=4000)
@@ -275,6 +276,31 @@ def test_derived_scores_are_computed_seed_by_seed(songs, tmp_path):
             s.value
             == by["l1", seed, s.track, s.metric].value - by["mse", seed, s.track, s.metric].value
         )
+
+
+def test_pretrained_arms_begin_with_what_was_learnt_from_all_mixtures(songs, tmp_path):
+    """Each seed once: the same weights for both arms, and none for the arm from scratch."""
+    design = replace(
+        DESIGN,
+        arms=(
+            Arm("scratch", songs=1),
+            Arm("few", songs=1, pretrained=True),
+            Arm("all", pretrained=True),
+        ),
+        pretraining=Pretraining(units=2, bands=4, span=2, frames=16, batch=2, steps=2),
+    )
+    go(songs, tmp_path, design, seeds=1)
+    folder = tmp_path / "out" / "trial"
+    (file,) = folder.glob("pretraining-*-0.safetensors")
+    begun = {
+        arm: json.loads((folder / f"{arm}-0" / "run.json").read_text()).get("init")
+        for arm in ("scratch", "few", "all")
+    }
+    assert not begun["scratch"] and begun["few"] == begun["all"]
+    assert begun["few"]["checkpoint"].endswith(file.name)
+    longer = replace(design, pretraining=replace(design.pretraining, steps=3))
+    with pytest.raises(SepkitError, match="another"):
+        go(songs, tmp_path, longer, seeds=1)
 
 
 FINE_TUNED = Design(

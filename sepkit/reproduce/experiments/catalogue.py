@@ -14,6 +14,7 @@ from typing import Any
 from ...errors import unknown
 from ...training import STUDENT
 from ...training.presets import recipe_for
+from ...training.pretraining import Pretraining
 from .design import Arm, Derived, Design
 
 #: A network for sweeps: half a minute of one CPU core a training.
@@ -284,6 +285,31 @@ def ablation(profile: str) -> Design:
     return replace(design, settings={**design.settings, "channels": 2})
 
 
+def pretraining(profile: str) -> Design:
+    """What pre-training on mixtures without stems brings, with a quarter of the songs and all.
+
+    Pac-HuBERT in miniature. Steps with stems are equal; others went before, without any.
+    """
+    few, many, before = {
+        "smoke": (2, 3, Pretraining(units=4, frames=16, batch=2, steps=2)),
+        "student": (6, 24, Pretraining()),
+        "paper": (22, 86, Pretraining(units=256, frames=256, batch=16, steps=50_000)),
+    }[profile]
+    names = {n: (f"{n} songs, pre-trained", f"{n} songs, from scratch") for n in (few, many)}
+    arms = [
+        Arm(
+            name,
+            recipe={} if profile == "paper" else dict(samples_per_track=2400 // n),
+            songs=n,
+            pretrained=name.endswith("pre-trained"),
+        )
+        for n, both in names.items()
+        for name in both
+    ]
+    gains = {f"gain by pre-training, {n} songs": _difference(*names[n]) for n in names}
+    return small(profile, arms, "open-unmix", derived=gains, pretraining=before)
+
+
 def overfit(profile: str) -> Design:
     """Twelve seconds by heart, of six songs, with the loss of the paper and with minus SDR.
 
@@ -314,6 +340,15 @@ def overfit(profile: str) -> Design:
     ]
     preset = "smoke" if profile == "smoke" else "student"
     return Design("bsrnn", settings, recipe, tuple(arms), preset=preset)
+
+
+def _difference(arm: str, other: str) -> Derived:
+    """How much higher an arm's scores are than another's."""
+
+    def difference(table):
+        return {key: table[arm][key] - table[other][key] for key in table[arm]}
+
+    return difference
 
 
 def _spread(arm: str) -> Derived:
@@ -383,6 +418,12 @@ EXPERIMENTS = {
         "Which randomisation helps on the band's songs, and which on real ones?",
         (),
         transfer,
+        seeds=5,
+    ),
+    "pretraining": Experiment(
+        "What does pre-training on mixtures without stems bring, with few songs and with many?",
+        (),
+        pretraining,
         seeds=5,
     ),
     "ablation": Experiment(

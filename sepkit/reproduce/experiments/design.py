@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...training import Recipe
+from ...training.pretraining import Pretraining
 
 #: Values of a further separator, computed from those of the arms:
 #: {arm: {(track, metric): value}} -> {(track, metric): value}.
@@ -30,6 +31,9 @@ class Arm:
         Train on the statically augmented data set.
     natural : bool
         Train on the songs with natural voices; validation and test songs stay the experiment's.
+    pretrained : bool
+        Begin with weights that have learnt from the mixtures of all training songs, by the
+        design's `pretraining`.
     excerpt : (int, float), optional
         (number of the test song, seconds): train, validate and test on that excerpt, as three
         examples of half its length, each overlapping the next by half.
@@ -45,6 +49,7 @@ class Arm:
     with_valid: bool = False
     augmented: bool = False
     natural: bool = False
+    pretrained: bool = False
     excerpt: tuple[int, float] | None = None
     score_rate: int | None = None
 
@@ -59,7 +64,8 @@ class Design:
     With `speed`, a training has a Score more, of the metric ``best_steps``: the steps up to the
     best validation loss, or all of them where none was better than before the first. With
     `real`, what was trained is scored on `sepkit.datasets.real_mixes` too, where these recordings
-    are at hand: Scores of a data set of their own, which choose nothing.
+    are at hand: Scores of a data set of their own, which choose nothing. `pretraining` is for the
+    arms that are `pretrained`; each seed has one of its own.
     """
 
     model: str
@@ -72,3 +78,4 @@ class Design:
     init: Arm | None = None
     speed: bool = False
     real: bool = False
+    pretraining: Pretraining = Pretraining()

@@ -8,10 +8,9 @@ what was trained, on what, for how many steps and hours;
 """
 
 import csv
-import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -29,10 +28,11 @@ from ...files import digest, provenance
 from ...metrics import MetricCard, Score, load_scores, save_scores
 from ...training import Recipe
 from ...training.description import OtherSongs
+from ...training.pretraining import pretrain
 from ...training.songs import identities
 from .design import Arm, Design
 from .excerpts import loudest, thirds
-from .scores import refuse_mixed_data
+from .scores import derived, outcome, refuse_mixed_data
 from .scoring import TARGET, data_set_label, of_songs
 
 #: Passes over the excerpt per epoch where an excerpt is learnt by heart: validating it takes as
@@ -126,7 +126,7 @@ def run(
             found, outcome = runner.scores(arm, seed)
         scores, left = scores + found, left - 1
         notice(f"{arm.name}, seed {seed}: {outcome}; {left} to go")
-    scores += _derived(design, scores)
+    scores += derived(design, scores)
     file = Path(out) / f"{name}.json"
     refuse_mixed_data(file, scores)
     about = {"experiment": name, "seeds": seeds, "arms": [arm.name for arm in arms]}
@@ -195,7 +195,7 @@ class _Runner:
         }
         scores = self._score(planned, network, facts)
         save_scores(file, scores, extra={"about": planned.about})
-        return scores, _outcome(scores, last["seconds"], time.perf_counter() - clock)
+        return scores, outcome(scores, last["seconds"], time.perf_counter() - clock)
 
     def _plan(self, arm, seed):
         """All about one training, without a song being decoded."""
@@ -272,7 +272,13 @@ class _Runner:
             "audio": {**audio, "speech": speech and speech.identity()},
             **({"init": digest(init.about)} if init else {}),
             **({"real": identities(real)} if (real := self._real(network)) else {}),
+            **({"pretraining": self._pretraining(network)} if arm.pretrained else {}),
         }
+
+    def _pretraining(self, network):
+        """All that decides what a network is before its training with stems."""
+        mixtures = self.tracks("train", network.sample_rate, network.channels)
+        return {**asdict(self.design.pretraining), "songs": identities(mixtures)}
 
     def _network(self, arm, seed):
         design = self.design
@@ -285,7 +291,7 @@ class _Runner:
         """The best checkpoint: of the arm's folder; of one beside it, if that is on other audio."""
         train, valid, _ = self._examples(planned)
         # Where the arm to begin with is kept, this finds its training finished.
-        init = self._trained(planned.init) if planned.init else None
+        init = self._trained(planned.init) if planned.init else self._pretrained(planned)
 
         def trained_in(folder):
             return training.train(
@@ -307,6 +313,20 @@ class _Runner:
             speech = planned.speech and planned.speech.identity()
             audio = digest(identities(train), identities(valid), speech)
             return trained_in(planned.folder.with_name(f"{planned.folder.name}-{audio[:8]}"))
+
+    def _pretrained(self, planned):
+        """The checkpoint with which a pre-trained arm begins; None for the others."""
+        if not planned.arm.pretrained:
+            return None
+        parts = digest([planned.about[part] for part in ("model", "settings", "pretraining")])
+        path = self.out / f"pretraining-{parts[:8]}-{planned.seed}.safetensors"
+        if not path.is_file():
+            network = self._network(planned.arm, planned.seed)
+            tracks = self.held(self.tracks("train", network.sample_rate, network.channels))
+            mixtures = [track.mixture() for track in tracks]
+            how = self.design.pretraining
+            pretrain(network, mixtures, path, how, planned.seed, self.device)
+        return path
 
     def _songs(self, arm, network):
         """What an arm depends on: tracks by split; of an excerpt the song that it is cut from."""
@@ -396,36 +416,6 @@ class _Runner:
             experiment=self.name,
             **facts,
         )
-
-
-def _outcome(scores, training_seconds, scoring_seconds):
-    values = {}  # data set -> uSDR of its songs
-    for score in scores:
-        if score.metric == "usdr" and score.value == score.value:  # NaN: a silent reference
-            values.setdefault(score.dataset, []).append(score.value)
-    means = [
-        f"{statistics.fmean(found):.2f} dB{f' on {name}' * (len(values) > 1)}"
-        for name, found in values.items()
-    ]
-    return (
-        f"usdr {', '.join(means) or 'nan dB'}, {training_seconds:.0f} s of training, "
-        f"{scoring_seconds:.0f} s of scoring"
-    )
-
-
-def _derived(design, scores):
-    """Scores of what is computed from arms, seed by seed."""
-    made = []
-    for seed in sorted({score.provenance["seed"] for score in scores}):
-        table, example = {}, {}
-        for score in (s for s in scores if s.provenance["seed"] == seed):
-            table.setdefault(score.separator, {})[score.track, score.metric] = score.value
-            example[score.track, score.metric] = score
-        for name, function in design.derived.items():
-            for key, value in function(table).items():
-                own = {**example[key].provenance, "derived": name}
-                made.append(replace(example[key], separator=name, value=value, provenance=own))
-    return made
 
 
 def _without_runtime(recipe):

@@ -4,6 +4,7 @@ Chapters 07 and 12.
 """
 
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ...errors import SepkitError
 from ...files import shipped
 from ...metrics import Score, load_scores
 from ..ledger import data_version
+from .design import Design
 
 
 def summary(scores: list[Score]) -> list[dict[str, Any]]:
@@ -148,3 +150,35 @@ def refuse_mixed_data(file: str | Path, scores: list[Score]) -> None:
             f"{file}: Scores of versions {' and '.join(map(str, sorted(versions)))} of the band; "
             "run the whole experiment again, in another folder"
         )
+
+
+def derived(design: Design, scores: list[Score]) -> list[Score]:
+    """Scores of what a design computes from those of its arms, seed by seed."""
+    made: list[Score] = []
+    for seed in sorted({score.provenance["seed"] for score in scores}):
+        table: dict[str, dict[tuple[str, str], float]] = {}
+        example: dict[tuple[str, str], Score] = {}
+        for score in (s for s in scores if s.provenance["seed"] == seed):
+            table.setdefault(score.separator, {})[score.track, score.metric] = score.value
+            example[score.track, score.metric] = score
+        for name, function in design.derived.items():
+            for key, value in function(table).items():
+                own = {**example[key].provenance, "derived": name}
+                made.append(replace(example[key], separator=name, value=value, provenance=own))
+    return made
+
+
+def outcome(scores: list[Score], training_seconds: float, scoring_seconds: float) -> str:
+    """A line about one training: its uSDR on each data set, and what it took."""
+    values: dict[str, list[float]] = {}  # data set -> uSDR of its songs
+    for score in scores:
+        if score.metric == "usdr" and score.value == score.value:  # NaN: a silent reference
+            values.setdefault(score.dataset, []).append(score.value)
+    means = [
+        f"{statistics.fmean(found):.2f} dB{f' on {name}' * (len(values) > 1)}"
+        for name, found in values.items()
+    ]
+    return (
+        f"usdr {', '.join(means) or 'nan dB'}, {training_seconds:.0f} s of training, "
+        f"{scoring_seconds:.0f} s of scoring"
+    )
