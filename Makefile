@@ -5,6 +5,7 @@
 # make checkpoints-gpu    larger ones within nine minutes on one GPU; TINY=1 DEVICE=cpu is a dry run
 # make readme       the README's chapter table              make test-floor   the oldest packages (Colab's)
 # make docs         the API reference, build/docs           make test-newest  the newest packages
+# make course       for teachers: versions, guide, assignments, slides
 # make bench        speed and memory, with peers            make resolve      packages for Python 3.10 to 3.14
 # make test-parity  networks against their authors' code    make test-wheel   the wheel, outside a checkout
 # make book         the course with all its sounds, to read without a network: build/book/index.html, book.pdf
@@ -44,7 +45,7 @@ unexport PYTHONHOME
 
 .PHONY: reproduce test lint test-unit test-notebooks test-batch test-slow test-long test-processors
 .PHONY: test-floor test-newest test-parity test-wheel resolve lab notebooks bench checkpoints checkpoints-gpu readme
-.PHONY: docs book clean
+.PHONY: docs book course clean
 .DEFAULT_GOAL := reproduce
 .NOTPARALLEL:
 
@@ -141,6 +142,10 @@ readme: $(READY)
 book: $(READY)
 	$(BIN)/sepkit reproduce $(CHAPTERS) --profile $(PROFILE) --out $(OUT)
 	$(BIN)/python -m sepkit.reproduce.book --executed $(OUT)/executed --out $(OUT)/book
+
+# From the notebooks as they are stored; nothing runs but the checks, for the guide's common errors.
+course: $(READY)
+	$(BIN)/python -m sepkit.learn.course.build --out $(OUT)/course --answers tests/learn/answers
 
 # No network while it builds, and none while it is read.
 docs: .venv/.docs
