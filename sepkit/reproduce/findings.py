@@ -14,11 +14,10 @@ from typing import Any
 
 from ..errors import SepkitError
 from ..files import shipped
-from ..metrics.cards import FILTERED
 from ..metrics.scores import Score
 from .claims import NOT_RUN, Outcome
 from .numbers import Number, beside
-from .published import DOCUMENTS, METRICS, read_rows
+from .published import DOCUMENTS, metric_name, read_rows
 
 COLUMNS = ("id", "document", "reported", "kind", "chapters", "command", "musdb18", "tests")
 KINDS = ("claim", "number", "feature")
@@ -112,7 +111,7 @@ class Entry:
         for outcome in self.outcomes:
             if outcome.verdict != NOT_RUN:
                 metrics = found.setdefault(outcome.row()["measured on"], [])
-                metrics.append(_metric(outcome.claim.metric))
+                metrics.append(metric_name(outcome.claim.metric))
         return "; ".join(f"{', '.join(dict.fromkeys(m))} on {place}" for place, m in found.items())
 
 
@@ -205,12 +204,6 @@ def judge(
 def plain(verdict: str) -> str:
     """A verdict without its reason: ``"undecided: 1 song"`` is ``"undecided"``."""
     return verdict.partition(":")[0]
-
-
-def _metric(name):
-    """A metric as tables call it."""
-    published = {ours: theirs for theirs, (ours, _) in METRICS.items()}
-    return published.get(name, name.upper() if name in FILTERED else name.replace("_", " "))
 
 
 def _weight(outcome):

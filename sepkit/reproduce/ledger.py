@@ -18,7 +18,7 @@ from ..files import read_object
 from ..metrics.cards import FILTERED
 from ..metrics.scores import REQUIRED_PROVENANCE, Score, load_scores
 from ..stems import STEMS
-from .published import METRICS, Reported, load_reported
+from .published import METRICS, Reported, load_reported, metric_name
 from .song_sets import by_song_set, over_common_songs
 
 __all__ = [
@@ -138,7 +138,7 @@ class LedgerTable:
     def title(self) -> str:
         """For a heading, such as ``cSDR on band (dB)``."""
         unit = " (dB)" if self.standard else ""
-        parts = [f"{self.metric} on {self.dataset}{unit}"]
+        parts = [f"{metric_name(self.metric)} on {self.dataset}{unit}"]
         parts += ["excerpts"] * self.excerpts + [self.aggregation] * bool(self.aggregation)
         if self.songs:
             parts.append(f"{len(self.songs)} song{'s' * (len(self.songs) != 1)}")

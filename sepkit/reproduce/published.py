@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import SepkitError
 from ..files import shipped
+from ..metrics.cards import FILTERED
 
 COLUMNS = ("system", "target", "value", "dataset", "metric", "extra_training_data", "source")
 PRINTED = (
@@ -30,6 +31,12 @@ METRICS: dict[str, tuple[str, Callable[[Iterable[float]], float]]] = {
     "uSDR": ("usdr", statistics.fmean),
     "siSDR": ("si_sdr", statistics.fmean),
 }
+
+
+def metric_name(name: str) -> str:
+    """A metric as tables call it: ``usdr`` is ``uSDR``, ``sar`` is ``SAR``."""
+    published = {ours: theirs for theirs, (ours, _) in METRICS.items()}
+    return published.get(name, name.upper() if name in FILTERED else name.replace("_", " "))
 
 
 @dataclass(frozen=True)

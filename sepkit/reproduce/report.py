@@ -1,86 +1,56 @@
-"""``build/report.html``: one page, complete in itself, of everything a batch produced."""
+"""``build/report.html``: the verdict on all findings first, then what was run and measured.
 
-import statistics
+One page that is complete in itself, to be sent by mail and read on a phone; the chapters lie
+beside it as pages of their own, in ``chapters/``.
+"""
+
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
-from ..files import atomic_path, provenance
-from . import batch, claims, findings, ledger, published
-from .findings_html import ledger_html, legend_html
+from ..errors import SepkitError
+from ..files import provenance
+from ..metrics import Score
+from . import batch, claims, findings, ledger, pages
+from .experiments import overview
+from .experiments.catalogue import EXPERIMENTS
+from .findings_html import ledger_html, verdict_html
 from .ledger import LedgerTable
-from .published import Printed, Reported
+from .published import Reported
+from .readme import title
+from .tables_html import arms_html, card_text, comparisons_html, folded, rows_html, table_html
 
-#: What a number's tooltip and the foot of its table say about it.
-FACTS = ("profile", "seed", "device", "commit", "sepkit", "torch", "machine", "date", "command")
-#: A card names the songs of a mean if they are no more.
-NAMED_SONGS = 12
-_STYLE = """
-:root {
-  color-scheme: light dark;
-  --ink: #1d2330; --soft: #667085; --line: #d9dde5; --paper: #fbfbfd; --card: #fff;
-  --good: #1a7f4e; --bad: #b3312c; --accent: #3256a8;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --ink: #e7e9ee; --soft: #98a1b3; --line: #333a48; --paper: #14171d; --card: #1b1f27;
-    --good: #5bd699; --bad: #ff8a80; --accent: #8fb1ff;
-  }
-}
-body {
-  font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 64rem; margin: 0 auto; padding: 2.5rem 1.25rem 5rem;
-}
-h1 { font-size: 1.9rem; margin: 0 0 .2rem; }
-h2 { font-size: 1.25rem; margin: 2.6rem 0 .6rem; }
-p, .foot { color: var(--soft); max-width: 46rem; }
-a { color: var(--accent); }
-.scroll {
-  overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 10px;
-}
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td {
-  padding: .42rem .8rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--line);
-}
-thead th { border-top: 0; color: var(--soft); font-weight: 600; font-size: .84rem; }
-th:first-child, td:first-child, .left { text-align: left; }
-td small { color: var(--soft); margin-left: .35rem; }
-tr.ours td:first-child { font-weight: 600; }
-.done { color: var(--good); }
-.failed { color: var(--bad); white-space: normal; }
-.foot { font-size: .84rem; margin: .5rem .2rem; }
-details { margin-top: 1rem; }
-summary { cursor: pointer; font-weight: 600; }
-"""
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>sepkit report</title><style>{style}</style></head><body>
+__all__ = ["card_text", "write_report"]
+
+_BODY = """<style>{style}</style>
 <h1>sepkit report</h1>
-<p>Made {made}.</p>
-<h2>The findings of the five documents</h2>
-<p>All of them, with what became of each. An effect is a mean difference in favour of what the
-document says, with its 95 % interval.</p>
-{legend}
+{verdict}
+<nav aria-label="contents"><ol>{contents}</ol></nav>
+<h2 id="findings">The findings of the five documents</h2>
+<p>An effect is a mean difference in favour of what the document says, with its 95 % interval:
++0.3 dB means that the arm it prefers was better by as much.</p>
 {findings}
-<h2>Chapters</h2>
+<h2 id="run">What was run</h2>
+{run}
 {chapters}
-{ours}
-<h2>Claims</h2>
-{claims}
-<h2>Published numbers</h2>
-<p>As their sources state them; nothing here was measured in this run. They are shown beside our
-numbers above only where data set and metric are the same.</p>
-{theirs}
-<h2>The five documents</h2>
-<p>Every number that they print in a table, and those of their findings, with the line of the
-document's text.</p>
-{documents}
-</body></html>
-"""
+{sections}
+<p class="foot">Made {made}.</p>"""
+_NO_PUBLISHED = (
+    "Nothing in this run was measured on MUSDB18, so no published score stands beside ours: they "
+    "are never shown beside scores of other songs. To measure the published networks: "
+    "<code>sepkit reproduce --data musdb18hq --weights published</code>."
+)
+_ABOUT_CLAIMS = (
+    "{count} comparisons: mean paired differences with 95 % intervals, and p of the bar, adjusted "
+    "by Holm's method for all comparisons of a family. Trained arms: over songs and seeds, t "
+    "test; one training is one network, and five seeds make a verdict. Others: over songs, "
+    "bootstrap and sign flips. Undecided is not the same as no difference."
+)
 
 
 def write_report(out: str | Path, reported: list[Reported] | None = None) -> Path:
-    """Write ``report.html`` into the output folder of a batch.
+    """Write ``report.html``, and ``chapters/`` beside it, into the output folder of a batch.
 
     Parameters
     ----------
@@ -99,28 +69,182 @@ def write_report(out: str | Path, reported: list[Reported] | None = None) -> Pat
         If a number lacks provenance or stands in the wrong place, see `ledger`.
     """
     out = Path(out)
-    chapters = batch.load_manifest(out)["chapters"]
-    measured = ledger.load_measured(out / "results") | ledger.load_experiments()
-    tables = ledger.tables(ledger.load_reported() if reported is None else reported, measured)
-    ours = [table_html(table) for table in tables if table.measured]
-    theirs = [table_html(table) for table in tables if not table.measured]
-    outcomes = claims.evaluate(claims.load_claims(), measured)
-    entries = findings.judge(findings.load_findings(), outcomes, measured)
-    executed = {name[:2]: _address(entry) for name, entry in chapters.items()}
-    page = _PAGE.format(
-        style=_STYLE,
+    entries = batch.load_manifest(out)["chapters"]
+    own, stored = ledger.load_measured(out / "results"), ledger.load_experiments()
+    reported = ledger.load_reported() if reported is None else reported
+    outcomes = claims.evaluate(claims.load_claims(), own | stored)
+    judged = findings.judge(findings.load_findings(), outcomes, own | stored)
+    links = chapter_pages(entries, out)
+    sections = {
+        "published": ("Beside published scores", published_html(ledger.tables(reported, own))),
+        "experiments": ("Experiments", experiments_html(stored)),
+        "chapters": ("What the chapters measured", measured_html(own, reported, links)),
+        "claims": ("Comparisons, one by one", claims_html(outcomes)),
+    }
+    named = {"findings": "The findings of the five documents", "run": "What was run"}
+    named |= {address: heading for address, (heading, _) in sections.items()}
+    body = _BODY.format(
+        style=Path(__file__).with_name("report.css").read_text(encoding="utf-8"),
+        verdict=verdict_html(judged),
+        contents="".join(f'<li><a href="#{a}">{heading}</a></li>' for a, heading in named.items()),
+        findings=ledger_html(judged, {name[:2]: link for name, link in links.items()}.get),
+        run=run_html(entries, stored),
+        chapters=chapters_html(entries, links),
+        sections="".join(
+            f'<h2 id="{address}">{heading}</h2>{content}'
+            for address, (heading, content) in sections.items()
+        ),
         made=_made(),
-        legend=legend_html(entries),
-        findings=ledger_html(entries, executed.get),
-        chapters=chapters_html(chapters),
-        ours="".join(ours) or "<h2>Scores</h2><p>No chapter has written Scores yet.</p>",
-        claims=claims_html(outcomes),
-        theirs="".join(f"<details>{part}</details>" for part in theirs),
-        documents=documents_html(published.load_printed()),
     )
-    with atomic_path(out / "report.html") as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    pages.write_document(out / "report.html", "sepkit report", body)
     return out / "report.html"
+
+
+def chapter_pages(entries: dict[str, dict], out: Path) -> dict[str, str]:
+    """Write the executed notebooks as pages; {chapter: address beside the report}.
+
+    A page that is newer than its notebook is kept. A notebook that cannot become a page is linked
+    itself.
+    """
+    found = {}
+    for name, entry in entries.items():
+        executed = entry.get("executed")
+        if not executed or ":" in executed:  # an address elsewhere is not ours to link
+            continue
+        notebook, address = out / executed, f"chapters/{Path(executed).stem}.html"
+        found[name] = address if _write_page(notebook, out / address) else executed
+    return found
+
+
+def _write_page(notebook, path):
+    if not notebook.is_file():
+        return False
+    if path.is_file() and path.stat().st_mtime >= notebook.stat().st_mtime:
+        return True
+    try:
+        page = pages.read_page(notebook)
+    except SepkitError:  # a chapter of somebody's own, with a formula that no browser draws
+        return False
+    contents = f'<a href="../report.html">Report</a>{pages.contents_html(page)}'
+    before = f'<nav class="contents" aria-label="contents">{contents}</nav>'
+    pages.write_document(path, page.title, page.body, before)
+    return True
+
+
+def run_html(entries: dict[str, dict], stored: dict[str, list[Score]]) -> str:
+    """What was run where, in a paragraph."""
+    done = [entry for entry in entries.values() if entry["status"] == "done"]
+    parts = []
+    if entries:
+        made = [entry.get("provenance", {}) for entry in entries.values()]
+        minutes = sum(entry.get("seconds") or 0 for entry in entries.values()) / 60
+        failed = len(entries) - len(done)
+        parts.append(
+            f"{_count(len(entries), 'chapter')} ({len(done)} finished"
+            f"{f', {failed} failed' if failed else ''}), profile {_of(entries, 'profile')}, data "
+            f"{_of(entries, 'data')}, weights {_of(entries, 'weights')}, device "
+            f"{_of(entries, 'device')}, seed {_of(entries, 'seed')}: {minutes:.0f} minutes on "
+            f"{_values(facts.get('machine') for facts in made)}, "
+            f"{_values(str(facts.get('date', ''))[:10] for facts in made)}."
+        )
+    rows = overview(stored)
+    if rows:
+        hours = sum(row["hours"] for row in rows)
+        machines = _values(s.provenance["machine"] for own in stored.values() for s in own[:1])
+        parts.append(
+            f"The {_count(len(rows), 'experiment')} come with sepkit: {hours:.1f} hours of "
+            f"training on {machines}, up to {max(row['seeds'] for row in rows)} seeds an arm."
+        )
+    return f"<p>{escape(' '.join(parts))}</p>" if parts else ""
+
+
+def chapters_html(entries: dict[str, dict], links: dict[str, str]) -> str:
+    """The table of chapters: outcome, time, memory, and a link to the executed chapter."""
+    names = ("chapter", "outcome", "time", "memory", "profile", "weights", "data", "seed")
+    rows = [_chapter(name, entry, links.get(name)) for name, entry in sorted(entries.items())]
+    note = (
+        '<p class="note">The chapters are pages in the folder <code>chapters</code> beside this '
+        "one, with figures and players, and need no network. Sent without them, this page is "
+        "complete but for these links.</p>"
+    )
+    return rows_html(names, rows) + note if rows else "<p>No chapter has run yet.</p>"
+
+
+def _chapter(name, entry, address):
+    parameters, link = entry["parameters"], escape(name)
+    if address:
+        link = f'<a href="{escape(address, quote=True)}">{link}</a>'
+    done = entry["status"] == "done"
+    return (
+        link,
+        "done" if done else f'<span class="failed">{escape(entry["error"])}</span>',
+        _seconds(entry.get("seconds")),
+        _memory(entry.get("peak_mb")),
+        escape(entry["profile"]),
+        escape(str(parameters["weights"])),
+        escape(Path(str(parameters["data"])).name),
+        escape(str(parameters["seed"])),
+    )
+
+
+def published_html(tables: Sequence[LedgerTable]) -> str:
+    """The tables that hold published numbers and ours."""
+    both = [table for table in tables if _is_joined(table)]
+    return "".join(map(table_html, both)) or f"<p>{_NO_PUBLISHED}</p>"
+
+
+def experiments_html(stored: dict[str, list[Score]]) -> str:
+    """A question and a table for each experiment, the most important first."""
+    text = ""
+    for name, experiment in EXPERIMENTS.items():
+        if scores := stored.get(f"experiment {name}"):
+            text += f"<h3>{escape(experiment.question)} <small>{escape(name)}</small></h3>"
+            text += arms_html(scores)
+    return f"<p>Means over songs and seeds, ± the deviation over seeds.</p>{text}"
+
+
+def measured_html(
+    own: dict[str, list[Score]], reported: Sequence[Reported], links: dict[str, str]
+) -> str:
+    """What every chapter has measured, but for what stands beside published numbers already."""
+    shown = {(t.dataset, t.metric) for t in ledger.tables(reported, own) if _is_joined(t)}
+    text = ""
+    for chapter, scores in own.items():
+        tables = [t for t in ledger.tables([], {chapter: scores}) if t.measured]
+        tables = [t for t in tables if (t.dataset, t.metric) not in shown]
+        if tables:
+            words = escape(_topic(chapter))
+            if chapter in links:
+                words = f'<a href="{escape(links[chapter], quote=True)}">{words}</a>'
+            text += f"<h3>{words}</h3>{''.join(map(table_html, tables))}"
+    return text or "<p>No chapter has written Scores yet.</p>"
+
+
+def claims_html(outcomes: Sequence[claims.Outcome]) -> str:
+    """The claims that were tested, with their verdicts; those without Scores folded."""
+    idle = [outcome.claim for outcome in outcomes if outcome.verdict == claims.NOT_RUN]
+    count = sum(outcome.comparison is not None for outcome in outcomes)
+    items = (f"{claim.id}: {claim.statement} ({claim.how})" for claim in idle)
+    listed = "".join(f"<li>{escape(item)}</li>" for item in items)
+    without = folded(f"{len(idle)} claims without Scores in this run", f"<ul>{listed}</ul>")
+    return (
+        f"<p>{_ABOUT_CLAIMS.format(count=count)}</p>{comparisons_html(outcomes)}"
+        f"{without if idle else ''}"
+    )
+
+
+def _is_joined(table):
+    return table.measured and any(row.reported for row in table.rows)
+
+
+def _topic(chapter):
+    """``02 · Masks`` of ``02_masking``, from its notebook; the name where there is none."""
+    from .notebook import find_chapters
+
+    try:
+        return f"{chapter[:2]} · {title(find_chapters([chapter])[0].path)}"
+    except SepkitError:
+        return chapter
 
 
 def _made():
@@ -130,154 +254,18 @@ def _made():
     return f"{escape(facts['date'])} with sepkit {version}{commit} on {machine}"
 
 
-def chapters_html(chapters: dict[str, dict]) -> str:
-    """The table of chapters: outcome, time, memory, and a link to the executed notebook."""
-    names = ("chapter", "outcome", "time", "memory", "profile", "weights", "data", "seed")
-    head = "".join(f"<th>{name}</th>" for name in names)
-    rows = [_chapter_html(name, entry) for name, entry in sorted(chapters.items())]
-    return _scrolling(head, "".join(rows))
+def _of(entries, parameter):
+    """The values of a parameter in all chapters; of a folder its name."""
+    found = (entry["parameters"].get(parameter, entry.get(parameter)) for entry in entries.values())
+    return _values(Path(str(value)).name for value in found)
 
 
-def _chapter_html(name, entry):
-    parameters, address = entry["parameters"], _address(entry)
-    link = escape(name)
-    if address:
-        link = f'<a href="{escape(address, quote=True)}">{link}</a>'
-    state = "done" if entry["status"] == "done" else escape(entry["error"])
-    cells = (
-        _seconds(entry.get("seconds")),
-        _memory(entry.get("peak_mb")),
-        escape(entry["profile"]),
-        escape(str(parameters["weights"])),
-        escape(Path(str(parameters["data"])).name),
-        escape(str(parameters["seed"])),
-    )
-    outcome = f'<td class="left {escape(entry["status"])}">{state}</td>'
-    return f"<tr><td>{link}</td>{outcome}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+def _values(values: Iterable[Any]) -> str:
+    return " and ".join(sorted({str(value) for value in values if value not in (None, "")}))
 
 
-def _address(entry):
-    """The executed notebook, if it is a file beside the report; None for an address elsewhere."""
-    executed = entry.get("executed")
-    return executed if executed and ":" not in executed else None
-
-
-def table_html(table: LedgerTable) -> str:
-    """One table of the ledger; ours beside the published number with the difference."""
-    targets = "".join(f"<th>{escape(target)}</th>" for target in table.targets)
-    head = f'<th>system</th>{targets}<th>songs</th><th class="left">source</th>'
-    rows = "".join(_row_html(row, table) for row in table.rows)
-    heading = "h2" if table.measured else "summary"
-    foot = f"Metric card: {escape(card_text(table))}." if table.card else ""
-    systems: dict[str, list[str]] = {}  # provenance -> the systems that share it
-    for row in table.rows:
-        if row.ours:
-            systems.setdefault(provenance_text(row.provenance), []).append(row.system)
-    for text, names in systems.items():
-        foot += f"<br>{escape(', '.join(names))}: {escape(text)}."
-    return (
-        f"<{heading}>{escape(table.title)}</{heading}>{_scrolling(head, rows)}"
-        f'<p class="foot">{foot}</p>'
-    )
-
-
-def claims_html(outcomes: list[claims.Outcome]) -> str:
-    """The claims that were tested, with their verdicts; those without Scores in a list below."""
-    run = [outcome.row() for outcome in outcomes if outcome.verdict != claims.NOT_RUN]
-    idle = [outcome.claim for outcome in outcomes if outcome.verdict == claims.NOT_RUN]
-    compared = sum(outcome.comparison is not None for outcome in outcomes)
-    items = (f"{claim.id}: {claim.statement} ({claim.how})" for claim in idle)
-    listed = "".join(f"<li>{escape(item)}</li>" for item in items)
-    table = _text_table(run[0], [row.values() for row in run]) if run else ""
-    return (
-        f"<p>{compared} comparison{'s' * (compared != 1)}: mean paired differences with 95 % "
-        "intervals, and p of the bar, adjusted by Holm's method for all comparisons of a family. "
-        "Trained arms: over songs and seeds, t test; one training is one network, and five seeds "
-        "make a verdict. Others: over songs, bootstrap and sign flips. Undecided is not the same "
-        "as no difference.</p>"
-        f"{table}<details><summary>{len(idle)} claims without Scores in this run</summary>"
-        f"<ul>{listed}</ul></details>"
-    )
-
-
-def documents_html(rows: list[Printed]) -> str:
-    """What the documents print, one table per document to unfold."""
-    names, parts = ("table", "item", "quantity", "metric", "printed", "line", "claim"), []
-    for number, document in published.DOCUMENTS.items():
-        own = [[getattr(row, name) for name in names] for row in rows if row.document == number]
-        parts.append(
-            f"<details><summary>{escape(document.reference)}: {len(own)} numbers</summary>"
-            f"{_text_table(names, own)}</details>"
-        )
-    return "".join(parts)
-
-
-def _text_table(names, rows):
-    head = "".join(f'<th class="left">{escape(name)}</th>' for name in names)
-    lines = ("".join(f'<td class="left">{escape(str(text))}</td>' for text in row) for row in rows)
-    return _scrolling(head, "".join(f"<tr>{line}</tr>" for line in lines))
-
-
-def _scrolling(head, body):
-    """A table that scrolls sideways on narrow screens."""
-    return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
-def card_text(table: LedgerTable) -> str:
-    """A metric card in words."""
-    words = {
-        "window": "window {} s",
-        "hop": "hop {} s",
-        "taps": "filters of {} taps",
-        "delta": "delta {}",
-    }
-    parts = []
-    for key, value in table.card.items():
-        if value in (None, "", ()) or key == "metric":
-            continue
-        text = ", ".join(value) if isinstance(value, (tuple, list)) else str(value)
-        parts.append(words.get(key, key.replace("_", " ") + ": {}").format(text))
-    how = "median" if ledger.summary_statistic(table.metric) is statistics.median else "mean"
-    excerpts = ["excerpts of songs"] if table.excerpts else []
-    few = len(table.songs) <= NAMED_SONGS
-    songs = f": {', '.join(table.songs)}" if table.songs and few else ""
-    return "; ".join([*parts, *excerpts, f"{how} over songs{songs}"])
-
-
-def provenance_text(provenance: dict) -> str:
-    """Where a number of ours comes from, in one line.
-
-    The day is enough of the date, so that rows of one run share a line.
-    """
-    facts = {"chapter": provenance.get("chapter"), **{key: provenance.get(key) for key in FACTS}}
-    facts["date"] = facts["date"][:10] if facts["date"] else None
-    return ", ".join(f"{key} {value}" for key, value in facts.items() if value is not None)
-
-
-def _row_html(row, table):
-    cells = "".join(f"<td>{_cell_html(row, table, target)}</td>" for target in table.targets)
-    source = row.source or f"chapter {row.provenance.get('chapter', '')}"
-    extra = "<small>extra training data</small>" if row.extra_training_data else ""
-    hint = escape(provenance_text(row.provenance) if row.ours else row.source, quote=True)
-    return (
-        f'<tr class="{"ours" if row.ours else ""}" title="{hint}">'
-        f"<td>{escape(row.system)}{extra}</td>{cells}"
-        f'<td>{row.songs or ""}</td><td class="left">{escape(source)}</td></tr>'
-    )
-
-
-def _cell_html(row, table, target):
-    ours, reported = row.ours.get(target), row.reported.get(target)
-    if ours is None:
-        return "" if reported is None else f"{reported:.2f}"
-    if reported is None:
-        return f"{ours:.2f}"
-    verdict = escape(table.verdict(row, target))
-    difference = f"{row.difference(target):+.2f}"
-    return f"{ours:.2f}<small>reported {reported:.2f}, {difference}: {verdict}</small>"
+def _count(number, word):
+    return f"{number} {word}{'s' * (number != 1)}"
 
 
 def _seconds(seconds):

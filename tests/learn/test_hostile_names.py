@@ -158,7 +158,7 @@ def test_reports_show_names_as_they_are(name):
 
     from sepkit.files import provenance
     from sepkit.metrics import Score, card_for
-    from sepkit.reproduce import ledger, report
+    from sepkit.reproduce import ledger, report, tables_html
 
     made = provenance("make", device=name, seed=0, profile="smoke")
     score = Score(
@@ -172,9 +172,9 @@ def test_reports_show_names_as_they_are(name):
         {**made, "machine": name},
     )
     (table,) = ledger.tables([], {name: [score]})
-    page = Page(report.table_html(table))
+    page = Page(tables_html.table_html(table))
     plain = Page(
-        report.table_html(
+        tables_html.table_html(
             ledger.tables([], {"x": [replace(score, target="t", separator="s", dataset="d")]})[0]
         )
     )
@@ -185,9 +185,8 @@ def test_reports_show_names_as_they_are(name):
     )
     parameters = {"weights": name, "data": f"/music/{name.replace('/', '')}", "seed": name}
     entry = {"status": "failed", "error": name, "profile": name, "parameters": parameters}
-    entry["executed"] = f"executed/{name}.ipynb"
-    page = Page(report.chapters_html({name: entry}))
-    assert (
-        set(page.tags) | {"a"} == {"div", "table", "thead", "tbody", "tr", "th", "td", "a"}
-        and "onerror" not in page.attributes
-    )
+    page = Page(report.chapters_html({name: entry}, {name: f"chapters/{name}.html"}))
+    allowed = {"p", "code", "span", "table", "thead", "tbody", "tr", "th", "td", "a"}
+    assert set(page.tags) == allowed and "onerror" not in page.attributes
+    run = Page(report.run_html({name: entry}, {}))
+    assert set(run.tags) == {"p"} and name.split("/")[-1] in run.text
