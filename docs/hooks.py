@@ -13,6 +13,8 @@ TEXTS = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changes.md",
 }
+#: Pages of docs/pages, in their order.
+GUIDE = ("command-line", "python", "training", "scoring", "data", "reproducing", "licences")
 #: What has no page is at the repository's address.
 ADDRESS = "https://github.com/ORG/REPO/blob/main/"
 
@@ -26,6 +28,7 @@ def on_files(files, config):
         files.append(File.generated(config, f"api/{part}.md", content=page(part)))
     config.nav = [
         {"sepkit": "index.md"},
+        {"Guide": [f"{name}.md" for name in GUIDE]},
         {"Changes": "changes.md"},
         {"Contributing": "contributing.md"},
         {"Reference": ["api/index.md", *(f"api/{part}.md" for part in parts())]},
@@ -80,6 +83,8 @@ def linked(text):
         if "://" in path or not path or not (ROOT / path).exists():
             return match[0]
         address = TEXTS.get(path, ADDRESS + path)
+        if path.startswith("docs/pages/"):
+            address = path.removeprefix("docs/pages/")
         return f"]({address}{'#' + anchor if anchor else ''})"
 
     return re.sub(r"\]\(([^)\s]+)\)", target, text)

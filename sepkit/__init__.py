@@ -44,7 +44,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 __version__ = "0.1.0"
 __all__ = ["Track", "build", "evaluate", "load", "read", "separate", "train", "write"]
 
-#: What separates where no model is named: on real recordings the best that ships, see README.
+#: What separates where no model is named: on real recordings the best that ships.
 DEFAULT_MODEL = "open-unmix-voices"
 
 #: name -> the module that it comes from

@@ -1,4 +1,4 @@
-"""README, CONTRIBUTING and CHANGELOG name files, modules and commands that exist."""
+"""README, CONTRIBUTING, CHANGELOG and docs/pages name files, modules and commands that exist."""
 
 import importlib
 import re
@@ -17,6 +17,7 @@ TEXTS = [
     "CHANGELOG.md",
     "data/README.md",
     "sepkit/assets/README.md",
+    *(f"docs/pages/{path.name}" for path in sorted((ROOT / "docs" / "pages").glob("*.md"))),
 ]
 #: What CONTRIBUTING has its readers make.
 EXAMPLES = ("toy", "ch13", "13_name", "NAME", "...")
@@ -59,7 +60,7 @@ def test_files_that_contributing_names_are_there():
     assert [word for word in named if not (ROOT / word).exists()] == []
 
 
-@pytest.mark.parametrize("text", ["README.md", "CONTRIBUTING.md", "sepkit/assets/README.md"])
+@pytest.mark.parametrize("text", [text for text in TEXTS if text != "CHANGELOG.md"])
 def test_names_of_the_package_lead_somewhere(text):
     names = re.findall(r"`(sepkit(?:\.\w+)+)", (ROOT / text).read_text(encoding="utf-8"))
     assert [name for name in names if not exists(name)] == []

@@ -1,6 +1,7 @@
-"""``make readme``: the README's chapter table, and what all notebooks have in common.
+"""``make readme``: the README's tables and its picture, and what all notebooks have in common.
 
-The table is made from the notebooks and their measured budgets. The repository's name is what
+The table of chapters is made from the notebooks and their measured budgets, the results from the
+stored experiments. The repository's name is what
 README says it is; another one is written wherever it stands.
 """
 
@@ -14,10 +15,14 @@ from typing import Any
 from ..console import print_error
 from ..errors import SepkitError
 from ..files import atomic_path, read_json, repo_root, write_json
+from . import readme_results
 from .batch import PROFILES, load_manifest
+from .claims import evaluate, load_claims
+from .ledger import load_experiments
 from .notebook import Chapter, find_chapters
 
 BEGIN, END = "<!-- chapters: written by `make readme` -->", "<!-- end of chapters -->"
+PICTURE = "docs/pages/remixing.svg"
 #: Files with the repository's address, beside the notebooks.
 ADDRESSED = ("README.md", "docs/hooks.py")
 _NUMBER = re.compile(r"^(chapter\s+)?\d+[\s.:_·–—-]*", re.IGNORECASE)
@@ -160,15 +165,15 @@ def _code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def rewrite(readme: Path, table: str) -> None:
-    """Put the table between the two markers of the README.
+def rewrite(readme: Path, table: str, begin: str = BEGIN, end: str = END) -> None:
+    """Put a table between its two markers in the README, by default that of the chapters.
 
     Raises
     ------
     SepkitError
         If a marker is missing.
     """
-    text = _between(readme.read_text(encoding="utf-8"), table, readme)
+    text = _between(readme.read_text(encoding="utf-8"), table, readme, begin, end)
     with atomic_path(readme) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -184,13 +189,23 @@ def rewrite_start(notebook: Path, table: str) -> None:
     _write(page, notebook)
 
 
-def _between(text, table, path):
-    if BEGIN not in text or END not in text:
+def rewrite_results(root: Path) -> None:
+    """Write the README's main table and its picture anew, from the stored experiments."""
+    stored = load_experiments()
+    outcomes = evaluate(load_claims(), stored)
+    begin, end = readme_results.BEGIN, readme_results.END
+    rewrite(root / "README.md", readme_results.results_table(outcomes), begin, end)
+    means = readme_results.remixing(stored["experiment mixing"])
+    readme_results.draw(means, root / PICTURE)
+
+
+def _between(text, table, path, begin=BEGIN, end=END):
+    if begin not in text or end not in text:
         raise SepkitError(
-            f"{path}: the markers {BEGIN} and {END} are missing; put them around the table"
+            f"{path}: the markers {begin} and {end} are missing; put them around the table"
         )
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+    before, after = text.split(begin)[0], text.split(end)[1]
+    return f"{before}{begin}\n{table}\n{end}{after}"
 
 
 def _write(notebook, path):
@@ -233,6 +248,7 @@ def main() -> None:
         begin_alike([chapter.path for chapter in chapters], repo)
         rewrite_start(root / "notebooks" / "00_start.ipynb", course_table(chapters, budgets))
         rewrite(root / "README.md", chapter_table(chapters, budgets, repo))
+        rewrite_results(root)
     except SepkitError as error:
         print_error(error)
         sys.exit(1)

@@ -298,9 +298,9 @@ def test_stems_may_have_any_readable_format(tmp_path):
     assert torch.equal(track.stem("vocals", 100, 50), samples(tmp_path / "vocals.aiff")[:, 100:150])
 
 
-def test_the_readme_and_the_help_name_the_formats_that_are_read():
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-    assert f"What can be read:** {formats.READABLE}." in readme
+def test_the_page_and_the_help_name_the_formats_that_are_read():
+    page = Path(__file__).resolve().parents[2] / "docs" / "pages" / "command-line.md"
+    assert f"What can be read:** {formats.READABLE}." in page.read_text(encoding="utf-8")
     said = CliRunner().invoke(cli.app, ["separate", "--help"], env={"COLUMNS": "300"}).stdout
     assert formats.READABLE in " ".join(said.replace("│", " ").split())
 

@@ -355,10 +355,10 @@ def test_the_readme_quotes_what_is_said():
             {"vocals": vocals + other, "drums": other + 0.1 * vocals},
         ).values(),
     ]
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    page = Path(__file__).resolve().parents[2] / "docs" / "pages" / "scoring.md"
     quotes = [
         part
-        for part in readme.split("## Score any two folders")[1].split("## ")[0].split("`")
+        for part in page.read_text(encoding="utf-8").split("`")
         if part.startswith(("the estimate", "the reference"))
     ]
     assert len(quotes) == 3 and all(
