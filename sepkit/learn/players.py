@@ -228,7 +228,7 @@ def _encode(signals, sample_rate):
     for rate in _RATES:
         rate = min(rate, sample_rate)
         data = {
-            label: _mp3(files.resample(x, sample_rate, rate), rate) for label, x in signals.items()
+            label: mp3(files.resample(x, sample_rate, rate), rate) for label, x in signals.items()
         }
         if sum(map(len, data.values())) <= _LARGE:
             break
@@ -238,7 +238,8 @@ def _encode(signals, sample_rate):
     }
 
 
-def _mp3(x, rate):
+def mp3(x: torch.Tensor, rate: int) -> bytes:
+    """Encode a sound (channels, samples) as MP3, resampled where there is none at its rate."""
     if rate not in files.MP3_RATES:
         nearest = min((r for r in files.MP3_RATES if r >= rate), default=48000)
         x, rate = files.resample(x, rate, nearest), nearest

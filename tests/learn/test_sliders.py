@@ -1,12 +1,19 @@
 """Sliders redraw, without the widgets that hang batch runs."""
 
+import asyncio
 import io
+import time
 
 import numpy as np
+import pytest
+import soundfile
+import torch
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
+from sepkit.errors import SepkitError
 from sepkit.learn import plots
+from sepkit.learn.ch03.figures import turned
 from sepkit.learn.sliders import PLACEHOLDER, sliders
 from sepkit.reproduce.notebook import strip_audio
 
@@ -55,3 +62,82 @@ def test_a_stored_notebook_keeps_the_words_and_not_the_widget():
     )
     strip_audio(new_notebook(cells=[new_code_cell("sliders(draw)", outputs=[output])]))
     assert output.data == {"text/plain": PLACEHOLDER}
+
+
+def test_of_moves_in_a_row_the_last_one_is_drawn():
+    drawn = []
+
+    def count(height):
+        drawn.append(height)
+        return draw(height, False, "blue")
+
+    async def move():  # as a kernel does, which takes in values while it runs a loop
+        panel = sliders(count, height=(0, 10, 1, 2))
+        for height in range(3, 9):
+            panel.controls["height"].value = height
+        assert drawn == [2]
+        await asyncio.sleep(0.3)
+        assert drawn == [2, 8]
+        panel.set(height=5)
+        assert drawn == [2, 8, 5], "set draws at once"
+        await asyncio.sleep(0.1)
+        assert drawn == [2, 8, 5]
+        return panel
+
+    panel = asyncio.run(move())
+    panel.set(height=1)
+    assert drawn[-1] == 1
+
+
+def test_the_layout_of_the_first_figure_stays_and_the_picture_has_its_own_size():
+    figures = []
+
+    def labelled(size):
+        fig, axes = plots.figure(1, 2, width=5, height=2)
+        axes[0].set_ylabel("a label", fontsize=size)
+        figures.append(fig)
+        return fig
+
+    plots.use_style()
+    panel = sliders(labelled, size=(5, 30, 1, 10))
+    panel.set(size=30)
+    first, second = (np.array([ax.get_position().bounds for ax in fig.axes]) for fig in figures)
+    assert np.allclose(first, second) and first[0, 0] > 0.05
+    assert Image.open(io.BytesIO(panel.picture)).size == (450, 180)
+    assert panel._image.layout.width == "450px"
+
+
+def test_a_move_costs_at_most_a_third_of_a_second():
+    x = torch.randn(2, 100_000, generator=torch.Generator().manual_seed(0)).double()
+
+    def at(angle):
+        return turned(x, angle, lambda y: (y**4).mean())
+
+    panel = sliders(
+        at, hear=lambda angle: x[0] * angle / 1000, sample_rate=16000, angle=(0, 90, 1, 1)
+    )
+    spent = []
+    for angle in (20, 40, 60):
+        began = time.process_time()
+        panel.set(angle=angle)
+        spent.append(time.process_time() - began)
+    assert min(spent) <= 0.3
+
+
+def test_what_is_heard_follows_the_controls_and_keeps_its_level():
+    tone = torch.sin(2 * torch.pi * 400 / 16000 * torch.arange(16000))
+    panel = sliders(
+        lambda gain: plots.figure()[0],
+        hear=lambda gain: gain * tone,
+        sample_rate=16000,
+        gain=(0.0, 4.0, 0.1, 0.1),
+    )
+    for gain, peak in ((0.1, 0.1), (0.5, 0.5), (4.0, 0.89)):
+        panel.set(gain=gain)
+        x, rate = soundfile.read(io.BytesIO(panel.sound))
+        assert rate == 16000 and np.abs(x[2000:-2000]).max() == pytest.approx(peak, rel=0.06)
+    panel.set(gain=0.0)
+    assert not soundfile.read(io.BytesIO(panel.sound))[0].any()
+    assert sliders(lambda a: plots.figure()[0], a=(0, 1, 1, 0)).sound == b""
+    with pytest.raises(SepkitError, match="hear needs sample_rate"):
+        sliders(lambda a: plots.figure()[0], hear=lambda a: tone, a=(0, 1, 1, 0))
