@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,16 @@ from ..datasets import data_set_name, known_data, open_tracks
 from ..datasets.track import Track
 from ..device import resolve_device
 from ..errors import SepkitError, unknown
-from ..files import provenance, read_json, repo_root, shipped
+from ..files import digest, identity, provenance, read_json, repo_root, shipped
 from ..metrics import MetricCard, Score, save_scores
+from ..models.base import Model
 from ..reproduce.batch import PROFILES, WEIGHTS
+from ..training import Recipe
+from ..training.songs import identities
 from . import marks, plots
 from .listening import Excerpt, example_music
 from .needs import check_songs
+from .stopping import train
 
 #: parameter -> (environment variable, value without it)
 _DEFAULTS = {
@@ -254,6 +258,53 @@ class Run:
         if self.data == "band":
             given["band"] = BAND_VERSION
         return provenance(command, **given, **facts)
+
+    def folder(self, name: str, *about: Any) -> Path:
+        """A folder for a training: the same one for a rerun, another when anything differs.
+
+        Parameters
+        ----------
+        name : str
+            Of the training.
+        *about
+            What else decides its result, beside the code, the data, the profile and the seed.
+
+        Returns
+        -------
+        Path
+            ``<out_dir>/runs/<chapter>/<profile>-<name>-<digest>``; it need not exist yet.
+        """
+        code = identity(Path(__file__).resolve().parents[1], (".py",))
+        key = digest(code, self.data, self.seed, *about)[:8]
+        return self.out_dir / "runs" / self.chapter / f"{self.profile}-{name}-{key}"
+
+    def train(
+        self,
+        name: str,
+        network: Model,
+        train_tracks: Sequence[Track],
+        valid_tracks: Sequence[Track],
+        recipe: Recipe,
+        progress: bool | Callable = False,
+    ) -> Path:
+        """Train a network of this chapter, see `sepkit.learn.stopping.train`.
+
+        Parameters
+        ----------
+        name : str
+            Of the training, for its folder (`folder`).
+        network, train_tracks, valid_tracks, recipe, progress
+            As for `sepkit.training.train`.
+
+        Returns
+        -------
+        Path
+            The best checkpoint, also when the reader has stopped the training.
+        """
+        songs = [identities(tracks) for tracks in (train_tracks, valid_tracks)]
+        folder = self.folder(name, network.name, network.settings, recipe.flat(), songs)
+        device = str(self.device)
+        return train(folder, network, train_tracks, valid_tracks, recipe, device, progress)
 
     def finish(self) -> None:
         """Write the scores to ``<out_dir>/results/<chapter>.json``, and print one line about it."""
