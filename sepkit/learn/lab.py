@@ -113,6 +113,8 @@ def command(folder: Path, options: list[str]) -> tuple[list[str], dict[str, str]
         "jupyterlab",
         f"--ServerApp.root_dir={folder}",
         f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}",
+        "--LabApp.news_url=None",  # neither a question about news nor a request for them
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # otherwise it refuses to start
         arguments.append("--allow-root")

@@ -1,0 +1,253 @@
+"""Chapters in JupyterLab, as `make lab` starts it: by mouse, by keyboard, stopped and restarted."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+import urllib.request
+
+import nbformat
+import pytest
+
+from sepkit.files import repo_root
+from sepkit.learn import lab
+from sepkit.reproduce.notebook import find_chapters
+
+pytestmark = pytest.mark.slow
+NAMES = [chapter.name for chapter in find_chapters()]
+#: A notebook with one of each thing that a reader handles in a chapter.
+WORKSHOP = (
+    "import time\nimport torch\nfrom sepkit.learn import plots\n"
+    "from sepkit.learn.ch01.exercises import check\n"
+    "from sepkit.learn.players import players\n"
+    "from sepkit.learn.sliders import sliders\n"
+    "from sepkit.learn.stopping import stoppable\n"
+    "tone = 0.3 * torch.sin(torch.arange(88200) / 8)[None]",
+    "players({'loud': tone, 'soft': 0.5 * tone}, 44100, title='Two tones')",
+    "def draw(cycles):\n    fig, ax = plots.figure()\n"
+    "    ax.plot(torch.sin(cycles * torch.arange(100) / 16))\n"
+    "    return fig\n\n\npanel = sliders(draw, cycles=(1, 9, 1, 3))\npanel",
+    "heard = ...\ncheck.ex_01_1(heard)",
+    "for step in stoppable(range(10_000)):\n    time.sleep(0.02)\n"
+    "print('went on after', step < 9_999)",
+    "print(panel.values)",
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, browser):
+    """Address and folder of a JupyterLab on copies of the notebooks."""
+    root = tmp_path_factory.mktemp("lab")
+    folder, settings = root / "lab", root / "settings" / "@jupyterlab" / "notebook-extension"
+    lab.lay_out(repo_root() / "notebooks", folder)
+    lab.write_kernel(folder / ".jupyter")
+    cells = [nbformat.v4.new_code_cell(source) for source in WORKSHOP]
+    cells.insert(0, nbformat.v4.new_markdown_cell("## Workshop"))
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    workshop = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+    nbformat.write(workshop, folder / "workshop.ipynb")
+    settings.mkdir(parents=True)  # all cells are in the page, not only those in sight
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = [f"--port={port}", "--no-browser", "--ip=127.0.0.1", "--IdentityProvider.token="]
+    options.append("--ServerApp.disable_check_xsrf=True")  # to end sessions from here
+    arguments, environment = lab.command(folder, options)
+    places = {f"JUPYTER_{kind}_DIR": str(root / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    own = {"JUPYTERLAB_SETTINGS_DIR": str(root / "settings"), "SEPKIT_PROFILE": "smoke"}
+    paths = os.pathsep.join(filter(None, [str(repo_root()), os.environ.get("PYTHONPATH")]))
+    environment |= {**places, **own, "SEPKIT_OUT": str(root / "out"), "PYTHONPATH": paths}
+    with open(root / "log", "w") as log:
+        process = subprocess.Popen(arguments, env=environment, stdout=log, stderr=log, cwd=root)
+    try:
+        yield _answering(f"http://127.0.0.1:{port}", process, root / "log"), folder
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _answering(address, process, log, seconds=120):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"{address}/api/status", timeout=5)
+            return address
+        except OSError:
+            time.sleep(0.3)
+    pytest.fail(f"JupyterLab does not answer: {log.read_text()[-2000:]}")
+
+
+class Notebook:
+    """A notebook that is open in the page."""
+
+    def __init__(self, page, address, name):
+        self.page, self.name = page, name
+        page.goto(f"{address}/lab/tree/{name}?reset")
+        self.cells = page.locator(".jp-Notebook .jp-Cell")
+        self.cells.first.wait_for(timeout=60_000)
+        self.wait(60)
+
+    def wait(self, seconds=60):
+        """Until the kernel has nothing to do."""
+        idle = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
+        self.page.locator(idle).wait_for(timeout=1000 * seconds)
+
+    def menu(self, title, command):
+        self.page.locator(".lm-MenuBar-item", has_text=re.compile(f"^{title}$")).click()
+        self.page.locator(f'.lm-Menu-item[data-command="{command}"]').click()
+
+    def run(self, number, wait=60):
+        """Run the code cell with that number, from 0; its outputs' text."""
+        cell = self.code(number)
+        cell.locator(".cm-content").click()
+        self.page.keyboard.press("Shift+Enter")
+        if wait:
+            cell.locator(".jp-InputPrompt", has_text=re.compile(r"\[\d+\]")).wait_for(
+                timeout=1000 * wait
+            )
+            self.wait(wait)
+        return self.text(number)
+
+    def code(self, number):
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
+
+    def text(self, number):
+        return self.code(number).locator(".jp-Cell-outputArea").inner_text()
+
+    def write(self, number, source):
+        """Replace a cell's code, by the keyboard."""
+        self.code(number).locator(".cm-content").click()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(source)
+
+    def restart(self):
+        self.menu("Kernel", "kernelmenu:restart")
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        self.page.locator(".jp-Dialog").wait_for(state="detached")
+        self.wait()
+
+
+@pytest.fixture
+def open_notebook(page, server):
+    address, folder = server
+    yield lambda name: Notebook(page, address, name)
+    page.goto("about:blank")  # before the kernels go, of whose end the page would tell
+    sessions = json.load(urllib.request.urlopen(f"{address}/api/sessions"))
+    for session in sessions:
+        place = f"{address}/api/sessions/{session['id']}"
+        urllib.request.urlopen(urllib.request.Request(place, method="DELETE"))
+
+
+def run_all(notebook, folder, seconds):
+    """Run all cells, save, and return the notebook as it was saved: without an error."""
+    notebook.menu("Run", "runmenu:run-all")
+    last = notebook.page.locator(".jp-Notebook .jp-CodeCell").last
+    done = last.locator(".jp-InputPrompt", has_text=re.compile(r"\[\d+\]"))
+    notebook.page.locator(".jp-Notebook-ExecutionIndicator[data-status=busy]").wait_for()
+    done.wait_for(timeout=1000 * seconds)
+    notebook.wait(seconds)
+    notebook.page.keyboard.press("Control+s")
+    notebook.page.wait_for_timeout(1000)
+    saved = nbformat.read(folder / f"{notebook.name}", as_version=4)
+    code = [cell for cell in saved.cells if cell.cell_type == "code"]
+    outputs = [output for cell in code for output in cell.outputs]
+    assert [output for output in outputs if output.output_type == "error"] == []
+    assert all(cell.execution_count for cell in code)
+    return saved
+
+
+def players_play(notebook):
+    """Press play in every player; its time advances."""
+    players = notebook.page.locator(".sepkit-players.live")
+    count = players.count()
+    for number in range(count):
+        player = players.nth(number)
+        player.locator("[aria-label=play]").click()
+        player.locator("[aria-label=pause]").wait_for()
+        notebook.page.wait_for_function(
+            "n => document.querySelectorAll('.sepkit-players.live')[n].dataset.position > 0.05",
+            arg=number,
+        )
+        player.locator("[aria-label=pause]").click()
+    return count
+
+
+def test_the_first_page_separates_a_song_and_plays_it(open_notebook, server):
+    notebook = open_notebook("00_start.ipynb")
+    saved = run_all(notebook, server[1], 180)
+    assert "composed and rendered on this machine" in str(saved)
+    assert players_play(notebook) == 1
+
+
+def test_keys_that_a_player_uses_do_nothing_to_its_cell(open_notebook):
+    notebook = open_notebook("workshop.ipynb")
+    notebook.run(0), notebook.run(1)
+    count, page = notebook.cells.count(), notebook.page
+    player = page.locator(".sepkit-players.live")
+    controls = player.locator("button, input")
+    for number in range(controls.count()):
+        if controls.nth(number).is_visible():
+            controls.nth(number).focus()
+            for key in ("d", "d", "m", "x", "ArrowDown", "ArrowUp"):
+                page.keyboard.press(key)
+    assert notebook.cells.count() == count
+    assert notebook.code(1).locator(".sepkit-players").count() == 1
+    slider = player.locator(".gain input").first
+    slider.focus()
+    before = float(slider.input_value())
+    page.keyboard.press("ArrowLeft")
+    assert float(slider.input_value()) < before
+    player.locator("[aria-label=play]").focus()
+    page.keyboard.press("Space")
+    player.locator("[aria-label=pause]").wait_for()
+
+
+def test_a_slider_redraws_its_figure(open_notebook):
+    notebook = open_notebook("workshop.ipynb")
+    notebook.run(0), notebook.run(2)
+    picture = notebook.code(2).locator(".jp-OutputArea img, .widget-image").first
+    before = picture.get_attribute("src")
+    notebook.code(2).locator(".noUi-handle").focus()
+    notebook.page.keyboard.press("ArrowRight")
+    notebook.page.wait_for_function(
+        "before => document.querySelector('.jp-OutputArea img.widget-image').src !== before",
+        arg=before,
+    )
+    assert "{'cycles': 4}" in notebook.run(5)
+
+
+def test_an_exercise_answers_what_is_missing_wrong_and_right(open_notebook):
+    notebook = open_notebook("workshop.ipynb")
+    notebook.run(0)
+    assert "not attempted" in notebook.run(3)
+    notebook.write(3, "check.ex_01_1(lambda f, rate: f)")
+    assert "above half the sample rate" in notebook.run(3)
+    notebook.write(3, "check.ex_01_1(lambda f, rate: min(f % rate, rate - f % rate))")
+    assert "Every frequency folds" in notebook.run(3)
+
+
+def test_a_training_is_stopped_and_after_a_restart_the_error_says_which_cell_to_run(open_notebook):
+    notebook = open_notebook("workshop.ipynb")
+    notebook.run(0)
+    notebook.run(4, wait=0)
+    notebook.page.wait_for_timeout(1000)
+    notebook.menu("Kernel", "kernelmenu:interrupt")
+    notebook.code(4).get_by_text("went on after True").wait_for()
+    assert "Stopped: the chapter goes on" in notebook.text(4)
+    notebook.restart()
+    said = notebook.run(5).strip().splitlines()
+    assert said[0].startswith("panel is made in code cell 3 (def draw(cycles):)")
+    assert "Run All Above" in said[0] and any("NameError" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name == "01_stft" else pytest.mark.long) for name in NAMES],
+)
+def test_a_chapter_runs_and_plays(open_notebook, server, name):
+    notebook = open_notebook(f"{name}.ipynb")
+    run_all(notebook, server[1], 600)
+    assert players_play(notebook) > 0
