@@ -21,6 +21,7 @@ from ..validation import Number, Switch
 from .base import SPECTROGRAM, ModelCard
 from .demucs import normalised, undone
 from .losses import LOSSES, MULTI_RESOLUTION, multi_resolution
+from .normalised_conv import NormalisedConv
 from .roformer_layers import Block, RMSNorm
 from .settings import DEPTH, WIDTH
 from .waveform import WaveformModel
@@ -177,7 +178,7 @@ class MoisesLight(WaveformModel):
             SplitAndMerge(w, size, bands, convolutions, bottleneck) for w in widths[:-1]
         )
         self.down = nn.ModuleList(
-            _normalised(nn.Conv2d(low, high, (1, 2), (1, 2))) for low, high in steps
+            NormalisedConv(nn.Conv2d(low, high, (1, 2), (1, 2))) for low, high in steps
         )
         self.middle = SplitAndMerge(widths[-1], size, bands, convolutions, bottleneck)
         self.blocks = nn.ModuleList(
@@ -186,7 +187,7 @@ class MoisesLight(WaveformModel):
         )
         self.norm = RMSNorm(widths[-1])
         self.up = nn.ModuleList(
-            _normalised(nn.ConvTranspose2d(high, low, (1, 2), (1, 2)))
+            NormalisedConv(nn.ConvTranspose2d(high, low, (1, 2), (1, 2)))
             for low, high in reversed(steps)
         )
         self.decoder = SplitAndMerge(widths[-2], size, bands, 1, bottleneck)
@@ -295,11 +296,7 @@ class SplitAndMerge(nn.Module):
 
 
 def _grouped(low, high, bands):
-    return _normalised(nn.Conv2d(low, high, 3, padding=1, groups=bands))
-
-
-def _normalised(layer):
-    return nn.Sequential(layer, nn.BatchNorm2d(layer.out_channels), nn.ReLU(inplace=True))
+    return NormalisedConv(nn.Conv2d(low, high, 3, padding=1, groups=bands))
 
 
 def _split(x, bands):

@@ -17,6 +17,7 @@ from ..errors import SepkitError
 from ..stft import STFT
 from ..validation import Number, optional
 from .base import SPECTROGRAM, Model, ModelCard
+from .normalised_conv import NormalisedConv
 from .settings import DEPTH, WIDTH, WINDOW
 
 #: What the authors call our parts; {i} counts from the lowest stage up, {j} from the highest down.
@@ -127,14 +128,14 @@ class TFCTDF(Model):
         def block(stage):
             return Block(widths[stage], sizes[stage], convolutions, bottleneck)
 
-        self.first = _normalised(nn.Conv2d(2 * channels, growth, 1))
+        self.first = NormalisedConv(nn.Conv2d(2 * channels, growth, 1))
         self.encoder = nn.ModuleList(block(stage) for stage in range(depth))
         self.down = nn.ModuleList(
-            _normalised(nn.Conv2d(low, high, 2, 2)) for low, high in zip(widths, widths[1:])
+            NormalisedConv(nn.Conv2d(low, high, 2, 2)) for low, high in zip(widths, widths[1:])
         )
         self.middle = block(depth)
         self.up = nn.ModuleList(
-            _normalised(nn.ConvTranspose2d(high, low, 2, 2))
+            NormalisedConv(nn.ConvTranspose2d(high, low, 2, 2))
             for low, high in zip(widths, widths[1:])
         )
         self.decoder = nn.ModuleList(block(stage) for stage in range(depth))
@@ -198,7 +199,7 @@ class Block(nn.Module):
     def __init__(self, width, bins, convolutions, bottleneck):
         super().__init__()
         self.tfc = nn.Sequential(
-            *(_normalised(nn.Conv2d(width, width, 3, padding=1)) for _ in range(convolutions))
+            *(NormalisedConv(nn.Conv2d(width, width, 3, padding=1)) for _ in range(convolutions))
         )
         self.tdf = nn.Sequential(
             nn.Linear(bins, bins // bottleneck, bias=False),
@@ -224,7 +225,3 @@ def published_name(name: str, depth: int) -> str:
     if path[0] == "tfc":
         path.insert(1, "H")
     return ".".join([theirs.format(i=stage, j=depth - 1 - stage), *path])
-
-
-def _normalised(layer):
-    return nn.Sequential(layer, nn.BatchNorm2d(layer.out_channels), nn.ReLU(inplace=True))

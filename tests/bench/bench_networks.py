@@ -1,22 +1,28 @@
-"""HTDemucs and the RoFormers against their authors' packages: processor time of equal outputs.
+"""Networks against their authors' packages, or their layers: processor time of equal outputs.
 
     .venv-parity/bin/python tests/bench/bench_networks.py [--seconds 4] [--repeats 2] [--threads 1]
 
 The same random weights in both, which take turns, so that a busy machine slows both alike; the
 table shows the least of the repetitions. `make test-parity` makes .venv-parity; packages that are
 not installed are left out. HTDemucs has its published size and takes its piece of 7.8 s; the
-RoFormers have two blocks instead of six to twelve.
+RoFormers have two blocks instead of six to twelve. TFC-TDF, whose code is no package, runs beside
+the authors' layers as tests/models/test_tfc_tdf.py has them.
 """
 
 import argparse
 import importlib.util
+import sys
 import time
 import warnings
+from pathlib import Path
 
 import torch
 
-from sepkit.models import build
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # for tests.models
 
+from sepkit.models import build  # noqa: E402
+
+PACKAGES = ("demucs", "bs_roformer", "moises_light")
 ROFORMER = dict(width=192, depth=2, heads=8, head_width=64, gates=True, segment=None)
 
 
@@ -75,6 +81,27 @@ def roformers(seconds, repeats):
         compare(name, theirs, ours, audio, repeats)
 
 
+def moises_light(seconds, repeats):
+    import moises_light
+
+    theirs = moises_light.MoisesLight(**moises_light.configs["paper_large"]).eval()
+    ours = build("moises-light", targets=["vocals", "drums", "bass", "other"], segment=None).eval()
+    ours.load_published(theirs.state_dict())
+    audio = 0.1 * torch.randn(1, 2, int(seconds * 44100))
+    compare("moises-light", theirs, ours.estimate, audio, repeats)
+
+
+def tfc_tdf(repeats):
+    from tests.models.test_tfc_tdf import Published
+
+    theirs = Published(2048, 32, 5, 3, 8, 6144, hop=1024).eval()
+    theirs.window = theirs.window.float()
+    ours = build("tfc-tdf").eval()
+    ours.load_published(theirs.state_dict())
+    audio = 0.1 * torch.randn(2, 127 * 1024)
+    compare("tfc-tdf", theirs, lambda x: ours(x[None])[0], audio, repeats)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=4.0)
@@ -87,8 +114,11 @@ def main():
         htdemucs(options.repeats)
     if installed("bs_roformer"):
         roformers(options.seconds, options.repeats)
-    if not installed("demucs") or not installed("bs_roformer"):
-        print("demucs or bs-roformer is not installed: run with .venv-parity/bin/python")
+    if installed("moises_light"):
+        moises_light(options.seconds, options.repeats)
+    tfc_tdf(options.repeats)
+    if missing := [name for name in PACKAGES if not installed(name)]:
+        print(f"{', '.join(missing)}: not installed; run with .venv-parity/bin/python")
 
 
 if __name__ == "__main__":

@@ -79,9 +79,11 @@ class Sub(nn.Module):
 class Published(nn.Module):
     """The authors' network, with their names, written from its description."""
 
-    def __init__(self, bins=128, growth=4, depth=2, convolutions=2, bottleneck=8, n_fft=512):
+    def __init__(
+        self, bins=128, growth=4, depth=2, convolutions=2, bottleneck=8, n_fft=512, hop=128
+    ):
         super().__init__()
-        self.depth, self.bins, self.n_fft = depth, bins, n_fft
+        self.depth, self.bins, self.n_fft, self.hop = depth, bins, n_fft, hop
 
         def layer(conv):
             return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels), nn.ReLU())
@@ -117,7 +119,7 @@ class Published(nn.Module):
                 x = conv(x)
             return x + block.tdf(x)
 
-        stft = dict(n_fft=self.n_fft, hop_length=128, window=self.window, center=True)
+        stft = dict(n_fft=self.n_fft, hop_length=self.hop, window=self.window, center=True)
         spectrum = torch.view_as_real(torch.stft(mixture, return_complex=True, **stft))
         frames = spectrum.shape[2]
         x = spectrum.permute(0, 3, 1, 2).flatten(0, 1)[None, :, : self.bins]  # (1, 4, F, N)
