@@ -80,7 +80,7 @@ class LiveCurves:
             f"step {row['step']}: training loss {row['train_loss']:.4g}, validation loss"
             f" {row['valid_loss']:.4g}"
         )
-        image = plots.Picture(curves(self.rows, self.title), alt)
+        image = plots.Picture(curves(self.rows, self.title), alt, densities=(plots.PAGE,))
         if self._handle is None:
             self._handle = display(image, display_id=True)
         else:

@@ -61,6 +61,11 @@ STYLE = {
     "figure.constrained_layout.use": True,
 }
 WIDTH, HEIGHT = 8.0, 2.5  # inches
+#: Pixels per inch of a page. A figure has twice as many, or fewer where it would be too large.
+PAGE = 90
+DENSITIES = (2 * PAGE, PAGE * 3 // 2, PAGE)
+#: Bytes of a figure: what keeps a chapter of fifteen within 900 kB.
+LARGEST = 40_000
 #: What begins a formula for MathJax, which searches exported pages, but not across tags.
 _FORMULA = str.maketrans({"$": "<span>$</span>", "\\": "<span>&#92;</span>"})
 
@@ -116,25 +121,38 @@ class Picture:
     the PNG only.
     """
 
-    def __init__(self, fig: Figure | Axes, alt: str = ""):
-        self.data, self.alt = png(fig), alt
+    def __init__(self, fig: Figure | Axes, alt: str = "", densities: tuple[int, ...] = DENSITIES):
+        whole = _whole(fig)
+        for dpi in densities:
+            self.data = png(whole, dpi=dpi)
+            if len(self.data) <= LARGEST:
+                break
+        self.alt = alt
+        # It takes the same room on the page, however many pixels it has.
+        self.size = {
+            "width": round(whole.get_figwidth() * PAGE),
+            "height": round(whole.get_figheight() * PAGE),
+        }
 
     def __repr__(self):
         return self.alt or "a figure"
 
     def _repr_png_(self):
-        return self.data, {"alt": self.alt}
+        return self.data, {"alt": self.alt, **self.size}
 
     def _repr_html_(self):
         source = base64.b64encode(self.data).decode()
-        return f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{source}">'
+        return (
+            f'<img alt="{html.escape(self.alt)}" width="{self.size["width"]}"'
+            f' style="max-width: 100%; height: auto" src="data:image/png;base64,{source}">'
+        )
 
 
-def png(fig: Figure | Axes, colours: int = 56, dpi: int = 90) -> bytes:
+def png(fig: Figure | Axes, colours: int = 56, dpi: int = PAGE) -> bytes:
     """Encode a figure as PNG with a small palette: the course's colours, and `colours` more."""
     from PIL import Image
 
-    whole: Any = fig if isinstance(fig, Figure) else fig.get_figure()
+    whole = _whole(fig)
     buffer, small = io.BytesIO(), io.BytesIO()
     without_formulas(whole)
     whole.savefig(buffer, format="png", dpi=dpi)
@@ -366,6 +384,10 @@ def without_formulas(figure: Figure) -> None:
     for text in figure.findobj(Text):
         if text not in powers:
             text.set_parse_math(False)
+
+
+def _whole(fig) -> Any:
+    return fig if isinstance(fig, Figure) else fig.get_figure()
 
 
 def _show_caption(caption):

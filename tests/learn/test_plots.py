@@ -122,6 +122,23 @@ def test_stereo_is_refused_with_the_remedy(draw):
         draw()
 
 
+def test_a_picture_has_twice_the_pixels_of_its_place_or_as_many_as_its_size_allows(monkeypatch):
+    ax = plots.waveform(torch.zeros(1, 100), 100)
+
+    def pixels(picture):
+        return Image.open(io.BytesIO(picture.data)).size
+
+    width = round(plots.WIDTH * plots.PAGE)
+    sharp = plots.Picture(ax)
+    assert pixels(sharp)[0] == 2 * width and sharp.size["width"] == width
+    assert f'width="{width}"' in sharp._repr_html_()
+    monkeypatch.setattr(plots, "LARGEST", len(sharp.data) - 1)
+    smaller = plots.Picture(ax)
+    assert pixels(smaller)[0] == 1.5 * width and smaller.size == sharp.size
+    monkeypatch.setattr(plots, "LARGEST", 0)
+    assert pixels(plots.Picture(ax))[0] == width
+
+
 def test_the_caption_is_the_text_of_the_picture_in_html_and_the_stored_form_is_one_png():
     from bs4 import BeautifulSoup
     from IPython.core.formatters import DisplayFormatter
@@ -133,7 +150,7 @@ def test_the_caption_is_the_text_of_the_picture_in_html_and_the_stored_form_is_o
     caption = 'A "line" & <more>'
     picture = plots.Picture(plots.waveform(torch.zeros(1, 100), 100), caption)
     data, metadata = DisplayFormatter().format(picture)
-    assert data["text/plain"] == caption and metadata["image/png"] == {"alt": caption}
+    assert data["text/plain"] == caption and metadata["image/png"]["alt"] == caption
     data["image/png"] = base64.b64encode(data["image/png"]).decode()  # as a kernel does
     output = new_output("display_data", data=data, metadata=metadata)
     notebook = new_notebook(cells=[new_code_cell("show(fig)", outputs=[output])])
