@@ -74,6 +74,7 @@ NEEDS = {
     # its network has these four targets, and every stem is scored
     "08_sdr": Needs(STEMS, 4, True, only=True, songs=2, seconds=(4, 4, 4)),
     "09_waveform": Needs(_VOICE, 2, True, train=True, seconds=(3, 6, 6)),
+    "10_attention": Needs(_VOICE, 2, True, train=True, seconds=(4, 6, 6)),
     "11_field_studies": Needs(_VOICE, 2, True, songs=2, train=True, seconds=(6, 6, 6)),
     "12_tables": Needs(_VOICE, 2, seconds=(3, 3, 3)),
 }

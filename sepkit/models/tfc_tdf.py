@@ -72,8 +72,8 @@ class TFCTDF(Model):
         How many times fewer units the block across frequencies has than bins.
     sample_rate, channels : int
         The audio that the network is for.
-    loss : {"l1", "mse"}
-        Of the waveform: mean absolute error, the kit's choice, or mean squared error, the paper's.
+    loss : {"l1", "mse", "nmse", "sdr", "si-sdr"}
+        The paper's is ``"mse"``, see `sepkit.models.losses`.
 
     Notes
     -----
@@ -88,7 +88,6 @@ class TFCTDF(Model):
         parameters=7_423_236,
         recipes={"paper": PAPER_RECIPE},
     )
-    losses = ("l1", "mse")
     kinds = {
         "n_fft": optional(WINDOW),
         "bins": Number(1, 2**17),

@@ -196,7 +196,7 @@ def test_loss_is_the_mean_absolute_or_squared_error(small):
         (lambda net: net(noise(1, 1, 900)), r"expected \(batch, 2, samples\)"),
         (lambda net: net(noise(1, 2, 0)), r"expected \(batch, 2, samples\)"),
         (lambda net: net.loss(noise(1, 2, 100), noise(1, 2, 100)), "shorter than one window"),
-        (lambda net: net.set_loss("sdr"), "choose from l1, mse"),
+        (lambda net: net.set_loss("l2"), "choose from l1, mse"),
         (lambda net: build("tfc-tdf", n_fft=512), "at most 257"),
         (lambda net: build("tfc-tdf", bins=2000), "a multiple of 32"),
     ],

@@ -420,15 +420,8 @@ def test_every_design_is_sound(name, profile):
     if name != "overfit":  # its arms are one network on several songs
         assert len({arm.name for arm in design.arms}) == len(design.arms)
     recipes = [design.recipe.but(**arm.recipe) for arm in design.arms]
-    assert (
-        len(
-            {
-                (recipe.max_steps, recipe.epochs, recipe.batch, recipe.chunk_seconds)
-                for recipe in recipes
-            }
-        )
-        == 1
-    )  # equal steps
+    lengths = {(r.max_steps, r.epochs, r.batch, r.chunk_seconds) for r in recipes}
+    assert name == "race" or len(lengths) == 1  # equal steps; the race has a test of its own
     if profile != "paper":  # those networks are large; their settings are tested with the models
         for arm in design.arms:
             models.build(

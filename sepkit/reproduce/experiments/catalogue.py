@@ -3,7 +3,7 @@
 Each has a design for every profile. ``student`` trains networks of 0.13 million
 parameters on mono songs at 16 kHz, where a training takes half a minute of one CPU core;
 ``paper`` takes the network, the recipe and the sample rate of the publication.
-All arms of an experiment take the same number of steps.
+All arms of an experiment take the same number of steps, but for half of the race's.
 """
 
 import statistics
@@ -16,6 +16,7 @@ from ...training import STUDENT
 from ...training.presets import recipe_for
 from ...training.pretraining import Pretraining
 from .design import Arm, Derived, Design
+from .race import race
 
 #: A network for sweeps: half a minute of one CPU core a training.
 SMALL: dict[str, Any] = dict(
@@ -424,6 +425,12 @@ EXPERIMENTS = {
         "What does pre-training on mixtures without stems bring, with few songs and with many?",
         (),
         pretraining,
+        seeds=5,
+    ),
+    "race": Experiment(
+        "Which network separates best after equal examples, and after equal seconds?",
+        (),
+        race,
         seeds=5,
     ),
     "ablation": Experiment(
