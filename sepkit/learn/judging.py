@@ -161,11 +161,15 @@ def as_tensor(result: Any, shape: Sequence[int] | None = None) -> torch.Tensor:
     try:
         if isinstance(result, (list, tuple)):
             result = [part.tolist() if torch.is_tensor(part) else part for part in result]
-        array = result.detach().cpu().numpy() if torch.is_tensor(result) else np.asarray(result)
-        array = array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
+        if not torch.is_tensor(result):
+            array = np.asarray(result)
+            result = torch.from_numpy(
+                array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
+            )
     except (TypeError, ValueError):
         raise Wrong("a number or tensor was expected; these are no numbers of one shape") from None
-    found = torch.from_numpy(array)
+    found = result.detach().cpu()
+    found = found.to(torch.complex128 if found.is_complex() else torch.float64)
     if shape is not None and found.shape != tuple(shape):
         if found.ndim == 2 and found.T.shape == tuple(shape):
             return found.T

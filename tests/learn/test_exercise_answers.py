@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from sepkit.learn.course import cells
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 CHAPTERS = sorted(path.stem[2:] for path in Path(__file__).parent.glob("answers/ch*.py"))
 #: What a reader must never meet: an exception's name or text.
 RAW = ("Error", "Exception", "Traceback", "object at 0x", "NoneType", "size mismatch")
@@ -75,6 +78,13 @@ def test_answers_of_any_kind_get_a_plain_sentence(chapter):
             assert not [raw for raw in (*RAW, "mat1") if raw in said.text], said
         assert judged(chapter, exercise, ...).status == "not attempted"
         assert judged(chapter, exercise, lambda *given: ...).status in ("not attempted", "wrong")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_each_chapter_asks_once_for_a_prediction(chapter):
+    (path,) = NOTEBOOKS.glob(f"{chapter}_*.ipynb")
+    questions = [exercise.question for exercise in cells.exercises(cells.read(path))]
+    assert [text for text in questions if "\n\n**Predict, then check.** " in text]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -1,11 +1,15 @@
 """Exercises of chapter 06: bands, parameters, fixed lengths, reach, complex masks, overlap."""
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
 
-from ..exercises import Exercises, attempt, need
+from ...models.bands import SPLITS, band_edges
+from .. import tones
+from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
+from ..players import players
 
 exercises = Exercises("06")
 check, hint = exercises.check, exercises.hint
@@ -23,19 +27,31 @@ SPLIT = ((2000, 100), (8000, 500), (16000, 2000))
 )
 def ex_06_1(answer: Any) -> None:
     """37 for this split, and 41 for V7: `len(band_edges("V7")) - 1` agrees."""
-    from ...models.bands import SPLITS, band_edges
-
     for split, right in (
         (SPLIT, 37),
         *((SPLITS[name], len(band_edges(name)) - 1) for name in ("V1", "V4", "V7")),
     ):
-        got = float(attempt(answer, split))
+        got = number(attempt(answer, split))
         need(got != right - 1, "the rest is missing: what lies above the last limit is a band too")
         from_zero = 1 + sum(upper / width for upper, width in split)
         need(
             got == right or got != from_zero,
             "every pair begins where the one before it ended, not at 0 Hz",
         )
+        need(
+            got == right or got != from_zero - 1,
+            "every pair begins where the one before it ended, and the rest above is a band too",
+        )
+        need(
+            got != len(split) and got != len(split) + 1,
+            "those are the pairs; a pair stands for many bands of one width",
+        )
+        top = split[-1][0] / split[-1][1]
+        need(
+            got == right or got != top + 1,
+            "all of it at the last pair's width; the lower bands are narrower",
+        )
+        need(got != 22050 / 100, "bands of 100 Hz up to the top; above 2 kHz they are wider")
         need(got == right, f"for {split} it gives {got:g}; there are {right} bands")
 
 
@@ -48,66 +64,77 @@ def ex_06_1(answer: Any) -> None:
 )
 def ex_06_2(answer: Any) -> None:
     """`model.encoder` has just these, band after band."""
-    got = [float(attempt(answer, *given)) for given in ((5, 2, 128), (93, 1, 32))]
-    for (width, channels, features), said in zip(((5, 2, 128), (93, 1, 32)), got):
-        size = 2 * channels * width
-        right = 2 * size + size * features + features
-        half = size // 2
+    given = ((5, 2, 128), (93, 1, 32))  # width, channels, features
+    got = [number(attempt(answer, *sizes)) for sizes in given]
+
+    def count(width, channels, features, norms=2, bias=True, parts=2):
+        size = parts * channels * width
+        return norms * size + size * features + bias * features
+
+    def is_(**changed):
+        return got == [count(*sizes, **changed) for sizes in given]
+
+    need(not is_(parts=1), "a bin is complex: two real numbers, so the input is twice as long")
+    need(not is_(norms=0), "the norm is missing: a weight and a bias for every number of the band")
+    need(not is_(norms=0, bias=False), "norm and bias are missing")
+    need(not is_(bias=False), "the linear map has a bias, one number for each feature")
+    need(not is_(norms=1), "the norm has two vectors, a weight and a bias")
+    need(
+        got != [4 * width * channels for width, channels, _ in given],
+        "that is the norm alone; the linear map has weights as well",
+    )
+    need(
+        got != [count(width, 1, features) for width, _, features in given],
+        "that is one channel; a band holds the bins of all channels",
+    )
+    for (width, channels, features), said in zip(given, got):
         need(
-            said != 2 * half + half * features + features,
-            "a bin is complex: two real numbers, so the input is twice as long",
-        )
-        need(
-            said != size * features + features,
-            "the norm is missing: a weight and a bias for every number of the band",
-        )
-        need(said != size * features, "norm and bias are missing")
-        need(said != right - features, "the linear map has a bias, one number for each feature")
-        need(said != right - size, "the norm has two vectors, a weight and a bias")
-        need(
-            said == right,
+            said == count(width, channels, features),
             f"a band of {width} bins in {channels} channel(s), {features} features: {said:g} is not"
             " its number of parameters",
         )
 
 
 @exercises.add(
-    "Frames are centred, the first one on sample 0: there are `1 + samples // hop`.",
-    "The band has 5 bins in 2 channels, so 20 real numbers. A layer norm has a weight and a bias of"
-    " the shape that it normalises over: (20,) in the paper, (263, 20) in the public layout.",
+    "At which samples do the frames lie? And over how many numbers does each norm go?",
+    "Frames: `1 + samples // hop`. The band has 5 bins in 2 channels, so 20 real numbers. A layer"
+    " norm has a weight and a bias of the shape that it normalises over: (20,) in the paper, (263,"
+    " 20) in the public layout.",
     "`1 + 6 * 44100 // 512`, `2 * 20` and `2 * 263 * 20`",
 )
 def ex_06_3(answer: Any) -> None:
     """517 frames do not fit weights for 263: such a network takes windows of 3.04 s and nothing
     else.
     """
-    frames, paper, public = (float(part) for part in answer)
-    need(frames != 516, "frames: the one on sample 0 counts too")
-    need(
-        frames != 1 + (6 * 44100 - 2048) // 512,
-        "frames: the windows are centred and may reach beyond the ends, where the audio is"
-        " continued",
-    )
-    need(
-        frames == 517,
-        f"frames: there is one every 512 samples, from sample 0 on; that is not {frames:g}",
-    )
-    need((paper, public) != (20, 5260), "the norm has a weight and a bias: twice as many")
-    need(
-        paper != 10,
-        "the band's bins are complex, in two channels: 20 real numbers, with a weight and a bias"
-        " each",
-    )
-    need(
-        paper == 40,
-        f"{paper:g} is not the size of a norm over the band's 20 real numbers: a weight and a bias"
-        " for each",
-    )
-    need(
-        public == 263 * 40,
-        f"{public:g}: the public layout has a weight and a bias for each number in each of 263"
-        " frames",
-    )
+
+    def frames(value):
+        slips = {
+            516: "the one on sample 0 counts too",
+            1 + (6 * 44100 - 2048) // 512: "the windows are centred and may reach beyond the ends,"
+            " where the audio is continued",
+            263: "that is the public layout's, of 3.04 s; here there are 6 s",
+        }
+        otherwise = "there is one every 512 samples, from sample 0 on; that is not {got:g}"
+        expect(value, 517, slips, otherwise, rel=0)
+
+    def paper(value):
+        slips = {
+            20: "a weight *and* a bias for each of the 20 numbers",
+            10: "the bins are complex, in two channels: 20 real numbers, with a weight and a bias"
+            " each",
+            400: "a norm has no matrix: each number has one weight and one bias",
+        }
+        expect(value, 40, slips, "{got:g} is not a weight and a bias for each of 20 numbers", rel=0)
+
+    def public(value):
+        slips = {
+            263 * 20: "a weight *and* a bias, for each of 20 numbers in each of 263 frames",
+            40: "that is the paper's; the public layout has them for each of 263 frames",
+            517 * 40: "the layout has 263 frames, however long the audio",
+        }
+        expect(value, 263 * 40, slips, "{got:g} is not 263 times the paper's norm", rel=0)
+
+    judge_parts(answer, {"frames": frames, "paper's norm": paper, "public norm": public})
 
 
 @exercises.add(
@@ -119,32 +146,35 @@ def ex_06_3(answer: Any) -> None:
 )
 def ex_06_4(answer: Any) -> None:
     """Two RNNs across each other reach everything: a row, then every column."""
-    rows = tuple(float(part) for part in answer)
-    need(len(rows) == 3, "three numbers were expected")
-    over_time, over_bands, both = rows
-    need(
-        (over_time, over_bands) != (41, 300),
-        "the two are exchanged: the RNN over time stays within its band",
-    )
-    need(
-        over_time != 150,
-        "the RNN over time is bidirectional: it also carries what it has seen backwards, to earlier"
-        " frames",
-    )
-    need(
-        over_time == 300,
-        f"over time: the change travels along its band of 300 frames, so {over_time:g} is not it",
-    )
-    need(
-        over_bands == 41,
-        f"over bands: the change travels along its frame of 41 bands, so {over_bands:g} is not it",
-    )
-    need(
-        both != 340,
-        "340 is a row and a column. But the RNN over bands starts from *every* frame that the first"
-        " one has changed",
-    )
-    need(both == 41 * 300, f"both: all {41 * 300} are reached, not {both:g}")
+
+    def over_time(value):
+        slips = {
+            41: "the RNN over time stays within its band",
+            150: "the RNN is bidirectional: it also carries what it has seen backwards, to earlier"
+            " frames",
+            1: "the change travels: an RNN hands it on from frame to frame",
+            299: "the changed cell counts too",
+        }
+        otherwise = "the change travels along its band of 300 frames, so {got:g} is not it"
+        expect(value, 300, slips, otherwise, rel=0)
+
+    def over_bands(value):
+        slips = {
+            300: "the RNN over bands stays within its frame",
+            1: "the change travels, band by band",
+        }
+        otherwise = "the change travels along its frame of 41 bands, so {got:g} is not it"
+        expect(value, 41, slips, otherwise, rel=0)
+
+    def both(value):
+        slips = {
+            340: "340 is a row and a column. But the RNN over bands starts from *every* frame that"
+            " the first one has changed",
+            341: "a row and a column, and one cell twice; every frame of the row starts anew",
+        }
+        expect(value, 12300, slips, "all 12300 are reached, not {got:g}", rel=0)
+
+    judge_parts(answer, {"(a)": over_time, "(b)": over_bands, "(c)": both})
 
 
 @exercises.add(
@@ -158,62 +188,75 @@ def ex_06_5(answer: Any) -> None:
     cannot turn.
     """
     X, S = 1 + 1j, 2j
-    M, m, error = (complex(part) for part in answer)
-    need(
-        not math.isclose(abs(M - X / S), 0, abs_tol=1e-3),
-        "M: that is X / S, which would turn S into X",
-    )
-    need(abs(M) > 0 and abs(M - S / X) < 1e-3, f"M: {M:g} times X is {M * X:g}, not S")
-    need(m.imag == 0, "m: a real number was asked for")
-    need(
-        not math.isclose(m.real, abs(S / X), abs_tol=0.005),
-        "m: |S| / |X| gives the right length, but pointing along X; a shorter vector comes nearer"
-        " to S",
-    )
-    need(
-        math.isclose(m.real, 1, abs_tol=1e-3),
-        f"m: with {m.real:g} the error is {abs(S - m.real * X):.2f}; it can be smaller",
-    )
-    need(
-        not math.isclose(error.real, 2, abs_tol=1e-3),
-        "error: that is its square; the distance |S - m X| was asked for",
-    )
-    need(
-        error.imag == 0 and math.isclose(error.real, math.sqrt(2), abs_tol=0.005),
-        f"error: |S - m X| is not {error.real:g}",
-    )
+
+    def complex_mask(value):
+        found = as_tensor(value)
+        need(found.numel() == 1, f"one number was expected, not {found.numel()}")
+        M = complex(found.reshape(()).item())
+        need(M == M, "that is not a number (NaN)")
+        need(abs(M - X / S) > 1e-3, "that is X / S, which would turn S into X")
+        need(abs(M - abs(S / X)) > 0.005, "a length alone: the complex mask turns X as well")
+        need(abs(M - (S - X)) > 1e-3, "a mask multiplies; S - X would have to be added")
+        need(abs(M - S / X) < 1e-3, f"{M:g} times X is {M * X:g}, not S")
+
+    def real_mask(value):
+        m = number(value)
+        need(
+            not math.isclose(m, abs(S / X), abs_tol=0.005),
+            "|S| / |X| gives the right length, but pointing along X; a shorter vector comes nearer"
+            " to S",
+        )
+        need(not math.isclose(m, 0, abs_tol=1e-3), "at 0 the error is all of S; it can be smaller")
+        need(
+            math.isclose(m, 1, abs_tol=1e-3),
+            f"with {m:g} the error is {abs(S - m * X):.2f}, and there is a better one",
+        )
+
+    def error(value):
+        slips = {
+            2: "that is its square; the distance |S - m X| was asked for",
+            0: "only the complex mask makes it zero",
+            -math.sqrt(2): "a distance is not negative",
+        }
+        otherwise = "measured: |S - m X| with the best m is 1.414, not {got:g}"
+        expect(value, abs(S - 1 * X), slips, otherwise, rel=0.005)
+
+    judge_parts(answer, {"M": complex_mask, "m": real_mask, "error": error})
+
+
+def _hear_ripple(answer):
+    """A steady tone at the answer's two gains in turn, beside the same tone without ripple."""
+    gains = [10 ** (number(part) / 20) for part in answer]
+    tone = tones.tone(440, 3.0)
+    turns = (torch.arange(len(tone)) * 4 // tones.RATE % 2).bool()  # four a second
+    rippled = torch.where(turns, gains[1] * tone, gains[0] * tone)
+    sounds = {"a steady tone": tone, "with your two gains in turn": rippled}
+    return players(sounds, tones.RATE, match=False)
 
 
 @exercises.add(
     "Where n windows overlap, n copies of the sound are added, and the sum is divided by 5.614.",
     "Amplitudes become decibels with 20 log10.",
     "`20 * math.log10(5 / 5.614)` and `20 * math.log10(6 / 5.614)`",
+    hear=_hear_ripple,
 )
 def ex_06_6(answer: Any) -> None:
     """A song that is 1.6 dB louder and softer, twice a second: the division must be by the number
     of windows that are there.
     """
-    low, high = (float(part) for part in answer)
-    right = [float(20 * torch.log10(torch.tensor(count / 5.614))) for count in (5, 6)]
-    need(
-        not math.isclose(low, right[0] / 2, abs_tol=0.01),
-        "copies of a sound add up in amplitude: 20 log10, not 10 log10",
-    )
-    need(
-        not math.isclose(low, -right[0], abs_tol=0.01),
-        "the fractions are upside down: five copies divided by 5.614 are too soft",
-    )
-    need(
-        not math.isclose(low, 5 / 5.614, abs_tol=0.01), "that is a factor; decibels were asked for"
-    )
-    need(
-        not (
-            math.isclose(low, right[1], abs_tol=0.01) and math.isclose(high, right[0], abs_tol=0.01)
-        ),
-        "the two are exchanged",
-    )
-    for name, got, wanted in (("five", low, right[0]), ("six", high, right[1])):
-        need(
-            math.isclose(got, wanted, abs_tol=0.01),
-            f"where {name} windows overlap, the gain is not {got:.2f} dB",
-        )
+
+    def overlap(count, value):
+        ratio = count / 5.614
+        right = 20 * math.log10(ratio)
+        slips = {
+            right / 2: "copies of a sound add up in amplitude: 20 log10, not 10 log10",
+            -right: "the fraction is upside down: copies are divided by 5.614",
+            ratio: "that is a factor; decibels were asked for",
+            20 * math.log10((11 - count) / 5.614): f"that is where {11 - count} windows overlap",
+            20 * math.log10(count): "and then they are divided by 5.614",
+            20 * math.log(ratio): "decibels have the logarithm to base 10",
+        }
+        otherwise = f"{count} copies divided by 5.614 are not {{got:g}} dB"
+        expect(value, right, slips, otherwise, rel=0, tolerance=0.01)
+
+    judge_parts(answer, {"five": partial(overlap, 5), "six": partial(overlap, 6)})

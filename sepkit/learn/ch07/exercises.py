@@ -1,11 +1,16 @@
 """Exercises of chapter 07: counting remixes, remixing a batch, SNR gains, targets, verdicts."""
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
 
-from ..exercises import Exercises, attempt, need
+from ...metrics import usdr
+from ...metrics.statistics import sign_flip
+from .. import tones
+from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
+from ..players import players
 
 exercises = Exercises("07")
 check, hint = exercises.check, exercises.hint
@@ -29,36 +34,36 @@ def ex_07_1(answer: Any) -> None:
     """331 776 out of 24, and one remix in 13 824 is a real combination: there is hardly any real
     music in a remixed epoch.
     """
-    mixtures, same = (float(part) for part in answer)
-    need(mixtures != 24 * 4, "mixtures: choices for several stems multiply, they do not add up")
-    need(
-        mixtures != 24 * 23 * 22 * 21,
-        "mixtures: a song may give several stems, so every stem has 24 choices",
-    )
-    need(
-        mixtures != 4**24, "mixtures: 24 choices, made four times; not four choices, made 24 times"
-    )
-    need(mixtures == 24**4, f"mixtures: 24 choices for each of four stems are not {mixtures:g}")
-    need(
-        not math.isclose(same, 1 / 24**4, rel_tol=1e-3),
-        "probability: that is one certain song; any of the 24 will do",
-    )
-    need(
-        not math.isclose(same, 1 / 24, rel_tol=1e-3),
-        "probability: the vocals choose freely, but *three* other stems must follow them",
-    )
-    need(0 <= same <= 1, f"probability: {same:g} does not lie between 0 and 1")
-    right = math.isclose(same, 1 / 24**3, rel_tol=1e-2)
-    need(
-        right,
-        f"probability: three stems must come from the song of the vocals; that is not {same:g}",
-    )
+
+    def mixtures(value):
+        slips = {
+            24 * 4: "choices for several stems multiply, they do not add up",
+            24 * 23 * 22 * 21: "a song may give several stems, so every stem has 24 choices",
+            4**24: "24 choices, made four times; not four choices, made 24 times",
+            24**3: "the first stem chooses too: four choices, not three",
+            24**4 - 24: "the real songs are among the combinations",
+        }
+        otherwise = "24 choices for each of four stems are not {got:g}"
+        expect(value, 24**4, slips, otherwise, rel=1e-6)
+
+    def same(value):
+        got = number(value)
+        need(0 <= got <= 1, f"{got:g} does not lie between 0 and 1")
+        slips = {
+            1 / 24**4: "that is one certain song; any of the 24 will do",
+            1 / 24: "the vocals choose freely, but *three* other stems must follow them",
+            4 / 24: "three conditions at once multiply, they do not add up",
+        }
+        otherwise = "three stems must come from the song of the vocals; that is not {got:g}"
+        expect(got, 1 / 24**3, slips, otherwise)
+
+    judge_parts(answer, {"mixtures": mixtures, "probability": same})
 
 
 @exercises.add(
-    "`stems[orders[s], s]` picks, for stem s, the examples in the order that is wanted.",
-    "Do that for every s, and put the results side by side along the axis of the stems, which is"
-    " axis 1.",
+    "Treat one stem after the other: which examples does stem s come from?",
+    "An index may be a list of numbers: `stems[order, s]` picks, for stem s, the examples in an"
+    " order. Put the results side by side along the axis of the stems, which is axis 1.",
     "`torch.stack([stems[orders[s], s] for s in range(stems.shape[1])], dim=1)`",
 )
 def ex_07_2(answer: Any) -> None:
@@ -66,46 +71,71 @@ def ex_07_2(answer: Any) -> None:
     changed. It costs no reading at all.
     """
     batch, count = 5, 4
-    stems = torch.arange(batch * count).view(batch, count, 1, 1) + torch.zeros(batch, count, 2, 3)
+    # every number says whose it is: example, stem, channel; one stem of one example is silent
+    stems = torch.arange(batch * count * 2.0).view(batch, count, 2, 1) - 7.0 + torch.zeros(3)
+    stems[2, 1] = 0
     # (S, B): stem s by s places
     orders = torch.stack([torch.arange(batch).roll(s) for s in range(count)])
-    got = attempt(answer, stems.clone(), orders)
-    need(torch.is_tensor(got), f"a tensor was expected, not {type(got).__name__}")
+    got = as_tensor(attempt(answer, stems.clone(), orders.clone()), stems.shape).to(stems.dtype)
+    right = torch.stack([stems[orders[s], s] for s in range(count)], dim=1)
+
+    def is_(other):
+        return torch.equal(got, other)
+
     need(
-        got.shape == stems.shape,
-        f"the shape must stay {tuple(stems.shape)}; it is {tuple(got.shape)}",
-    )
-    need(
-        not torch.equal(got, stems),
+        not is_(stems),
         "nothing has changed: stem s of example b should come from example orders[s][b]",
     )
-    together = any(torch.equal(got, stems[order]) for order in orders)
+    together = any(is_(stems[order]) for order in orders)
     need(
         not together, "all stems follow one order: the songs have changed places, and none is mixed"
     )
-    kinds = (got[..., 0, 0] % count).long()  # which kind of stem lies where
     need(
-        bool((kinds == torch.arange(count)).all()),
+        not is_(torch.stack([stems[b, orders[:, b] % count] for b in range(batch)])),
         "stems have changed places within an example: the vocals must stay in place 0",
     )
-    right = torch.stack([stems[orders[s], s] for s in range(count)], dim=1)
-    inverse = torch.stack([stems[orders[s].argsort(), s] for s in range(count)], dim=1)
     need(
-        not torch.equal(got, inverse),
+        not any(is_(stems.roll(shift, 1)) for shift in range(1, count)),
+        "the stems of each example have moved one place: the vocals must stay in place 0",
+    )
+    need(
+        not is_(torch.stack([stems[orders[s].argsort(), s] for s in range(count)], dim=1)),
         "the orders are used backwards: what is in example b should come from example orders[s][b]",
     )
     need(
-        torch.equal(got, right),
+        not is_(right.flip(2)),
+        "left and right are exchanged; only the examples should change places",
+    )
+    need(
+        not is_(right.sum(1, keepdim=True).expand_as(right)),
+        "that is the mixture; the stems were asked for, each by itself",
+    )
+    need(
+        not is_(right / count), "the samples have been scaled; the stems stay as loud as they were"
+    )
+    need(
+        is_(right),
         "stem s of example b should be stem s of example orders[s][b]; that is not so for all of"
         " them",
     )
 
 
+def _hear_snr(answer):
+    """The answer's gain, for a voice over drums at +10 and -10 dB."""
+    speech, music = 0.3 * tones.voice()[None], tones.drum()[None]
+    sounds = {"as they are": speech + music}
+    for snr in (10.0, -10.0):
+        gain = number(attempt(answer, speech.float(), music.float(), snr))
+        sounds[f"SNR {snr:+g} dB, by your gain"] = gain * speech + music
+    return players(sounds, tones.RATE, match=False)
+
+
 @exercises.add(
-    "SNR = 10 log10(speech energy / music energy). A gain g on the speech multiplies its energy by"
-    " g squared.",
-    "10 log10(g² S / M) should be `snr`. Solve for g.",
+    "Of which two energies is the SNR a ratio, and what does a gain do to one of them?",
+    "SNR = 10 log10(speech energy / music energy). A gain g multiplies the energy of the speech by"
+    " g squared: 10 log10(g² S / M) should be `snr`. Solve for g.",
     "`torch.sqrt(music.square().sum() / speech.square().sum()) * 10 ** (snr / 20)`",
+    hear=_hear_snr,
 )
 def ex_07_3(answer: Any) -> None:
     """`SpeechRemix` scales the music instead; after the mixture is normalised, nobody can tell the
@@ -113,11 +143,10 @@ def ex_07_3(answer: Any) -> None:
     """
     generator = torch.Generator().manual_seed(7)
     for snr, level in ((5.0, 0.3), (-5.0, 2.0)):
-        speech, music = (
-            level * torch.randn(1, 8000, generator=generator),
-            torch.randn(1, 8000, generator=generator),
-        )
-        gain = float(attempt(answer, speech, music, snr))
+        speech, music = (torch.randn(2, 8000, generator=generator) for _ in range(2))
+        speech = speech * torch.tensor([[level], [0.1]])  # unequal channels, then silence
+        speech[:, 5000:] = 0
+        gain = number(attempt(answer, speech, music, snr))
         energies = float(speech.square().sum()), float(music.square().sum())
         right = math.sqrt(energies[1] / energies[0]) * 10 ** (snr / 20)
         need(gain > 0, f"a gain above 0 was expected, not {gain:g}")
@@ -147,6 +176,15 @@ def ex_07_3(answer: Any) -> None:
             not math.isclose(gain, 1 / right, rel_tol=1e-3),
             "that gain belongs to the music; the speech was asked for",
         )
+        need(
+            not math.isclose(gain, float(music.std() / speech.std()), rel_tol=1e-3),
+            "that makes both equally loud: `snr` is missing",
+        )
+        left = float(music[0].norm() / speech[0].norm()) * 10 ** (snr / 20)
+        need(
+            not math.isclose(gain, left, rel_tol=1e-3),
+            "that is the left channel alone; take the energies over both",
+        )
         reached = 10 * math.log10(gain**2 * energies[0] / energies[1])
         need(
             math.isclose(gain, right, rel_tol=1e-3),
@@ -164,33 +202,35 @@ def ex_07_4(answer: Any) -> None:
     """A gain of a tenth too little is enough to hold a perfect network down at 20 dB, and the
     mixture does not tell it.
     """
-    score, gain = (float(part) for part in answer)
-    need(
-        not math.isclose(score, 3.0103, abs_tol=0.02),
-        "score: energies are squares of amplitudes: 20 log10",
-    )
-    need(
-        not math.isclose(score, -6.0206, abs_tol=0.02),
-        "score: the sign is turned; the target is stronger than the error",
-    )
-    need(math.isfinite(score), "score: infinite it is only with one gain for both")
-    need(
-        math.isclose(score, 6.0206, abs_tol=0.05),
-        f"score: half of the amplitude is missing from every sample; that is not {score:g} dB",
-    )
-    need(not math.isclose(gain, 0.1, abs_tol=1e-3), "gain: 0.1 is what is *missing*, 1 - g")
-    need(
-        not math.isclose(gain, 0.99, abs_tol=1e-3),
-        "gain: 20 dB are a factor of 100 in energy, but only of 10 in amplitude",
-    )
-    need(
-        math.isclose(gain, 0.9, abs_tol=1e-3) or math.isclose(gain, 1.1, abs_tol=1e-3),
-        f"gain: with {gain:g} the score is {_score(gain)} dB",
-    )
+    voice = tones.voice(1.0)[None]
 
+    def score(value):
+        slips = {
+            3.0103: "energies are squares of amplitudes: 20 log10",
+            -6.0206: "the sign is turned; the target is stronger than the error",
+            0: "0 dB is silence; half of it is there",
+            12.0412: "the error has half the amplitude, a quarter of the energy: 6 dB",
+        }
+        got = number(value, finite=False)
+        need(math.isfinite(got), "infinite it is only with one gain for both")
+        right = float(usdr(voice, 0.5 * voice))
+        otherwise = "measured on a voice at half the amplitude it is not {got:g} dB"
+        expect(got, right, slips, otherwise, rel=0, tolerance=0.05)
 
-def _score(gain):
-    return "infinite" if gain == 1 else f"{-20 * math.log10(abs(1 - gain)):.1f}"
+    def gain(value):
+        got = number(value)
+        need(not math.isclose(got, 0.1, abs_tol=1e-3), "0.1 is what is *missing*, 1 - g")
+        need(
+            not math.isclose(got, 0.99, abs_tol=1e-3),
+            "20 dB are a factor of 100 in energy, but only of 10 in amplitude",
+        )
+        need(got != 1, "with 1 the score is infinite")
+        need(
+            math.isclose(got, 0.9, abs_tol=1e-3) or math.isclose(got, 1.1, abs_tol=1e-3),
+            f"with {got:g} the score, measured, is {float(usdr(voice, got * voice)):.1f} dB",
+        )
+
+    judge_parts(answer, {"score": score, "gain": gain})
 
 
 @exercises.add(
@@ -205,33 +245,35 @@ def ex_07_5(answer: Any) -> None:
     """The largest mean was no proof, and the smallest effect was. C may well be true: ask for more
     songs.
     """
-    from ...metrics.statistics import sign_flip
+    p = {name: sign_flip(values).p for name, values in CASES.items()}
+    slips = {
+        "A": {
+            "undecided": f"small, but every song points the same way (p = {p['A']:.3f}): chance"
+            " does that once in 128 times",
+            "fails": "every song gains; how could that speak against it?",
+        },
+        "B": {
+            "holds": "the mean of +0.9 dB is one single song; the other seven go up and down (p ="
+            f" {p['B']:.2f})",
+            "fails": "the mean is positive, so this is no evidence that remixing does harm either",
+        },
+        "C": {
+            "holds": f"five songs have 32 sign patterns, p cannot fall below 2/32 (here"
+            f" {p['C']:.4f}): more songs are needed",
+            "fails": "all five songs gain; that cannot speak against it",
+        },
+    }
 
-    given = answer if isinstance(answer, dict) else dict(zip(CASES, answer, strict=True))
-    said = {name: str(given[name]).strip().lower() for name in CASES}
-    for name, word in said.items():
+    def verdict(slips, value):
+        need(
+            isinstance(value, str),
+            "choose one of the words 'holds', 'fails' and 'undecided', in quotation marks",
+        )
+        word = value.strip().lower()
         need(
             word in ("holds", "fails", "undecided"),
-            f"{name}: choose from 'holds', 'fails' and 'undecided'; {word!r} is none of them",
+            f"choose from 'holds', 'fails' and 'undecided'; {word!r} is none of them",
         )
-    p = {name: sign_flip(values).p for name, values in CASES.items()}
-    need(
-        said["A"] == "holds",
-        f"A: small, but every song points the same way (p = {p['A']:.3f}): chance does that once in"
-        " 128 times",
-    )
-    need(
-        said["B"] != "holds",
-        "B: the mean of +0.9 dB is one single song; the other seven go up and down (p ="
-        f" {p['B']:.2f})",
-    )
-    need(
-        said["B"] == "undecided",
-        "B: the mean is positive, so this is no evidence that remixing does harm either",
-    )
-    need(
-        said["C"] != "holds",
-        f"C: five songs have 32 sign patterns, p cannot fall below 2/32 (here {p['C']:.4f}): more"
-        " songs are needed",
-    )
-    need(said["C"] == "undecided", "C: all five songs gain; that cannot speak against it")
+        need(word not in slips, slips.get(word, ""))
+
+    judge_parts(answer, {name: partial(verdict, slips[name]) for name in CASES})

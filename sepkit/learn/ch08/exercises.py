@@ -1,30 +1,18 @@
-"""Exercises of chapter 08: which measure falls, SI-SDR, medians, an exact test, an erratum."""
+"""Exercises of chapter 08: which measure falls, the best level, medians, p by hand, an erratum."""
 
-import itertools
-from math import isclose, log10, nan, sqrt
+from functools import partial
+from math import isclose, log10, nan
 from typing import Any
 
-import numpy as np
 import torch
 
-from ..exercises import Exercises, NotAttempted, attempt, is_stub, need
+from ...metrics import statistics
+from .. import tones
+from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
+from ..players import players
 
 exercises = Exercises("08")
 check, hint = exercises.check, exercises.hint
-
-
-def _signals():
-    generator = torch.Generator().manual_seed(8)
-    reference = torch.randn(2, 900, dtype=torch.float64, generator=generator)
-    noise = torch.randn(2, 900, dtype=torch.float64, generator=generator)
-    return reference, 0.6 * reference + 0.2 * noise
-
-
-def _joint(reference, estimate):
-    a = (estimate * reference).sum() / reference.square().sum()
-    return float(
-        10 * torch.log10((a * reference).square().sum() / (a * reference - estimate).square().sum())
-    )
 
 
 _FALLS = {
@@ -67,61 +55,100 @@ def ex_08_1(answer: Any) -> None:
     """Each error has the measure that names it; SDR falls in all six cases and tells them not
     apart.
     """
-    need(
-        isinstance(answer, dict), f"a dict of six answers was expected, not {type(answer).__name__}"
-    )
-    if any(is_stub(given) for given in answer.values()):
-        raise NotAttempted
-    for error, (right, because) in _FALLS.items():
-        need(error in answer, f"{error!r} is missing")
-        given = str(answer[error]).upper()
+
+    def falls(right, because, value):
         need(
-            given != "SDR",
-            f"{error}: SDR falls for every error; choose the one among ISR, SIR and SAR that"
-            " names it",
+            isinstance(value, str) and value.strip().upper() in ("SDR", "ISR", "SIR", "SAR"),
+            "choose 'ISR', 'SIR' or 'SAR', in quotation marks",
         )
-        need(given == right, f"{error}: {because}")
+        given = value.strip().upper()
+        need(given != "SDR", "SDR falls for every error; choose one of ISR, SIR and SAR")
+        need(given == right, because)
+
+    judge_parts(answer, {error: partial(falls, *told) for error, told in _FALLS.items()})
+
+
+def _signals():
+    """Unequal channels, one of them mostly silent, and an estimate turned over and too quiet."""
+    generator = torch.Generator().manual_seed(8)
+    reference = torch.randn(2, 900, dtype=torch.float64, generator=generator)
+    reference = reference * torch.tensor([[1.0], [0.1]], dtype=torch.float64)
+    reference[1, 300:] = 0
+    noise = torch.randn(2, 900, dtype=torch.float64, generator=generator)
+    return reference, -0.3 * reference * torch.tensor([[1.0], [2.0]]) + 0.05 * noise
+
+
+def _hear_level(answer):
+    """A separated voice that is far too quiet and turned over, and the answer's version of it."""
+    voice = tones.voice()[None]
+    estimate = -0.1 * (voice + 0.3 * tones.drum()[None])
+    made = as_tensor(attempt(answer, voice.float(), estimate.float()), voice.shape)
+    sounds = {"the reference": voice, "the estimate": estimate, "at your level": made}
+    return players(sounds, tones.RATE, match=False)
 
 
 @exercises.add(
-    "The best gain `a` brings `a * reference` nearest to the estimate. That is a projection: of"
-    " which inner products is it made?",
-    "`a = (estimate * reference).sum() / reference.square().sum()`. Then `a * reference` is the"
-    " target, and the rest of the estimate is the error.",
-    "The ratio of the energies of `a * reference` and of `a * reference - estimate`, as 10 log10.",
+    "One number multiplies the whole estimate. For which one is the distance to the reference"
+    " smallest?",
+    "That is a projection, of the reference onto the estimate: an inner product over an energy."
+    " SI-SDR projects the other way.",
+    "`b = (reference * estimate).sum() / estimate.square().sum()`, then `b * estimate`; where the"
+    " estimate is silent, it stays so.",
+    hear=_hear_level,
 )
 def ex_08_2(answer: Any) -> None:
-    """And whatever gain the estimate gets, the value stays: that is what the name promises."""
+    """No other gain gives a higher SDR. For a bad estimate the best gain is near 0: silence is a
+    safe bet, and SDR rewards it.
+    """
     reference, estimate = _signals()
-    got, right = float(attempt(answer, reference, estimate)), _joint(reference, estimate)
-    plain = float(
-        10 * torch.log10(reference.square().sum() / (reference - estimate).square().sum())
+    got = as_tensor(attempt(answer, reference.clone(), estimate.clone()))
+    inner = (reference * estimate).sum()
+    best = inner / estimate.square().sum()
+    need(
+        got.numel() != 1 or not isclose(float(got.real), float(best), rel_tol=1e-4),
+        "that is the gain; the estimate at this level was asked for",
+    )
+    got = as_tensor(got, reference.shape)
+
+    def is_(other):
+        return torch.allclose(got, other.to(got.dtype), atol=1e-5)
+
+    need(
+        not is_(inner / reference.square().sum() * reference),
+        "that is the reference scaled to the estimate, as SI-SDR does; here the estimate is scaled",
     )
     need(
-        not isclose(got, plain, abs_tol=1e-6),
-        "that is the plain SDR: the reference is compared without its best gain",
+        not is_(inner / reference.square().sum() * estimate),
+        "the energy below is the estimate's: the gain is divided by what it multiplies",
     )
-    need(not isclose(got, 2 * right, abs_tol=1e-6), "energies take 10 log10, not 20")
-    wrong_way = (estimate * reference).sum() / estimate.square().sum()
-    scaled = 10 * torch.log10(
-        reference.square().sum() / (reference - wrong_way * estimate).square().sum()
+    need(not is_(estimate / best), "the gain is upside down: multiply, not divide")
+    by_channel = (reference * estimate).sum(1, keepdim=True) / estimate.square().sum(
+        1, keepdim=True
     )
-    turned = (
-        "you scaled the estimate to the reference; the gain belongs to the reference, and is"
-        " divided by its energy"
-    )
-    need(not isclose(got, float(scaled), abs_tol=1e-6), turned)
-    target = reference * (estimate * reference).sum() / reference.square().sum()
-    top = 10 * torch.log10(reference.square().sum() / (target - estimate).square().sum())
+    need(not is_(by_channel * estimate), "a gain for each channel; one for both was asked for")
     need(
-        not isclose(got, float(top), abs_tol=1e-6),
-        "the numerator is the energy of a * reference, not of the reference",
+        not is_(reference.norm() / estimate.norm() * estimate),
+        "that makes both equally loud; with noise in it, the best level is lower, and the sign"
+        " counts",
     )
-    need(isclose(got, right, abs_tol=1e-4), f"for an estimate of {right:.2f} dB it gives {got:.2f}")
-    louder = float(attempt(answer, reference, 3 * estimate))
     need(
-        isclose(louder, right, abs_tol=1e-4),
-        f"the estimate three times as loud should still have {right:.2f} dB, not {louder:.2f}",
+        not is_(best.abs() * estimate),
+        "the best gain is negative here: the estimate is turned over, and may be turned back",
+    )
+    peak = reference.abs().max() / estimate.abs().max()
+    need(not is_(peak * estimate), "that makes the peaks equal; energies decide, not peaks")
+    need(not is_(estimate), "the estimate is as loud as before")
+    need(not is_(reference), "that is the reference; the estimate, at another level, was asked for")
+    need(
+        is_(best * estimate),
+        "the SDR of what it returns can still be raised by another gain for both channels",
+    )
+    silent = as_tensor(attempt(answer, reference, 0 * estimate))
+    need(
+        bool((silent == 0).all()),
+        "right, but a silent estimate gives no silence: it divides by 0; hold the energy above a"
+        " tiny number",
+        credit=0.5,
     )
 
 
@@ -136,35 +163,36 @@ FRAMES = {"song 1": (nan, 2.0, 4.0, 9.0), "song 2": (-20.0, 6.0, 7.0, 8.0)}
 )
 def ex_08_3(answer: Any) -> None:
     """The same frames, 2.6 dB apart: one ruined second moves the mean, and hardly the median."""
-    medians, means = (float(part) for part in answer)
-    need(medians == medians and means == means, "NaN is left out before anything is computed")
-    need(
-        not (isclose(medians, 2.625, abs_tol=0.01) and isclose(means, 5.25, abs_tol=0.01)),
-        "the two are exchanged",
-    )
-    need(
-        not isclose(medians, 4.75, abs_tol=0.01),
-        "median of medians: the NaN is no frame at all, it does not count as 0",
-    )
-    need(
-        not isclose(medians, 6.0, abs_tol=0.01),
-        "median of medians: 6 is the median of all frames together; take the songs' first",
-    )
-    need(
-        isclose(medians, 5.25, abs_tol=0.01),
-        f"median of medians: the songs have 4 and 6.5, so it is not {medians:g}",
-    )
-    need(
-        not isclose(means, 16 / 7, abs_tol=0.01),
-        "mean of means: 2.29 is the mean of all frames together; take the songs' first",
-    )
-    need(
-        not isclose(means, 2.0, abs_tol=0.01),
-        "mean of means: the NaN is no frame at all, it does not count as 0",
-    )
-    need(
-        isclose(means, 2.625, abs_tol=0.01),
-        f"mean of means: the songs have 5 and 0.25, so it is not {means:g}",
+    medians = {
+        2.625: "that is the mean of means",
+        4.75: "the NaN is no frame at all, it does not count as 0",
+        6.0: "6 is the median of all frames together; take the songs' first",
+        5.0: "that is song 1's mean; take its median",
+    }
+    means = {
+        5.25: "that is the median of medians",
+        16 / 7: "2.29 is the mean of all frames together; take the songs' first",
+        2.0: "the NaN is no frame at all, it does not count as 0",
+        6.0: "the ruined second counts too, -20 dB and all",
+    }
+    judge_parts(
+        answer,
+        {
+            "median of medians": partial(
+                expect,
+                right=statistics.aggregate(FRAMES, "median of medians"),
+                slips=medians,
+                otherwise="the songs have 4 and 6.5, so it is not {got:g}",
+                rel=2e-3,
+            ),
+            "mean of means": partial(
+                expect,
+                right=statistics.aggregate(FRAMES, "mean of means"),
+                slips=means,
+                otherwise="the songs have 5 and 0.25, so it is not {got:g}",
+                rel=2e-3,
+            ),
+        },
     )
 
 
@@ -173,36 +201,51 @@ DIFFERENCES = (0.4, 0.1, 0.9, 0.3, -0.2)
 
 
 @exercises.add(
-    "`itertools.product((1, -1), repeat=5)` gives all 32 patterns of signs.",
-    "For each pattern, the mean of sign times difference. Count those at least as far from 0 as the"
-    " observed mean, 0.3; the observed one is among them.",
-    "`np.mean([abs(np.dot(signs, d)) >= abs(np.sum(d)) - 1e-9 for signs in product((1, -1),"
-    " repeat=len(d))])`",
+    "How many patterns of signs do five songs have? Which of them are the most extreme?",
+    "2 to the power of 5. The most extreme are two: all plus, all minus. The observed sum is 1.5;"
+    " only patterns that turn at most 0.2 over, from either end, reach it.",
+    "`6 / 32`, `2 / 32`; for p at most 0.05, `2 / 2**n <= 0.05`, and the same with 0.01.",
 )
 def ex_08_4(answer: Any) -> None:
-    """Six of 32 patterns: with five songs even four wins prove little. All five would give 2/32,
-    still above 5 %.
+    """Counted by the package, the same. With five songs not even five wins are enough for 5 %: ask
+    how many songs there are before you ask for p.
     """
-    d = np.array(DIFFERENCES)
-    got = float(attempt(answer, d))
-    sums = np.array([np.dot(signs, d) for signs in itertools.product((1, -1), repeat=len(d))])
-    right = float(np.mean(np.abs(sums) >= abs(d.sum()) - 1e-9))
-    one_sided = float(np.mean(sums >= d.sum() - 1e-9))
-    need(
-        not isclose(got, one_sided, abs_tol=1e-6),
-        "that is one-sided: count means far from 0 on either side",
-    )
-    farther = float(np.mean(np.abs(sums) > abs(d.sum()) + 1e-9))
-    need(
-        not isclose(got, farther, abs_tol=1e-6),
-        "the observed pattern itself counts too: at least as far, not farther",
-    )
-    need(0 <= got <= 1, f"a p value lies between 0 and 1; it gives {got:g}")
-    need(isclose(got, right, abs_tol=1e-6), f"for these five songs it gives p = {got:.4f}")
-    all_won = float(attempt(answer, np.array([1.0, 2.0, 3.0])))
-    need(
-        isclose(all_won, 0.25, abs_tol=1e-6),
-        f"three songs, all won, should give 2/8, not {all_won:.4f}",
+    counted = statistics.sign_flip(DIFFERENCES).p
+    unanimous = statistics.sign_flip((0.5, 0.1, 0.9, 0.3, 0.2)).p
+
+    def p_here(value):
+        slips = {
+            3 / 32: "that is one-sided: sums far from 0 on either side count",
+            4 / 32: "the observed pattern itself counts too: at least as far, not farther",
+            2 / 32: "that would be all five alike; one song lost here",
+            1 / 5: "one song of five lost; but patterns are counted, not songs",
+        }
+        expect(value, counted, slips, "counted over all 32 patterns it is not {got:g}", rel=5e-3)
+
+    def smallest(value):
+        slips = {
+            1 / 32: "all plus and all minus are equally extreme: two patterns",
+            0: "chance can do anything: five heads of five coins is not that rare",
+            0.05: "that is the bar; what can five songs reach?",
+        }
+        expect(value, unanimous, slips, "five songs that agree do not give {got:g}", rel=5e-3)
+
+    def needed(alpha, right, value):
+        slips = {
+            right - 1: f"with {right - 1} songs the smallest p is {2 / 2 ** (right - 1):.4f}",
+            right + 1: "that is enough, and one song fewer is so too",
+            1 / alpha: "that would be so if each song were one chance in n; patterns double",
+        }
+        expect(value, right, slips, f"for p at most {alpha}: {{got:g}} songs is not it", rel=0)
+
+    judge_parts(
+        answer,
+        {
+            "p of these five": p_here,
+            "smallest p": smallest,
+            "songs for 5 %": partial(needed, 0.05, 6),
+            "songs for 1 %": partial(needed, 0.01, 8),
+        },
     )
 
 
@@ -215,22 +258,29 @@ def ex_08_5(answer: Any) -> None:
     """Printed were t = -12.8 and se = 0.218, the figures of another table's row: an erratum you can
     prove from the page itself.
     """
-    t, se = (float(part) for part in answer)
-    right = 4.35 / sqrt(2772)
-    need(not isclose(se, 4.35 / 2772, abs_tol=1e-4), "se: divide by the square root of n, not by n")
-    need(
-        not isclose(se, 0.218, abs_tol=1e-3),
-        "se: 0.218 is the printed one; recompute it from the sd of this row, 4.35",
-    )
-    need(isclose(se, right, abs_tol=6e-4), f"se: 4.35 / sqrt(2772) is not {se:g}")
-    need(
-        not isclose(t, -(5.84 - 6.9897) / right, abs_tol=0.05),
-        "t: the sign is that of mean - threshold",
-    )
-    need(
-        isclose(t, (5.84 - 6.9897) / right, abs_tol=0.1),
-        f"t: (5.84 - 6.9897) / {right:.4f} is not {t:g}",
-    )
+    recomputed = statistics.one_sample_z(5.84, 4.35, 2772, statistics.FIVE_TIMES)
+    right_t, right_se = recomputed.statistic, recomputed.se
+
+    def t(value):
+        slips = {
+            -right_t: "the sign is that of mean - threshold",
+            -12.8: "-12.8 is the printed one; it belongs to another row",
+            (5.84 - 6.9897) / 4.35: "the distance in standard *errors*, not deviations",
+            (5.84 - 6.9897) / 0.218: "with the printed error of 0.218; recompute that first",
+            5.84 / right_se: "the threshold is not 0; take the distance from 6.9897",
+        }
+        otherwise = f"(5.84 - 6.9897) / {right_se:.4f} is not {{got:g}}"
+        expect(value, right_t, slips, otherwise, rel=0, tolerance=0.1)
+
+    def se(value):
+        slips = {
+            4.35 / 2772: "divide by the square root of n, not by n",
+            0.218: "0.218 is the printed one; recompute it from the sd of this row, 4.35",
+            4.35: "that is the deviation of single scores; the mean of 2772 is known better",
+        }
+        expect(value, right_se, slips, "4.35 / sqrt(2772) is not {got:g}", rel=0, tolerance=6e-4)
+
+    judge_parts(answer, {"t": t, "se": se})
 
 
 @exercises.add(
@@ -240,7 +290,7 @@ def ex_08_5(answer: Any) -> None:
 )
 def ex_08_6(answer: Any) -> None:
     """At k = 3 it is 3.52 dB: the printed figure, to the last digit."""
-    values = {k: float(attempt(answer, k)) for k in (2.0, 3.0, 10.0)}
+    values = {k: number(attempt(answer, k)) for k in (2.0, 3.0, 10.0)}
     right = {k: 20 * log10(k / (k - 1)) for k in values}
 
     def is_(function):
@@ -256,4 +306,9 @@ def ex_08_6(answer: Any) -> None:
         "the error is not the estimate, it is what separates estimate and reference: k - 1",
     )
     need(not is_(lambda k: -right[k]), "numerator and denominator are exchanged")
+    need(
+        not is_(lambda k: 20 * log10(k / (k + 1))),
+        "estimate and reference point the same way: their difference is k - 1, not k + 1",
+    )
+    need(not is_(lambda k: k / (k - 1)), "that is a factor; decibels were asked for")
     need(is_(lambda k: right[k]), f"for k = 3 it gives {values[3.0]:.3f} dB")

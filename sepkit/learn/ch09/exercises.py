@@ -5,7 +5,10 @@ from typing import Any
 
 import torch
 
-from ..exercises import Exercises, attempt, need
+from ...stft import STFT
+from .. import tones
+from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
+from ..players import players
 
 exercises = Exercises("09")
 check, hint = exercises.check, exercises.hint
@@ -25,24 +28,38 @@ def ex_09_1(answer: Any) -> None:
     """About 4 and 25.6. Numbers alone tell nothing about information, but they say what a network
     has to carry.
     """
-    stft, encoder = (float(part) for part in answer)
-    need(not _near(stft, 2049 / 1024), "STFT: a bin is a complex number, that is two real ones")
-    need(
-        not _near(stft, 2 * 2049 / 4096), "STFT: windows overlap, a frame begins every 1024 samples"
-    )
-    need(
-        _near(stft, 2 * 2049 / 1024),
-        f"STFT: {stft:g} is not it; 2049 complex numbers come out for every 1024 samples",
-    )
-    need(
-        not _near(encoder, 256 / 20),
-        "encoder: the filters overlap by half, a frame begins every 10 samples",
-    )
-    need(not _near(encoder, 512 / 10), "encoder: its outputs are real numbers, one for each filter")
-    need(
-        _near(encoder, 25.6),
-        f"encoder: {encoder:g} is not it; 256 real numbers come out for every 10 samples",
-    )
+
+    def stft(value):
+        slips = {
+            2049 / 1024: "a bin is a complex number, that is two real ones",
+            2 * 2049 / 4096: "windows overlap, a frame begins every 1024 samples",
+            2 * 2049: "that is for a frame; divide by the samples between frames",
+            2 * 4096 / 1024: "of real audio only 2049 bins are kept, the others mirror them",
+        }
+        otherwise = "{got:g} is not it; 2049 complex numbers come out for every 1024 samples"
+        expect(value, 2 * 2049 / 1024, slips, otherwise)
+
+    def encoder(value):
+        slips = {
+            256 / 20: "the filters overlap by half, a frame begins every 10 samples",
+            512 / 10: "its outputs are real numbers, one for each filter",
+            256: "that is for a frame; divide by the samples between frames",
+        }
+        otherwise = "{got:g} is not it; 256 real numbers come out for every 10 samples"
+        expect(value, 25.6, slips, otherwise)
+
+    judge_parts(answer, {"STFT": stft, "encoder": encoder})
+
+
+def _hear_image(answer):
+    """A tone of 1500 Hz and its image at 4 kHz, at the answer's level."""
+    level = number(attempt(answer, 1500.0, 11025.0))
+    tone, image = tones.tone(1500), tones.tone(11025 / 2 - 1500)
+    sounds = {
+        "a tone of 1500 Hz": tone,
+        f"with an image at {level:.1f} dB, your answer": tone + 10 ** (level / 20) * image,
+    }
+    return players(sounds, tones.RATE, match=False)
 
 
 @exercises.add(
@@ -51,13 +68,14 @@ def ex_09_1(answer: Any) -> None:
     "At the angle `w = 2 * pi * frequency / new_rate`, the kernel [1/2, 1, 1/2] has the response 1"
     " + cos(w). The image lies at pi - w.",
     "`20 * log10((1 - cos(w)) / (1 + cos(w)))`",
+    hear=_hear_image,
 )
 def ex_09_2(answer: Any) -> None:
     """The ratio is tan²(w / 2): low tones leave faint images, tones near the old Nyquist frequency
     leave images as strong as themselves.
     """
     cases = ((440.0, 11025.0), (1500.0, 11025.0), (4000.0, 44100.0))
-    given = [float(attempt(answer, *case)) for case in cases]
+    given = [number(attempt(answer, *case)) for case in cases]
 
     def says(formula):
         return all(
@@ -88,6 +106,14 @@ def ex_09_2(answer: Any) -> None:
         "that is the image alone; the tone is changed by the kernel too, by 1 + cos(w)",
     )
     need(
+        not says(lambda f, rate: 10 ** (level(f, rate) / 20)),
+        "that is a ratio of amplitudes; dB were asked for",
+    )
+    need(
+        not says(lambda f, rate: level(f, rate * 180 / math.pi)),
+        "`np.cos` takes radians, not degrees",
+    )
+    need(
         says(level),
         "a tone of 440 Hz at a new rate of 11025 Hz leaves an image of -36.0 dB; you give"
         f" {given[0]:.1f}",
@@ -103,28 +129,33 @@ def ex_09_3(answer: Any) -> None:
     """Almost 3 s on each side, and 9 times the samples: fine for training, but songs are separated
     in longer pieces.
     """
-    context, work = (float(part) for part in answer)
     lost = _M6_IN - _M6_OUT
-    need(not _near(context, lost / _M6_RATE), "context: that is both sides together")
-    need(not _near(context, lost / 2 / 44100), "context: the paper's network works at 22 050 Hz")
-    need(not _near(context, lost / 2), "context: that is samples; seconds were asked for")
-    need(
-        _near(context, lost / 2 / _M6_RATE),
-        f"context: {context:g} s is not it; 147 443 - 16 389 samples are lost, at two ends",
-    )
-    need(
-        not _near(work, _M6_OUT / _M6_IN),
-        "work: that is samples out per sample in; the inverse is asked for",
-    )
-    need(not _near(work, lost / _M6_OUT), "work: the samples that come out had to go in as well")
-    need(
-        _near(work, _M6_IN / _M6_OUT),
-        f"work: {work:g} is not it; 147 443 samples go in for 16 389 that come out",
-    )
+
+    def context(value):
+        slips = {
+            lost / _M6_RATE: "that is both sides together",
+            lost / 2 / 44100: "the paper's network works at 22 050 Hz",
+            lost / 2: "that is samples; seconds were asked for",
+            _M6_IN / _M6_RATE: "that is the whole chunk; what comes out is not context",
+            _M6_OUT / _M6_RATE: "that is what comes out; context is what does not",
+        }
+        otherwise = "{got:g} s is not it; 147 443 - 16 389 samples are lost, at two ends"
+        expect(value, lost / 2 / _M6_RATE, slips, otherwise)
+
+    def work(value):
+        slips = {
+            _M6_OUT / _M6_IN: "that is samples out per sample in; the inverse is asked for",
+            lost / _M6_OUT: "the samples that come out had to go in as well",
+            lost: "that is how many are lost; a ratio was asked for",
+        }
+        otherwise = "{got:g} is not it; 147 443 samples go in for 16 389 that come out"
+        expect(value, _M6_IN / _M6_OUT, slips, otherwise)
+
+    judge_parts(answer, {"context": context, "work": work})
 
 
 @exercises.add(
-    "A convolution with 3 taps and dilation d reaches d frames further on each side.",
+    "How far to each side does a convolution with 3 taps reach, if its taps are d frames apart?",
     "One stack adds 2 * (1 + 2 + 4 + ... + 512) frames. There are 4 stacks; and one frame is there"
     " to begin with.",
     "`(1 + 4 * 2 * (2**10 - 1)) * 10 / 44100`",
@@ -133,7 +164,7 @@ def ex_09_4(answer: Any) -> None:
     """8185 frames, 1.86 s, from 40 convolutions with 3 taps each; without dilations it would be 81
     frames.
     """
-    seconds, frame = float(answer), 10 / 44100
+    seconds, frame = number(answer), 10 / 44100
     frames = 1 + 4 * 2 * 1023
     need(
         not _near(seconds, frames),
@@ -179,12 +210,16 @@ def ex_09_5(answer: Any) -> None:
     """
     signal = torch.sin(torch.arange(26.0))
     pieces, starts = [signal[first : first + 10] for first in (0, 7, 14, 16)], [0, 7, 14, 16]
-    same = torch.as_tensor(attempt(answer, pieces, starts, 26), dtype=torch.float32)
-    need(same.shape == (26,), f"26 samples were expected, not the shape {tuple(same.shape)}")
+    same = as_tensor(attempt(answer, pieces, list(starts), 26), (26,)).float()
+    need(not same.is_complex(), "the whole is real, as the pieces are")
     need(
         torch.isfinite(same).all(),
         "there are samples that are not a number: a triangle that begins with 0 leaves the first"
         " sample without weight",
+    )
+    need(
+        not torch.allclose(same[:7], 0 * same[:7]),
+        "the beginning is silent: the first piece begins at sample 0",
     )
     need(
         torch.allclose(same, signal, atol=1e-5),
@@ -192,11 +227,21 @@ def ex_09_5(answer: Any) -> None:
     )
     rise = torch.arange(1.0, 11.0)
     weight = torch.minimum(rise, rise.flip(0))
-    fade = torch.as_tensor(
-        attempt(answer, [torch.zeros(10), torch.ones(10)], [0, 7], 17), dtype=torch.float32
-    )
+    fade = as_tensor(attempt(answer, [torch.zeros(10), torch.ones(10)], [0, 7], 17), (17,)).float()
     expected = weight[:3] / (weight[:3] + weight[7:])
     mean = torch.allclose(fade[7:10], torch.full((3,), 0.5))
+    need(
+        not torch.allclose(fade[7:10], torch.ones(3)),
+        "a later piece is written over an earlier one; both should be heard in the overlap",
+    )
+    need(
+        not torch.allclose(fade[7:10], torch.zeros(3)),
+        "an earlier piece is kept, and the later one left out of the overlap",
+    )
+    need(
+        not torch.allclose(fade[7:10], weight[:3].square() / (weight[:3] ** 2 + weight[7:] ** 2)),
+        "those are the squares of the triangle",
+    )
     need(
         not mean,
         "that is the plain mean of pieces: a jump at both ends of the overlap; weight by triangles",
@@ -217,8 +262,10 @@ def ex_09_5(answer: Any) -> None:
     "`float((make_window('hann', 4096) ** 2).sum())`",
 )
 def ex_09_6(answer: Any) -> None:
-    """1536, 3/8 of the window: the same error, three zeros more."""
-    factor = float(answer)
+    """1536, 3/8 of the window; measured on a second of noise, within 1 %: the same error, three
+    zeros more.
+    """
+    factor = number(answer)
     need(
         not _near(factor, 4096), "that would be a window of ones; the Hann window lets less through"
     )
@@ -233,8 +280,15 @@ def ex_09_6(answer: Any) -> None:
         "that is the sum of w² over overlapping windows; here each frame counts by itself",
     )
     need(
+        not _near(factor, 4096 * _HANN_ENERGY),
+        "that is the *sum* over all bins of a frame; the mean was asked for",
+    )
+    noise = torch.randn(1, 44100, generator=torch.Generator().manual_seed(0))
+    measured = float(STFT()(noise).abs().square().mean() / noise.square().mean())
+    need(
         _near(factor, _HANN_ENERGY),
-        f"{factor:g} is not it; sum the squares of the window's 4096 values",
+        f"measured on a second of noise it is {measured:.0f}; {factor:g} is not it: sum the squares"
+        " of the window's 4096 values",
     )
 
 

@@ -1,4 +1,4 @@
-"""Exercises of chapter 11: an explained share, a kept band, a speed-up, attention's memory."""
+"""Exercises of chapter 11: an explained part, a kept band, a speed-up, attention's memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
-from ..exercises import Exercises, attempt, need
+from .. import tones
+from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
+from ..players import players
 from .leakage import kept
 
 exercises = Exercises("11")
@@ -18,60 +20,88 @@ def _noise(seed, *shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+def _hear_part(answer):
+    """A drum track with a singer in it, the answer's part, and what is left without it."""
+    voice, drum = tones.voice()[None], tones.drum()[None]
+    estimate = drum - 0.4 * voice
+    part = as_tensor(attempt(answer, estimate.float(), voice.float()), voice.shape)
+    sounds = {
+        "estimate: drums, and a leak of the voice": estimate,
+        "the part that you found": part,
+        "the estimate without it": estimate - part,
+    }
+    return players(sounds, tones.RATE, match=False)
+
+
 @exercises.add(
-    "The gain that fits best makes the rest perpendicular to the source: one number for all"
-    " channels and samples.",
-    "g = <estimate, source> / <source, source>; the part is g times the source; compare energies.",
-    "`g = (estimate * source).sum() / energy`, then `g**2 * energy / (estimate**2).sum()`; where an"
-    " energy is 0, the share is 0.",
+    "One number times the source comes as near to the estimate as possible. What is true of the"
+    " rest?",
+    "The rest is perpendicular to the source: g = <estimate, source> / <source, source>, one number"
+    " for all channels and samples.",
+    "`g = (estimate * source).sum() / (source**2).sum()`, then `g * source`; zeros where the source"
+    " is silent.",
+    hear=_hear_part,
 )
 def ex_11_1(answer: Any) -> None:
-    """A share from 0 to 1: the squared cosine of the angle between the two signals."""
+    """Its share of the estimate's energy is the squared cosine of the angle between the two; below
+    you hear the leak go.
+    """
+    source = _noise(0, 2, 4000).double() * torch.tensor([[1.0], [0.2]])  # unequal channels
+    source[:, 3000:] = 0
+    other = _noise(1, 2, 4000).double()
+    estimate = -0.5 * source * torch.tensor([[1.0], [3.0]]) + other
+    inner, energy = (estimate * source).sum(), source.square().sum()
+    got = as_tensor(attempt(answer, estimate.float(), source.float()))
+    g, size = inner / energy, estimate.square().sum()
+    need(
+        got.numel() > 1 or not math.isclose(float(got.real), float(g), rel_tol=1e-3),
+        "that is the gain; the part, gain times source, was asked for",
+    )
+    need(
+        got.numel() > 1 or not math.isclose(float(got.real), float(g * inner / size), rel_tol=1e-3),
+        "that is the share of the energy; the part itself was asked for",
+    )
+    got = as_tensor(got, source.shape)
 
-    def share(estimate, source):
-        return float(attempt(answer, estimate, source))
+    def is_(other):
+        return torch.allclose(got, other.to(got.dtype), atol=1e-4)
 
-    source = _noise(0, 2, 4000) * torch.tensor([[1.0], [0.2]])  # unequal channels
-    other = _noise(1, 2, 4000)
-    other = other - (other * source).sum() / source.square().sum() * source  # perpendicular
+    need(not is_(estimate - g * source), "that is what is left; the explained part was asked for")
+    need(not is_(estimate), "that is the estimate; how much of it is the source?")
+    need(not is_(source), "that is the source at its own level; bring it to that of the leak")
+    need(not is_(g.abs() * source), "the gain is negative here: the leak is turned over")
     need(
-        abs(share(source, source) - 1) < 1e-3,
-        "a source in place of the estimate explains all of it: the share is 1",
+        not is_(inner / size * source),
+        "the gain is divided by the energy of the *source*, which it multiplies",
     )
     need(
-        abs(share(-0.5 * source, source) - 1) < 1e-3,
-        "-0.5 times the source is explained wholly, but you give"
-        f" {share(-0.5 * source, source):.3g}; square the gain, divide by the estimate's energy",
+        not is_(inner / size * estimate),
+        "that is a part of the estimate's shape; the part is a multiple of the source",
+    )
+    need(not is_(inner * source), "the inner product must be divided by the source's energy")
+    by_channel = (estimate * source).sum(1, keepdim=True) / source.square().sum(1, keepdim=True)
+    need(not is_(by_channel * source), "a gain for each channel; one for both was asked for")
+    need(
+        not is_(estimate.norm() / source.norm() * source),
+        "that is as loud as the whole estimate; only a part of it is the source",
     )
     need(
-        abs(share(other, source)) < 1e-3, "a perpendicular signal explains nothing: the share is 0"
+        is_(g * source),
+        "what is left without it still resembles the source: another gain explains more",
     )
-    mixed = 0.5 * source + other
-    energy = [float(x.square().sum()) for x in (0.5 * source, mixed)]
-    wanted, found = energy[0] / energy[1], share(mixed, source)
-    need(not math.isclose(found, math.sqrt(wanted), rel_tol=1e-3), "that is the cosine; square it")
-    left, right = mixed * torch.tensor([[2.0], [1.0]]), source
-    gain = float((left * right).sum() / right.square().sum())
-    joint = gain**2 * float(right.square().sum() / left.square().sum())
+    silent = as_tensor(attempt(answer, estimate.float(), 0 * source.float()))
     need(
-        math.isclose(found, wanted, rel_tol=1e-3)
-        and math.isclose(share(left, right), joint, rel_tol=1e-3),
-        f"half the source plus something perpendicular: {wanted:.3f} of the energy is explained,"
-        f" you give {found:.3f}; take one gain for both channels together",
+        bool((silent == 0).all()),
+        "right, but a silent source explains nothing: return silence there, and do not divide by 0",
+        credit=0.5,
     )
-    silent = torch.zeros(2, 100)
-    for pair, which in (
-        ((silent, source[:, :100]), "estimate"),
-        ((source[:, :100], silent), "source"),
-    ):
-        need(share(*pair) == 0, f"a silent {which} should give a share of 0, not {share(*pair)}")
 
 
 @exercises.add(
+    "Which bins of a spectrum lie in the band, and how is their energy computed?",
     "`torch.fft.rfft` gives the spectrum, `torch.fft.rfftfreq(samples, 1 / sample_rate)` the"
-    " frequencies of its bins.",
-    "Add the squared magnitudes of the bins from low to high, over both channels, for the estimate"
-    " and for the mixture.",
+    " frequencies of its bins. Add the squared magnitudes of the bins from low to high, over both"
+    " channels, for the estimate and for the mixture.",
     "10 log10 of estimate over mixture: energies have a factor of 10.",
 )
 def ex_11_2(answer: Any) -> None:
@@ -84,7 +114,7 @@ def ex_11_2(answer: Any) -> None:
     estimate = torch.fft.irfft(gain * spectrum, samples)
 
     def level(low, high, first=mixture, second=estimate):
-        return float(attempt(answer, first, second, rate, low, high))
+        return number(attempt(answer, first, second, rate, low, high))
 
     low, wanted = level(0, 1000), kept(mixture, estimate, rate, 0, 1000)
     need(not math.isclose(low, -wanted, abs_tol=0.05), "the wrong way round: divide by the mixture")
@@ -106,6 +136,17 @@ def ex_11_2(answer: Any) -> None:
         not math.isclose(low, sum(sides) / 2, abs_tol=0.05),
         "that is the mean of two levels; add the energies of both channels before dividing",
     )
+    left = sides[0]
+    need(not math.isclose(low, left, abs_tol=0.05), "that is the left channel alone; take both")
+    need(
+        not math.isclose(low, 10 ** (wanted / 10), rel_tol=1e-3),
+        "that is a ratio of energies; decibels were asked for",
+    )
+    wider = kept(mixture, estimate, rate, 0, 2000)
+    need(
+        not math.isclose(low, wider, abs_tol=0.05),
+        "the band's limits are off by a factor of two: the last bin lies at half the sample rate",
+    )
     need(
         math.isclose(low, wanted, abs_tol=0.05),
         f"from 0 to 1000 Hz, {wanted:.2f} dB of a test signal are kept, you give {low:.2f} dB",
@@ -115,8 +156,10 @@ def ex_11_2(answer: Any) -> None:
         math.isclose(level(1000, 4000), high, abs_tol=0.05),
         f"from 1000 to 4000 Hz it is {high:.2f} dB, you give {level(1000, 4000):.2f} dB",
     )
-    silent = level(0, 1000, mixture, torch.zeros_like(mixture))
-    need(silent < -60, f"nothing is kept of a silent estimate, but you give {silent} dB")
+    silent = number(
+        attempt(answer, mixture, torch.zeros_like(mixture), rate, 0, 1000), finite=False
+    )
+    need(silent < -60, f"nothing is kept of a silent estimate, but you give {silent:g} dB")
 
 
 @exercises.add(
@@ -128,33 +171,29 @@ def ex_11_3(answer: Any) -> None:
     """Eleven times as fast with four times the cores: the cores alone do not explain it. The second
     machine also has faster cores and eight times the memory.
     """
-    speed_up, per_core = (float(value) for value in answer)
     ratio = 1160.948 / 105.891
-    need(
-        not math.isclose(speed_up, 1 / ratio, rel_tol=0.01),
-        "that is how much slower; turn it round",
-    )
-    need(
-        not math.isclose(speed_up, 1160.948 - 105.891, rel_tol=0.01),
-        "those are seconds saved; divide the times instead",
-    )
-    need(
-        not math.isclose(speed_up, 4, rel_tol=0.01),
-        "that is the ratio of the cores; the times have another",
-    )
-    need(math.isclose(speed_up, ratio, rel_tol=0.01), f"{speed_up:g} is not 1160.948 s / 105.891 s")
-    need(
-        not math.isclose(per_core, ratio / 8, rel_tol=0.01),
-        "the first machine has cores, too: it is 8 against 2",
-    )
-    need(
-        not math.isclose(per_core, 4 / ratio, rel_tol=0.01),
-        "turned round: gain in speed over gain in cores",
-    )
-    need(
-        math.isclose(per_core, ratio / 4, rel_tol=0.01),
-        f"second number: {per_core:g} is not the speed-up divided by the ratio of the cores",
-    )
+
+    def speed_up(value):
+        slips = {
+            1 / ratio: "that is how much slower; turn it round",
+            1160.948 - 105.891: "those are seconds saved; divide the times instead",
+            4: "that is the ratio of the cores; the times have another",
+            ratio / 4: "that is the second question: the speed-up for each core",
+            100 * ratio: "that is in per cent; how many *times* as fast?",
+        }
+        expect(value, ratio, slips, "{got:g} is not 1160.948 s / 105.891 s")
+
+    def per_core(value):
+        slips = {
+            ratio: "that is the whole speed-up; divide it by the ratio of the cores",
+            ratio / 8: "the first machine has cores, too: it is 8 against 2",
+            4 / ratio: "turned round: gain in speed over gain in cores",
+            ratio / 6: "eight cores are four times two, not six more",
+            ratio * 4: "divide by the ratio of the cores; do not multiply",
+        }
+        expect(value, ratio / 4, slips, "{got:g} is not the speed-up divided by the ratio of cores")
+
+    judge_parts(answer, {"speed-up": speed_up, "per core": per_core})
 
 
 @exercises.add(
@@ -163,10 +202,12 @@ def ex_11_3(answer: Any) -> None:
     "`frames = 1 + int(seconds * 44100) // 1024`, then `4 * batch * heads * layers * frames**2`.",
 )
 def ex_11_4(answer: Any) -> None:
-    """100 MB for 6 s and a batch of 16. Sixteen times as much for four times the length."""
+    """100 MB for 6 s and a batch of 16, and a real matrix of 2 s has just these bytes. Sixteen
+    times as much for four times the length.
+    """
 
     def count(*given):
-        return float(attempt(answer, *given))
+        return number(attempt(answer, *given))
 
     frames = 1 + int(6.0 * 44100) // 1024
     wanted, found = 4 * 16 * 8 * 3 * frames**2, count(6.0, 16, 8, 3)
@@ -192,6 +233,15 @@ def ex_11_4(answer: Any) -> None:
             math.isclose(count(*change), wanted * factor, rel_tol=0.01),
             f"it should grow in proportion to the {what}",
         )
+    frames = 1 + int(2.0 * 44100) // 1024
+    keys = torch.zeros(1, 2, frames, 4)
+    matrix = torch.softmax(keys @ keys.mT, -1)
+    measured = matrix.element_size() * matrix.numel()
+    need(
+        math.isclose(count(2.0, 1, 2, 1), measured, rel_tol=0.01),
+        f"a matrix of 2 s in two heads has {measured} bytes, measured; you give"
+        f" {count(2.0, 1, 2, 1):g}",
+    )
     longer = count(24.0, 16, 8, 3) / wanted
     need(
         15 < longer < 17, f"four times as long should need about 16 times as much, not {longer:.1f}"

@@ -1,9 +1,17 @@
-"""Exercises of chapter 12: verdicts, columns, median and mean, a quarter of the mixture."""
+"""Exercises of chapter 12: verdicts, columns, median and mean, the best level of a mixture."""
 
-from math import isclose, log10
+from functools import partial
+from math import log10
+from statistics import mean, median
 from typing import Any
 
-from ..exercises import Exercises, need
+import numpy as np
+import torch
+
+from ...metrics import sdr
+from .. import tones
+from ..exercises import Exercises, expect, judge_parts, need, number
+from ..players import players
 
 exercises = Exercises("12")
 check, hint = exercises.check, exercises.hint
@@ -35,14 +43,18 @@ _VERDICTS = (
 )
 def ex_12_1(answer: Any) -> None:
     """Undecided is a verdict too: it asks for more songs, and says nothing about equality."""
-    need(len(answer) == len(_VERDICTS), f"five verdicts were expected, not {len(answer)}")
-    known = {verdict for verdict, _ in _VERDICTS}
-    for number, (given, (right, because)) in enumerate(zip(answer, _VERDICTS), start=1):
-        need(
-            given in known,
-            f"comparison {number}: {given!r} is no verdict; choose from {', '.join(sorted(known))}",
-        )
-        need(given == right, f"comparison {number}: {because}")
+    known = sorted({verdict for verdict, _ in _VERDICTS})
+
+    def verdict(right, because, value):
+        need(isinstance(value, str), f"choose from {', '.join(known)}; put it in quotation marks")
+        word = value.strip().lower()
+        need(word in known, f"{word!r} is no verdict; choose from {', '.join(known)}")
+        need(word == right, because)
+
+    judge_parts(
+        answer,
+        {f"comparison {k}": partial(verdict, *told) for k, told in enumerate(_VERDICTS, start=1)},
+    )
 
 
 _COLUMNS = (
@@ -69,9 +81,21 @@ def ex_12_2(answer: Any) -> None:
     """Data set and metric card decide about the column; training data, weights and seeds are told
     in the row.
     """
-    need(len(answer) == len(_COLUMNS), f"five answers were expected, not {len(answer)}")
-    for number, (given, (right, because)) in enumerate(zip(answer, _COLUMNS), start=1):
-        need(bool(given) == right, f"pair {number}: {because}")
+
+    def column(right, because, value):
+        need(
+            isinstance(value, (bool, np.bool_)) or value in (0, 1),
+            "answer True or False, without quotation marks",
+        )
+        need(bool(value) == right, because)
+
+    judge_parts(
+        answer, {f"pair {k}": partial(column, *told) for k, told in enumerate(_COLUMNS, start=1)}
+    )
+
+
+#: Scores of the five songs of exercise 3, in dB.
+SONGS = (6.1, 5.8, 6.4, 5.9, -3.0)
 
 
 @exercises.add(
@@ -80,66 +104,88 @@ def ex_12_2(answer: Any) -> None:
 )
 def ex_12_3(answer: Any) -> None:
     """The ruined song moves the mean by almost 2 dB and the median hardly at all."""
-    middle, average = (float(part) for part in answer)
-    need(
-        not (isclose(middle, 4.24, abs_tol=0.01) and isclose(average, 5.9, abs_tol=0.01)),
-        "the two are exchanged",
-    )
-    need(
-        not isclose(middle, 6.4, abs_tol=0.01),
-        "median: 6.4 stands in the middle of the list as it is written; sort it first",
-    )
-    need(
-        isclose(middle, 5.9, abs_tol=0.01),
-        f"median: {middle:g} is not the middle one of the sorted values",
-    )
-    need(
-        not isclose(average, 6.05, abs_tol=0.01),
-        "mean: 6.05 leaves the ruined song out; a mean takes all five",
-    )
-    need(not isclose(average, 5.44, abs_tol=0.01), "mean: the last value is negative")
-    need(
-        isclose(average, 4.24, abs_tol=0.01),
-        f"mean: {average:g} is not the sum, 21.2, divided by five",
-    )
+    middle, average = median(SONGS), mean(SONGS)
+
+    def of_the_songs(value):
+        slips = {
+            average: "that is the mean; take the one in the middle",
+            6.4: "6.4 stands in the middle of the list as it is written; sort it first",
+            1.7: "half-way between the best and the worst; the middle of the *sorted* songs",
+            6.0: "that leaves the ruined song out; a median takes all five",
+        }
+        otherwise = "{got:g} is not the middle one of the sorted values"
+        expect(value, middle, slips, otherwise, rel=0, tolerance=0.01)
+
+    def over_the_songs(value):
+        slips = {
+            middle: "that is the median; add all up and divide",
+            6.05: "6.05 leaves the ruined song out; a mean takes all five",
+            5.44: "the last value is negative",
+            21.2: "that is the sum; divide it by five",
+            5.3: "the sum is of five songs; divide it by five, not by four",
+        }
+        otherwise = "{got:g} is not the sum, 21.2, divided by five"
+        expect(value, average, slips, otherwise, rel=0, tolerance=0.01)
+
+    judge_parts(answer, {"median": of_the_songs, "mean": over_the_songs})
+
+
+def _hear_level(answer):
+    """A voice, the mixture that claims to be it, and the same at the answer's gain."""
+    voice = tones.voice()
+    band = [tones.drum(), tones.tone(110, 3.0), tones.tone(660, 3.0)]
+    band = [stem * voice.norm() / stem.norm() for stem in band]  # four stems, equally strong
+    mixture = voice + sum(band)
+    gain = number(answer[0])
+    sounds = {
+        "the voice": voice,
+        "the mixture": mixture,
+        f"the mixture times {gain:g}, your gain": gain * mixture,
+    }
+    return players(sounds, tones.RATE, match=False)
 
 
 @exercises.add(
-    "The error is s1 - x/4: three quarters of s1 are missing, and a quarter of each other stem is"
-    " too much.",
-    "Energies of uncorrelated parts add up, and a factor g multiplies an energy by g squared: "
-    "the error has (3/4)² + 3 (1/4)².",
+    "With a gain, what is missing of the stem itself, and how much of each other stem is too much?",
+    "Energies of uncorrelated parts add up, and a factor g multiplies an energy by g squared: the"
+    " error has (1 - g)² + 3 g². Where is that smallest?",
+    "`1 - 2 * g + 4 * g**2` is smallest at `g = 1 / 4`: 3/4, so `10 * log10(4 / 3)`.",
+    hear=_hear_level,
 )
 def ex_12_4(answer: Any) -> None:
-    """1.25 dB: 6 dB above the undivided mixture, without separating anything."""
-    answer = float(answer)
+    """A quarter, and 1.25 dB, measured: 6 dB above the undivided mixture, without separating
+    anything. SiSEC's division by the number of targets is the best that a gain can do.
+    """
+    stems = torch.linalg.qr(torch.randn(900, 4, generator=torch.Generator().manual_seed(0))).Q.T
+    measured = float(sdr(stems[:1], stems.sum(0, keepdim=True) / 4))
 
-    def is_(value):
-        return isclose(answer, value, abs_tol=0.02)
+    def gain(value):
+        got = number(value)
+        slips = {
+            1: "1 leaves the mixture as it is, and three stems too much",
+            0.5: "(1 - g)² + 3 g² is 1 at one half, no better than silence; go lower",
+            0: "0 is silence, 0 dB; a little of the mixture does better",
+            1 / 3: "there are four stems in the mixture, the wanted one among them",
+            0.75: "that is what is left of the error; the gain makes it so",
+        }
+        error = (1 - got) ** 2 + 3 * got**2
+        otherwise = f"with {{got:g}} the SDR is {-10 * log10(error):.2f} dB; another does better"
+        expect(got, 0.25, slips, otherwise)
 
-    need(not is_(-10 * log10(3)), "that is the mixture unchanged; here it is divided by four first")
-    need(
-        not is_(10 * log10(3)),
-        "the energy of the three others is not the whole error, and the stem is weaker than it",
-    )
-    need(
-        not is_(10 * log10(4)),
-        "a quarter of the others is left, but three quarters of the stem itself are missing as"
-        " well: both are error",
-    )
-    need(
-        not is_(-10 * log10(0.75**2)),
-        "what is missing of the stem is only part of the error; a quarter of each other stem is in"
-        " it too",
-    )
-    need(
-        not is_(-10 * log10(3 / 16)),
-        "what is left of the others is only part of the error; three quarters of the stem itself"
-        " are missing",
-    )
-    need(not is_(-1.25), "turn the ratio round: energy of the stem over energy of the error")
-    need(not is_(0.75), "that is the energy of the error; the SDR is 10 log10 of its inverse")
-    need(
-        is_(-10 * log10(0.75)),
-        f"{answer:g} dB is not it; write down the error s1 - x/4, stem by stem",
-    )
+    def score(value):
+        slips = {
+            -10 * log10(3): "that is the mixture unchanged; here it has the best gain",
+            10 * log10(3): "the energy of the three others is not the whole error",
+            10 * log10(4): "a quarter of the others is left, but three quarters of the stem itself"
+            " are missing as well: both are error",
+            -10 * log10(0.75**2): "what is missing of the stem is only part of the error; there"
+            " is a quarter of each other stem",
+            -10 * log10(3 / 16): "what is left of the others is only part of the error; there is"
+            " what is missing of the stem",
+            -measured: "turn the ratio round: energy of the stem over energy of the error",
+            0.75: "that is the energy of the error; the SDR is 10 log10 of its inverse",
+        }
+        otherwise = f"measured on four stems it is {measured:.2f} dB, not {{got:g}}"
+        expect(value, measured, slips, otherwise, rel=0, tolerance=0.02)
+
+    judge_parts(answer, {"gain": gain, "SDR": score})

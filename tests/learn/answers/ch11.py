@@ -1,0 +1,151 @@
+"""Chapter 11: an explained part, a kept band, a speed-up, attention's memory."""
+
+import numpy as np
+import torch
+
+from sepkit.learn.ch11.leakage import kept
+
+
+def gain(estimate, source):
+    energy = (source**2).sum()
+    return (estimate * source).sum() / energy if energy else 0.0
+
+
+def explained(estimate, source):
+    return gain(estimate, source) * source
+
+
+def by_numpy(estimate, source):
+    e, s = np.asarray(estimate, np.float64).ravel(), np.asarray(source, np.float64).ravel()
+    return np.asarray(source) * (e @ s / max(s @ s, 1e-20))
+
+
+def by_solving(estimate, source):
+    return torch.linalg.lstsq(source.reshape(-1, 1), estimate.reshape(-1, 1)).solution * source
+
+
+def share(e, s):
+    return gain(e, s) ** 2 * (s**2).sum() / (e**2).sum()
+
+
+def by_channel(e, s):
+    return s * (e * s).sum(1, keepdim=True) / (s**2).sum(1, keepdim=True)
+
+
+def level(mixture, estimate, rate, low, high, factor=10, power=2, edge=True, join=None):
+    join = join or (lambda x: x)
+    energies = []
+    for x in (estimate, mixture):
+        spectrum = np.abs(np.fft.rfft(np.asarray(join(x), np.float64))) ** power
+        frequency = np.fft.rfftfreq(x.shape[-1], 1 / rate)
+        inside = (frequency >= low) & (frequency < high) if edge else frequency >= 0
+        energies.append(spectrum[..., inside].sum())
+    return factor * np.log10((energies[0] + 1e-20) / energies[1])
+
+
+def mean_of_levels(mixture, estimate, *rest):
+    return np.mean([level(m[None], e[None], *rest) for m, e in zip(mixture, estimate)])
+
+
+def matrices(seconds, batch, heads, layers, size=4, power=2, hop=1024):
+    return size * batch * heads * layers * (1 + int(seconds * 44100) // hop) ** power
+
+
+FASTER = 1160.948 / 105.891
+
+ANSWERS = {
+    1: {
+        "right": [
+            explained,
+            by_numpy,
+            by_solving,
+            lambda e, s: explained(e.double(), s.double()),
+            lambda e, s: explained(e, s).T.tolist(),
+        ],
+        "wrong": [
+            (gain, "that is the gain"),
+            (share, "the share of the energy"),
+            (lambda e, s: e - explained(e, s), "that is what is left"),
+            (lambda e, s: e, "that is the estimate"),
+            (lambda e, s: s, "the source at its own level"),
+            (lambda e, s: abs(gain(e, s)) * s, "the leak is turned over"),
+            (lambda e, s: gain(s, e) * s, "energy of the *source*"),
+            (lambda e, s: gain(s, e) * e, "of the estimate's shape"),
+            (lambda e, s: (e * s).sum() * s, "must be divided"),
+            (by_channel, "a gain for each channel"),
+            (lambda e, s: e.norm() / s.norm() * s, "as loud as the whole estimate"),
+            (lambda e, s: gain(e[:1], s[:1]) * s, "another gain explains more"),
+            (lambda e, s: (e * s).sum() / (s**2).sum() * s, "do not divide by 0", 1 / 2),
+            (lambda e, s: explained(e, s).mean(0), "the shape is (4000,)"),
+        ],
+    },
+    2: {
+        "right": [
+            level,
+            lambda *given: torch.tensor(level(*given)),
+            kept,
+            lambda m, e, *band: level(m.double(), e.double(), *band),
+        ],
+        "wrong": [
+            (lambda *given: -level(*given), "the wrong way round"),
+            (lambda *given: level(*given, factor=20), "twice too many decibels"),
+            (lambda *given: level(*given, edge=False), "the whole spectrum"),
+            (lambda *given: level(*given, join=lambda x: x.mean(0)), "the averaged channels"),
+            (mean_of_levels, "the mean of two levels"),
+            (lambda m, e, *band: level(m[:1], e[:1], *band), "the left channel alone"),
+            (lambda *given: 10 ** (level(*given) / 10), "a ratio of energies"),
+            (lambda m, e, r, low, high: level(m, e, r, 0, high), "from 1000 to 4000 Hz it is"),
+            (lambda m, e, r, low, high: level(m, e, r / 2, low, high), "a factor of two"),
+            (lambda *given: level(*given, power=1), "from 0 to 1000 Hz"),
+            (3.0, "a function was expected"),
+            (lambda *given: None, "returns nothing"),
+        ],
+    },
+    3: {
+        "right": [
+            (FASTER, FASTER / 4),
+            [10.96, 2.74],
+            np.array([10.964, 2.741]),
+            (torch.tensor(11.0), np.float32(2.75)),
+        ],
+        "wrong": [
+            ((0.0912, 2.74), "how much slower", 1 / 2),
+            ((1055.057, 2.74), "seconds saved"),
+            ((4, 2.74), "that is the ratio of the cores"),
+            ((2.74, 2.74), "the second question"),
+            ((1096, 2.74), "in per cent"),
+            ((11.5, 2.74), "11.5 is not 1160.948"),
+            ((10.96, 10.96), "the whole speed-up"),
+            ((10.96, 1.37), "8 against 2"),
+            ((10.96, 0.365), "turned round: gain in speed"),
+            ((10.96, 1.827), "not six more"),
+            ((10.96, 43.86), "do not multiply"),
+            ((10.96,), "2 answers were expected, not 1"),
+        ],
+    },
+    4: {
+        "right": [
+            matrices,
+            lambda *given: np.int64(matrices(*given)),
+            lambda *given: torch.tensor(float(matrices(*given))),
+            lambda s, b, h, n: 4 * b * h * n * (s * 44100 // 1024 + 1) ** 2,
+        ],
+        "wrong": [
+            (lambda *given: matrices(*given, size=1), "each has 4 bytes"),
+            (lambda *given: matrices(*given, size=8), "not 8"),
+            (lambda *given: matrices(*given, power=1), "square them"),
+            (lambda *given: matrices(*given) // 2, "in both directions"),
+            (lambda *given: matrices(*given, hop=1), "samples squared"),
+            (lambda *given: matrices(*given, hop=512), "8 heads and 3 layers"),
+            (lambda s, b, h, n: matrices(s, 16, h, n), "in proportion to the batch"),
+            (lambda s, b, h, n: matrices(s, b, 8, n), "in proportion to the heads"),
+            (lambda s, b, h, n: matrices(s, b, h, 3), "in proportion to the layers"),
+            (
+                lambda s, b, h, n: matrices(6.0, b, h, n) if s > 2 else matrices(s, b, h, n),
+                "four times as long",
+            ),
+            (lambda s, b, h, n: matrices(6.0, b, h, n), "a matrix of 2 s in two heads"),
+            (103e6, "a function was expected"),
+        ],
+    },
+}

@@ -1,0 +1,104 @@
+"""Chapter 12: verdicts, columns of a table, median and mean, the best level of a mixture."""
+
+import math
+from statistics import mean, median
+
+import numpy as np
+import torch
+
+VERDICTS = ("holds", "undecided", "fails", "undecided", "one network")
+COLUMNS = (True, False, False, True, False)
+SONGS = [6.1, 5.8, 6.4, 5.9, -3.0]
+BEST = 10 * math.log10(4 / 3)
+
+
+def verdict(number, value):
+    return VERDICTS[: number - 1] + (value,) + VERDICTS[number:]
+
+
+def column(number, value):
+    return COLUMNS[: number - 1] + (value,) + COLUMNS[number:]
+
+
+ANSWERS = {
+    1: {
+        "right": [
+            VERDICTS,
+            list(VERDICTS),
+            np.array(VERDICTS),
+            tuple(word.upper() for word in VERDICTS),
+        ],
+        "wrong": [
+            (verdict(5, "holds"), "comparison 5: one training", 4 / 5),
+            (verdict(1, "undecided"), "comparison 1: the whole"),
+            (verdict(2, "holds"), "comparison 2: the interval contains 0"),
+            (verdict(3, "undecided"), "comparison 3: the whole interval lies below 0"),
+            (verdict(4, "holds"), "comparison 4: five songs"),
+            (verdict(1, "yes"), "'yes' is no verdict"),
+            (verdict(2, True), "put it in quotation marks"),
+            (verdict(3, ...), "comparison 3: not attempted", 4 / 5),
+            (VERDICTS[:2], "5 answers were expected, not 2"),
+            ("holds", "not text; leave out"),
+        ],
+    },
+    2: {
+        "right": [COLUMNS, list(COLUMNS), np.array(COLUMNS), torch.tensor(COLUMNS)],
+        "wrong": [
+            (column(1, False), "pair 1: same data set", 4 / 5),
+            (column(2, True), "pair 2: MUSDB18"),
+            (column(3, True), "pair 3: cSDR"),
+            (column(4, False), "pair 4: both were scored"),
+            (column(5, True), "pair 5: the band"),
+            (column(2, "no"), "without quotation marks"),
+            (column(4, ...), "pair 4: not attempted", 4 / 5),
+            (COLUMNS[:2], "5 answers were expected, not 2"),
+            (True, "not a single number"),
+        ],
+    },
+    3: {
+        "right": [
+            (median(SONGS), mean(SONGS)),
+            [5.9, 4.24],
+            np.array([np.median(SONGS), np.mean(SONGS)]),
+            (torch.tensor(SONGS).median(), torch.tensor(SONGS).mean()),
+        ],
+        "wrong": [
+            ((4.24, 4.24), "median: that is the mean", 1 / 2),
+            ((6.4, 4.24), "sort it first"),
+            ((1.7, 4.24), "half-way between"),
+            ((6.0, 4.24), "a median takes all five"),
+            ((5.8, 4.24), "5.8 is not the middle one"),
+            ((5.9, 5.9), "mean: that is the median"),
+            ((5.9, 6.05), "a mean takes all five"),
+            ((5.9, 5.44), "the last value is negative"),
+            ((5.9, 21.2), "that is the sum"),
+            ((5.9, 5.3), "not by four"),
+            ((5.9, 5.0), "5 is not the sum"),
+        ],
+    },
+    4: {
+        "right": [
+            (1 / 4, BEST),
+            [0.25, 1.25],
+            (np.float32(0.25), 10 * math.log10(1 / ((1 - 1 / 4) ** 2 + 3 * (1 / 4) ** 2))),
+            torch.tensor([0.25, 1.2494]),
+        ],
+        "wrong": [
+            ((1, BEST), "leaves the mixture as it is", 1 / 2),
+            ((0.5, BEST), "go lower"),
+            ((0, BEST), "0 is silence"),
+            ((1 / 3, BEST), "the wanted one among them"),
+            ((0.75, BEST), "the gain makes it so"),
+            ((0.2, BEST), "with 0.2 the SDR is 1.19 dB"),
+            ((0.25, -4.77), "the mixture unchanged"),
+            ((0.25, 4.77), "not the whole error"),
+            ((0.25, 6.02), "both are error"),
+            ((0.25, 2.5), "a quarter of each other stem"),
+            ((0.25, 7.27), "there is what is missing"),
+            ((0.25, 0.75), "that is the energy of the error"),
+            ((0.25, -BEST), "turn the ratio round"),
+            ((0.25, 3.0), "it is 1.25 dB, not 3"),
+            ((0.25, "one"), "SDR: a number or tensor"),
+        ],
+    },
+}
