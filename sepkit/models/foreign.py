@@ -72,8 +72,12 @@ def _filled(path, name, settings, state=None):
     return network.eval()
 
 
-def _demucs(path, targets=None):
-    """The network in a file of Demucs; an HTDemucs for these of its targets alone, if given."""
+def _demucs(path, targets=None, segment=None):
+    """The network in a file of Demucs; an HTDemucs for these of its targets alone, if given.
+
+    With a `segment`, in seconds, for pieces of that length; HTDemucs takes no longer ones than it
+    was trained with.
+    """
     state = read_weights(path)
     try:
         name, settings = demucs_settings(state)
@@ -84,7 +88,10 @@ def _demucs(path, targets=None):
         ) from None
     if targets and name == "htdemucs":
         settings["targets"] = list(targets)
-    return _filled(path, name, settings, state)
+    network = _filled(path, name, settings, state)
+    if segment is not None and (name != "htdemucs" or segment < network.settings["segment"]):
+        network = _filled(path, name, {**settings, "segment": segment}, state)
+    return network
 
 
 def demucs_settings(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Any]]:
@@ -137,7 +144,10 @@ def _bag(path):
     files = [_file(path, name) for name in names]
     rows = _rows(path, bag.get("weights"), len(files))
     used = [(file, row) for file, row in zip(files, rows) if row != {}]
-    networks = [_demucs(file, row) for file, row in used]
+    segment = bag.get("segment")
+    if not (segment is None or isinstance(segment, (int, float)) and 0 < segment < math.inf):
+        raise SepkitError(f"{path}: segment {str(segment)[:40]}: seconds above 0 were expected")
+    networks = [_demucs(file, row, segment) for file, row in used]
     weights = [row or dict.fromkeys(net.targets, 1.0) for net, (_, row) in zip(networks, used)]
     found = [target for network in networks for target in network.targets]
     if len(found) == len(set(found)):

@@ -234,13 +234,13 @@ def test_a_file_of_htdemucs_says_by_its_shapes_what_it_is(tmp_path, suffix, sett
         )
 
 
-def bag(folder, weights, names=("aaaa", "bbbb", "cccc", "dddd"), suffix=".th"):
+def bag(folder, weights, names=("aaaa", "bbbb", "cccc", "dddd"), suffix=".th", segment=7.8):
     """A bag, and its networks in files named by signature and hash."""
     nets = [drawn(seed) for seed in range(len(names))]
     for name, net in zip(names, nets):
         write(folder / (f"{name}-1234{suffix}" if suffix == ".th" else f"{name}{suffix}"), net)
     path = folder / "bag.yaml"
-    path.write_text(f"models: [{', '.join(names)}]\nweights: {weights}\nsegment: 7.8\n")
+    path.write_text(f"models: [{', '.join(names)}]\nweights: {weights}\nsegment: {segment}\n")
     return path, nets
 
 
@@ -263,6 +263,22 @@ def test_of_a_bag_each_network_is_for_its_stem(tmp_path):
 def test_a_bag_of_one_is_that_network(tmp_path):
     path, _ = bag(tmp_path, "null", names=("aaaa",))
     assert list(load(path)) == ["+".join(STEMS_OF_DEMUCS)]
+
+
+@pytest.mark.parametrize("segment, expected", [(2.5, 2.5), (44, 7.8), ("null", 7.8)])
+def test_a_bag_says_how_long_the_pieces_are_up_to_what_the_network_was_trained_with(
+    tmp_path, segment, expected
+):
+    path, _ = bag(tmp_path, "null", names=("aaaa",), segment=segment)
+    (net,) = load(path).values()
+    assert net.segment == net.settings["segment"] == expected
+
+
+@pytest.mark.parametrize("segment", ["-1", "long", "[1]"])
+def test_a_segment_that_is_no_length_is_refused(tmp_path, segment):
+    path, _ = bag(tmp_path, "null", names=("aaaa",), segment=segment)
+    with pytest.raises(SepkitError, match="bag.yaml: segment .*: seconds above 0 were expected"):
+        load(path)
 
 
 def test_a_half_downloaded_bag_names_what_is_missing(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sepkit.models import build, load
+from sepkit.models.ensemble import Ensemble
 from sepkit.models.htdemucs import SIX
 from sepkit.stems import STEMS_OF_DEMUCS
 
@@ -144,6 +145,20 @@ def test_a_bag_of_one_network_a_stem_is_theirs():
         ours.load_published(theirs.state_dict())
         with torch.no_grad():
             assert_equal(ours(mixture), expected[:, k])
+
+
+def test_a_bag_that_averages_is_theirs():
+    """A Hybrid Demucs and an HTDemucs, with a weight for each stem."""
+    (one, our_one), (other, our_other) = v3(), v4()
+    table = [[1.0, 0.5, 0.0, 2.0], [1.0, 1.5, 1.0, 0.0]]
+    bag = apply.BagOfModels([one, other], table)
+    weights = [{target: w for target, w in zip(FOUR, row) if w} for row in table]
+    ours = Ensemble([our_one, our_other], weights).eval()
+    mixture = noise(1, 2, 100_001)
+    expected = separated(bag, mixture, shifts=0, split=True, overlap=0.25)
+    with torch.no_grad():
+        estimates = ours(mixture)
+    assert_equal(torch.stack([estimates[target] for target in FOUR], 1), expected)
 
 
 def test_a_file_that_their_package_writes_is_read_without_its_classes(tmp_path):
