@@ -52,7 +52,7 @@ class Pretraining:
     masked: float = 0.5
     frames: int = 64
     batch: int = 8
-    steps: int = 1000
+    steps: int = 3000
     lr: float = 2e-3
 
 

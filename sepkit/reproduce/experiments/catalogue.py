@@ -425,7 +425,6 @@ EXPERIMENTS = {
         "What does pre-training on mixtures without stems bring, with few songs and with many?",
         (),
         pretraining,
-        seeds=5,
     ),
     "race": Experiment(
         "Which network separates best after equal examples, and after equal seconds?",
