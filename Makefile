@@ -118,7 +118,7 @@ lab: $(READY)
 # Each chapter with its own kernel, in place; audio and machine traces do not belong into the repository.
 notebooks: $(READY)
 	$(BIN)/sepkit data band --preset $(PROFILE)
-	SEPKIT_PROFILE=$(PROFILE) SEPKIT_OUT=$(abspath $(OUT)) $(BIN)/python -m sepkit.reproduce.notebook store $(CHAPTERS)
+	SEPKIT_PROFILE=$(PROFILE) SEPKIT_OUT=$(abspath $(OUT)) $(BIN)/python -m sepkit.reproduce.notebook $(CHAPTERS)
 	$(BIN)/nbstripout --keep-output --keep-count --extra-keys "metadata.papermill metadata.widgets \
 	    cell.metadata.papermill cell.metadata.execution" notebooks/*.ipynb
 

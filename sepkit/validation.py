@@ -170,6 +170,8 @@ def checked(name: str, value: Any, kind: Kind) -> Any:
 
 #: What numpy and torch both take.
 SEED = Number(0, 2**32 - 1)
+#: Seeds of one call; beyond that a number was mistyped.
+MOST_SEEDS = 10_000
 #: Processes or threads of one call.
 WORKERS = Number(1, 1024)
 
@@ -185,6 +187,31 @@ def number(name: str, text: Any, kind: Number) -> Any:
             continue
     value = checked(name, value, kind)
     return value if kind.whole else float(value)
+
+
+def seeds(name: str, text: str) -> tuple[int, ...]:
+    """``"0..7"``, ``"3"`` or ``"0,2,5..9"`` as numbers, each once.
+
+    Raises
+    ------
+    SepkitError
+        For anything else, and for more than `MOST_SEEDS`.
+    """
+    found: dict[int, None] = {}
+    for part in text.replace(" ", "").split(","):
+        first, dots, last = part.partition("..")
+        try:
+            low = number(name, first, SEED)
+            high = number(name, last, SEED) if dots else low
+            if not low <= high < low + MOST_SEEDS:
+                raise SepkitError(part)
+        except SepkitError:
+            raise SepkitError(
+                f"{name}={text[:60]!r}: numbers such as 0, 0..7 or 0,2,5 were expected, at most "
+                f"{MOST_SEEDS}"
+            ) from None
+        found |= dict.fromkeys(range(low, high + 1))
+    return tuple(found)
 
 
 def place(name: str, value: object) -> pathlib.Path:

@@ -142,14 +142,14 @@ def test_manifests_of_another_kind_are_named(tmp_path, content):
     from sepkit.band import dataset, speech
     from sepkit.datasets import augmentation
     from sepkit.datasets.augmentation import versions
-    from sepkit.reproduce import batch
+    from sepkit.reproduce import manifest as batch_manifest
 
     settings = dict.fromkeys(speech._FIXED)
     for read, name, entry in (
         (lambda: augmentation._read_manifest(tmp_path), augmentation.MANIFEST, "songs"),
         (lambda: dataset._read_manifest(tmp_path), dataset.MANIFEST, "songs"),
         (lambda: speech._known(tmp_path, settings), speech.MANIFEST, "speakers"),
-        (lambda: batch.load_manifest(tmp_path), "manifest.json", "chapters"),
+        (lambda: batch_manifest.load_manifest(tmp_path), "manifest.json", "chapters"),
         (lambda: versions.is_complete(tmp_path), versions.FACTS, "files"),
     ):
         wrong = content.replace("ENTRY", entry).replace(
@@ -164,7 +164,7 @@ def test_manifests_of_another_kind_are_named(tmp_path, content):
 def test_entries_of_manifests_are_named(tmp_path):
     from sepkit.band import dataset
     from sepkit.datasets.augmentation import versions
-    from sepkit.reproduce import batch
+    from sepkit.reproduce import manifest as batch_manifest
 
     (tmp_path / dataset.MANIFEST).write_text('{"songs": {"train/../../x": {}}}')
     with pytest.raises(SepkitError, match="expected a plain name"):
@@ -184,4 +184,4 @@ def test_entries_of_manifests_are_named(tmp_path):
             SepkitError,
             match="manifest.json: the entry of chapter '01_stft' is not one that sepkit wrote",
         ):
-            batch.load_manifest(tmp_path)
+            batch_manifest.load_manifest(tmp_path)

@@ -12,8 +12,18 @@ experiments; the test songs share no kit, program, pattern, progression, voice
 or word with the train songs.
 """
 
-from .dataset import MANIFEST, PRESETS, VERSION, ensure, render
+from .dataset import MANIFEST, PRESETS, VERSION, ensure, is_rendered, render
 from .genres import GENRES
 from .knobs import KNOBS, Knobs
 
-__all__ = ["GENRES", "KNOBS", "MANIFEST", "PRESETS", "VERSION", "Knobs", "ensure", "render"]
+__all__ = [
+    "GENRES",
+    "KNOBS",
+    "MANIFEST",
+    "PRESETS",
+    "VERSION",
+    "Knobs",
+    "ensure",
+    "is_rendered",
+    "render",
+]

@@ -69,6 +69,21 @@ def ensure(preset="student", root=None, workers=None, progress=True, soundfonts=
     return render(folder, workers=workers, progress=progress, **settings)
 
 
+def is_rendered(preset="student", root=None):
+    """Whether `ensure` would find the songs of a preset complete.
+
+    Parameters
+    ----------
+    preset, root
+        As for `ensure`.
+
+    Returns
+    -------
+    bool
+    """
+    return _is_whole(data_root(root) / "band" / preset, PRESETS[preset])
+
+
 def render(
     root,
     train=24,

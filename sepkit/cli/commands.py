@@ -18,6 +18,8 @@ from .evaluate import EXAMPLES as EVALUATE_EXAMPLES
 from .evaluate import evaluate
 from .experiment import EXAMPLES as EXPERIMENT_EXAMPLES
 from .experiment import experiment
+from .fetch import EXAMPLES as FETCH_EXAMPLES
+from .fetch import fetch
 from .options import Json
 from .output import errors_in_one_line, print_json
 from .reproduce import EXAMPLES as REPRODUCE_EXAMPLES
@@ -97,6 +99,7 @@ def models(as_json: Json = False) -> None:
 app.command(epilog=SEPARATE_EXAMPLES)(separate)
 app.command(epilog=EVALUATE_EXAMPLES)(errors_in_one_line(evaluate))
 app.command(epilog=EXPERIMENT_EXAMPLES)(errors_in_one_line(experiment))
+app.command(epilog=FETCH_EXAMPLES)(errors_in_one_line(fetch))
 app.command(epilog=TRAIN_EXAMPLES)(errors_in_one_line(train))
 
 

@@ -1,6 +1,5 @@
 """``sepkit data``: rendering, downloading and listing data sets."""
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -316,30 +315,8 @@ def musdb7s(root: Root = None) -> None:
             raise SepkitError(
                 f"MUSDB18's .stem.mp4 files need ffmpeg, which is not installed; run: {FFMPEG}"
             )
-        download(folder)
+        musdb18.fetch_excerpts(folder)
     typer.echo(str(folder))
-
-
-def download(folder: Path) -> None:
-    """Fetch the excerpts beside `folder`, then rename it: half a download is no data set."""
-    from ..datasets import musdb18
-    from ..errors import SepkitError
-    from ..files import free_bytes
-
-    if free_bytes(folder) < 1e9:
-        raise SepkitError(
-            f"{folder}: the excerpts need 1 GB while they are unpacked; free some space or pass "
-            "--root DIR"
-        )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
-        musdb18.download_excerpts(beside)
-        shutil.rmtree(folder, ignore_errors=True)
-        beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _range(kind, allowed):

@@ -9,9 +9,20 @@ from typing import Annotated, Any
 import typer
 
 from ..console import print_note, print_table, progress_bar
+from ..errors import SepkitError
 from ..runtime.interruption import resumes
 from ..validation import Number
-from .options import DATA_SET, PLACE, WORKERS, Data, number, refuse_preset, refuse_unused
+from .options import (
+    DATA_SET,
+    PLACE,
+    WORKERS,
+    Array,
+    Data,
+    Scheduler,
+    number,
+    refuse_preset,
+    refuse_unused,
+)
 from .output import print_json
 
 EXAMPLES = (
@@ -86,6 +97,8 @@ def evaluate(
     workers: Annotated[
         int, typer.Option(help="Songs at a time, each in a process of its own.", **WORKERS)
     ] = 1,
+    array: Array = None,
+    scheduler: Scheduler = None,
     as_json: Annotated[
         bool,
         typer.Option(
@@ -103,6 +116,8 @@ def evaluate(
     if sum((folders, separator is not None, bool(scores))) != 1 or folders != whole:
         raise typer.BadParameter(_WAYS)
     _refuse_unused(context, data, folders, scores)
+    if array and out is None:
+        raise SepkitError(f"--array {array}: keeps nothing without --out; give one")
     if not scores:
         kept = "scores of finished songs are kept, and the same command goes on"
         resumes(kept if out else "nothing is kept without --out")
@@ -117,6 +132,8 @@ def evaluate(
             "workers": workers,
             "window": window,
             "hop": hop,
+            "share": array,
+            "scheduler": scheduler,
         }
         if folders:
             found = _with_progress(evaluation.evaluate_folders, reference, estimate, **options)
@@ -141,6 +158,9 @@ def _chosen_metrics(texts):
 def _score_separator(name, data, split, preset, device, **options):
     from .. import datasets, evaluation, separation
 
+    if options["scheduler"]:  # whose workers move it to the device
+        options["device"] = device
+        device = "cpu"
     separator = separation.get(name, device=device)
     tracks = datasets.open_tracks(data, split, preset=preset)
     options["dataset"] = datasets.data_set_name(data)
@@ -179,9 +199,15 @@ def _refuse_unused(context, data, folders, scores):
     separating = ("data", "split", "preset", "device")
     if scores:
         refuse_unused(
-            context, "--scores", *separating, "metrics", "window", "hop", "out", "workers"
+            context,
+            "--scores",
+            *separating,
+            *("metrics", "window", "hop", "out", "workers", "array", "scheduler"),
         )
-    elif folders:
+        return
+    if context.params["scheduler"]:
+        refuse_unused(context, "--scheduler", "workers")
+    if folders:
         refuse_unused(context, "--reference and --estimate", *separating)
     else:
         refuse_preset(context, data)

@@ -8,7 +8,18 @@ import typer
 from ..console import print_table
 from ..runtime.interruption import resumes
 from ..validation import Number
-from .options import DATA_SET, PLACE, Data, Device, Json, number, refuse_preset, refuse_unused
+from .options import (
+    DATA_SET,
+    PLACE,
+    Array,
+    Data,
+    Device,
+    Json,
+    Scheduler,
+    number,
+    refuse_preset,
+    refuse_unused,
+)
 from .output import print_json
 
 EXAMPLES = (
@@ -69,6 +80,8 @@ def experiment(
         ),
     ] = None,
     device: Device = "auto",
+    array: Array = None,
+    scheduler: Scheduler = None,
     as_json: Json = False,
 ) -> None:
     """Train and score the arms of an experiment; stopped and called again, it goes on."""
@@ -79,7 +92,7 @@ def experiment(
     def notice(line):
         typer.echo(line, err=True)
 
-    songs = ("data", "preset", "seeds", "augmented", "natural", "speech")
+    songs = ("data", "preset", "seeds", "augmented", "natural", "speech", "array", "scheduler")
     if name is None:
         refuse_unused(context, "no name of an experiment", *songs, "profile", "out", "device")
         _list(catalogue.EXPERIMENTS, as_json)
@@ -104,6 +117,8 @@ def experiment(
             natural=str(natural) if natural else None,
             speech=speech,
             notice=notice,
+            share=array,
+            scheduler=scheduler,
         )
     rows = experiments.summary(scores)
     if as_json:
@@ -111,7 +126,10 @@ def experiment(
         return
     question = catalogue.EXPERIMENTS[name].question
     print_table(question, tuple(rows[0]), [tuple(row.values()) for row in rows])
-    typer.echo(str(out / f"{name}.json"))
+    if array:
+        typer.echo(f"share {array}; when all are done, the same without --array gathers them")
+    else:
+        typer.echo(str(out / f"{name}.json"))
 
 
 def _list(known, as_json):

@@ -28,6 +28,10 @@ def _place(text):
     return _or_usage_error(validation.place, text)
 
 
+def _seeds(text):
+    return _or_usage_error(validation.seeds, text) if isinstance(text, str) else text
+
+
 def _data_set(text):
     return str(_or_usage_error(validation.place, text))
 
@@ -36,11 +40,26 @@ def _data_set(text):
 PLACE: dict[str, Any] = {"parser": _place, "metavar": "PATH"}
 #: A data set's name or a folder; whether it exists is seen when it is opened.
 DATA_SET: dict[str, Any] = {"parser": _data_set, "metavar": "NAME|FOLDER"}
+#: For ``typer.Option(**...)``: one seed or several.
+SEEDS: dict[str, Any] = {"parser": _seeds, "metavar": "SEEDS"}
 #: The type of ``data: Data = "band"``: the option --data of a command.
 Data = Annotated[str, typer.Option(help=DATA_HELP, **DATA_SET)]
 #: The types of ``device: Device = "auto"`` and ``as_json: Json = False``.
 Device = Annotated[str, typer.Option(help="auto takes cuda, then mps, then cpu; or one of them.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+#: The types of ``array: Array = None`` and ``scheduler: Scheduler = None``.
+Array = Annotated[
+    str | None,
+    typer.Option(help="Do one of M shares of the work, from 1.", metavar="N/M", show_default=False),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="Do the work on the workers of this Dask scheduler.",
+        metavar="ADDRESS",
+        show_default=False,
+    ),
+]
 SEED, WORKERS = number(validation.SEED), number(validation.WORKERS)
 
 
@@ -69,6 +88,18 @@ def assignments(pairs: Sequence[str] | None, option: str) -> dict[str, Any]:
             raise SepkitError(f"{option} {name}: is given twice; give it once")
         result[name] = validation.parsed(text)
     return result
+
+
+def several(text: str) -> list[str]:
+    """``"band,~/songs"`` as its parts, ``~`` spelled out; a folder may have a comma in its name.
+
+    Raises
+    ------
+    SepkitError
+        For a part that is empty, or no path.
+    """
+    parts = [text] if validation.place("--data", text).is_dir() else text.split(",")
+    return [str(validation.place("--data", part.strip())) for part in parts]
 
 
 def refuse_unused(context: typer.Context, form: str, *names: str) -> None:

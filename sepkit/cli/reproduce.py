@@ -7,25 +7,41 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import print_table, progress_bars
+from ..console import print_note, print_table, progress_bars
+from ..datasets import DATA_HELP
 from ..runtime.interruption import resumes
 from ..validation import Number
-from .options import PLACE, SEED, WORKERS, Data, Device, assignments, number
+from .options import (
+    PLACE,
+    SEEDS,
+    WORKERS,
+    Array,
+    Device,
+    Scheduler,
+    assignments,
+    number,
+    refuse_unused,
+    several,
+)
 
 if TYPE_CHECKING:
     from ..reproduce.ledger import LedgerTable
 
 EXAMPLES = (
     "Examples: sepkit reproduce --profile smoke | "
-    "sepkit reproduce 01 04_open_unmix --seed 1 --out build/seed1"
+    "sepkit reproduce 01 04 --data band,musdb7s --seed 0..7 --plan | "
+    "sepkit reproduce --merge node1 node2 --out build"
 )
 
 
 def reproduce(
+    context: typer.Context,
     chapters: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Numbers (01) or names (01_stft).", metavar="[CHAPTER]...", show_default="all"
+            help="Numbers (01) or names (01_stft); with --merge, folders.",
+            metavar="[CHAPTER]...",
+            show_default="all",
         ),
     ] = None,
     profile: Annotated[
@@ -38,15 +54,29 @@ def reproduce(
     out: Annotated[
         Path, typer.Option(help="Folder for executed notebooks, results and report.html.", **PLACE)
     ] = Path("build"),
-    data: Data = "band",
+    data: Annotated[
+        str, typer.Option(help=f"{DATA_HELP} Several with commas.", metavar="NAME|FOLDER,...")
+    ] = "band",
     weights: Annotated[str, typer.Option(help="shipped, published or train.")] = "shipped",
     device: Device = "auto",
-    seed: Annotated[int, typer.Option(help="For everything random.", **SEED)] = 0,
+    seed: Annotated[
+        tuple, typer.Option(help="For everything random: 0, 0..7 or 0,2,5.", **SEEDS)
+    ] = "0",  # type: ignore[assignment]
     workers: Annotated[
-        int | None, typer.Option(help="Chapters at a time.", show_default="2", **WORKERS)
+        int | None,
+        typer.Option(help="Jobs at a time on this machine.", show_default="2", **WORKERS),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Run chapters again that did not change.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would run, and what it takes; run nothing.")
+    ] = False,
+    array: Array = None,
+    scheduler: Scheduler = None,
+    merge: Annotated[
+        bool,
+        typer.Option("--merge", help="Bring the folders of several calls together; run nothing."),
     ] = False,
     notebooks: Annotated[
         Path | None,
@@ -70,31 +100,93 @@ def reproduce(
 ) -> None:
     """Run chapters in batch; report what they measured beside what was published.
 
-    Chapters whose notebook, code, data and parameters are unchanged are not run again.
+    Chapters x data sets x seeds. What is done, from the same notebook, code, data and parameters,
+    is not run again.
     """
     resumes("finished chapters are kept, and the same command goes on")
+    if merge:
+        refuse_unused(context, "--merge", *_OF_RUNS)
+        _merge(chapters or [], out)
+        return
+    if scheduler:
+        refuse_unused(context, "--scheduler", "workers")
     from ..device import resolve_device
-    from ..reproduce import batch, ledger
+    from ..reproduce import batch
+    from ..reproduce.grid import Grid
+    from ..reproduce.manifest import failures
+
+    grid = Grid(
+        chapters or (),
+        profile,
+        weights,
+        several(data),
+        device,
+        seed,
+        out,
+        notebooks,
+        assignments(parameter, "--parameter"),
+        "profile" if timeout is None else timeout,
+    )
+    if plan:
+        _show_plan(batch.plan(grid, workers, force, array))
+        return
+    if device != "auto" and not scheduler:
+        resolve_device(device)  # say now, not in every chapter, that it is missing
+    with show_jobs() as on_event:
+        entries = batch.run(grid, workers, force, array, scheduler, on_event)
+    if array:
+        typer.echo(
+            f"share {array}: {len(entries)} jobs; after all shares: the same without --array"
+        )
+    else:
+        _report(out)
+    failed = failures(entries, out)
+    for line in failed:
+        typer.echo(f"sepkit: error: {line}", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+#: Options that say what is run.
+_OF_RUNS = (
+    "profile",
+    "data",
+    "weights",
+    "device",
+    "seed",
+    "workers",
+    "force",
+    "plan",
+    "array",
+    "scheduler",
+    "notebooks",
+    "parameter",
+    "timeout",
+)
+
+
+def _merge(folders, out):
+    from ..reproduce.manifest import failures
+    from ..reproduce.merge import merge
+
+    entries = merge(folders, out, print_note)
+    _report(out)
+    for line in failures(entries, out):
+        typer.echo(f"sepkit: error: {line}", err=True)
+    typer.echo(f"{out}: {sum(entry['status'] == 'done' for entry in entries.values())} jobs done")
+
+
+def _show_plan(plan):
+    print_table("what would run", plan.titles, plan.rows())
+    for line in plan.lines():
+        typer.echo(line)
+
+
+def _report(out):
+    """Write the page, and print its tables of the usual metrics."""
+    from ..reproduce import ledger
     from ..reproduce.report import write_report
 
-    if device != "auto":
-        resolve_device(device)  # say now, not in every chapter, that it is missing
-    with show_chapters() as on_event:
-        entries = batch.run(
-            chapters or (),
-            profile,
-            out,
-            weights,
-            data,
-            device,
-            seed,
-            workers,
-            force,
-            notebooks,
-            assignments(parameter, "--parameter"),
-            "profile" if timeout is None else timeout,
-            on_event,
-        )
     page = write_report(out)
     measured = ledger.load_measured(Path(out) / "results")
     tables = [table for table in ledger.tables(ledger.load_reported(), measured) if table.measured]
@@ -104,11 +196,6 @@ def reproduce(
     others = sum(not table.standard for table in tables)
     more = f" (with {others} more tables, of the chapters' own metrics)" if others else ""
     typer.echo(f"report: {page}{more}")
-    failed = batch.failures(entries, out)
-    for line in failed:
-        typer.echo(f"sepkit: error: {line}", err=True)
-    if failed:
-        raise typer.Exit(1)
 
 
 def as_text(table: "LedgerTable") -> tuple[str, tuple[str, ...], list[tuple]]:
@@ -151,12 +238,13 @@ def _two_digits(value):
 
 
 @contextmanager
-def show_chapters() -> Iterator[Callable[[str, str, dict], None]]:
-    """Shows what happens to each chapter; yields the function that `batch.run` calls.
+def show_jobs() -> Iterator[Callable[[str, str, dict], None]]:
+    """Shows what happens to each job; yields the function that `batch.run` calls.
 
-    On a terminal a line per chapter that moves, elsewhere a plain line per event that ends one.
+    On a terminal a bar for each job that runs and one for all, elsewhere a plain line per event
+    that ends one.
     """
-    with progress_bars("cells") as bars:
+    with progress_bars() as bars:
         yield _PlainEvents() if bars is None else _MovingEvents(bars)
 
 
@@ -164,9 +252,13 @@ _ENDED = {"done": "done", "failed": "FAILED", "unchanged": "unchanged"}
 
 
 def _ended_text(name, event, details):
-    seconds = details.get("seconds")
+    from ..reproduce.plan import duration
+
+    seconds, left = details.get("seconds"), details["left"]
     took = f"  {seconds:.0f} s" if seconds and event != "unchanged" else ""
-    return f"{name}  {_ENDED[event]}{took}"
+    so_far = f"  ({details['finished']} of {details['of']}" if details["of"] > 1 else ""
+    more = f", about {duration(left)} left" if left and event != "unchanged" else ""
+    return f"{name}  {_ENDED[event]}{took}{so_far and so_far + more + ')'}"
 
 
 class _PlainEvents:
@@ -176,19 +268,22 @@ class _PlainEvents:
 
 
 class _MovingEvents:
+    """A bar for each notebook that runs, and one for all; what has ended is a line above them."""
+
     def __init__(self, bars):
         self.bars, self.tasks = bars, {}
+        self.all = bars.add_task("jobs", total=None)
 
     def __call__(self, name: str, event: str, details: dict) -> None:
-        task = self.tasks.get(name)
-        if event == "waiting":
-            self.tasks[name] = self.bars.add_task(name, total=None, start=False)
-        elif event == "cell":
-            if details["cell"] == 0:
-                self.bars.start_task(task)
-            self.bars.update(task, completed=details["cell"], total=details["of"])
-        elif task is None:  # unchanged: it was never waiting
-            self.bars.console.print(_ended_text(name, event, details), markup=False)
-        else:
-            self.bars.stop_task(task)
-            self.bars.update(task, description=_ended_text(name, event, details))
+        if event == "cell":
+            if name not in self.tasks:
+                self.tasks[name] = self.bars.add_task(name, total=details["of"])
+            self.bars.update(self.tasks[name], completed=details["cell"])
+        elif event in _ENDED:
+            if name in self.tasks:
+                self.bars.remove_task(self.tasks.pop(name))
+            text = _ended_text(name, event, details)
+            self.bars.console.print(text, markup=False, highlight=False)
+            finished, of = details["finished"], details["of"]
+            text = f"{finished} of {of} jobs"
+            self.bars.update(self.all, description=text, completed=finished, total=of)

@@ -15,7 +15,7 @@ import torch
 
 from .. import audio
 from ..errors import SepkitError
-from ..files import transfers
+from ..files import free_bytes, transfers
 from ..formats import ffmpeg
 from ..formats.decoded import Decoded
 from ..names import plain_name
@@ -182,3 +182,29 @@ def _songs_of(path):
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, zlib.error) as error:
         raise SepkitError(f"{path}: not a whole archive ({error}); try again") from None
     return songs
+
+
+def fetch_excerpts(folder: str | Path) -> Path:
+    """`download_excerpts` beside `folder`, then rename it: half a download is no data set.
+
+    Raises
+    ------
+    SepkitError
+        If there is no room for them, and as `download_excerpts`.
+    """
+    folder = Path(folder)
+    if free_bytes(folder) < 1e9:
+        raise SepkitError(
+            f"{folder}: the excerpts need 1 GB while they are unpacked; free some space or choose "
+            "another data root"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        download_excerpts(beside)
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return folder

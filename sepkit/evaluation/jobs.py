@@ -14,11 +14,13 @@ import torch
 
 from ..datasets.track import NOT_THE_SUM, Track, left_of_mixture, left_over
 from ..errors import SepkitError, naming
+from ..files import kit
 from ..metrics.findings import Finding
 from ..metrics.findings import findings as found_in
 from ..metrics.scores import Score
 from ..metrics.scoring import measure
 from ..metrics.signals import Signals
+from ..runtime import cluster
 from ..runtime.memory import free_memory
 from ..runtime.processes import run_jobs
 from ..separation.base import Separator
@@ -194,9 +196,23 @@ def signals_of(track: Track, parts: dict[str, tuple[str, ...]], estimates: dict)
 
 
 def run_all(
-    jobs: list[Job], workers: int, notice: Callable[[str], None] | None
+    jobs: list[Job],
+    workers: int,
+    notice: Callable[[str], None] | None,
+    scheduler: str | None = None,
+    device: str = "auto",
 ) -> Iterator[tuple[int, Result]]:
-    """(index, Result) of every job, as they are finished; `workers` songs at a time.
+    """(index, Result) of every job, as they are finished.
+
+    Parameters
+    ----------
+    jobs : list of Job
+    workers : int
+        Songs at a time on this machine.
+    notice : callable or None
+        Called with a line about fewer workers.
+    scheduler, device : str
+        The address of a Dask scheduler whose workers do the jobs instead, on this device.
 
     Raises
     ------
@@ -204,6 +220,14 @@ def run_all(
         As the first song that fails; or if a process is killed. Songs that run in
         other processes are given up, finished ones are kept.
     """
+    if not jobs:
+        return
+    if scheduler:
+        if why := _not_portable(jobs[0].source):
+            raise SepkitError(f"--scheduler {scheduler}: {why}")
+        calls = [partial(_on_device, job, device) for job in jobs]
+        yield from cluster.run_jobs(calls, scheduler, kit, device.startswith("cuda"))
+        return
     workers = _workers_that_fit(min(workers, len(jobs)), jobs, notice)
     if workers > 1 and (why := _why_sequential(jobs[0].source)):
         workers = 1
@@ -232,10 +256,23 @@ def _workers_that_fit(workers, jobs, notice):
     return fitting
 
 
+def _on_device(job, device):
+    """In a worker of a cluster: the separator was sent from a machine that may have no GPU."""
+    if isinstance(job.source, SeparatedSong):
+        job.source.separator.to(device)
+        job.provenance["device"] = str(job.source.separator.device)
+    return job.run()
+
+
 def _why_sequential(source):
-    """Why this work cannot be handed to other processes, or None."""
+    """Why songs are not done side by side by processes of this machine, or None."""
     if isinstance(source, SeparatedSong) and source.separator.device.type != "cpu":
         return f"the separator is on {source.separator.device}"
+    return _not_portable(source)
+
+
+def _not_portable(source):
+    """Why this work cannot be handed to another process, or None."""
     try:
         pickle.dumps(source)
     except (TypeError, AttributeError, pickle.PicklingError) as error:

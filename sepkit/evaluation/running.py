@@ -12,6 +12,7 @@ from ..metrics.cards import DEFAULT_METRICS
 from ..metrics.findings import Finding
 from ..metrics.scores import Score
 from ..metrics.scoring import check_metrics
+from ..runtime.shares import dealt
 from ..separation.base import Separator
 from ..separation.streaming import CHUNK, OVERLAP
 from .folders import paired_songs
@@ -33,6 +34,9 @@ def evaluate(
     progress: Callable[[int, int, str], None] | None = None,
     notice: Callable[[str], None] | None = warn,
     findings: list[Finding] | None = None,
+    share: str | None = None,
+    scheduler: str | None = None,
+    device: str = "auto",
     **about,
 ) -> list[Score]:
     """Separate tracks and score the estimates.
@@ -68,6 +72,12 @@ def evaluate(
         Receives every `sepkit.metrics.Finding`: silent stems and frames, collinear
         references, estimates that are the reference or the mixture, and the like.
         They are also kept in the files, under ``"findings"``.
+    share : str, optional
+        ``"2/8"``: only these songs, for one of several calls with the same `out`; a last call
+        without it takes their scores and writes the file for all.
+    scheduler, device : str, optional
+        The address of a Dask scheduler whose workers do the songs, and the device that they
+        take; `out` must lie where all of them see it.
     **about
         Further entries of the provenance, such as ``seed`` and ``profile``.
 
@@ -112,7 +122,9 @@ def evaluate(
         )
         for track in tracks
     ]
-    return _run(jobs, store, [], workers, progress, notice, findings)
+    todo = dealt(jobs, share, lambda job: job.source.track.samples)
+    results = run_all(todo, workers, notice, scheduler, device)
+    return _gathered(todo, results, store, [], progress, notice, findings, whole=share is None)
 
 
 def evaluate_folders(
@@ -129,6 +141,8 @@ def evaluate_folders(
     progress: Callable[[int, int, str], None] | None = None,
     notice: Callable[[str], None] | None = warn,
     findings: list[Finding] | None = None,
+    share: str | None = None,
+    scheduler: str | None = None,
     **about,
 ) -> list[Score]:
     """Score stems that were separated before, by any program.
@@ -143,7 +157,7 @@ def evaluate_folders(
         A song folder, a folder of songs, or any data set that `sepkit.datasets.open_tracks` knows.
     estimate : str or Path
         Likewise, with estimates.
-    out, metrics, workers, window, hop, progress, notice, findings, **about
+    out, metrics, workers, window, hop, progress, notice, findings, share, scheduler, **about
         As for `evaluate`; the findings also say what was left out or made to fit.
     sample_rate : int, optional
         Score at this rate; by default at the references' own.
@@ -182,7 +196,9 @@ def evaluate_folders(
     )
     store = _store(out, separator, tracks)
     jobs = [Job(song, store.song_file(song.track.name), settings, facts) for song in songs]
-    return _run(jobs, store, pairing, workers, progress, notice, findings)
+    todo = dealt(jobs, share, lambda job: job.source.track.samples)
+    results = run_all(todo, workers, notice, scheduler)
+    return _gathered(todo, results, store, pairing, progress, notice, findings, share is None)
 
 
 def _store(out, separator, tracks):
@@ -201,10 +217,10 @@ def _check(tracks, metrics):
             )
 
 
-def _run(jobs, store, pairing, workers, progress, notice, findings):
-    """Score all songs, report what is unusual, and write the file for all."""
+def _gathered(jobs, finished, store, pairing, progress, notice, findings, whole):
+    """Score all songs, report what is unusual, and write the file for all if these are all."""
     results = {}
-    for done, (index, result) in enumerate(run_all(jobs, workers, notice), start=1):
+    for done, (index, result) in enumerate(finished, start=1):
         results[index] = result
         if progress:
             progress(done, len(jobs), jobs[index].source.track.name)
@@ -218,7 +234,8 @@ def _run(jobs, store, pairing, workers, progress, notice, findings):
     if notice:
         _report(found, notice)
     scores = [score for result in ordered for score in result.scores]
-    store.save(scores, found)
+    if whole:
+        store.save(scores, found)
     return scores
 
 

@@ -3,7 +3,7 @@
 from .atomic import Temporary, atomic_path, sweep, sweep_once
 from .hashes import digest, identity, sha256
 from .json_files import jsonable, parse_json, read_json, read_object, write_json
-from .origin import commit, provenance
+from .origin import commit, kit, provenance
 from .places import data_root, free_bytes, repo_root, shipped, size_text
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "free_bytes",
     "identity",
     "jsonable",
+    "kit",
     "parse_json",
     "provenance",
     "read_json",

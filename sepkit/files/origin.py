@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from .hashes import identity
 from .places import repo_root
 
 
@@ -28,6 +29,14 @@ def commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def kit() -> str:
+    """Version of sepkit, and the start of a hash of its code: equal where the code is."""
+    from .. import __version__
+
+    sources = identity(Path(__file__).resolve().parent.parent, (".py",))
+    return f"{__version__} ({sources[:12]})"
 
 
 def provenance(command: str | None = None, **extra: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from ..errors import SepkitError, unknown
 from ..files import digest, identity, provenance, read_json, repo_root, shipped
 from ..metrics import MetricCard, Score, save_scores
 from ..models.base import Model
-from ..reproduce.batch import PROFILES, WEIGHTS
+from ..reproduce.grid import PROFILES, WEIGHTS
 from ..training import Recipe
 from ..training.songs import identities
 from . import marks, plots

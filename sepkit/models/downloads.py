@@ -150,11 +150,8 @@ def fetch(
         Without a network, naming the other choices; when size or hash are wrong.
     """
     entry, key = _entry(name), _file(name, target)
-    file = entry["files"][key]
-    file_name = plain_name(
-        file.get("name") or file["url"].rsplit("/", 1)[-1], "file", "weights.json"
-    )
-    path = Path(cache or data_root() / "weights") / name / file_name
+    file, path = entry["files"][key], local_copy(name, target, cache)
+    file_name = path.name
     if path.is_file():
         fault = _fault(path, file, path)
         if not fault:
@@ -190,6 +187,14 @@ def fetch(
     if not file["sha256"]:
         _record(path)
     return path
+
+
+def local_copy(name: str, target: str, cache: str | Path | None = None) -> Path:
+    """Where the copy of a published file lies or will lie; the parameters are those of `fetch`."""
+    file = _entry(name)["files"][_file(name, target)]
+    file_name = file.get("name") or file["url"].rsplit("/", 1)[-1]
+    folder = Path(cache or data_root() / "weights") / name
+    return folder / plain_name(file_name, "file", "weights.json")
 
 
 def _entry(name):

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SepkitError
-from ..files import read_object
 from ..metrics.cards import FILTERED
 from ..metrics.scores import REQUIRED_PROVENANCE, Score, load_scores
 from ..stems import STEMS
+from .manifest import cells, job_name, load_manifest
 from .published import METRICS, Reported, load_reported, metric_name
 from .song_sets import by_song_set, over_common_songs
 
@@ -160,12 +160,13 @@ class LedgerTable:
 
 
 def load_measured(folder: str | Path) -> dict[str, list[Score]]:
-    """The Scores of every chapter in a results folder.
+    """The Scores of every chapter in a results folder, of all data sets and seeds of a batch.
 
     Parameters
     ----------
     folder : str or Path
-        ``build/results``; may be empty or missing.
+        ``build/results``; may be empty or missing. ``build/band-seed0/results`` and the like
+        belong to it.
 
     Returns
     -------
@@ -177,18 +178,24 @@ def load_measured(folder: str | Path) -> dict[str, list[Score]]:
     SepkitError
         If a file holds no scores, or a chapter that ran on the band claims MUSDB18 scores.
     """
-    found = {path.stem: load_scores(path) for path in sorted(Path(folder).glob("*.json"))}
-    manifest = Path(folder).parent / "manifest.json"
-    ran = read_object(manifest, chapters=dict)["chapters"] if manifest.is_file() else {}
-    for chapter, scores in found.items():
-        on_band = chapter in ran and ran[chapter].get("parameters", {}).get("data") == "band"
-        for score in scores if on_band else ():
-            if score.dataset in DATA_SETS.values():
-                raise SepkitError(
-                    f"{chapter}: {score.separator}, {score.track} is labelled {score.dataset}, "
-                    "but the chapter ran on the band"
-                )
+    folder = Path(folder)
+    ran = load_manifest(folder.parent)["chapters"]
+    found: dict[str, list[Score]] = {}
+    for cell in ("", *filter(None, cells(folder.parent))):
+        for path in sorted((folder.parent / cell / folder.name).glob("*.json")):
+            scores, entry = load_scores(path), ran.get(job_name(path.stem, cell), {})
+            _refuse_mislabelled(path.stem, scores, entry.get("parameters", {}).get("data"))
+            found[path.stem] = found.get(path.stem, []) + scores
     return found
+
+
+def _refuse_mislabelled(chapter, scores, data):
+    for score in scores if data == "band" else ():
+        if score.dataset in DATA_SETS.values():
+            raise SepkitError(
+                f"{chapter}: {score.separator}, {score.track} is labelled {score.dataset}, "
+                "but the chapter ran on the band"
+            )
 
 
 def load_experiments(folder: str | Path | None = None) -> dict[str, list[Score]]:

@@ -1,44 +1,30 @@
-"""One chapter's notebook: found, run in a process of its own, and stored with its outputs.
+"""One chapter's notebook: found, and stored with its outputs.
 
-``python -m sepkit.reproduce.notebook`` is that process. It reads a job as JSON from standard
-input and writes one JSON object per line: ``{"cell": 3, "of": 20}`` while it runs,
-``{"status": ...}`` at the end. A process of its own, so that a kernel that dies, hangs or fills
-the memory takes nothing else with it. It lasts as long as somebody holds the other end of its
-standard input, and leaves neither kernel nor file behind.
-
-``python -m sepkit.reproduce.notebook store [CHAPTER ...]`` (``make notebooks``) runs chapters and
+``python -m sepkit.reproduce.notebook [CHAPTER ...]`` (``make notebooks``) runs chapters and
 keeps their outputs in notebooks/, small enough for git: figures and tables, which a reader sees
 first on GitHub. Audio is taken out, because it is large and nobody can review it, but for tones
 and sweeps that are computed from formulas; the cell says how to hear it. A chapter that fails
 stays as it was.
 """
 
-import contextlib
-import json
-import os
-import re
-import subprocess
+import ast
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..console import print_error
 from ..errors import SepkitError, unknown
-from ..files import atomic_path, repo_root
-from ..runtime.processes import kill_family
+from ..files import atomic_path, read_json, repo_root
+from .execution import execute
 
 #: Bytes that a stored notebook may have.
 LIMIT = 900_000
 SILENT = "Run this cell to listen."
 #: Marks players whose sounds are computed from formulas alone: they may be stored.
 SYNTHETIC = 'data-synthetic="true"'
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -81,293 +67,31 @@ def find_chapters(names: Iterable[str] = (), folder: str | Path | None = None) -
     return list(chosen) or [chapter for chapter in chapters if chapter.name[:2] != "00"]
 
 
-# --- from a batch: start the process, listen to it, leave none of it behind ----------------------
+def check_parameters(chapter: Chapter, names: Iterable[str]) -> None:
+    """Refuse parameters that the chapter does not declare: papermill itself would only warn.
 
-
-class Worker:
-    """Runs one chapter, in a process of its own, from a thread of the batch.
-
-    Parameters
-    ----------
-    chapter : Chapter
-        What to run.
-    out : Path
-        Where executed/ and results/ lie.
-    parameters : dict
-        For the chapter's parameter cell.
-    timeout : float or None
-        Seconds a cell may take.
-    on_event : callable
-        See `batch.run`.
+    Raises
+    ------
+    SepkitError
+        Naming the notebook, the parameter and those that exist.
     """
-
-    def __init__(
-        self,
-        chapter: Chapter,
-        out: Path,
-        parameters: dict[str, Any],
-        timeout: float | None,
-        on_event: Callable[[str, str, dict], object],
-    ):
-        self.chapter, self.out, self.on_event = chapter, out, on_event
-        self.parameters, self.timeout = parameters, timeout
-        self.process: subprocess.Popen | None = None
-        self.stopped = False
-        self._lock = threading.Lock()
-
-    def run(self, threads: int) -> dict[str, Any]:
-        """Execute the chapter on `threads` cores; returns its outcome for the manifest."""
-        executed = self.out / "executed" / f"{self.chapter.name}.ipynb"
-        failed = executed.with_suffix(".failed.ipynb")
-        partial = executed.with_name(f".{self.chapter.name}.partial.ipynb")
-        results = self.out / "results" / f"{self.chapter.name}.json"
-        for folder in (executed.parent, results.parent):
-            folder.mkdir(parents=True, exist_ok=True)
-        # So that no chapter takes an earlier run's numbers for this one's.
-        results.unlink(missing_ok=True)
-        try:
-            outcome = self._converse(partial, threads)
-            if self.stopped:
-                return outcome
-            done = outcome["status"] == "done"
-            # What an earlier run left no longer holds.
-            for stale in [failed] if done else [executed, failed, results]:
-                stale.unlink(missing_ok=True)
-            if partial.is_file():
-                os.replace(partial, executed if done else failed)
-        finally:
-            partial.unlink(missing_ok=True)
-        paths = {"executed": executed if done else failed, "results": results}
-        for key, path in paths.items():
-            outcome[key] = path.relative_to(self.out).as_posix() if path.is_file() else None
-        return outcome
-
-    def stop(self) -> None:
-        """End the chapter's process and the kernel under it, now."""
-        with self._lock:
-            self.stopped = True
-            process = self.process
-        if process is None or process.poll() is not None:
-            return
-        kill_family(process.pid)
-        process.wait()
-
-    def _converse(self, output, threads):
-        """Start the process, give it its job, and return its outcome."""
-        job = _job(self.chapter, output, self.parameters, self.timeout)
-        with tempfile.TemporaryFile("w+") as log:
-            with self._lock:
-                if self.stopped:
-                    return {"status": "failed", "error": "interrupted"}
-                # A session of its own: Ctrl-C reaches the batch alone, which then ends the rest in
-                # order.
-                self.process = subprocess.Popen(
-                    [sys.executable, "-m", "sepkit.reproduce.notebook"],
-                    env=_environment(self.parameters, threads),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    text=True,
-                    start_new_session=True,
-                )
-            outcome, cell, of = self._listen(json.dumps(job))
-            if outcome is None:
-                log.seek(0)
-                last = [line.strip() for line in log if line.strip()][-1:] or ["no message"]
-                error = f"its process died ({last[0]})"
-                outcome = {"status": "failed", "cell": cell, "error": error}
-        if outcome.get("cell") is not None:
-            outcome["error"] = f"cell {outcome['cell'] + 1} of {of}: {outcome['error']}"
-        return outcome
-
-    def _listen(self, job):
-        outcome = cell = of = None
-        try:
-            self.process.stdin.write(job + "\n")
-            self.process.stdin.flush()  # and left open: when it closes, the chapter ends
-        except BrokenPipeError:
-            pass
-        for line in self.process.stdout:
-            message = json.loads(line)
-            if "status" in message:
-                outcome = message
-            else:
-                cell, of = message["cell"], message["of"]
-                self.on_event(self.chapter.name, "cell", message)
-        self.process.wait()
-        with contextlib.suppress(OSError):
-            self.process.stdin.close()
-        return outcome, cell, of
-
-
-def _job(chapter, output, parameters, timeout):
-    return {
-        "notebook": str(chapter.path),
-        "output": str(output),
-        "cwd": str(chapter.path.parent),
-        "parameters": parameters,
-        "timeout": timeout,
-    }
-
-
-def _environment(parameters, threads):
-    """The kernel's environment: a share of the cores, and this Python, whatever is registered."""
-    return {
-        **os.environ,
-        **dict.fromkeys(_THREADS, str(threads)),
-        "SEPKIT_PROFILE": parameters["profile"],
-        "JUPYTER_PREFER_ENV_PATH": "1",
-        "JUPYTER_PLATFORM_DIRS": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    }
-
-
-# --- in the process: execute the notebook with papermill -----------------------------------------
-
-
-def execute(job: dict[str, Any], report: Callable[..., object]) -> dict[str, Any]:
-    """Execute ``job["notebook"]`` into ``job["output"]``, on failure with its error inside.
-
-    Parameters
-    ----------
-    job : dict
-        notebook, output, cwd (paths), parameters (dict), timeout (seconds per cell, or None).
-    report : callable
-        Called with keyword arguments as things happen.
-
-    Returns
-    -------
-    dict
-        status ("done" or "failed"), error and cell (when failed), seconds, peak_mb
-        (resident memory of the largest process).
-    """
-    import papermill
-    from nbformat import write
-
-    engine = _papermill_engine(report)
-    papermill.engines.papermill_engines.register("sepkit", engine)
-    outcome, began = {"status": "done"}, time.monotonic()
-    path = job["notebook"].replace("{", "{{").replace("}", "}}")  # papermill fills in braces
-    try:
-        notebook = papermill.execute_notebook(
-            path,
-            None,
-            parameters=job["parameters"],
-            engine_name="sepkit",
-            kernel_name="python3",
-            language="python",
-            request_save_on_cell_execute=False,
-            progress_bar=False,
-            cwd=job["cwd"],
-            execution_timeout=job["timeout"],
-            start_timeout=120,
+    declared = declared_parameters(chapter.path)
+    missing = [name for name in names if name not in declared]
+    if missing:
+        known = ", ".join(declared) or "none (no cell is tagged 'parameters')"
+        raise SepkitError(
+            f"{chapter.path.name}: unknown parameter {missing[0]!r}: the chapter has {known}"
         )
-    except Exception as error:
-        notebook, text = engine.notebook, _one_line(error, job["timeout"])
-        outcome = {"status": "failed", "cell": engine.cell, "error": text}
-    if notebook is not None:
-        folder = Path(job["output"]).parent
-        folder.mkdir(parents=True, exist_ok=True)  # somebody may have deleted it
-        write(notebook, job["output"])
-    return {**outcome, "seconds": round(time.monotonic() - began, 1), "peak_mb": _peak_mb()}
 
 
-def _papermill_engine(report):
-    """A papermill engine that reports which cell is running."""
-    from papermill.clientwrap import PapermillNotebookClient
-    from papermill.engines import Engine
-
-    class Client(PapermillNotebookClient):
-        """Papermill's client, without its imitation of the Output widget.
-
-        The imitation deadlocks now and then (nbclient issue 312); nobody watches
-        widgets in a batch, so their output simply goes to the cell.
-        """
-
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            self.widget_registry = {}
-
-    class Reporting(Engine):
-        notebook = cell = None
-
-        @classmethod
-        def execute_managed_notebook(
-            cls, nb_man, kernel_name, start_timeout=60, execution_timeout=None, **kwargs
-        ):
-            cls.notebook = nb_man.nb
-            begin = nb_man.cell_start
-
-            def cell_start(cell, cell_index=None, **more):
-                cls.cell = cell_index
-                report(cell=cell_index, of=len(nb_man.nb.cells))
-                return begin(cell, cell_index, **more)
-
-            nb_man.cell_start = cell_start
-            client = Client(
-                nb_man,
-                kernel_name=kernel_name,
-                timeout=execution_timeout,
-                startup_timeout=start_timeout,
-            )
-            return client.execute()
-
-    return Reporting
-
-
-def _peak_mb():
-    """Resident memory of the largest process started and ended here; None where none is counted."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return round(usage / (1 << 20) if sys.platform == "darwin" else usage / (1 << 10))
-
-
-def _one_line(error, timeout):
-    kind = getattr(error, "ename", type(error).__name__)
-    if "Timeout" in kind and timeout:
-        return f"took longer than {timeout:g} s"
-    if kind == "DeadKernelError":
-        return "the kernel died, most often for want of memory"
-    text = _COLOURS.sub("", str(getattr(error, "evalue", error))).strip()
-    return f"{kind}: {text.splitlines()[0]}" if text else kind
-
-
-def _serve():
-    """Talk to the parent over the original standard output; whatever else prints goes to stderr."""
-    lines = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-
-    def report(**message):
-        lines.write(json.dumps(message) + "\n")
-
-    job = json.loads(_first_line(0))
-    threading.Thread(target=_end_with, args=(0, Path(job["output"])), daemon=True).start()
-    report(**execute(job, report))
-
-
-def _first_line(source):
-    """The first line of a file descriptor, without a buffer that would take more."""
-    parts = []
-    while not parts or not parts[-1].endswith(b"\n"):
-        parts.append(os.read(source, 1 << 16))
-        if not parts[-1]:
-            sys.exit(1)  # the other end has gone before it said what to do
-    return b"".join(parts)
-
-
-def _end_with(source, output):
-    """End everything here when the other end of `source` goes."""
-    while os.read(source, 1 << 16):
-        pass
-    kill_family(os.getpid(), and_itself=False)
-    output.unlink(missing_ok=True)
-    os._exit(1)
-
-
-# --- `make notebooks`: run a chapter and keep its outputs ----------------------------------------
+def declared_parameters(notebook: Path) -> list[str]:
+    """The names assigned in the cell tagged "parameters" of a notebook file, in their order."""
+    for cell in read_json(notebook).get("cells", []):
+        if "parameters" in cell.get("metadata", {}).get("tags", []):
+            nodes = ast.walk(ast.parse("".join(cell["source"])))
+            names = (node for node in nodes if isinstance(node, ast.Name))
+            return [name.id for name in names if isinstance(name.ctx, ast.Store)]
+    return []
 
 
 def store(chapter: Chapter) -> float:
@@ -388,7 +112,12 @@ def store(chapter: Chapter) -> float:
     name = chapter.path.name
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / name
-        outcome = execute(_job(chapter, output, {}, None), lambda **_: None)
+        job = {
+            "notebook": str(chapter.path),
+            "output": str(output),
+            "cwd": str(chapter.path.parent),
+        }
+        outcome = execute({**job, "parameters": {}, "timeout": None}, lambda **_: None)
         if outcome["status"] != "done":
             raise SepkitError(f"{name}: cell {(outcome['cell'] or 0) + 1}: {outcome['error']}")
         notebook = nbformat.read(output, as_version=4)
@@ -446,6 +175,4 @@ def _store_all(names):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["store"]:
-        sys.exit(_store_all(sys.argv[2:]))
-    _serve()
+    sys.exit(_store_all(sys.argv[1:]))

@@ -16,9 +16,10 @@ from ..console import print_error
 from ..errors import SepkitError
 from ..files import atomic_path, read_json, repo_root, write_json
 from . import readme_results
-from .batch import PROFILES, load_manifest
 from .claims import evaluate, load_claims
+from .grid import PROFILES
 from .ledger import load_experiments
+from .manifest import load_manifest
 from .notebook import Chapter, find_chapters
 
 BEGIN, END = "<!-- chapters: written by `make readme` -->", "<!-- end of chapters -->"
@@ -47,7 +48,7 @@ def update_budgets(path: Path, manifest: dict[str, Any]) -> dict[str, dict]:
             measured["machine"] = (
                 f"{entry['provenance']['machine']}, device {entry['parameters']['device']}"
             )
-            budgets.setdefault(name, {})[entry["profile"]] = measured
+            budgets.setdefault(entry.get("chapter", name), {})[entry["profile"]] = measured
     if manifest["chapters"]:
         write_json(path, {name: budgets[name] for name in sorted(budgets)})
     return budgets

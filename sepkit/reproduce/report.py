@@ -12,11 +12,12 @@ from typing import Any
 from ..errors import SepkitError
 from ..files import provenance
 from ..metrics import Score
-from . import batch, claims, findings, ledger, pages
+from . import claims, findings, ledger, pages
 from .experiments import overview
 from .experiments.catalogue import EXPERIMENTS
 from .findings_html import ledger_html, verdict_html
 from .ledger import LedgerTable
+from .manifest import load_manifest
 from .published import Reported
 from .readme import title
 from .tables_html import arms_html, card_text, comparisons_html, folded, rows_html, table_html
@@ -69,7 +70,7 @@ def write_report(out: str | Path, reported: list[Reported] | None = None) -> Pat
         If a number lacks provenance or stands in the wrong place, see `ledger`.
     """
     out = Path(out)
-    entries = batch.load_manifest(out)["chapters"]
+    entries = load_manifest(out)["chapters"]
     own, stored = ledger.load_measured(out / "results"), ledger.load_experiments()
     reported = ledger.load_reported() if reported is None else reported
     outcomes = claims.evaluate(claims.load_claims(), own | stored)
@@ -111,7 +112,8 @@ def chapter_pages(entries: dict[str, dict], out: Path) -> dict[str, str]:
         executed = entry.get("executed")
         if not executed or ":" in executed:  # an address elsewhere is not ours to link
             continue
-        notebook, address = out / executed, f"chapters/{Path(executed).stem}.html"
+        path = Path(executed)  # in a folder of its data set and seed, where there are several
+        notebook, address = out / path, f"chapters/{'-'.join([*path.parts[:-2], path.stem])}.html"
         found[name] = address if _write_page(notebook, out / address) else executed
     return found
 
@@ -138,7 +140,7 @@ def run_html(entries: dict[str, dict], stored: dict[str, list[Score]]) -> str:
     if entries:
         made = [entry.get("provenance", {}) for entry in entries.values()]
         minutes = sum(entry.get("seconds") or 0 for entry in entries.values()) / 60
-        failed = len(entries) - len(done)
+        failed = sum(entry["status"] == "failed" for entry in entries.values())
         parts.append(
             f"{_count(len(entries), 'chapter')} ({len(done)} finished"
             f"{f', {failed} failed' if failed else ''}), profile {_of(entries, 'profile')}, data "

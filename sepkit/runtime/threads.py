@@ -10,6 +10,14 @@ from typing import Any
 THREADS = 8
 
 
+def cores() -> int:
+    """The cores that this process may use: of a SLURM job, those that it was given."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
 def in_threads(
     function: Callable[[Any], Any], items: Iterable[Any], workers: int | None = None
 ) -> list[Any]:

@@ -55,6 +55,9 @@ class Separator:
         rate = f"{self.sample_rate} Hz" if self.sample_rate else "any rate"
         return f"{type(self).__name__}({self.name!r}, {targets}, {rate})"
 
+    def to(self, device: str | torch.device) -> None:
+        """Work on this device from now on, if there is something to move: networks."""
+
     def separate(
         self, mixture: torch.Tensor, references: dict[str, torch.Tensor] | None = None
     ) -> dict[str, torch.Tensor]:

@@ -73,8 +73,8 @@ class ModelSeparator(Separator):
         super().__init__(
             name or nets[0].name, targets, nets[0].sample_rate, nets[0].channels, residual
         )
-        self.device = resolve_device(device)
-        self.nets = [net.to(self.device).eval() for net in nets]
+        self.nets = [net.eval() for net in nets]
+        self.to(device)
         self.spectral, self.complete = _joinable(nets), frozenset(targets) in COMPLETE
         self.precision, method = precision, "magnitude" if self.spectral else "forward"
         self.runners = [runner(net, method, precision, compile) for net in self.nets]
@@ -87,6 +87,12 @@ class ModelSeparator(Separator):
             )
         hop = math.lcm(*(net.step for net in self.nets))
         self.steps = (hop * frames_per_window, hop) if self.niter and frames_per_window else (hop,)
+
+    def to(self, device: str | torch.device) -> None:
+        """Move the networks; see `Separator.to`."""
+        self.device = resolve_device(device)
+        for net in self.nets:
+            net.to(self.device)
 
     def _checked_rounds(self, niter):
         if niter is None:

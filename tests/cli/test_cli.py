@@ -13,7 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from sepkit import __version__, audio, cli
-from sepkit.cli.reproduce import show_chapters
+from sepkit.cli.reproduce import show_jobs
 from sepkit.errors import SepkitError
 
 COMMANDS = (
@@ -23,6 +23,7 @@ COMMANDS = (
     "evaluate",
     "train",
     "reproduce",
+    "fetch",
     "data",
     "data band",
     "data list",
@@ -84,6 +85,7 @@ def test_help_shows_defaults_and_an_example(command):
         ["separate"],
         ["separate", "x.wav", "--nonsense"],
         ["reproduce", "--seed", "many"],
+        ["reproduce", "--seed", "0..x"],
         ["evaluate"],
         ["evaluate", "--reference", "a"],
         ["evaluate", "--separator", "mixture", "--reference", "a"],
@@ -564,16 +566,20 @@ def test_reproduce_shows_how_each_chapter_ended(monkeypatch, terminal):
     with redirect_stderr(seen), monkeypatch.context() as patch:
         for name, value in {"COLUMNS": "120", "TERM": "xterm", "NO_COLOR": "1"}.items():
             patch.setenv(name, value)
-        with show_chapters() as on_event:
-            on_event("01_a", "unchanged", {"seconds": 9.0})
+        with show_jobs() as on_event:
+            on_event("01_a", "unchanged", {"seconds": 9.0, "finished": 1, "of": 3, "left": 300})
             on_event("02_b", "waiting", {})
             on_event("03_c", "waiting", {})
             for cell in range(3):
                 on_event("02_b", "cell", {"cell": cell, "of": 3})
-            on_event("02_b", "done", {"seconds": 12.3})
-            on_event("03_c", "failed", {"seconds": None})
-    lines = ["01_a  unchanged", "02_b  done  12 s", "03_c  FAILED"]
+            on_event("02_b", "done", {"seconds": 12.3, "finished": 2, "of": 3, "left": 120})
+            on_event("03_c", "failed", {"seconds": None, "finished": 3, "of": 3, "left": 0})
+    lines = [
+        "01_a  unchanged  (1 of 3)",
+        "02_b  done  12 s  (2 of 3, about 2 min left)",
+        "03_c  FAILED  (3 of 3)",
+    ]
     if terminal:
-        assert all(line in seen.getvalue() for line in [*lines, "2/3"])
+        assert all(line in seen.getvalue() for line in [*lines, "3 of 3 jobs"])
     else:
         assert seen.getvalue().splitlines() == lines

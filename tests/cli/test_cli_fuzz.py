@@ -310,7 +310,10 @@ def commands(places):
                 f"{places}/notebooks",
             ],
             {
-                "--seed": ("1", "0"),
+                "--seed": ("1", "0", "0..1", "1..", "0,0"),
+                "--array": ("1/2", "2/2", "3/2", "x"),
+                "--plan": None,
+                "--merge": None,
                 "--weights": ("shipped", "x"),
                 "--device": device,
                 "--workers": workers,

@@ -232,6 +232,19 @@ def test_folders_in_several_processes_give_the_same_scores(tmp_path):
 
 
 @pytest.mark.slow
+def test_shares_of_several_calls_become_whole(tmp_path):
+    write_songs(tmp_path, ["a", "b", "c"])
+    folders = tmp_path / "true", tmp_path / "est"
+    once = evaluate_folders(*folders, metrics=("usdr",))
+    for share in ("1/4", "2/4", "3/4", "4/4"):  # one of them has no song
+        evaluate_folders(*folders, tmp_path / "out", ("usdr",), share=share, notice=None)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.json", "b.json", "c.json"]
+    told = []
+    whole = evaluate_folders(*folders, tmp_path / "out", ("usdr",), notice=told.append)
+    assert any("3 of 3 songs had been scored before" in text for text in told)
+    assert values(whole) == values(once) == values(load_scores(tmp_path / "out" / "scores.json"))
+
+
 def test_an_error_in_another_process_names_the_song_and_keeps_the_finished(tmp_path):
     write_songs(tmp_path, ("a", "b"))
     (tmp_path / "est" / "b" / "bass.wav").write_text("no audio")

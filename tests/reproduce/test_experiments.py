@@ -132,6 +132,17 @@ def test_a_stopped_experiment_goes_on_with_the_next_arm_and_ends_with_the_same_s
     ]
 
 
+def test_shares_of_an_experiment_become_whole(songs, tmp_path):
+    whole, _ = go(songs, tmp_path / "once")
+    told = [go(songs, tmp_path, share=f"{n}/3")[1] for n in (1, 2, 3)]
+    assert sum(map(len, told)) == 4 and not (tmp_path / "out" / "trial.json").exists()
+    gathered, lines = go(songs, tmp_path)
+    assert all(": kept; " in line for line in lines)
+    assert [(s.separator, s.track, s.metric, s.value) for s in gathered] == [
+        (s.separator, s.track, s.metric, s.value) for s in whole
+    ]
+
+
 def test_an_arm_that_changed_is_trained_again_and_refused_in_the_old_folder(songs, tmp_path):
     go(songs, tmp_path, seeds=1)
     longer = Design(**{**vars(DESIGN), "recipe": RECIPE.but(max_steps=4)})

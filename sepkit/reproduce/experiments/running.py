@@ -24,8 +24,10 @@ from ...datasets.loader import decoded
 from ...datasets.speech import Speech, open_speech
 from ...device import resolve_device
 from ...errors import SepkitError
-from ...files import digest, provenance
+from ...files import digest, kit, provenance
 from ...metrics import MetricCard, Score, load_scores, save_scores
+from ...runtime.cluster import run_jobs
+from ...runtime.shares import dealt
 from ...training import Recipe
 from ...training.description import OtherSongs
 from ...training.pretraining import pretrain
@@ -63,6 +65,8 @@ def run(
     natural: str | None = None,
     speech: str | None = None,
     notice: Callable[[str], object] = print,
+    share: str | None = None,
+    scheduler: str | None = None,
 ) -> list[Score]:
     """Train and score all arms of an experiment; again, to go on where it stopped.
 
@@ -91,6 +95,11 @@ def run(
         default the band's, on the band.
     notice : callable
         Called with one line of text per training.
+    share : str, optional
+        ``"2/8"``: only these trainings, for one of several calls with the same `out`; a last call
+        without it takes their Scores and writes the result.
+    scheduler : str, optional
+        The address of a Dask scheduler whose workers train; `out` must lie where all see it.
 
     Returns
     -------
@@ -110,28 +119,38 @@ def run(
         seeds=seeds,
         out=Path(out) / name,
         profile=profile,
-        device=resolve_device(device),
+        device=device,
         root=root,
         augmented=augmented,
         natural=natural,
         speech=speech,
     )
-    scores: list[Score] = []
     arms = (*([design.init] if design.init else []), *design.arms)
-    left = len(arms) * seeds
     # All arms of a seed first: a stopped experiment is short of seeds, not of arms.
-    for seed, arm in ((seed, arm) for seed in range(seeds) for arm in arms):
-        # Another call on this folder waits here, and finds the arm done.
-        with only_one(out, f".{name}-{_slug(arm.name)}-{seed}.lock"):
-            found, outcome = runner.scores(arm, seed)
-        scores, left = scores + found, left - 1
-        notice(f"{arm.name}, seed {seed}: {outcome}; {left} to go")
-    scores += derived(design, scores)
-    file = Path(out) / f"{name}.json"
-    refuse_mixed_data(file, scores)
-    about = {"experiment": name, "seeds": seeds, "arms": [arm.name for arm in arms]}
-    save_scores(file, scores, extra=about, indent=None)
+    tasks = dealt([(arm, seed) for seed in range(seeds) for arm in arms], share)
+    found = {}
+    for index, (rows, told) in _finished(runner, tasks, scheduler):
+        found[index], (arm, seed) = rows, tasks[index]
+        notice(f"{arm.name}, seed {seed}: {told}; {len(tasks) - len(found)} to go")
+    scores = [score for index in sorted(found) for score in found[index]]
+    if share is None:
+        scores += derived(design, scores)
+        file = Path(out) / f"{name}.json"
+        refuse_mixed_data(file, scores)
+        about = {"experiment": name, "seeds": seeds, "arms": [arm.name for arm in arms]}
+        save_scores(file, scores, extra=about, indent=None)
     return scores
+
+
+def _finished(runner, tasks, scheduler):
+    """(index, (scores, outcome)) of every training: here one by one, or on a cluster."""
+    if not scheduler:
+        resolve_device(runner.device)
+        yield from enumerate(runner.scores(*task) for task in tasks)
+        return
+    calls = [partial(runner.scores, *task) for task in tasks]
+    gpu = runner.device.startswith("cuda")
+    yield from run_jobs(calls, scheduler, kit, gpu)
 
 
 @dataclass(frozen=True)
@@ -165,7 +184,7 @@ class _Runner:
     seeds: int
     out: Path
     profile: str
-    device: torch.device
+    device: str
     root: str | Path | None
     augmented: str | None
     natural: str | None
@@ -175,6 +194,11 @@ class _Runner:
 
     def scores(self, arm, seed):
         """The Scores of one training, and in words how they came about."""
+        # Another call on this folder waits here, and finds the arm done.
+        with only_one(self.out.parent, f".{self.name}-{_slug(arm.name)}-{seed}.lock"):
+            return self._scores(arm, seed)
+
+    def _scores(self, arm, seed):
         planned = self._plan(arm, seed)
         file = planned.folder / f"scores-{digest(planned.about)[:16]}.json"
         if file.is_file():
@@ -300,7 +324,7 @@ class _Runner:
                 valid,
                 folder,
                 planned.recipe,
-                str(self.device),
+                self.device,
                 TARGET,
                 progress=False,
                 speech=planned.speech,
@@ -410,7 +434,7 @@ class _Runner:
         return provenance(
             f"sepkit experiment {self.name} --profile {self.profile} "
             f"--data {data_set_name(self.data).partition(',')[0]} --seeds {self.seeds}",
-            device=str(self.device),
+            device=str(resolve_device(self.device)),
             seed=seed,
             profile=self.profile,
             experiment=self.name,

@@ -1,0 +1,140 @@
+"""A grid: chapters x data sets x seeds, as jobs."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..datasets import DATASETS, data_set_name, known_data
+from ..device import DEVICES
+from ..errors import SepkitError, unknown
+from ..validation import SEED, checked, place
+from .fingerprint import data_digest
+from .jobs import Job
+from .manifest import cells
+from .notebook import Chapter, check_parameters, find_chapters
+
+PROFILES = ("smoke", "student", "paper")
+WEIGHTS = ("shipped", "published", "train")
+#: The parameter cell of every chapter.
+PARAMETERS = ("profile", "weights", "data", "device", "seed", "out_dir")
+#: Seconds that one cell may take.
+CELL_TIMEOUT = {"smoke": 120, "student": 1200, "paper": None}
+
+
+@dataclass
+class Grid:
+    """Chapters x data sets x seeds; everything that is unknown is refused here.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Chapters, by number or name; all when empty.
+    profile, weights, device : str
+    data : sequence of str
+        Names of data sets, or folders of songs.
+    seeds : sequence of int
+    out : Path
+        The folder to fill.
+    notebooks : str or Path, optional
+        The folder of the chapters.
+    extra : dict
+        Further parameters of the chapters.
+    timeout : float or None or "profile"
+        Seconds that one cell may take; None is for ever, each profile has its own.
+
+    Raises
+    ------
+    SepkitError
+        For an unknown chapter, profile, weights, data set or parameter.
+    """
+
+    names: Sequence[str] = ()
+    profile: str = "student"
+    weights: str = "shipped"
+    data: Sequence[str] = ("band",)
+    device: str = "auto"
+    seeds: Sequence[int] = (0,)
+    out: Path = Path("build")
+    notebooks: str | Path | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    timeout: float | str | None = "profile"
+
+    def __post_init__(self) -> None:
+        """Check all parts, and find the chapters."""
+        if self.profile not in PROFILES:
+            raise unknown("profile", self.profile, PROFILES)
+        if self.weights not in WEIGHTS:
+            raise unknown("weights", self.weights, WEIGHTS)
+        if self.device.partition(":")[0] not in DEVICES:
+            raise unknown("device", self.device, DEVICES)
+        for seed in self.seeds:
+            checked("seed", seed, SEED)
+        for name in self.extra:
+            if name in PARAMETERS:
+                raise SepkitError(
+                    f"parameter {name}: has an argument (an option) of its own; use that"
+                )
+        self.chapters = find_chapters(self.names, self.notebooks)
+        self.out = place("out", self.out).absolute()
+        self.data = tuple(dict.fromkeys(map(_absolute, self.data)))
+        labels = list(map(label, self.data))
+        for name in labels:
+            if labels.count(name) > 1:
+                raise SepkitError(
+                    f"two data sets are called {name!r}; scores are kept by name, so rename one"
+                )
+        for chapter in self.chapters:
+            check_parameters(chapter, [*PARAMETERS, *self.extra])
+        if self.timeout == "profile":
+            self.timeout = CELL_TIMEOUT[self.profile]
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether there is a folder for each data set and seed."""
+        return len(self.data) * len(self.seeds) > 1 or any(cells(self.out))
+
+    def jobs(self, digests: bool = True) -> list[Job]:
+        """All jobs: chapter after chapter of the first data set and seed, then of the next.
+
+        The band is rendered if it is missing, unless there shall be no `digests` of the data.
+        """
+        found = {data: data_digest(data, self.profile) if digests else "" for data in self.data}
+        return [
+            self._job(chapter, data, seed, found[data])
+            for data in self.data
+            for seed in self.seeds
+            for chapter in self.chapters
+        ]
+
+    def _job(self, chapter: Chapter, data: str, seed: int, digest: str) -> Job:
+        cell = cell_name(data, seed) if self.is_spread else ""
+        parameters = {
+            "profile": self.profile,
+            "weights": self.weights,
+            "data": data,
+            "device": self.device,
+            "seed": seed,
+            "out_dir": str(self.out / cell),
+            **self.extra,
+        }
+        timeout = None if self.timeout is None else float(self.timeout)
+        return Job(chapter, parameters, self.out, cell, timeout, digest)
+
+
+def label(data: str) -> str:
+    """A data set's name as a part of a folder's."""
+    name = data_set_name(data).removeprefix("folder:")
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "data"
+
+
+def cell_name(data: str, seed: int) -> str:
+    """The folder of a data set and seed."""
+    return f"{label(data)}-seed{seed}"
+
+
+def _absolute(data):
+    """Chapters run in the notebooks' folder, so a relative data folder is made absolute here."""
+    found = known_data(str(data))
+    return found if found in DATASETS else str(Path(found).resolve())

@@ -1,0 +1,165 @@
+"""What a batch will do and need, before it begins: time, memory, disk, downloads."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import SepkitError
+from ..files import free_bytes, read_json, shipped, size_text
+from ..runtime.memory import free_memory
+from . import fetching
+from .jobs import Job
+from .manifest import records
+
+#: Bytes of main memory that a notebook's own process takes beside its kernel.
+BESIDE = 200e6
+#: What a chapter is taken to need where nobody has measured it.
+UNKNOWN_SECONDS, UNKNOWN_BYTES = 3600.0, 3e9
+#: Bytes that the executed notebook and the results of a job take at most: figures and players.
+ROOM = 20e6
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a job takes: `seconds`, and `memory` in bytes; None where nobody has measured it."""
+
+    seconds: float | None
+    memory: float | None
+
+
+class Costs:
+    """What jobs need, as measured: in this output folder, else by the authors of sepkit.
+
+    The authors' are of the band, on two cores without a GPU. Own ones are of the same profile.
+
+    Parameters
+    ----------
+    out : Path, optional
+        A folder of an earlier batch.
+    """
+
+    def __init__(self, out: Path | None = None):
+        budgets = read_json(shipped("budgets.json"))
+        self._measured = {
+            (chapter, profile): Cost(entry["seconds"], entry["peak_mb"] * 1e6)
+            for chapter, profiles in budgets.items()
+            for profile, entry in profiles.items()
+        }
+        for _, chapter, record in records(out) if out else ():
+            if record.get("seconds") and record.get("peak_mb"):
+                need = Cost(record["seconds"], record["peak_mb"] * 1e6)
+                self._measured[chapter, record["profile"]] = need
+
+    def of(self, job: Job) -> Cost:
+        """What was measured of the job's chapter in its profile."""
+        key = (job.chapter.name, job.parameters["profile"])
+        return self._measured.get(key, Cost(None, None))
+
+    def seconds(self, job: Job) -> float:
+        """Seconds that a job takes, or a guess."""
+        return self.of(job).seconds or UNKNOWN_SECONDS
+
+    def memory(self, job: Job) -> float:
+        """Bytes of main memory that a job takes, or a guess."""
+        return (self.of(job).memory or UNKNOWN_BYTES) + BESIDE
+
+
+def makespan(seconds: Iterable[float], workers: int) -> float:
+    """Seconds until all is done, the longest first, each by the first worker that is free."""
+    ends = [0.0] * max(1, workers)
+    for need in sorted(seconds, reverse=True):
+        ends[ends.index(min(ends))] += need
+    return max(ends)
+
+
+@dataclass
+class Plan:
+    """What a call would do.
+
+    Attributes
+    ----------
+    todo, current : list of Job
+        What would run, and what is done already.
+    costs : Costs
+    workers : int
+    """
+
+    todo: Sequence[Job]
+    current: Sequence[Job]
+    costs: Costs
+    workers: int
+    titles: tuple[str, ...] = field(
+        default=("chapter", "jobs", "to run", "time each", "memory each"), init=False
+    )
+
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """A row per chapter, as texts."""
+        chapters = dict.fromkeys(job.chapter for job in [*self.todo, *self.current])
+        rows = []
+        for chapter in sorted(chapters, key=lambda chapter: chapter.name):
+            todo = [job for job in self.todo if job.chapter == chapter]
+            done = [job for job in self.current if job.chapter == chapter]
+            need = self.costs.of((todo or done)[0])
+            time = "not measured" if need.seconds is None else duration(need.seconds)
+            memory = "not measured" if need.memory is None else size_text(int(need.memory))
+            rows.append((chapter.name, str(len(todo) + len(done)), str(len(todo)), time, memory))
+        return rows
+
+    def lines(self) -> list[str]:
+        """The sums, and what is missing, in sentences."""
+        seconds = [self.costs.seconds(job) for job in self.todo]
+        unknown = sum(self.costs.of(job).seconds is None for job in self.todo)
+        text = f"{len(self.todo)} of {len(self.todo) + len(self.current)} jobs to run"
+        if self.todo:
+            text += (
+                f", about {duration(makespan(seconds, self.workers))} with {self.workers} "
+                f"worker{'s' * (self.workers != 1)} ({duration(sum(seconds))} of computing), as "
+                "measured on two cores without a GPU, or in this folder"
+            )
+        if unknown:
+            text += f"; {unknown} were never measured and count as an hour each"
+        missing = [need.line for need in self.missing()]
+        return [text, self._memory(), *missing]
+
+    def missing(self) -> list[fetching.Need]:
+        """Data and weights that the jobs need and that are not here."""
+        chapters = list(dict.fromkeys(job.chapter for job in self.todo))
+        data = dict.fromkeys(job.parameters["data"] for job in self.todo)
+        if not chapters:
+            return []
+        parameters = self.todo[0].parameters
+        found = fetching.needs(chapters, parameters["profile"], data, parameters["weights"])
+        return [need for need in found if not need.here]
+
+    def _memory(self):
+        free = free_memory()
+        most = max(map(self.costs.memory, self.todo), default=0)
+        text = f"memory: up to {size_text(int(most))} a job"
+        if free is not None:
+            text += f", {size_text(free)} are free here"
+            if most > free:
+                text += ": that job may be killed"
+        return text
+
+
+def check_room(out: Path, jobs: Sequence[Job]) -> None:
+    """Refuse a batch whose notebooks would fill the disk.
+
+    Raises
+    ------
+    SepkitError
+        If less than `ROOM` a job is free.
+    """
+    free, need = free_bytes(out), ROOM * len(jobs)
+    if need > free:
+        raise SepkitError(
+            f"{out}: {len(jobs)} jobs need {size_text(int(need))}, {size_text(free)} are free; "
+            "free some space or choose another --out"
+        )
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``5 min``, ``2.5 h``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
