@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from sepkit import audio
-from sepkit.reproduce.notebook import execute, find_chapters
+from sepkit.reproduce.execution import execute
+from sepkit.reproduce.notebook import find_chapters
 from sepkit.stems import STEMS
 
 RATE = 44100
