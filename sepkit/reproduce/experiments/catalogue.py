@@ -6,7 +6,6 @@ parameters on mono songs at 16 kHz, where a training takes half a minute of one 
 All arms of an experiment take the same number of steps, but for half of the race's.
 """
 
-import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ from ...errors import unknown
 from ...training import STUDENT
 from ...training.presets import recipe_for
 from ...training.pretraining import Pretraining
+from .derived import difference, slope, spread
 from .design import Arm, Derived, Design
 from .race import race
 
@@ -153,11 +153,11 @@ def speech(profile: str) -> Design:
 
     From random weights, which the thesis did not try; see `speech_fine_tuning`.
     """
-    spread = {
-        f"spread over songs, {arm}": _spread(arm)
+    spreads = {
+        f"spread over songs, {arm}": spread(arm)
         for arm in ("speech probability 0", "speech probability 1")
     }
-    return small(profile, _speech_arms(profile), recipe=dict(mix_prob=0.25), derived=spread)
+    return small(profile, _speech_arms(profile), recipe=dict(mix_prob=0.25), derived=spreads)
 
 
 def speech_fine_tuning(profile: str) -> Design:
@@ -183,9 +183,9 @@ def speech_fine_tuning(profile: str) -> Design:
     for word, printed in (("", False), (", as published", True)):
         names = {p: _speech_arm(p, printed).name for p in chosen}
         derived |= {
-            f"fall by speech{word}": _slope(names, "usdr", sign=-1),
-            f"rise of the spread by speech{word}": _slope(names, "usdr", of=_spread),
-            f"rise of the steps by speech{word}": _slope(names, "best_steps"),
+            f"fall by speech{word}": slope(names, "usdr", sign=-1),
+            f"rise of the spread by speech{word}": slope(names, "usdr", of=spread),
+            f"rise of the steps by speech{word}": slope(names, "best_steps"),
         }
     return small(
         profile,
@@ -241,8 +241,8 @@ def augmentation(profile: str) -> Design:
             with_valid=True,
         ),
     ]
-    spread = {f"spread over songs, {arm}": _spread(arm) for arm in ("as recorded", "augmented x7")}
-    return small(profile, arms, recipe=dict(mix_prob=0.8), derived=spread)
+    spreads = {f"spread over songs, {arm}": spread(arm) for arm in ("as recorded", "augmented x7")}
+    return small(profile, arms, recipe=dict(mix_prob=0.8), derived=spreads)
 
 
 def transfer(profile: str) -> Design:
@@ -307,7 +307,7 @@ def pretraining(profile: str) -> Design:
         for n, both in names.items()
         for name in both
     ]
-    gains = {f"gain by pre-training, {n} songs": _difference(*names[n]) for n in names}
+    gains = {f"gain by pre-training, {n} songs": difference(*names[n]) for n in names}
     return small(profile, arms, "open-unmix", derived=gains, pretraining=before)
 
 
@@ -341,47 +341,6 @@ def overfit(profile: str) -> Design:
     ]
     preset = "smoke" if profile == "smoke" else "student"
     return Design("bsrnn", settings, recipe, tuple(arms), preset=preset)
-
-
-def _difference(arm: str, other: str) -> Derived:
-    """How much higher an arm's scores are than another's."""
-
-    def difference(table):
-        return {key: table[arm][key] - table[other][key] for key in table[arm]}
-
-    return difference
-
-
-def _spread(arm: str) -> Derived:
-    """How far each song's score lies from the arm's mean.
-
-    Its average is larger where the scores are more spread.
-    """
-
-    def deviations(table):
-        found, means = table[arm], {}
-        for metric in {key[1] for key in found}:
-            values = [value for key, value in found.items() if key[1] == metric and value == value]
-            means[metric] = sum(values) / len(values) if values else float("nan")
-        return {key: abs(value - means[key[1]]) for key, value in found.items()}
-
-    return deviations
-
-
-def _slope(names, metric, of=None, sign=1):
-    """`sign` x the least-squares slope of a metric over a probability, per 0.1 of it.
-
-    `names` are the arms by their probability; `of` computes what is taken instead of their values.
-    """
-    x = [10 * (p - statistics.fmean(names)) for p in names]
-    weights = [sign * value / sum(v * v for v in x) for value in x]
-
-    def slope(table):
-        values = [of(name)(table) if of else table[name] for name in names.values()]
-        keys = [key for key in values[0] if key[1] == metric]
-        return {key: sum(w * v[key] for w, v in zip(weights, values)) for key in keys}
-
-    return slope
 
 
 #: In the order of their importance.
