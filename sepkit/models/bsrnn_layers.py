@@ -44,7 +44,7 @@ class BandSplit(nn.Module):
         out: list[Any] = [None] * len(self.widths)
         for (_, bands), norm, linear in zip(self.groups, self.norms, self.maps):
             y = torch.cat([parts[band].flatten(-2) for band in bands])  # (bands B, L, C, 2 F_k)
-            y = y.view(len(bands), batch, frames, -1)  # (bands, B, L, features of a band)
+            y = y.reshape(len(bands), batch, frames, -1)  # (bands, B, L, features of a band)
             _place(out, bands, linear(norm(y)))  # (bands, B, L, N)
         return torch.stack(out)
 

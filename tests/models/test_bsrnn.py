@@ -4,6 +4,9 @@ others lack.
 
 import json
 import math
+import shutil
+import sysconfig
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +16,7 @@ from sepkit.errors import SepkitError
 from sepkit.models import build, load, save
 from sepkit.models.bands import SPLITS, band_edges
 from sepkit.models.bsrnn import SIZES
+from sepkit.models.bsrnn_layers import BandSplit
 from sepkit.models.bsrnn_readable import readable_bsrnn
 
 SMALL = dict(
@@ -156,6 +160,22 @@ def test_sizes_grow():
 def test_any_length_goes_in_and_comes_out(samples):
     out = made()(noise(1, 2, samples))
     assert out.shape == (1, 2, samples) and torch.isfinite(out).all()
+
+
+@torch.no_grad()
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not shutil.which("g++") or not Path(sysconfig.get_paths()["include"], "Python.h").is_file(),
+    reason="torch.compile needs a C++ compiler and Python's headers, which are not here",
+)
+def test_the_band_split_compiles_for_spectra_as_the_stft_lays_them_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    split = BandSplit([0, 2, 4, 9], 2, 4)
+    compiled = torch.compile(split, dynamic=True)
+    for frames in (5, 8):
+        spectrum = torch.randn(1, 2, frames, 9, dtype=torch.complex64).transpose(2, 3)
+        x = torch.view_as_real(spectrum).permute(0, 3, 1, 2, 4)  # (B, L, C, F, 2)
+        assert (compiled(x) - split(x)).abs().max() < 1e-5
 
 
 @torch.no_grad()
