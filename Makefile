@@ -3,6 +3,7 @@
 # make notebooks    run and store the chapters' outputs     make test-slow    tests of up to a minute each
 # make checkpoints  train what sepkit/assets ships          make test-long    tests of minutes
 # make checkpoints-gpu    larger ones within nine minutes on one GPU; TINY=1 DEVICE=cpu is a dry run
+# make check-gpu    what only a GPU can tell, in eight minutes on one; with the same dry run
 # make readme       the README's chapter table              make test-floor   the oldest packages (Colab's)
 # make docs         the API reference, build/docs           make test-newest  the newest packages
 # make course       for teachers: versions, guide, assignments, slides
@@ -44,8 +45,8 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 
 .PHONY: reproduce test lint test-unit test-notebooks test-batch test-slow test-long test-processors
-.PHONY: test-floor test-newest test-parity test-wheel resolve lab notebooks bench checkpoints checkpoints-gpu readme
-.PHONY: docs book course clean
+.PHONY: test-floor test-newest test-parity test-wheel resolve lab notebooks bench checkpoints checkpoints-gpu check-gpu
+.PHONY: readme docs book course clean
 .DEFAULT_GOAL := reproduce
 .NOTPARALLEL:
 
@@ -130,10 +131,15 @@ checkpoints: $(READY)
 	$(BIN)/python -m sepkit.reproduce.checkpoints
 
 # Nothing is installed: the machine may have no network. PYTHONPATH may name a folder of packages.
-checkpoints-gpu: export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
+checkpoints-gpu check-gpu: export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 checkpoints-gpu:
-	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m sepkit.reproduce.checkpoints_gpu \
-	    --out $(OUT)/checkpoints-gpu --device $(DEVICE) $(if $(TINY),--tiny) $(if $(COMMIT),--commit $(COMMIT))
+	$(ON_GPU).checkpoints_gpu --out $(OUT)/checkpoints-gpu $(GPU_OPTIONS)
+
+check-gpu:
+	$(ON_GPU).check_gpu --out $(OUT)/check-gpu.json $(GPU_OPTIONS)
+
+ON_GPU = $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m sepkit.reproduce
+GPU_OPTIONS = --device $(DEVICE) $(if $(TINY),--tiny) $(if $(COMMIT),--commit $(COMMIT))
 
 readme: $(READY)
 	$(BIN)/python -m sepkit.reproduce.readme $(if $(REPO),--repo $(REPO)) --budgets $(OUT)/manifest.json
