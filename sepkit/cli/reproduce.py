@@ -97,6 +97,13 @@ def reproduce(
             **number(Number(0.001, 10**9, whole=False)),
         ),
     ] = None,
+    rehearse: Annotated[
+        bool,
+        typer.Option(
+            "--rehearse",
+            help="Try a run of profile paper: few steps, a stand-in of MUSDB18, no numbers kept.",
+        ),
+    ] = False,
 ) -> None:
     """Run chapters in batch; report what they measured beside what was published.
 
@@ -107,6 +114,10 @@ def reproduce(
     if merge:
         refuse_unused(context, "--merge", *_OF_RUNS)
         _merge(chapters or [], out)
+        return
+    if rehearse:
+        refuse_unused(context, "--rehearse", *_NOT_REHEARSED)
+        _rehearse(chapters or [], several(data), out, device, seed, workers, notebooks, timeout)
         return
     if scheduler:
         refuse_unused(context, "--scheduler", "workers")
@@ -140,11 +151,7 @@ def reproduce(
         )
     else:
         _report(out)
-    failed = failures(entries, out)
-    for line in failed:
-        typer.echo(f"sepkit: error: {line}", err=True)
-    if failed:
-        raise typer.Exit(1)
+    _end(failures(entries, out))
 
 
 #: Options that say what is run.
@@ -162,7 +169,27 @@ _OF_RUNS = (
     "notebooks",
     "parameter",
     "timeout",
+    "rehearse",
 )
+#: Options that a rehearsal has an answer of its own to.
+_NOT_REHEARSED = ("profile", "weights", "force", "plan", "array", "scheduler", "parameter")
+
+
+def _rehearse(chapters, data, *options):
+    from ..reproduce import rehearsal
+
+    data = rehearsal.rehearsed(data)
+    with show_jobs() as on_event:
+        failed = rehearsal.run(chapters, data, *options, on_event)
+    typer.echo(f"rehearsed on stand-ins of {', '.join(data)}; the numbers were thrown away")
+    _end(failed)
+
+
+def _end(failed):
+    for line in failed:
+        typer.echo(f"sepkit: error: {line}", err=True)
+    if failed:
+        raise typer.Exit(1)
 
 
 def _merge(folders, out):

@@ -1,0 +1,80 @@
+"""What a rehearsal changes in a chapter: a few steps of what profile "paper" does for hours.
+
+Called by a cell that `sepkit.reproduce.rehearsal` puts in front of the chapter.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import training
+from ..datasets import loader
+from ..files import read_json
+from ..models import downloads
+from ..training import Recipe
+
+#: Songs of each split that a chapter works with; it opens all.
+SONGS = {"train": 6, "valid": 2, "test": 2}
+STEPS, BATCH = 2, 2
+#: Numbers that are no more than this times larger take little longer: lengths of examples.
+LITTLE_MORE = 6
+
+
+def apply(run: Any, weights: str | Path) -> None:
+    """Cut the budgets of a chapter that has not begun yet.
+
+    Parameters
+    ----------
+    run : type
+        `sepkit.learn.chapter.Run`.
+    weights : str or Path
+        A list like ``weights.json`` of published files, with addresses that answer.
+    """
+    run.pick = pick
+    run.tracks = few(run.tracks)
+    training.train = briefly(training.train)
+    loader.decoded = lambda tracks, *_, **__: tracks  # as if they were too long for the memory
+    downloads.manifest = lambda: read_json(Path(weights))
+
+
+def pick(run: Any, smoke: Any, student: Any, paper: Any) -> Any:
+    """The paper's value where it says what is done, that of profile "smoke" where how much.
+
+    How much is a number above `LITTLE_MORE` times the smoke's, several numbers, or None, which
+    stands for all. Of a dict each entry is judged by itself.
+    """
+    if isinstance(paper, dict) and isinstance(smoke, dict):
+        return {key: pick(run, smoke.get(key, value), None, value) for key, value in paper.items()}
+    if isinstance(paper, (int, float)):
+        return paper if paper <= LITTLE_MORE * smoke else smoke
+    if isinstance(paper, tuple):
+        return smoke if all(isinstance(value, (int, float)) for value in paper) else paper
+    return smoke if paper is None or smoke == "smoke" else paper  # a size of the band
+
+
+def few(tracks: Callable) -> Callable:
+    """`Run.tracks` that opens all songs and returns the first `SONGS` of them."""
+
+    def opened(run: Any, split: str = "test", **options: Any) -> list:
+        return tracks(run, split, **options)[: SONGS[split]]
+
+    return opened
+
+
+def briefly(train: Callable) -> Callable:
+    """`sepkit.training.train` of a few small steps."""
+
+    def trained(
+        model: Any,
+        train_tracks: Sequence,
+        valid_tracks: Sequence,
+        out: str | Path,
+        recipe: Recipe = Recipe(),
+        *more: Any,
+        **options: Any,
+    ) -> Path:
+        steps = min(recipe.max_steps or STEPS, STEPS)
+        cut = recipe.but(max_steps=steps, batch=min(recipe.batch, BATCH), samples_per_track=1)
+        return train(model, train_tracks, valid_tracks[:2], out, cut, *more, **options)
+
+    return trained

@@ -1,0 +1,173 @@
+"""The rehearsal of long runs: what is cut and what is not, its songs, its weights, and chapters."""
+
+import json
+
+import pytest
+import torch
+
+from sepkit import audio, models
+from sepkit.datasets import open_tracks
+from sepkit.datasets.musdb18 import ffmpeg_missing
+from sepkit.errors import SepkitError
+from sepkit.files import read_json
+from sepkit.models.published_files import read_weights
+from sepkit.reproduce import rehearsal, rehearsal_cuts, rehearsal_songs, rehearsal_weights
+from sepkit.stems import STEMS
+from sepkit.training import Recipe
+
+# ---- what is cut
+
+
+@pytest.mark.parametrize(
+    ("smoke", "paper", "taken"),
+    [
+        (2, None, 2),  # all songs
+        (1.0, 3600.0, 1.0),
+        (1.0, 6.0, 6.0),  # the length of an example
+        ((0, 1), (0, 1, 2, 4, 8), (0, 1)),
+        (("irm1",), ("ibm", "irm1", "psm"), ("ibm", "irm1", "psm")),
+        ("student", "paper", "paper"),
+        ("smoke", "student", "smoke"),  # a size of the band
+        (dict(hidden=32), {}, {}),  # the network of the paper
+        (
+            dict(batches=(4,), model="a"),
+            dict(batches=(16, 1), model="b"),
+            dict(batches=(4,), model="b"),
+        ),
+    ],
+)
+def test_amounts_are_those_of_a_smoke_run_and_all_else_the_papers(smoke, paper, taken):
+    assert rehearsal_cuts.pick(None, smoke, "not asked", paper) == taken
+
+
+def test_a_recipe_keeps_everything_but_its_length():
+    seen = []
+    train = rehearsal_cuts.briefly(lambda *given, **named: seen.append((given, named)))
+    full = Recipe(batch=16, chunk_seconds=6.0, lr=1e-3, epochs=100)
+    train("net", [1, 2, 3], [4, 5, 6], "out", full, "cpu", progress=False)
+    ((_, songs, valid, _, cut, device), named) = seen[0]
+    assert (songs, valid, device, named) == ([1, 2, 3], [4, 5], "cpu", {"progress": False})
+    assert cut == full.but(batch=2, max_steps=2, samples_per_track=1)
+
+
+def test_the_band_stands_for_musdb18hq_and_other_data_are_refused():
+    assert rehearsal.rehearsed(["band", "musdb7s"]) == ["musdb18hq", "musdb7s"]
+    with pytest.raises(SepkitError, match="unknown data set to rehearse with 'librimix'"):
+        rehearsal.rehearsed(["librimix"])
+
+
+# ---- its songs
+
+
+@pytest.fixture
+def band(tmp_path):
+    """Four songs to train on and two to test with, a third of a second of noise each."""
+    for split, count in (("train", 4), ("test", 2)):
+        for number in range(count):
+            draw = torch.Generator().manual_seed(number + 10 * count)
+            folder = tmp_path / "band" / split / f"{number}"
+            parts = {s: 0.05 * torch.randn(2, 15000, generator=draw) for s in STEMS}
+            folder.mkdir(parents=True)
+            for stem, part in {"mixture": sum(parts.values()), **parts}.items():
+                audio.write(folder / f"{stem}.wav", part, 44100, subtype="PCM_16")
+    return tmp_path / "band"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "musdb18hq",
+        pytest.param(
+            "musdb18", marks=pytest.mark.skipif(ffmpeg_missing() is not None, reason="no ffmpeg")
+        ),
+    ],
+)
+def test_150_songs_of_the_right_split_have_the_sound_of_six(band, tmp_path, data):
+    folder = rehearsal_songs.make(data, tmp_path / "root", band)
+    counts = {split: len(open_tracks(folder, split)) for split in ("train", "valid", "test")}
+    assert counts == {"train": 86, "valid": 14, "test": 50}
+    track = open_tracks(folder, "test")[3]
+    original = audio.read(band / "test" / "1" / "bass.wav")[0]
+    close = track.stem("bass")[:, : original.shape[-1]] - original
+    assert close.square().sum() < 0.5 * original.square().sum()  # AAC
+    assert data != "musdb18hq" or not close.any()
+
+
+# ---- its weights
+
+#: Of BSRNN no weights are taken over, only their shapes: see tests/models/test_bsrnn.py.
+SMALL = {
+    "open-unmix": dict(hidden=8, layers=1),
+    "resunet-subbandtime": dict(widths=[4] * 6),
+    "hybrid-demucs": dict(width=4),
+    "conv-tasnet": dict(filters=8, width=8, hidden=8, layers=2, stacks=1, as_published=True),
+}
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_weights_in_the_authors_layout_come_back_through_their_reader(model, tmp_path):
+    net, other = (models.build(model, target="vocals", **SMALL[model]) for _ in range(2))
+    torch.save(rehearsal_weights.LAYOUTS[model](net), tmp_path / "file.pth")
+    state = read_weights(tmp_path / "file.pth")
+    assert set(state) != set(net.state_dict())  # it is another layout
+    other.load_published(state)
+    for name, value in net.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value), name
+
+
+def test_a_network_whose_layout_is_not_known_is_named():
+    with pytest.raises(SepkitError, match="wave-u-net: the rehearsal cannot write"):
+        rehearsal_weights.published({"model": "wave-u-net", "settings": {}}, "vocals", {})
+
+
+def test_the_list_has_addresses_sizes_and_hashes_of_the_stand_ins(tmp_path, monkeypatch):
+    file = {"url": "https://far.away/x.pth", "mirror": "m", "size": 5, "sha256": "0" * 8}
+    entry = {"model": "open-unmix", "settings": SMALL["open-unmix"], "files": {"vocals": file}}
+    monkeypatch.setattr(rehearsal_weights, "manifest", lambda: {"one": entry, "two": {}})
+    listed = read_json(rehearsal_weights.make(tmp_path, "http://here", ["one"]))
+    found, path = listed["one"]["files"]["vocals"], tmp_path / "one" / "x.pth"
+    assert (found["url"], found["mirror"]) == ("http://here/one/x.pth", None)
+    assert found["size"] == path.stat().st_size and len(found["sha256"]) == 8
+    assert listed["two"] == {}
+
+
+# ---- chapters
+
+
+def rehearse(chapters, data, out):
+    failed = rehearsal.run(chapters, [data], out, "cpu", workers=1)
+    assert failed == []
+    assert not (out / "results").exists() and not (out / "manifest.json").exists()
+    assert not list(out.rglob("*.ipynb"))
+
+
+@pytest.mark.slow
+def test_a_chapter_runs_on_a_stand_in_of_musdb18hq_and_leaves_nothing(tmp_path):
+    rehearse(["01"], "musdb18hq", tmp_path)
+
+
+@pytest.mark.slow
+def test_a_chapter_that_fails_is_kept_and_told(tmp_path, monkeypatch, band):
+    import nbformat
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    names = {name: "" for name in ("profile", "weights", "data", "device", "seed", "out_dir")}
+    first = new_code_cell(
+        "\n".join(f"{name} = {value!r}" for name, value in names.items()),
+        metadata={"tags": ["parameters"]},
+    )
+    steps = (
+        "print(profile, weights, data, training.train.__qualname__)\nraise ValueError('no luck')"
+    )
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(
+        new_notebook(cells=[first, new_code_cell("from sepkit import training\n" + steps)]),
+        tmp_path / "notebooks" / "01_one.ipynb",
+    )
+    monkeypatch.setattr(rehearsal.band, "ensure", lambda preset: band)
+    monkeypatch.setattr(rehearsal_weights, "SETS", ())
+    (line,) = rehearsal.run(out=tmp_path / "out", device="cpu", notebooks=tmp_path / "notebooks")
+    kept = tmp_path / "out" / "rehearsal" / "executed" / "01_one.failed.ipynb"
+    assert line.startswith("01_one: cell ") and "no luck" in line and line.endswith(str(kept))
+    outputs = json.dumps(read_json(kept))
+    assert "paper published musdb18hq briefly" in outputs
