@@ -151,7 +151,7 @@ book: $(READY)
 
 # From the notebooks as they are stored; nothing runs but the checks, for the guide's common errors.
 course: $(READY)
-	$(BIN)/python -m sepkit.learn.course.build --out $(OUT)/course --answers tests/learn/answers
+	$(BIN)/python -m sepkit.learn.course.build $(CHAPTERS) --out $(OUT)/course --answers tests/learn/answers
 
 # No network while it builds, and none while it is read.
 docs: .venv/.docs

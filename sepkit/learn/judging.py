@@ -64,7 +64,8 @@ def attempt(function: Any, *arguments: Any) -> Any:
     """
     need(callable(function), f"a function was expected, not {kind(function)}")
     try:
-        result = function(*arguments)
+        with np.errstate(all="ignore"):  # the check says what is wrong
+            result = function(*arguments)
     except Exception as error:  # whatever the reader wrote
         why = next((words for of, words in _STOPS if isinstance(error, of)), "it meets an error")
         raise Wrong(
@@ -156,7 +157,8 @@ def as_tensor(result: Any, shape: Sequence[int] | None = None) -> torch.Tensor:
     need(not isinstance(result, (bool, np.bool_)), "a number was expected, not True or False")
     need(
         not isinstance(result, (str, bytes, Mapping)) and not callable(result),
-        f"a number or tensor was expected, not {kind(result)}",
+        f"a number or tensor was expected, not {kind(result)}"
+        + ("; leave out the quotation marks" if isinstance(result, str) else ""),
     )
     try:
         if isinstance(result, (list, tuple)):
@@ -223,7 +225,7 @@ def judge_parts(answer: Any, judges: Mapping[str, Judge]) -> None:
 def kind(value: Any) -> str:
     """Inside a check: what kind of thing an answer is, in plain words."""
     if isinstance(value, str):
-        return "text; leave out the quotation marks"
+        return "text"
     if isinstance(value, Mapping):
         return "a dictionary"
     if isinstance(value, (tuple, list)):

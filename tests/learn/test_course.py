@@ -141,7 +141,7 @@ def test_the_guide_has_aims_time_sounds_and_what_students_are_told(course):
     assert "## 01 · Sound as numbers" in text and "**Aims**\n\n- say what a sample rate" in text
     assert "**Time.** reading about 60 minutes" in text and "profile student" in text
     assert "The same music at four levels" in text, "what to hear"
-    assert "- amplitude: decibels are logarithms, not ratios: 12 dB is not 12 times" in text
+    assert "- `(12, 15.85)`: amplitude: decibels are logarithms, not ratios: 12 dB" in text
     assert "times_smaller_power = 10 ** (12 / 10)" in text
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from sepkit.learn import marks
 from sepkit.learn.course import cells
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-CHAPTERS = sorted(path.stem[2:] for path in Path(__file__).parent.glob("answers/ch*.py"))
+CHAPTERS = marks.chapters()
 #: What a reader must never meet: an exception's name or text.
 RAW = ("Error", "Exception", "Traceback", "object at 0x", "NoneType", "size mismatch")
 
@@ -78,6 +79,24 @@ def test_answers_of_any_kind_get_a_plain_sentence(chapter):
             assert not [raw for raw in (*RAW, "mat1") if raw in said.text], said
         assert judged(chapter, exercise, ...).status == "not attempted"
         assert judged(chapter, exercise, lambda *given: ...).status in ("not attempted", "wrong")
+
+
+def numbers(answer):
+    """The numbers of an answer of plain values, flat; none of a function."""
+    if isinstance(answer, (tuple, list)):
+        return [number for part in answer for number in numbers(part)]
+    return [answer] if isinstance(answer, (int, float)) else []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_no_reason_gives_the_right_number_away(chapter):
+    for exercise, table in answers(chapter).items():
+        right = [f"{number:.4g}" for number in numbers(table["right"][0])]
+        for answer, *_ in table["wrong"]:
+            own = {f"{number:.4g}" for number in numbers(answer)}
+            text = judged(chapter, exercise, answer).text
+            told = [n for n in right if len(n) > 3 and n not in own and n in text]
+            assert not told, f"{exercise}: {told} in {text!r}"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

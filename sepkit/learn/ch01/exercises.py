@@ -202,7 +202,7 @@ def ex_01_4(answer: Any) -> None:
             not math.isclose(got, 3.98, rel_tol=0.02), "that is the ratio of amplitudes; square it"
         )
         need(not math.isclose(got, 144, rel_tol=0.02), "the ratio is squared, not the decibels")
-        need(got > 1, "how many times smaller it is was asked; that is above 1")
+        need(got > 1, "how many times smaller? That number is above 1")
         need(
             math.isclose(got, 15.85, rel_tol=0.02),
             f"10 log10({got:g}) is {10 * math.log10(got):.1f} dB, not 12",

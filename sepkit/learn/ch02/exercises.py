@@ -151,7 +151,7 @@ def ex_02_3(answer: Any) -> None:
         slips = {
             0: "0 dB is what silence scores; reference minus estimate is twice the reference here",
             6.02: "the error is the larger of the two, so the SDR is negative",
-            -3.01: "amplitudes have 20 log10, or energies 10 log10 of a square",
+            -3.01: "the error has twice the amplitude, so four times the energy: 10 log10 of 1/4",
         }
         expect(value, _measured_sdr(-1), slips, "measured on a voice it is not {got:g} dB", 0, 0.3)
 

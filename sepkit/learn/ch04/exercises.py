@@ -1,5 +1,6 @@
 """Exercises of chapter 04: counting the LSTM, bins and frames, the Wiener gain by level."""
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -43,8 +44,15 @@ def ex_04_1(answer: Any) -> None:
         24 * (_H * _H + _H * _H + 2 * _H): "every layer reads 512 numbers, not 256",
         8_893_348: "that is the whole network; only its BLSTM was asked for",
     }
-    otherwise = f"{{got:g}} is not it; count one direction of one layer first, which has {one}"
+    otherwise = f"{{got:.10g}} is not it; count one direction of one layer first, which has {one}"
     expect(answer, 6 * one, slips, otherwise, rel=0)
+
+
+@cache
+def _counted():
+    """Count bins and frames of a chunk of 6 s in the published network."""
+    network: Any = build("open-unmix")
+    return network.bins_seen, network.training_stft(torch.zeros(2, 6 * 44100)).shape[-1]
 
 
 @exercises.add(
@@ -58,18 +66,17 @@ def ex_04_2(answer: Any) -> None:
     """1487 bins and 255 frames, counted in the network: the shape that the published one saw in
     training.
     """
-    network: Any = build("open-unmix")
-    counted = network.training_stft(torch.zeros(2, 6 * 44100)).shape[-1]
+    seen, counted = _counted()
 
     def bins(value):
         slips = {
             1486: "1486 is the number of the last bin; bin 0 counts too",
-            1488: "bin 1487 lies above 16 kHz",
+            1488: "one too many: the last of these lies above 16 kHz",
             2049: "2049 are all bins up to 22.05 kHz; the network sees those up to 16 kHz",
             743: "the bins are 44100 / 4096 Hz apart, not 22050 / 1024",
         }
         otherwise = "{got:g} is not it: neighbouring bins are 44100 / 4096 = 10.77 Hz apart"
-        expect(value, network.bins_seen, slips, otherwise, rel=0)
+        expect(value, seen, slips, otherwise, rel=0)
 
     def frames(value):
         slips = {

@@ -184,6 +184,13 @@ def ex_05_3(answer: Any) -> None:
         is_(decoupled(X, given, shift, addition)),
         "it is not what `decoupled` gives for the same maps",
     )
+    zero = torch.zeros_like(given)
+    silent = attempt(answer, zero, zero, given, shift.real, shift.imag, addition)
+    need(
+        all(bool((as_tensor(part, X.shape) == 0).all()) for part in silent),
+        "right where X sounds; where it is 0, the estimate should be 0 too, and not divide by it",
+        credit=0.5,
+    )
 
 
 def _hear_maps(answer):

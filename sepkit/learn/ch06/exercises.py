@@ -172,7 +172,13 @@ def ex_06_4(answer: Any) -> None:
             " the first one has changed",
             341: "a row and a column, and one cell twice; every frame of the row starts anew",
         }
-        expect(value, 12300, slips, "all 12300 are reached, not {got:g}", rel=0)
+        expect(
+            value,
+            12300,
+            slips,
+            "every frame of the row spreads over all bands; that is not {got:g}",
+            rel=0,
+        )
 
     judge_parts(answer, {"(a)": over_time, "(b)": over_bands, "(c)": both})
 
@@ -218,7 +224,7 @@ def ex_06_5(answer: Any) -> None:
             0: "only the complex mask makes it zero",
             -math.sqrt(2): "a distance is not negative",
         }
-        otherwise = "measured: |S - m X| with the best m is 1.414, not {got:g}"
+        otherwise = "|S - m X| with the best m is not {got:g}"
         expect(value, abs(S - 1 * X), slips, otherwise, rel=0.005)
 
     judge_parts(answer, {"M": complex_mask, "m": real_mask, "error": error})

@@ -166,7 +166,7 @@ def ex_12_4(answer: Any) -> None:
             0.5: "(1 - g)² + 3 g² is 1 at one half, no better than silence; go lower",
             0: "0 is silence, 0 dB; a little of the mixture does better",
             1 / 3: "there are four stems in the mixture, the wanted one among them",
-            0.75: "that is what is left of the error; the gain makes it so",
+            0.75: "0.75 is the energy of the error at the best gain, not the gain",
         }
         error = (1 - got) ** 2 + 3 * got**2
         otherwise = f"with {{got:g}} the SDR is {-10 * log10(error):.2f} dB; another does better"
@@ -185,7 +185,7 @@ def ex_12_4(answer: Any) -> None:
             -measured: "turn the ratio round: energy of the stem over energy of the error",
             0.75: "that is the energy of the error; the SDR is 10 log10 of its inverse",
         }
-        otherwise = f"measured on four stems it is {measured:.2f} dB, not {{got:g}}"
+        otherwise = "measured on four stems it is not {got:g} dB"
         expect(value, measured, slips, otherwise, rel=0, tolerance=0.02)
 
     judge_parts(answer, {"gain": gain, "SDR": score})

@@ -27,8 +27,11 @@ _INTRODUCTION = """# Instructor's guide
 Made by `make course` from the chapters. `student/` has them without solutions, `solution/` with
 the solutions in the cells. `nbgrader/` is a course directory: `nbgrader generate_assignment
 01_stft` there makes what students get. `otter/` has a folder for each chapter, with the notebook
-and the hidden tests: `otter run` grades one. Hidden tests are the course's own checks, so students
-see while they work what graders will see; `learn.progress().export()` writes what they have solved.
+and the hidden tests: `otter generate -t tests --no-environment` there packs them, and
+`otter run -a autograder.zip NOTEBOOK` grades one. Hidden tests are the course's own checks, so
+students see while they work what graders will see; `learn.progress().export()` writes what they
+have solved. `slides/` has each chapter's figures; they load reveal.js from the network, or from the
+folder that `--reveal` names.
 """
 
 
@@ -105,8 +108,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/course"))
     parser.add_argument("--answers", type=Path)
     parser.add_argument("--reveal", default=REVEAL)
+    parser.add_argument("chapters", nargs="*", help="such as 01 04; all without it")
     given = parser.parse_args()
     chapters = sorted(given.notebooks.glob("[0-9][0-9]_*.ipynb"))
+    if given.chapters:
+        chapters = [path for path in chapters if path.stem.startswith(tuple(given.chapters))]
     written = build(chapters, given.out, given.answers, given.reveal)
     print(f"{len(written)} files in {given.out}; begin with {given.out / 'guide.md'}")
 

@@ -89,11 +89,19 @@ def _exercise(exercise: Exercise, answers: Mapping[str, Any]) -> str:
 def _mistakes(home, exercise, answers):
     """What students who go wrong are told: the checks are asked themselves."""
     check = getattr(home.check, exercise.name)
-    told: dict[str, None] = {}
+    told: dict[str, str] = {}
     for answer, *_ in answers.get("wrong", ()):
         for line in check(answer).text.splitlines():
             if "not attempted" not in line:
-                told[line] = None
+                told.setdefault(line, _shown(answer))
     if not told:
         return ""
-    return "Common errors, and what the check says:\n\n" + "\n".join(f"- {line}" for line in told)
+    lines = [f"- {shown}{line}" for line, shown in told.items()]
+    return "Common errors, and what the check says:\n\n" + "\n".join(lines)
+
+
+def _shown(answer):
+    """An answer of plain values, if it is short: ``"`(4, 144)`: "``."""
+    text = repr(answer)
+    plain = len(text) <= 40 and not re.search(r"[<\[\n]|tensor|array|\d\.\d{5}", text)
+    return f"`{text}`: " if plain else ""

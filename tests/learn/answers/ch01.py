@@ -90,7 +90,7 @@ ANSWERS = {
         "wrong": [
             ((15.85, 3.98), "power: that is the ratio of amplitudes"),
             ((0.25, 15.85), "so the number is above 1", 1 / 2),
-            ((4, 0.063), "how many times smaller it is was asked"),
+            ((4, 0.063), "how many times smaller? That"),
             ((12, 15.85), "12 dB is not 12 times"),
             ((15.85, 15.85), "is the ratio of powers", 1 / 2),
             ((4, 144), "squared, not the decibels"),

@@ -78,7 +78,7 @@ ANSWERS = {
             ((-6.02, -6.02, 0.92, 20), "not twice as large"),
             ((0, 0, 0.92, 20), "0 dB is what silence scores"),
             ((0, 6.02, 0.92, 20), "so the SDR is negative"),
-            ((0, -3.01, 0.92, 20), "10 log10 of a square"),
+            ((0, -3.01, 0.92, 20), "four times the energy"),
             ((0, -6.02, 20, 20), "what is *missing* counts"),
             ((0, -6.02, -20, 20), "at most the reference itself"),
             ((0, -6.02, 0.92, 40), "10 log10, not 20"),

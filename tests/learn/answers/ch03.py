@@ -63,7 +63,7 @@ ANSWERS = {
             ((-2, 7, -2, -4), "kurtoses do not add up"),
             ((-2, 7, -2, 1), "its square is 4, not 2"),
             ((-2, 7, -2, 2), "coins: the 3 of the bell curve"),
-            ((-2, 4, -2, -1), "measured it is 7.0, not 4"),
+            ((-2, 4, -2, -1), "200 000 samples it is not 4"),
         ],
     },
     3: {

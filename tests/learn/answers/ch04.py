@@ -23,7 +23,7 @@ ANSWERS = {
             (24 * (512 * 512 * 2 + 1024), "what both have together"),
             (24 * (256 * 256 * 2 + 512), "reads 512 numbers, not 256"),
             (8_893_348, "that is the whole network"),
-            (4_000_000, "4e+06 is not it"),
+            (4_000_000, "4000000 is not it"),
             ("four million", "not text"),
             (lambda: LSTM, "not a function"),
         ],
@@ -37,7 +37,7 @@ ANSWERS = {
         ],
         "wrong": [
             ((1486, 255), "bin 0 counts too", 1 / 2),
-            ((1488, 255), "bin 1487 lies above"),
+            ((1488, 255), "one too many"),
             ((2049, 255), "all bins up to 22.05 kHz"),
             ((743, 255), "not 22050 / 1024"),
             ((1500, 255), "10.77 Hz apart"),

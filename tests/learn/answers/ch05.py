@@ -15,7 +15,7 @@ def share(r):
 
 
 def turn(real, imag, mask, cosine, sine, addition):
-    magnitude = torch.hypot(real, imag)
+    magnitude = torch.hypot(real, imag).clamp(min=1e-12)
     length = (magnitude * mask + addition).clamp(min=0) / magnitude
     return length * (real * cosine - imag * sine), length * (imag * cosine + real * sine)
 
@@ -42,9 +42,15 @@ def added_to_the_real_part(real, imag, mask, c, s, q):
     return mask * (real * c - imag * s) + q, mask * (imag * c + real * s)
 
 
+def divided_by_zero(real, imag, mask, cosine, sine, addition):
+    X, M = torch.complex(real, imag), torch.complex(cosine, sine)
+    Y = torch.relu(X.abs() * mask + addition) / X.abs() * X * M
+    return Y.real, Y.imag
+
+
 def with_angles(real, imag, mask, cosine, sine, addition):
     X, M = torch.complex(real, imag), torch.complex(cosine, sine)
-    Y = torch.polar(torch.relu(X.abs() * mask + addition), X.angle() + M.angle())
+    Y = torch.polar(torch.relu(X.abs() * mask + addition), X.angle() + M.angle()) * (X != 0)
     return Y.real, Y.imag
 
 
@@ -136,6 +142,7 @@ ANSWERS = {
             (changed(addition=lambda v: 0 * v), "the addition is missing"),
             (changed(cosine=torch.ones_like, sine=torch.zeros_like), "still that of the mixture"),
             (added_to_the_real_part, "bends it as well"),
+            (divided_by_zero, "right where X sounds", 1 / 2),
             (lambda real, imag, *others: (real, imag), "not what `decoupled` gives"),
             (lambda *given: turn(*given)[0], "two tensors were expected"),
             (lambda *given: torch.complex(*turn(*given)), "that is one complex tensor"),

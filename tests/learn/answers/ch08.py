@@ -167,7 +167,7 @@ ANSWERS = {
             (lambda k: -multiple(k), "numerator and denominator are exchanged"),
             (lambda k: 20 * np.log10(k / (k + 1)), "not k + 1"),
             (lambda k: k / (k - 1), "that is a factor"),
-            (lambda k: 3.522, "for k = 3 it gives 3.522 dB"),
+            (lambda k: 3.522, "for k = 2 it gives 3.522 dB"),
             (3.522, "a function was expected"),
             (lambda k: None, "returns nothing"),
             (lambda k: 20 * numpy.log10(k), "a name that is not defined"),  # noqa: F821

@@ -66,7 +66,7 @@ ANSWERS = {
             ((4.0, 51.2), "its outputs are real numbers"),
             ((4.0, 256), "encoder: that is for a frame"),
             ((4.0, 3), "256 real numbers"),
-            ("nonsense", "not text"),
+            ("nonsense", "2 answers were expected, not text"),
         ],
     },
     2: {
@@ -177,7 +177,7 @@ ANSWERS = {
             (0.375, "the mean of w²"),
             (1.5, "over overlapping windows"),
             (4096 * 1536, "that is the *sum* over all bins"),
-            (1000, "1000 is not it"),
+            (1000, "it is not 1000"),
             ("1536", "not text"),
             (lambda: 1536, "not a function"),
         ],
