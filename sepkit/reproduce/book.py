@@ -66,9 +66,10 @@ def write_book(executed: str | Path, notebooks: str | Path, out: str | Path) -> 
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     for index, page in enumerate(pages):
-        along = _along(pages, index)
-        before = f'{along}<nav class="contents" aria-label="sections">{contents_html(page)}</nav>\n'
-        write_document(out / f"{page.name}.html", page.title, page.body, before, along)
+        sections = f'<nav class="contents" aria-label="sections">{contents_html(page)}</nav>\n'
+        before = _along(pages, index, "chapters") + sections
+        after = _along(pages, index, "chapters, from the end of the page")
+        write_document(out / f"{page.name}.html", page.title, page.body, before, after)
     write_document(out / "index.html", TITLE, _index(pages))
     if broken := broken_links(out):
         raise SepkitError(f"{out}: links that lead nowhere: {', '.join(broken)}")
@@ -85,7 +86,7 @@ def _index(pages):
     return f'<h1>{TITLE}</h1>\n<p>{ABOUT}</p>\n<ul class="chapters">{items}</ul>'
 
 
-def _along(pages, index):
+def _along(pages, index, name):
     """Links to the page before, to all, and to the page behind."""
     before = pages[index - 1] if index else None
     behind = pages[index + 1] if index + 1 < len(pages) else None
@@ -98,7 +99,7 @@ def _along(pages, index):
         if behind
         else "",
     ]
-    return f'<nav class="along" aria-label="chapters">{" ".join(filter(None, links))}</nav>\n'
+    return f'<nav class="along" aria-label="{name}">{" ".join(filter(None, links))}</nav>\n'
 
 
 # --- links ---------------------------------------------------------------------------------------

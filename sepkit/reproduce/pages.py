@@ -171,7 +171,8 @@ def _markdown(path):
 
         def block_math(self, body: str) -> str:
             """Return a formula as MathML, in a line of its own."""
-            return formula(body, "block", path.name)
+            math = formula(body, "block", path.name)
+            return math.replace("<math ", '<math tabindex="0" ', 1)  # wide ones scroll
 
     renderer = Renderer(escape=False, exclude_anchor_links=True)
     return MarkdownWithMath(renderer=renderer).render, headings

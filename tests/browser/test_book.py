@@ -17,7 +17,8 @@ TEXT = r"""# {title}
 
 Some $x_{{n+1}} = \sqrt{{x_n}}$, and
 
-$$\mathrm{{SDR}} = 10\log_{{10}}\frac{{\|s\|^2}}{{\|s - \hat s\|^2}}\;\text{{dB}}$$
+$$\mathrm{{SDR}} = 10\log_{{10}}\frac{{\|s\|^2}}{{\|s - \hat s\|^2}}\;\text{{dB}}
+  = 20\log_{{10}}\|s\| - 20\log_{{10}}\|s - \hat s\| + 0 + 0 + 0 + 0 + 0 + 0 + 0 + 0 + 0$$
 
 ## A table
 

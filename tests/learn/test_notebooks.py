@@ -122,6 +122,14 @@ def test_code_is_short_enough_to_be_read(path):
 
 
 @CHAPTERS
+def test_every_player_says_what_to_listen_for(path):
+    for cell in cells(path, "code"):
+        for node in ast.walk(ast.parse(python(cell.source))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "players":
+                assert "listen" in [keyword.arg for keyword in node.keywords], cell.source
+
+
+@CHAPTERS
 def test_stored_outputs_are_whole_small_and_say_nothing_of_the_machine(path):
     raw = path.read_text(encoding="utf-8")
     assert len(raw.encode()) <= LIMIT
