@@ -85,6 +85,7 @@ class Notebook:
 
     def __init__(self, page, address, name):
         self.page, self.name = page, name
+        page.set_default_timeout(60_000)  # a chapter takes its time to be drawn
         page.goto(f"{address}/lab/tree/{name}?reset")
         self.cells = page.locator(".jp-Notebook .jp-Cell")
         self.cells.first.wait_for(timeout=60_000)
@@ -143,11 +144,13 @@ def open_notebook(page, server):
 
 def run_all(notebook, folder, seconds):
     """Run all cells, save, and return the notebook as it was saved: without an error."""
+    notebook.menu("Edit", "editmenu:clear-all")  # the stored outputs and numbers
     notebook.menu("Run", "runmenu:run-all")
-    last = notebook.page.locator(".jp-Notebook .jp-CodeCell").last
-    done = last.locator(".jp-InputPrompt", has_text=re.compile(r"\[\d+\]"))
-    notebook.page.locator(".jp-Notebook-ExecutionIndicator[data-status=busy]").wait_for()
-    done.wait_for(timeout=1000 * seconds)
+    prompts = (
+        "[...document.querySelectorAll('.jp-InputPrompt')].some(p => /{}/.test(p.textContent))"
+    )
+    notebook.page.wait_for_function(prompts.format(r"\d|\*"))
+    notebook.page.wait_for_function("!" + prompts.format(r"\*"), timeout=1000 * seconds)
     notebook.wait(seconds)
     notebook.page.keyboard.press("Control+s")
     notebook.page.wait_for_timeout(1000)
