@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from ..datasets import DATASETS, open_tracks
 from ..datasets.track import Track
 from ..errors import SepkitError, first_few
@@ -32,7 +34,7 @@ class Needs:
     seconds : tuple of float
         The shortest song, for the profiles smoke, student and paper.
     stereo : bool
-        Whether mono songs are of no use.
+        Whether mono songs are of no use, also those with two channels.
     voice : bool
         Whether songs of which the vocals (without vocals: the first stem) are silent are left
         out; otherwise only songs of which all is silent are.
@@ -142,7 +144,7 @@ def _lacking(needs: Needs, tracks: Sequence[Track], usual: Sequence[str], second
             or (needs.alike and stems != set(usual))
         ):
             return f"{track.name} with {', '.join(track.stems)}"
-        if needs.stereo and track.channels < 2:
+        if needs.stereo and (track.channels < 2 or seconds and _is_mono(track)):
             return f"{track.name} in mono"
         if seconds and track.samples < seconds * track.sample_rate:
             return f"{track.name} of {track.samples / track.sample_rate:.1f} s"
@@ -154,3 +156,12 @@ def _silent(track: Track, voice: bool) -> bool:
     first = "vocals" if "vocals" in track.stems else track.stems[0]
     names = (first,) if voice else track.stems
     return not any(bool(part.any()) for name in names for part in track.parts(name))
+
+
+def _is_mono(track: Track) -> bool:
+    """Whether one channel of the mixture is a copy of the other, at whatever level."""
+    square = torch.zeros(2, 2, dtype=torch.float64)
+    for part in track.parts("mixture"):  # (2, n)
+        square += part.double() @ part.double().T
+    left, right, both = square[0, 0], square[1, 1], square[0, 1]
+    return bool(0 < left * right <= (1 + 1e-10) * both**2)

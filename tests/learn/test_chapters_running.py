@@ -38,15 +38,15 @@ def test_every_cell_may_be_run_twice(chapter, tmp_path, monkeypatch):
     assert error is None, cells[cell].source
 
 
-def melody(lowest, notes_a_second, seconds, channels):
-    """Decaying notes with five harmonics, (channels, samples)."""
+def melody(lowest, notes_a_second, seconds, pan):
+    """Decaying notes with five harmonics, (channels, samples); `pan` has a gain per channel."""
     time = torch.arange(int(seconds * RATE)) / RATE
     note = (time * notes_a_second).floor()
     pitch = lowest * 2 ** ((note * 5 % 12) / 12)
     phase = 2 * torch.pi * torch.cumsum(pitch.double(), 0) / RATE
     tones = sum(torch.sin(k * phase) / k for k in range(1, 6))
     sound = (0.2 * tones * torch.exp(-4 * (time * notes_a_second - note))).float()
-    return sound * torch.linspace(1, 0.5, channels)[:, None]
+    return sound * torch.tensor(pan)[:, None]
 
 
 #: chapter -> (songs, stems, seconds, channels): as odd as `sepkit.learn.needs` lets it be.
@@ -68,7 +68,8 @@ def test_the_chapter_runs_on_odd_songs_with_a_silent_second(chapter, tmp_path, m
     songs, stems, seconds, channels = ODD[chapter.name]
     for song in range(songs):
         for number, stem in enumerate(stems):
-            sound = melody(98.0 * 1.5**number * 1.05**song, 2 + number, seconds, channels)
+            pan = (1.0, 0.9 - 0.15 * number)[:channels]
+            sound = melody(98.0 * 1.5**number * 1.05**song, 2 + number, seconds, pan)
             sound[:, RATE // 2 : RATE // 2 + RATE] = 0
             audio.write(tmp_path / "songs" / f"song {song}" / f"{stem}.wav", sound, RATE)
     error, cell = run(chapter.path, tmp_path, monkeypatch, data=str(tmp_path / "songs"))

@@ -47,6 +47,15 @@ def songs(number=3, stems=STEMS, seconds=8.0, channels=2):
     }
 
 
+def panned_alike():
+    """Songs of two channels, the second of which is half of the first."""
+    halves = torch.tensor([[1.0], [0.5]])
+    return {
+        song: {name: stem[:1] * halves for name, stem in stems.items()}
+        for song, stems in songs().items()
+    }
+
+
 @pytest.fixture
 def begin(tmp_path):
     def make(name, data, profile="smoke"):
@@ -106,6 +115,7 @@ def test_what_is_there_is_said_in_the_folders_own_terms(begin, folder):
         ("08_sdr", songs(stems=("strings", "winds")), "here: song 0 with strings, winds"),
         ("08_sdr", songs(1), "here: 1 to test with"),
         ("03_ica", songs(channels=1), "here: song 0 in mono"),
+        ("03_ica", panned_alike(), "here: song 0 in mono"),
         ("02_masking", songs(seconds=2), "at least 4 s with 2 stems.*here: song 0 of 2.0 s"),
         ("04_open_unmix", songs(stems=("voice", "rest")), "stems vocals.*here: song 0 with rest"),
     ):
