@@ -7,6 +7,7 @@
 # make readme       the README's chapter table              make test-floor   the oldest packages (Colab's)
 # make docs         the API reference, build/docs           make test-newest  the newest packages
 # make course       for teachers: versions, guide, assignments, slides
+# make convergence  what sepkit verify compares with
 # make bench        speed and memory, with peers            make resolve      packages for Python 3.10 to 3.14
 # make test-parity  networks against their authors' code    make test-wheel   the wheel, outside a checkout
 # make book         the course with all its sounds, to read without a network: build/book/index.html, book.pdf
@@ -46,14 +47,14 @@ unexport PYTHONHOME
 
 .PHONY: reproduce test lint test-unit test-notebooks test-batch test-slow test-long test-processors
 .PHONY: test-floor test-newest test-parity test-wheel resolve lab notebooks bench checkpoints checkpoints-gpu check-gpu
-.PHONY: readme docs book course clean
+.PHONY: readme docs book course clean test-verify convergence
 .DEFAULT_GOAL := reproduce
 .NOTPARALLEL:
 
 reproduce: $(READY)
 	$(BIN)/sepkit reproduce $(CHAPTERS) --profile $(PROFILE) --out $(OUT)
 
-test: lint test-unit test-notebooks test-batch
+test: lint test-unit test-notebooks test-batch test-verify
 
 # Settings and the reasons for what is left out: pyproject.toml.
 lint: $(READY)
@@ -71,6 +72,11 @@ test-notebooks: $(READY)
 	$(BIN)/sepkit data band --preset smoke
 	SEPKIT_PROFILE=smoke SEPKIT_OUT=$(abspath build/test) $(BIN)/pytest -q --nbval-lax --nbval-current-env \
 	    --nbval-cell-timeout=120 notebooks
+
+# Two stored experiments: does this machine come to the same scores?
+test-verify: $(READY)
+	$(BIN)/sepkit verify mixing --preset smoke --steps 100
+	$(BIN)/sepkit verify ablation --preset smoke --steps 100
 
 test-batch: $(READY)
 	$(BIN)/sepkit reproduce 01 02 --profile smoke --out build/test
@@ -125,6 +131,11 @@ notebooks: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/bench/run.py $(BENCH)
+
+# From the logs of `sepkit experiment`, whose Scores are stored.
+convergence: $(READY)
+	$(BIN)/sepkit data band --preset experiments
+	$(BIN)/python -m sepkit.reproduce.convergence_files
 
 checkpoints: $(READY)
 	$(BIN)/sepkit data band --preset checkpoints

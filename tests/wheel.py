@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 #: Of the package's assets.
-FOLDERS = ("checkpoints", "experiments", "reported")
+FOLDERS = ("checkpoints", "convergence", "experiments", "reported")
 #: No audio travels with the package.
 SOUND = {".wav", ".flac", ".mp3", ".ogg", ".mp4", ".sf2"}
 

@@ -28,6 +28,8 @@ from .separate import EXAMPLES as SEPARATE_EXAMPLES
 from .separate import separate
 from .train import EXAMPLES as TRAIN_EXAMPLES
 from .train import train
+from .verify import EXAMPLES as VERIFY_EXAMPLES
+from .verify import verify
 
 app = typer.Typer(
     help="Music source separation: separate, train, evaluate, and reproduce the field's tables.",
@@ -101,6 +103,7 @@ app.command(epilog=EVALUATE_EXAMPLES)(errors_in_one_line(evaluate))
 app.command(epilog=EXPERIMENT_EXAMPLES)(errors_in_one_line(experiment))
 app.command(epilog=FETCH_EXAMPLES)(errors_in_one_line(fetch))
 app.command(epilog=TRAIN_EXAMPLES)(errors_in_one_line(train))
+app.command(epilog=VERIFY_EXAMPLES)(errors_in_one_line(verify))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

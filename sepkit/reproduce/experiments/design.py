@@ -3,8 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import torch
+
+from ... import models
 from ...training import Recipe
 from ...training.pretraining import Pretraining
+from .scoring import TARGET
 
 #: Values of a further separator, computed from those of the arms:
 #: {arm: {(track, metric): value}} -> {(track, metric): value}.
@@ -79,3 +83,10 @@ class Design:
     speed: bool = False
     real: bool = False
     pretraining: Pretraining = Pretraining()
+
+    def network(self, arm: Arm, seed: int) -> models.base.Model:
+        """The network that an arm trains, with the first weights of a seed."""
+        other = arm.model not in (None, self.model)
+        settings = arm.settings if other else {**self.settings, **arm.settings}
+        torch.manual_seed(seed)
+        return models.build(arm.model or self.model, target=TARGET, **settings)

@@ -305,11 +305,7 @@ class _Runner:
         return {**asdict(self.design.pretraining), "songs": identities(mixtures)}
 
     def _network(self, arm, seed):
-        design = self.design
-        other = arm.model not in (None, design.model)
-        settings = arm.settings if other else {**design.settings, **arm.settings}
-        torch.manual_seed(seed)
-        return models.build(arm.model or design.model, target=TARGET, **settings)
+        return self.design.network(arm, seed)
 
     def _trained(self, planned):
         """The best checkpoint: of the arm's folder; of one beside it, if that is on other audio."""
