@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from ... import models, separation, training
 from ...band import VERSION
 from ...band.rendering import only_one
