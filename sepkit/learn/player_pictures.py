@@ -69,7 +69,8 @@ def _image(power):
     from PIL import Image
 
     level = 1 + (10 * torch.log10(power.clamp(min=1e-12)) / SPAN).clamp(-1, 0)  # 0 ... 1
-    picture = Image.fromarray((level * 15).round().byte().flip(0).numpy(), mode="P")
+    pixels = (level * 15).round().byte().flip(0)  # high frequencies at the top
+    picture = Image.frombytes("P", pixels.shape[::-1], pixels.numpy().tobytes())
     colours = matplotlib.colormaps["magma"](np.linspace(0, 1, 16), bytes=True)[:, :3]
     picture.putpalette(colours.flatten().tolist())
     buffer = io.BytesIO()

@@ -19,6 +19,7 @@ from ..files import atomic_path
 
 #: What is shown of an output, the first that it has.
 _KINDS = ("text/html", "image/svg+xml", "image/png", "text/markdown", "text/plain")
+_WIDGET = "application/vnd.jupyter.widget-view+json"
 _FUNCTIONS = "arccos|arcsin|cosh|cos|ln|log|max|min|sin|tanh|tan"
 _DOCUMENT = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -231,6 +232,8 @@ def _output(output, markdown):
         lines = ansi2html("\n".join(output.traceback))
         return f'<pre class="output error" tabindex="0">{lines}</pre>'
     data: Mapping[str, Any] = output.data
+    if _WIDGET in data:
+        return '<p class="output"><em>Sliders: they move in the notebook.</em></p>'
     kind = next((kind for kind in _KINDS if kind in data), None)
     if kind is None:
         return ""

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-EXECUTABLES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+from sepkit.reproduce.book import BROWSERS
+
 #: No name resolves but those of this machine: what a page asks for elsewhere fails, and is seen.
 OPTIONS = (
     "--autoplay-policy=no-user-gesture-required",
@@ -51,7 +52,7 @@ def is_local(url):
 def browser():
     """Chromium, started once for all tests of a process."""
     api = pytest.importorskip("playwright.sync_api", reason="no playwright; pip install '.[test]'")
-    found = next(filter(None, map(shutil.which, EXECUTABLES)), None)
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         pytest.skip("no Chromium here; apt-get install chromium")
     with api.sync_playwright() as playwright:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import time
 
 import numpy as np
@@ -16,6 +17,22 @@ from sepkit.learn import plots
 from sepkit.learn.ch03.figures import turned
 from sepkit.learn.sliders import PLACEHOLDER, sliders
 from sepkit.reproduce.notebook import strip_audio
+
+IN_A_KERNEL = """
+import time
+from sepkit.learn import plots
+from sepkit.learn.sliders import sliders
+
+drawn = []
+
+def draw(n):
+    drawn.append(n)
+    time.sleep(0.1)
+    return plots.figure()[0]
+
+panel = sliders(draw, n=(0, 50, 1, 0))
+print(panel.controls["n"].model_id)
+"""
 
 
 def draw(height, line, kind):
@@ -87,6 +104,35 @@ def test_of_moves_in_a_row_the_last_one_is_drawn():
     panel = asyncio.run(move())
     panel.set(height=1)
     assert drawn[-1] == 1
+
+
+@pytest.mark.slow
+def test_in_a_kernel_moves_that_pile_up_are_skipped():
+    manager = pytest.importorskip("jupyter_client.manager", reason="no jupyter_client here")
+    kernel, client = manager.start_new_kernel(kernel_name="python3")
+    said = []
+
+    def run(code):
+        def keep(message):
+            said.append(message["content"].get("text") or message["content"].get("evalue", ""))
+
+        client.execute_interactive(code, output_hook=keep, timeout=120)
+        return "".join(filter(None, said))
+
+    try:
+        number = run(IN_A_KERNEL).strip()
+        for value in range(1, 31):  # as a browser does while a handle is dragged
+            update = {"method": "update", "state": {"value": value}, "buffer_paths": []}
+            message = client.session.msg("comm_msg", {"comm_id": number, "data": update})
+            client.shell_channel.send(message)
+            time.sleep(0.01)
+        said.clear()
+        drawn = json.loads(run("import asyncio; await asyncio.sleep(2); print(drawn)"))
+    finally:
+        client.stop_channels()
+        kernel.shutdown_kernel(now=True)
+    assert drawn[0] == 0 and drawn[-1] == 30
+    assert len(drawn) < 15 and drawn == sorted(drawn)
 
 
 def test_the_layout_of_the_first_figure_stays_and_the_picture_has_its_own_size():

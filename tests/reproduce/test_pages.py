@@ -49,8 +49,9 @@ def test_a_page_holds_text_code_and_every_kind_of_output(notebook, tmp_path):
         new_output("display_data", {"image/png": "BBBB"}, metadata={"image/png": {"alt": 'a "b"'}}),
         new_output(
             "execute_result",
-            {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "move <it>"},
+            {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "Run this cell"},
         ),
+        new_output("execute_result", {"text/plain": "a <tag>"}),
         new_output("error", ename="E", evalue="v", traceback=["\x1b[31mE\x1b[0m: v"]),
     ]
     path = notebook(
@@ -64,7 +65,8 @@ def test_a_page_holds_text_code_and_every_kind_of_output(notebook, tmp_path):
     assert "1 &lt; 2" in text and "\x1b" not in text and ">red<" in text
     assert "<b>bold</b>" in text and "AAAA" not in text, "HTML comes before its picture"
     assert 'alt="a &quot;b&quot;" src="data:image/png;base64,BBBB"' in text
-    assert "move &lt;it&gt;" in text and "<summary>Code</summary>" in text
+    assert "they move in the notebook" in text and "Run this cell" not in text
+    assert "a &lt;tag&gt;" in text and "<summary>Code</summary>" in text
     links = [a["href"] for tag, a in Elements(text).found if tag == "a"]
     assert {"08_sdr.html#SNR", "02_masking.html"} <= set(links)
     fetched = [a for tag, a in Elements(text).found if tag in ("link", "iframe", "script")]
