@@ -33,7 +33,9 @@ def _hear_folded(answer):
         "5000 Hz, 8000 samples a second": folded,
         f"a tone of {heard:g} Hz, your answer": tones.tone(heard)[None],
     }
-    return players(sounds, tones.RATE, match=False)
+    return players(
+        sounds, tones.RATE, match=False, listen="one pitch in both sounds.", synthetic=True
+    )
 
 
 @exercises.add(

@@ -29,7 +29,13 @@ def _hear_turned_down(answer):
         sounds[f"voice at {db:+} dB, with your mask"] = transform.inverse(
             changed * (S + N), voice.shape[-1]
         )
-    return players(sounds, tones.RATE, match=False)
+    return players(
+        sounds,
+        tones.RATE,
+        match=False,
+        listen="the voice, which changes, and the drum, which should not.",
+        synthetic=True,
+    )
 
 
 @exercises.add(

@@ -28,7 +28,13 @@ def _hear_angle(answer):
         "microphone 2": x[1],
         f"your angle, {number(answer):.1f}°": math.cos(angle) * x[0] + math.sin(angle) * x[1],
     }
-    return players(sounds, tones.RATE, match=False)
+    return players(
+        sounds,
+        tones.RATE,
+        match=False,
+        listen="the singer, who is gone at the right angle.",
+        synthetic=True,
+    )
 
 
 @exercises.add(

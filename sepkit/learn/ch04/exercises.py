@@ -104,7 +104,13 @@ def _hear_gain(answer):
         "a voice in noise": voice + noise,
         "with your gain in every bin": transform.inverse(gain * (S + N), len(voice)),
     }
-    return players(sounds, tones.RATE, match=False)
+    return players(
+        sounds,
+        tones.RATE,
+        match=False,
+        listen="the noise between the syllables, and how what is left of it flutters.",
+        synthetic=True,
+    )
 
 
 @exercises.add(

@@ -208,7 +208,13 @@ def _hear_maps(answer):
         ),
         "the voice": voice,
     }
-    return players(sounds, tones.RATE, match=False)
+    return players(
+        sounds,
+        tones.RATE,
+        match=False,
+        listen="the drum, of which ideal maps leave nothing.",
+        synthetic=True,
+    )
 
 
 @exercises.add(

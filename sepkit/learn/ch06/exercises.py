@@ -237,7 +237,13 @@ def _hear_ripple(answer):
     turns = (torch.arange(len(tone)) * 4 // tones.RATE % 2).bool()  # four a second
     rippled = torch.where(turns, gains[1] * tone, gains[0] * tone)
     sounds = {"a steady tone": tone, "with your two gains in turn": rippled}
-    return players(sounds, tones.RATE, match=False)
+    return players(
+        sounds,
+        tones.RATE,
+        match=False,
+        listen="how the tone throbs, four times a second.",
+        synthetic=True,
+    )
 
 
 @exercises.add(

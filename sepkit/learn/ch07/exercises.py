@@ -127,7 +127,13 @@ def _hear_snr(answer):
     for snr in (10.0, -10.0):
         gain = number(attempt(answer, speech.float(), music.float(), snr))
         sounds[f"SNR {snr:+g} dB, by your gain"] = gain * speech + music
-    return players(sounds, tones.RATE, match=False)
+    return players(
+        sounds,
+        tones.RATE,
+        match=False,
+        listen="who leads: the singer at +10 dB, the drum at -10 dB.",
+        synthetic=True,
+    )
 
 
 @exercises.add(

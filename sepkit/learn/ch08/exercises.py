@@ -84,7 +84,13 @@ def _hear_level(answer):
     estimate = -0.1 * (voice + 0.3 * tones.drum()[None])
     made = as_tensor(attempt(answer, voice.float(), estimate.float()), voice.shape)
     sounds = {"the reference": voice, "the estimate": estimate, "at your level": made}
-    return players(sounds, tones.RATE, match=False)
+    return players(
+        sounds,
+        tones.RATE,
+        match=False,
+        listen="how near the last comes to the level of the reference.",
+        synthetic=True,
+    )
 
 
 @exercises.add(

@@ -59,7 +59,13 @@ def _hear_image(answer):
         "a tone of 1500 Hz": tone,
         f"with an image at {level:.1f} dB, your answer": tone + 10 ** (level / 20) * image,
     }
-    return players(sounds, tones.RATE, match=False)
+    return players(
+        sounds,
+        tones.RATE,
+        match=False,
+        listen="a second, higher tone; the fainter, the better the doubling.",
+        synthetic=True,
+    )
 
 
 @exercises.add(

@@ -30,7 +30,13 @@ def _hear_part(answer):
         "the part that you found": part,
         "the estimate without it": estimate - part,
     }
-    return players(sounds, tones.RATE, match=False)
+    return players(
+        sounds,
+        tones.RATE,
+        match=False,
+        listen="the singer, who is gone when the part is.",
+        synthetic=True,
+    )
 
 
 @exercises.add(

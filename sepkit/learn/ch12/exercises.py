@@ -142,7 +142,13 @@ def _hear_level(answer):
         "the mixture": mixture,
         f"the mixture times {gain:g}, your gain": gain * mixture,
     }
-    return players(sounds, tones.RATE, match=False)
+    return players(
+        sounds,
+        tones.RATE,
+        match=False,
+        listen="what a gain changes: the level, and nothing else.",
+        synthetic=True,
+    )
 
 
 @exercises.add(

@@ -67,9 +67,19 @@ def _players(source):
     code = re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE)
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "players":
-            for word in node.keywords:
-                if word.arg == "title":
-                    yield re.sub(r"^f?['\"]|['\"]$", "", ast.unparse(word.value))
+            words = {word.arg: word.value for word in node.keywords}
+            told = [_text(words[name]) for name in ("title", "listen") if name in words]
+            if told:
+                yield ": ".join(told)
+
+
+def _text(node):
+    """A string's text; what an f-string puts in stays in braces."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) for part in node.values)
+    if isinstance(node, ast.FormattedValue):
+        return f"{{{ast.unparse(node.value)}}}"
+    return str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node)
 
 
 def _exercise(exercise: Exercise, answers: Mapping[str, Any]) -> str:
