@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
+
+from .players import PlayerRows, players
 
 RATE = 22050  # Hz
 
@@ -29,3 +32,8 @@ def drum(seconds: float = 3.0, rate: int = RATE) -> torch.Tensor:
     time = torch.arange(samples, dtype=torch.float64) / rate
     noise = torch.randn(samples, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     return 0.2 * noise * torch.exp(-12 * (time * 3 % 1) / 3)
+
+
+def row(sounds: Mapping[str, torch.Tensor], listen: str) -> PlayerRows:
+    """Make a player for each sound, at their own levels; `listen` says what to listen for."""
+    return players(sounds, RATE, match=False, listen=listen, synthetic=True)

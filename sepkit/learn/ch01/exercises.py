@@ -9,7 +9,6 @@ from ... import audio
 from ...stft import make_window
 from .. import tones
 from ..exercises import Exercises, attempt, expect, judge_parts, need, number
-from ..players import players
 
 exercises = Exercises("01")
 check, hint = exercises.check, exercises.hint
@@ -33,9 +32,7 @@ def _hear_folded(answer):
         "5000 Hz, 8000 samples a second": folded,
         f"a tone of {heard:g} Hz, your answer": tones.tone(heard)[None],
     }
-    return players(
-        sounds, tones.RATE, match=False, listen="one pitch in both sounds.", synthetic=True
-    )
+    return tones.row(sounds, "one pitch in both sounds.")
 
 
 @exercises.add(

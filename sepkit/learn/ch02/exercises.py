@@ -11,7 +11,6 @@ from ...metrics import sdr
 from ...stft import STFT
 from .. import tones
 from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need
-from ..players import players
 
 exercises = Exercises("02")
 check, hint = exercises.check, exercises.hint
@@ -29,13 +28,7 @@ def _hear_turned_down(answer):
         sounds[f"voice at {db:+} dB, with your mask"] = transform.inverse(
             changed * (S + N), voice.shape[-1]
         )
-    return players(
-        sounds,
-        tones.RATE,
-        match=False,
-        listen="the voice, which changes, and the drum, which should not.",
-        synthetic=True,
-    )
+    return tones.row(sounds, "the voice, which changes, and the drum, which should not.")
 
 
 @exercises.add(

@@ -9,7 +9,6 @@ import torch
 
 from .. import tones
 from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
-from ..players import players
 
 exercises = Exercises("03")
 check, hint = exercises.check, exercises.hint
@@ -28,13 +27,7 @@ def _hear_angle(answer):
         "microphone 2": x[1],
         f"your angle, {number(answer):.1f}°": math.cos(angle) * x[0] + math.sin(angle) * x[1],
     }
-    return players(
-        sounds,
-        tones.RATE,
-        match=False,
-        listen="the singer, who is gone at the right angle.",
-        synthetic=True,
-    )
+    return tones.row(sounds, "the singer, who is gone at the right angle.")
 
 
 @exercises.add(

@@ -9,7 +9,6 @@ from ...models import build
 from ...stft import STFT
 from .. import tones
 from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need
-from ..players import players
 
 exercises = Exercises("04")
 check, hint = exercises.check, exercises.hint
@@ -104,13 +103,7 @@ def _hear_gain(answer):
         "a voice in noise": voice + noise,
         "with your gain in every bin": transform.inverse(gain * (S + N), len(voice)),
     }
-    return players(
-        sounds,
-        tones.RATE,
-        match=False,
-        listen="the noise between the syllables, and how what is left of it flutters.",
-        synthetic=True,
-    )
+    return tones.row(sounds, "the noise between the syllables, and how the rest of it flutters.")
 
 
 @exercises.add(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,7 +121,7 @@ def remembering_unit() -> torch.nn.LSTM:
     It reads two numbers a frame: whether a note begins, and whether one ends. Its weights, in
     PyTorch's order of the gates (input, forget, content, output), leave no gate half open.
     """
-    unit = torch.nn.LSTM(2, 1)
+    unit: Any = torch.nn.LSTM(2, 1)  # torch calls its weights modules, too
     with torch.no_grad():
         unit.weight_hh_l0.zero_()
         unit.bias_hh_l0.zero_()

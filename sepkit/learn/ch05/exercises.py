@@ -9,7 +9,6 @@ from ...models.resunet import decoupled
 from ...stft import STFT
 from .. import tones
 from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
-from ..players import players
 
 exercises = Exercises("05")
 check, hint = exercises.check, exercises.hint
@@ -208,13 +207,7 @@ def _hear_maps(answer):
         ),
         "the voice": voice,
     }
-    return players(
-        sounds,
-        tones.RATE,
-        match=False,
-        listen="the drum, of which ideal maps leave nothing.",
-        synthetic=True,
-    )
+    return tones.row(sounds, "the drum, of which ideal maps leave nothing.")
 
 
 @exercises.add(

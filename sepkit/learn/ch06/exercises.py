@@ -9,7 +9,6 @@ import torch
 from ...models.bands import SPLITS, band_edges
 from .. import tones
 from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
-from ..players import players
 
 exercises = Exercises("06")
 check, hint = exercises.check, exercises.hint
@@ -237,13 +236,7 @@ def _hear_ripple(answer):
     turns = (torch.arange(len(tone)) * 4 // tones.RATE % 2).bool()  # four a second
     rippled = torch.where(turns, gains[1] * tone, gains[0] * tone)
     sounds = {"a steady tone": tone, "with your two gains in turn": rippled}
-    return players(
-        sounds,
-        tones.RATE,
-        match=False,
-        listen="how the tone throbs, four times a second.",
-        synthetic=True,
-    )
+    return tones.row(sounds, "how the tone throbs, four times a second.")
 
 
 @exercises.add(

@@ -10,7 +10,6 @@ from ...metrics import usdr
 from ...metrics.statistics import sign_flip
 from .. import tones
 from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
-from ..players import players
 
 exercises = Exercises("07")
 check, hint = exercises.check, exercises.hint
@@ -127,13 +126,7 @@ def _hear_snr(answer):
     for snr in (10.0, -10.0):
         gain = number(attempt(answer, speech.float(), music.float(), snr))
         sounds[f"SNR {snr:+g} dB, by your gain"] = gain * speech + music
-    return players(
-        sounds,
-        tones.RATE,
-        match=False,
-        listen="who leads: the singer at +10 dB, the drum at -10 dB.",
-        synthetic=True,
-    )
+    return tones.row(sounds, "who leads: the singer at +10 dB, the drum at -10 dB.")
 
 
 @exercises.add(

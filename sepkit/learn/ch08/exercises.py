@@ -9,7 +9,6 @@ import torch
 from ...metrics import statistics
 from .. import tones
 from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
-from ..players import players
 
 exercises = Exercises("08")
 check, hint = exercises.check, exercises.hint
@@ -84,13 +83,7 @@ def _hear_level(answer):
     estimate = -0.1 * (voice + 0.3 * tones.drum()[None])
     made = as_tensor(attempt(answer, voice.float(), estimate.float()), voice.shape)
     sounds = {"the reference": voice, "the estimate": estimate, "at your level": made}
-    return players(
-        sounds,
-        tones.RATE,
-        match=False,
-        listen="how near the last comes to the level of the reference.",
-        synthetic=True,
-    )
+    return tones.row(sounds, "how near the last comes to the level of the reference.")
 
 
 @exercises.add(

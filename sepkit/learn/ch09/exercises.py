@@ -8,7 +8,6 @@ import torch
 from ...stft import STFT
 from .. import tones
 from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
-from ..players import players
 
 exercises = Exercises("09")
 check, hint = exercises.check, exercises.hint
@@ -59,13 +58,7 @@ def _hear_image(answer):
         "a tone of 1500 Hz": tone,
         f"with an image at {level:.1f} dB, your answer": tone + 10 ** (level / 20) * image,
     }
-    return players(
-        sounds,
-        tones.RATE,
-        match=False,
-        listen="a second, higher tone; the fainter, the better the doubling.",
-        synthetic=True,
-    )
+    return tones.row(sounds, "a second, higher tone; the fainter, the better the doubling.")
 
 
 @exercises.add(

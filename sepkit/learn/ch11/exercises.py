@@ -9,7 +9,6 @@ import torch
 
 from .. import tones
 from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
-from ..players import players
 from .leakage import kept
 
 exercises = Exercises("11")
@@ -30,13 +29,7 @@ def _hear_part(answer):
         "the part that you found": part,
         "the estimate without it": estimate - part,
     }
-    return players(
-        sounds,
-        tones.RATE,
-        match=False,
-        listen="the singer, who is gone when the part is.",
-        synthetic=True,
-    )
+    return tones.row(sounds, "the singer, who is gone when the part is.")
 
 
 @exercises.add(

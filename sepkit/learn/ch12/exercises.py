@@ -11,7 +11,6 @@ import torch
 from ...metrics import sdr
 from .. import tones
 from ..exercises import Exercises, expect, judge_parts, need, number
-from ..players import players
 
 exercises = Exercises("12")
 check, hint = exercises.check, exercises.hint
@@ -142,13 +141,7 @@ def _hear_level(answer):
         "the mixture": mixture,
         f"the mixture times {gain:g}, your gain": gain * mixture,
     }
-    return players(
-        sounds,
-        tones.RATE,
-        match=False,
-        listen="what a gain changes: the level, and nothing else.",
-        synthetic=True,
-    )
+    return tones.row(sounds, "what a gain changes: the level, and nothing else.")
 
 
 @exercises.add(
