@@ -180,13 +180,14 @@ def stages(
     branches : dict of str to dict of str to float
         Branch -> stage -> number; the stages of the first are the axis.
     """
-    for (label, numbers), tint in zip(branches.items(), plots.CYCLE, strict=False):
+    for index, (label, numbers) in enumerate(branches.items()):
+        tint, below = plots.CYCLE[index], index % 2
         ax.plot(range(len(numbers)), list(numbers.values()), "o-", color=tint, label=label)
         for place, value in enumerate(numbers.values()):
             ax.annotate(
                 f"{value:,.0f}",
                 (place, value),
-                xytext=(0, 6),
+                xytext=(0, -12 if below else 6),
                 textcoords="offset points",
                 ha="center",
                 fontsize=7,
@@ -195,7 +196,7 @@ def stages(
     stage_names = list(next(iter(branches.values())))
     ax.set_xticks(range(len(stage_names)), stage_names)
     ax.set(yscale="log", ylabel=ylabel, title=title)
-    ax.margins(y=0.15)
+    ax.margins(x=0.12, y=0.18)
     ax.grid(True, axis="y")
     return ax
 
