@@ -149,10 +149,17 @@ class Panel:
 
 def _picture(figure):
     """PNG bytes, packed quickly instead of tightly, and the picture's width."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
     without_formulas(figure)
+    figure.set_dpi(_DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # once, where savefig draws twice
+    image = Image.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()))
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, pil_kwargs={"compress_level": 1})
-    return buffer.getvalue(), round(figure.get_figwidth() * _DPI)
+    image.convert("RGB").save(buffer, format="png", compress_level=1)
+    return buffer.getvalue(), image.width
 
 
 def _sound(x, sample_rate):
