@@ -138,9 +138,14 @@ def reproduce(
         assignments(parameter, "--parameter"),
         "profile" if timeout is None else timeout,
     )
+    planned = batch.plan(grid, workers, force, array)
     if plan:
-        _show_plan(batch.plan(grid, workers, force, array))
+        print_table("what would run", planned.titles, planned.rows())
+        for line in planned.lines():
+            typer.echo(line)
         return
+    for line in planned.lines() if planned.todo else ():
+        print_note(line)
     if device != "auto" and not scheduler:
         resolve_device(device)  # say now, not in every chapter, that it is missing
     with show_jobs() as on_event:
@@ -201,12 +206,6 @@ def _merge(folders, out):
     for line in failures(entries, out):
         typer.echo(f"sepkit: error: {line}", err=True)
     typer.echo(f"{out}: {sum(entry['status'] == 'done' for entry in entries.values())} jobs done")
-
-
-def _show_plan(plan):
-    print_table("what would run", plan.titles, plan.rows())
-    for line in plan.lines():
-        typer.echo(line)
 
 
 def _report(out):

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .. import band
+from ..datasets import data_folder
 from ..files import kit
 from ..runtime.cluster import run_jobs
 from ..runtime.memory import free_memory
@@ -60,8 +62,12 @@ def run(
     Raises
     ------
     SepkitError
-        If the folder cannot be written, the disk is too full, or the cluster fails.
+        If a data set is missing, the folder cannot be written, the disk is too full, or the
+        cluster fails.
     """
+    for data in grid.data:
+        if data != "band":  # which the grid's jobs render
+            data_folder(data)
     costs = Costs(grid.out)
     jobs = shared(grid, share)
     batch = _Batch(jobs, costs, workers or default_workers(), force, scheduler, on_event)
@@ -82,15 +88,16 @@ def plan(
     """What `run` would do."""
     current: list[Job] = []
     todo: list[Job] = []
-    for job in shared(grid, share):
+    here = "band" not in grid.data or band.is_rendered(grid.profile)
+    for job in shared(grid, share, digests=here):
         done = not force and job.is_current(job.record(), job.mark())
         (current if done else todo).append(job)
     return Plan(todo, current, Costs(grid.out), workers or default_workers())
 
 
-def shared(grid: Grid, share: str | None) -> list[Job]:
-    """The jobs of a grid, or of a share of it."""
-    jobs = grid.jobs()
+def shared(grid: Grid, share: str | None, digests: bool = True) -> list[Job]:
+    """The jobs of a grid, or of a share of it; `digests` as in `Grid.jobs`."""
+    jobs = grid.jobs(digests)
     if share is None:
         return jobs
     # By what ships alone: a share must not depend on what the folder holds meanwhile.
@@ -108,7 +115,7 @@ class _Batch:
     def __init__(self, jobs, costs, workers, force, scheduler, on_event):
         self.costs, self.workers, self.force = costs, workers, force
         self.scheduler, self.on_event = scheduler, on_event
-        self.left = {job.name: costs.seconds(job) for job in jobs}
+        self.left = {job.name: job for job in jobs}
         self.of, self.entries = len(jobs), {}
 
     def run(self, jobs: Sequence[Job]) -> None:
@@ -135,7 +142,8 @@ class _Batch:
     def _ended(self, job, event, record):
         self.entries[job.name] = {"chapter": job.chapter.name, **seen_from(job.cell, record)}
         del self.left[job.name]
-        left = makespan(self.left.values(), self.workers) if self.left else 0.0
+        self.costs.learn(job.chapter.name, record)
+        left = makespan(map(self.costs.seconds, self.left.values()), self.workers)
         progress = {"finished": self.of - len(self.left), "of": self.of, "left": left}
         self.on_event(job.name, event, {**self.entries[job.name], **progress})
 
@@ -147,9 +155,7 @@ class _Batch:
         pool = ThreadPoolExecutor(self.workers)
         try:
             while waiting or running:
-                while (chosen := self._fitting(waiting, running.values(), free)) and len(
-                    running
-                ) < self.workers:
+                while chosen := self._next(waiting, running.values(), free):
                     waiting.remove(chosen)
                     running[pool.submit(chosen.run, threads, self.force)] = chosen
                 # A short wait, not an endless one, so that Ctrl-C is heard on every platform.
@@ -162,8 +168,10 @@ class _Batch:
                 chosen.stop()
             pool.shutdown()
 
-    def _fitting(self, waiting, running, free):
-        """The longest job whose memory is free beside those that run; alone any job may run."""
+    def _next(self, waiting, running, free):
+        """The longest job for which a worker and memory are free; alone any job may run."""
+        if len(running) >= self.workers:
+            return None
         taken = sum(self.costs.memory(each.job) for each in running)
         for each in waiting:
             if not taken or free is None or taken + self.costs.memory(each.job) <= free:

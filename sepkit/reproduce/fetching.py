@@ -71,7 +71,7 @@ def needs(
 
 
 def published_sets(chapter: Chapter) -> list[str]:
-    """The published sets of weights that a chapter loads: those named where it asks which."""
+    """The published sets of weights that a chapter may load: those named where it asks which."""
     known = downloads.manifest()
     defaults = {entry["model"]: name for name, entry in known.items() if entry["default"]}
     found: dict[str, None] = {}

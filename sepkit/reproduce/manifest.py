@@ -39,7 +39,15 @@ def load_record(folder: Path, chapter: str) -> dict[str, Any] | None:
         record = read_object(record_file(folder, chapter))
     except (SepkitError, OSError):
         return None
-    return record if _is_entry(record) else None
+    return record if _is_entry(record) and _stays_in_place(record, chapter) else None
+
+
+def _stays_in_place(record, chapter):
+    """Whether a record, which may come from elsewhere, names nothing but a chapter's own files."""
+    own = (f"executed/{chapter}.ipynb", f"executed/{chapter}.failed.ipynb", None)
+    results = (f"results/{chapter}.json", None)
+    known = record.get("executed") in own and record.get("results") in results
+    return known and isinstance(record["parameters"].get("seed"), int)
 
 
 def save_record(folder: Path, chapter: str, record: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SepkitError
-from ..files import atomic_path
+from ..files import atomic_path, identity
 from . import manifest
 from .grid import cell_name
 from .notebook import Chapter
@@ -91,8 +91,15 @@ def _take(folder, chapter, record, target):
         return
     for key in _FILES:
         if record.get(key):
+            path = folder / record[key]
+            wanted = record.get(f"{key}_sha256")
+            if not path.is_file() or (wanted and identity(path) != wanted):
+                raise SepkitError(
+                    f"{path}: is not the file that {chapter} wrote (missing, changed, or copied in "
+                    "part); copy it again, or run the chapter again"
+                )
             with atomic_path(target / record[key]) as temporary:
-                shutil.copyfile(folder / record[key], temporary)
+                shutil.copyfile(path, temporary)
     manifest.save_record(target, chapter, record)
 
 

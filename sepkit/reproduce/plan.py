@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import SepkitError
 from ..files import free_bytes, read_json, shipped, size_text
@@ -46,9 +47,13 @@ class Costs:
             for profile, entry in profiles.items()
         }
         for _, chapter, record in records(out) if out else ():
-            if record.get("seconds") and record.get("peak_mb"):
-                need = Cost(record["seconds"], record["peak_mb"] * 1e6)
-                self._measured[chapter, record["profile"]] = need
+            self.learn(chapter, record)
+
+    def learn(self, chapter: str, record: dict[str, Any]) -> None:
+        """Take what a job was measured to cost for the next of its chapter and profile."""
+        if record.get("seconds") and record.get("peak_mb"):
+            cost = Cost(record["seconds"], record["peak_mb"] * 1e6)
+            self._measured[chapter, record["profile"]] = cost
 
     def of(self, job: Job) -> Cost:
         """What was measured of the job's chapter in its profile."""
@@ -119,7 +124,10 @@ class Plan:
         if unknown:
             text += f"; {unknown} were never measured and count as an hour each"
         missing = [need.line for need in self.missing()]
-        return [text, self._memory(), *missing]
+        return [text, self._memory(), self._disk(), *missing]
+
+    def _disk(self):
+        return f"disk: {size_text(int(ROOM * len(self.todo)))} at most, for notebooks with players"
 
     def missing(self) -> list[fetching.Need]:
         """Data and weights that the jobs need and that are not here."""

@@ -10,12 +10,16 @@ import time
 
 import psutil
 import pytest
+import torch
 
+from sepkit import audio, evaluation, models, separation
+from sepkit.datasets import open_tracks
 from sepkit.errors import SepkitError
-from sepkit.reproduce import batch
+from sepkit.reproduce import batch, experiments
 from sepkit.reproduce.grid import Grid
 from sepkit.runtime import cluster
 from tests.reproduce.course import WRITE, gone, notebook, run, until
+from tests.reproduce.test_experiments import DESIGN, RATE, TINY
 
 distributed = pytest.importorskip("distributed", reason="needs pip install 'sepkit[cluster]'")
 NAP = "import time; time.sleep(3)"
@@ -153,3 +157,37 @@ def test_a_scheduler_that_goes_away_and_one_that_never_was(scheduler, monkeypatc
 
 def nap():
     time.sleep(60)
+
+
+@pytest.mark.slow
+def test_songs_and_trainings_are_done_by_the_cluster_as_they_are_here(scheduler, tmp_path):
+    address, _ = scheduler
+    rng = torch.Generator().manual_seed(0)
+    for split in ("train", "train", "valid", "test", "test"):
+        name = f"{split}{len(list((tmp_path / 'songs').glob('*/*')))}"
+        for stem in ("vocals", "other"):
+            path = tmp_path / "songs" / split / name / f"{stem}.wav"
+            audio.write(path, 0.1 * torch.randn(1, 2 * RATE, generator=rng), RATE)
+
+    torch.manual_seed(0)
+    separator = separation.ModelSeparator(models.build("open-unmix", **TINY), "tiny", device="cpu")
+    tracks = open_tracks(str(tmp_path / "songs"), "test")
+    here = evaluation.evaluate(separator, tracks, metrics=("usdr",))
+    there = evaluation.evaluate(
+        separator, tracks, tmp_path / "scores", ("usdr",), scheduler=address, device="cpu"
+    )
+    assert values(there) == pytest.approx(values(here), abs=1e-4) and len(here) == 2
+    assert {score.provenance["device"] for score in there} == {"cpu"}
+
+    def trained(out, **where):
+        return experiments.run(
+            "trial", DESIGN, str(tmp_path / "songs"), None, 1, tmp_path / out, device="cpu", **where
+        )
+
+    once, spread = trained("here"), trained("there", scheduler=address)
+    assert values(spread) == pytest.approx(values(once), abs=1e-4) and len(once) == 8
+    assert (tmp_path / "there" / "trial.json").is_file()
+
+
+def values(scores):
+    return {(s.separator, s.track, s.metric): s.value for s in scores}

@@ -1,5 +1,6 @@
 """A grid of data sets and seeds: planned, shared out, stopped, and brought together."""
 
+import json
 import shutil
 import threading
 import time
@@ -198,9 +199,18 @@ def test_folders_of_two_machines_are_merged(course, monkeypatch, tmp_path):
     assert kernels.ran == []
 
     notebook(course["notebooks"], "01_one", WRITE, "print(1)")
-    run(course, "01", out=tmp_path / "third")
+    third = tmp_path / "third"
+    run(course, "01", out=third)
     with pytest.raises(SepkitError, match="01_one was run from other code, data or parameters"):
-        merge([tmp_path / "third"], out)
+        merge([third], out)
+    whole = (third / "results" / "01_one.json").read_bytes()
+    (third / "results" / "01_one.json").write_bytes(whole[:100])
+    with pytest.raises(SepkitError, match="01_one.json: is not the file that 01_one wrote"):
+        merge([third], tmp_path / "fourth")
+    record = json.loads((third / "jobs" / "01_one.json").read_text())
+    (third / "jobs" / "01_one.json").write_text(json.dumps({**record, "results": "../../x"}))
+    with pytest.raises(SepkitError, match="third: holds no jobs"):
+        merge([third], tmp_path / "fourth")
     with pytest.raises(SepkitError, match="holds no jobs; give folders"):
         merge([tmp_path / "note books {x}"], out)
 
@@ -253,6 +263,22 @@ def test_a_full_disk_is_told_before_anything_runs(course, monkeypatch):
     with pytest.raises(SepkitError, match="2 jobs need .* are free; free some space"):
         run(course)
     assert kernels.ran == []
+
+
+def test_a_disk_that_is_full_on_one_node_fails_that_job_alone(course, monkeypatch):
+    kernels = Kernels(monkeypatch)
+
+    def after(name):
+        if name == "01_one":
+            raise OSError(28, "No space left on device")
+
+    kernels.after = after
+    entries = run(course, "01", "02")
+    assert entries["02_broken"]["status"] == "done"
+    (line,) = manifest.failures(entries)
+    assert line.startswith("01_one: ") and "cannot be written (No space left on device)" in line
+    kernels.after = lambda name: None
+    assert run(course, "01", "02")["01_one"]["status"] == "done"
 
 
 def test_names_of_folders():
