@@ -1,6 +1,7 @@
 """The book: a page per chapter, links that lead somewhere, executed chapters before stored ones."""
 
 import re
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -9,6 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from sepkit.errors import SepkitError
 from sepkit.reproduce import book
 
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 FIRST = "# 01 · First\n\nGo on to [two](02_b.ipynb#A-part).\n\n## A part\n\n| a |\n|---|\n| 1 |"
 SECOND = "# 02 · Second\n\nBack to [one](01_a.ipynb), see [above](#A-part).\n\n## A part"
 
@@ -71,6 +73,15 @@ def test_links_elsewhere_are_left_alone(chapters):
 def test_without_chapters_it_says_what_to_run(tmp_path):
     with pytest.raises(SepkitError, match="no executed chapters; run: sepkit reproduce"):
         book.write_book(tmp_path, tmp_path, tmp_path / "book")
+
+
+def test_all_formulas_and_links_of_the_course_can_be_read(tmp_path):
+    pytest.importorskip("latex2mathml", reason="no latex2mathml; pip install '.[notebooks]'")
+    pages = book.write_book(tmp_path / "none", NOTEBOOKS, tmp_path / "book")
+    assert len(pages) == len(list(NOTEBOOKS.glob("*.ipynb")))
+    body = "".join(page.body for page in pages)
+    assert body.count("<math ") > 300 and "<merror" not in body
+    assert "$$" not in re.sub(r"<pre.*?</pre>", "", body, flags=re.DOTALL)
 
 
 def test_in_the_whole_every_address_is_its_chapters_own_and_nothing_sounds(chapters):
