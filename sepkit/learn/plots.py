@@ -65,7 +65,7 @@ WIDTH, HEIGHT = 8.0, 2.5  # inches
 PAGE = 90
 DENSITIES = (2 * PAGE, PAGE * 3 // 2, PAGE)
 #: Bytes of a figure: what keeps a chapter of fifteen within 900 kB.
-LARGEST = 40_000
+LARGEST = 36_000
 #: What begins a formula for MathJax, which searches exported pages, but not across tags.
 _FORMULA = str.maketrans({"$": "<span>$</span>", "\\": "<span>&#92;</span>"})
 

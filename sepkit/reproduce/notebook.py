@@ -136,13 +136,14 @@ def strip_audio(notebook: Any) -> int:
     """Take audio out of outputs, in place; returns how many held some.
 
     What a player says of itself as text stays, with a line that tells how to hear it. Synthetic
-    sounds stay. Live widgets go, and of figures the second form.
+    sounds stay. Live widgets and their state go, and of figures the second form.
 
     Parameters
     ----------
     notebook : nbformat.NotebookNode
     """
     replaced = 0
+    notebook.metadata.pop("widgets", None)  # sliders keep their figures and sounds there
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
         whole = "".join(map(str, output.get("data", {}).values()))
         if "data:audio" in whole and SYNTHETIC not in whole:

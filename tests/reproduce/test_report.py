@@ -320,7 +320,8 @@ def test_storing_a_chapter_takes_audio_out_and_leaves_a_failing_one_alone(tmp_pa
             )
         ]
     )
-    assert notebook.strip_audio(page) == 1
+    page.metadata["widgets"] = {"state": "data:audio"}
+    assert notebook.strip_audio(page) == 1 and "widgets" not in page.metadata
     player, table = (output["data"] for output in page.cells[0].outputs)
     assert player == {"text/plain": "player\nRun this cell to listen."}
     assert table == {"text/html": "<table></table>"}
