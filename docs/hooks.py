@@ -14,7 +14,16 @@ TEXTS = {
     "CHANGELOG.md": "changes.md",
 }
 #: Pages of docs/pages, in their order.
-GUIDE = ("command-line", "python", "training", "scoring", "data", "reproducing", "batches", "licences")
+GUIDE = (
+    "command-line",
+    "python",
+    "training",
+    "scoring",
+    "data",
+    "reproducing",
+    "batches",
+    "licences",
+)
 #: What has no page is at the repository's address.
 ADDRESS = "https://github.com/ORG/REPO/blob/main/"
 
