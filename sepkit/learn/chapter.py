@@ -45,6 +45,9 @@ _DEFAULTS = {
 }
 
 
+_SCORED = ("track", "target", "metric", "separator", "dataset")
+
+
 def default(name: str) -> str | int:
     """Value of a chapter's parameter, unless papermill or the reader changes it.
 
@@ -167,6 +170,7 @@ class Run:
         if self.silent:
             print(f"left out, as they or their vocals are silent: {', '.join(self.silent)}")
         self.scores: list[Score] = []
+        self._scored: set[tuple] = set()
 
     def __repr__(self) -> str:
         return (
@@ -221,6 +225,8 @@ class Run:
     ) -> list[Score]:
         """Keep one or more scores for the results file.
 
+        Scores of the same thing that were kept before, as when a cell is run twice, go.
+
         Parameters
         ----------
         scores : Score, list of Score, or list of (target, metric, value, card)
@@ -240,6 +246,10 @@ class Run:
         rows = [scores] if isinstance(scores, (Score, tuple)) else list(scores)
         own = self.provenance(**facts)  # once: it asks git
         kept = [self._score(row, track, separator, dataset or self.dataset, own) for row in rows]
+        new = {_what(score) for score in kept}
+        if not self._scored.isdisjoint(new):
+            self.scores = [score for score in self.scores if _what(score) not in new]
+        self._scored |= new
         self.scores += kept
         return kept
 
@@ -334,6 +344,12 @@ class Run:
     def _data_argument(self):
         # no paths of this machine
         return self.data if self.dataset == self.data else f"<{self.dataset}>"
+
+
+def _what(score):
+    """What was scored, and how: all but the value, the date and the time it took."""
+    facts = {k: v for k, v in score.provenance.items() if k != "date" and "seconds" not in k}
+    return (*(getattr(score, part) for part in _SCORED), repr(sorted(facts.items())))
 
 
 def budgets(chapter: str) -> dict:

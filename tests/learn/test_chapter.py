@@ -137,6 +137,22 @@ def test_scores_are_written_with_their_provenance_and_no_path(begin, tmp_path, c
     assert str(tmp_path) not in said + json.dumps([s.provenance for s in scores])
 
 
+def test_a_cell_that_is_run_twice_leaves_its_scores_once(begin):
+    run = begin()
+    for value, seconds in ((1.0, 3.0), (2.0, 4.0)):
+        rows = [("vocals", "usdr", value, "words"), ("other", "usdr", value, "words")]
+        run.score(rows, track="a", separator="mine", step_seconds=seconds)
+        for turn in (1, 2):  # measured twice, and meant to be
+            run.score(rows[0], track="b", separator="mine", turn=turn)
+    assert [(s.track, s.target, s.value) for s in run.scores] == [
+        ("a", "vocals", 2.0),
+        ("a", "other", 2.0),
+        ("b", "vocals", 2.0),
+        ("b", "vocals", 2.0),
+    ]
+    assert [s.provenance.get("turn") for s in run.scores] == [None, None, 1, 2]
+
+
 def test_rows_without_a_track_are_refused(begin):
     with pytest.raises(SepkitError, match="track=... and separator=..."):
         begin().score([("vocals", "usdr", 1.0, "words")])
