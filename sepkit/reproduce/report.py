@@ -76,10 +76,11 @@ def write_report(out: str | Path, reported: list[Reported] | None = None) -> Pat
     outcomes = claims.evaluate(claims.load_claims(), own | stored)
     judged = findings.judge(findings.load_findings(), outcomes, own | stored)
     links = chapter_pages(entries, out)
+    first = {_chapter_of(name, entries[name]): links[name] for name in reversed(links)}
     sections = {
         "published": ("Beside published scores", published_html(ledger.tables(reported, own))),
         "experiments": ("Experiments", experiments_html(stored)),
-        "chapters": ("What the chapters measured", measured_html(own, reported, links)),
+        "chapters": ("What the chapters measured", measured_html(own, reported, first)),
         "claims": ("Comparisons, one by one", claims_html(outcomes)),
     }
     named = {"findings": "The findings of the five documents", "run": "What was run"}
@@ -88,7 +89,7 @@ def write_report(out: str | Path, reported: list[Reported] | None = None) -> Pat
         style=Path(__file__).with_name("report.css").read_text(encoding="utf-8"),
         verdict=verdict_html(judged),
         contents="".join(f'<li><a href="#{a}">{heading}</a></li>' for a, heading in named.items()),
-        findings=ledger_html(judged, {name[:2]: link for name, link in links.items()}.get),
+        findings=ledger_html(judged, {name[:2]: link for name, link in first.items()}.get),
         run=run_html(entries, stored),
         chapters=chapters_html(entries, links),
         sections="".join(
@@ -141,8 +142,10 @@ def run_html(entries: dict[str, dict], stored: dict[str, list[Score]]) -> str:
         made = [entry.get("provenance", {}) for entry in entries.values()]
         minutes = sum(entry.get("seconds") or 0 for entry in entries.values()) / 60
         failed = sum(entry["status"] == "failed" for entry in entries.values())
+        chapters = len({_chapter_of(name, entry) for name, entry in entries.items()})
+        runs = "" if chapters == len(entries) else f"{_count(len(entries), 'run')}, "
         parts.append(
-            f"{_count(len(entries), 'chapter')} ({len(done)} finished"
+            f"{_count(chapters, 'chapter')} ({runs}{len(done)} finished"
             f"{f', {failed} failed' if failed else ''}), profile {_of(entries, 'profile')}, data "
             f"{_of(entries, 'data')}, weights {_of(entries, 'weights')}, device "
             f"{_of(entries, 'device')}, seed {_of(entries, 'seed')}: {minutes:.0f} minutes on "
@@ -176,10 +179,10 @@ def _chapter(name, entry, address):
     parameters, link = entry["parameters"], escape(name)
     if address:
         link = f'<a href="{escape(address, quote=True)}">{link}</a>'
-    done = entry["status"] == "done"
+    state = escape(entry.get("error") or entry["status"])
     return (
         link,
-        "done" if done else f'<span class="failed">{escape(entry["error"])}</span>',
+        f'<span class="failed">{state}</span>' if entry["status"] == "failed" else state,
         _seconds(entry.get("seconds")),
         _memory(entry.get("peak_mb")),
         escape(entry["profile"]),
@@ -254,6 +257,11 @@ def _made():
     commit = f" at {escape(facts['commit'])}" if facts.get("commit") else ""
     version, machine = escape(facts["sepkit"]), escape(facts["machine"])
     return f"{escape(facts['date'])} with sepkit {version}{commit} on {machine}"
+
+
+def _chapter_of(name, entry):
+    """The chapter of a job: one of several data sets or seeds is called after these too."""
+    return entry.get("chapter", name)
 
 
 def _of(entries, parameter):

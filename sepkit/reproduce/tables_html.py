@@ -183,6 +183,8 @@ def _cell(row, table, target):
     if ours is None:
         return "" if reported is None else f"{reported:.2f}<small>published</small>"
     shown = f"&gt; {EXACT:g}" if table.standard and ours > EXACT else f"{ours:.2f}"
+    if row.seeds > 1:
+        shown += f"<small>{row.seeds} seeds, range {row.spread[target]:.2f}</small>"
     if reported is None:
         return shown
     verdict = escape(table.verdict(row, target))

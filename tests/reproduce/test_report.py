@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 
 import nbformat
 import numpy as np
@@ -150,6 +151,37 @@ def test_a_score_that_is_rounding_alone_is_not_printed_as_a_number(out):
     assert ["mixture", "> 80"] in Page(text).rows and ["Open-Unmix UMX", "6.50"] in Page(text).rows
     save_scores(out / "results" / "02_masking.json", both[1:])
     assert "it has no artefacts" not in report_of(out)
+
+
+def test_several_seeds_are_one_chapter_with_a_run_each(out):
+    manifest = json.loads((out / "manifest.json").read_text())
+    done = manifest["chapters"]["02_masking"]
+    jobs, values = {}, (8.0, 8.5)
+    for seed, value in enumerate(values):
+        cell = f"band-seed{seed}"
+        parameters = {**done["parameters"], "data": "band", "seed": seed}
+        entry = {**done, "chapter": "02_masking", "parameters": parameters}
+        jobs[f"02_masking {cell}"] = entry | {"executed": f"{cell}/executed/02_masking.ipynb"}
+        (out / cell / "executed").mkdir(parents=True)
+        (out / cell / "jobs").mkdir()
+        shutil.copy(out / done["executed"], out / cell / "executed")
+        own = scores("irm1", [value], "band")
+        own[0].provenance["seed"] = seed
+        save_scores(out / cell / "results" / "02_masking.json", own)
+    waiting = {**done, "chapter": "03_ica", "status": "waiting", "executed": None}
+    (out / "manifest.json").write_text(
+        json.dumps({"chapters": {**jobs, "03_ica band-seed0": waiting}})
+    )
+    (out / "results" / "02_masking.json").unlink()
+    text = report_of(out)
+    page = Page(text)
+    assert "2 chapters (3 runs, 2 finished), profile smoke" in text and "seed 0 and 1" in text
+    assert ["Oracle IRM1", "8.252 seeds, range 0.50"] in page.rows
+    assert any(row[:2] == ["03_ica band-seed0", "waiting"] for row in page.rows)
+    addresses = {f"chapters/band-seed{seed}-02_masking.html" for seed in (0, 1)}
+    assert addresses <= set(page.links) and all((out / one).is_file() for one in addresses)
+    row = text[text.index(">S2.3<") :].partition("</tr>")[0]
+    assert 'href="chapters/band-seed0-02_masking.html"' in row, "the first of them"
 
 
 def claim_rows(page):
