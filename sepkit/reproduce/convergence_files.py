@@ -17,7 +17,7 @@ from ..errors import SepkitError
 from ..files import provenance, shipped, write_json
 from .convergence import LARGE, SMALL, STEPS, Curve, arms, beginning, names, songs_here
 from .experiments import catalogue, stored
-from .experiments.running import _slug
+from .experiments.running import slug
 
 FORMAT = "sepkit convergence 1"
 #: Those whose beginnings on the smallest band CI verifies.
@@ -82,7 +82,7 @@ def _preset(preset, curves, about):
 def _log_of(folder, arm, score):
     """The log of the training behind a Score."""
     best = score.provenance["valid_loss"]
-    for path in sorted(folder.glob(f"{_slug(arm)}-{score.provenance['seed']}*/log.csv")):
+    for path in sorted(folder.glob(f"{slug(arm)}-{score.provenance['seed']}*/log.csv")):
         with open(path, newline="") as file:
             log = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
         if any(math.isclose(row["valid_loss"], best, rel_tol=1e-9) for row in log):

@@ -12,7 +12,8 @@ from sepkit import audio, cli
 from sepkit.datasets import open_tracks
 from sepkit.errors import SepkitError
 from sepkit.files import shipped
-from sepkit.reproduce import convergence, experiments
+from sepkit.metrics import Score, card_for
+from sepkit.reproduce import convergence, convergence_files, experiments
 from sepkit.reproduce.convergence import ALIKE, OTHER, SAME, Curve, beginning, verify
 from sepkit.reproduce.experiments import Arm, Design, catalogue
 from sepkit.reproduce.experiments.catalogue import Experiment
@@ -123,6 +124,36 @@ def test_what_cannot_be_compared_is_refused(trial, changes, arguments, says):
     trial({"0": [1.0, 1.0], "1": [1.0, 1.1]}, **changes)
     with pytest.raises(SepkitError, match=says):
         verify("trial", **arguments)
+
+
+def test_files_are_written_from_the_logs_behind_the_stored_scores(trial, tmp_path, monkeypatch):
+    """Of two logs of a training, the one that reaches the loss that the Scores name."""
+    facts = dict.fromkeys(("commit", "command", "machine", "date", "torch", "device"), "")
+    card = card_for("usdr", ("vocals",))
+    kept = [
+        Score(
+            "a", "vocals", "usdr", 1.0, arm, "band", card, {**facts, "seed": seed, "valid_loss": x}
+        )
+        for arm in ("plain", "one song")
+        for seed, x in ((0, 0.25), (1, 0.2))
+    ]
+    monkeypatch.setattr(convergence_files, "stored", lambda: {"trial": kept})
+    monkeypatch.setattr(convergence_files, "shipped", lambda *parts: tmp_path.joinpath(*parts))
+    monkeypatch.setattr(convergence_files, "songs_here", lambda preset: HERE)
+    logs = {"0": (0.5, 0.25), "0-0123abcd": (0.4, 0.3), "1": (0.3, 0.2)}
+    for name in ("plain", "one-song"):
+        for ending, losses in logs.items():
+            folder = tmp_path / "runs" / "trial" / f"{name}-{ending}"
+            folder.mkdir(parents=True)
+            rows = [f"{4 * number + 4},{loss}" for number, loss in enumerate(losses)]
+            (folder / "log.csv").write_text("\n".join(["step,valid_loss", *rows]) + "\n")
+    (tmp_path / "convergence").mkdir()
+    convergence_files.write("trial", tmp_path / "runs", notice=lambda text: None)
+    curve = convergence.load("trial")["arms"]["one song"]
+    assert curve == Curve([4, 8], {"0": [0.5, 0.25], "1": [0.3, 0.2]})
+    (folder / "log.csv").write_text("step,valid_loss\n4,0.9\n")
+    with pytest.raises(SepkitError, match="no log of 'one song' reaches the stored loss, 0.2"):
+        convergence_files.write("trial", tmp_path / "runs", notice=lambda text: None)
 
 
 def test_the_exit_code_says_whether_it_was_reproduced(trial):

@@ -193,7 +193,7 @@ class _Runner:
     def scores(self, arm, seed):
         """The Scores of one training, and in words how they came about."""
         # Another call on this folder waits here, and finds the arm done.
-        with only_one(self.out.parent, f".{self.name}-{_slug(arm.name)}-{seed}.lock"):
+        with only_one(self.out.parent, f".{self.name}-{slug(arm.name)}-{seed}.lock"):
             return self._scores(arm, seed)
 
     def _scores(self, arm, seed):
@@ -237,7 +237,7 @@ class _Runner:
             songs,
             speech,
             init,
-            self.out / f"{_slug(arm.name)}-{number}{seed}",
+            self.out / f"{slug(arm.name)}-{number}{seed}",
             self._about(arm, network, recipe, songs, speech, init),
         )
 
@@ -446,7 +446,8 @@ def _names(tracks):
     return [track.name for track in tracks]
 
 
-def _slug(name):
+def slug(name: str) -> str:
+    """An arm's name as that of a folder."""
     return "".join(c if c.isalnum() or c in ".-" else "-" for c in name.lower()).strip("-")
 
 
