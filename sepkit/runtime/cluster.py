@@ -56,11 +56,11 @@ def run_jobs(
     """
     distributed = _distributed()
     with _client(distributed, scheduler) as client:
-        _check_workers(client, scheduler, same, gpu)
+        expected = same()
+        _check_workers(client, scheduler, same, expected, gpu)
+        resources = {"GPU": 1} if gpu else None
         futures = [
-            client.submit(
-                _checked, job, same, same(), pure=False, resources={"GPU": 1} if gpu else None
-            )
+            client.submit(_checked, job, same, expected, pure=False, resources=resources)
             for job in jobs
         ]
         index = {future.key: number for number, future in enumerate(futures)}
@@ -104,7 +104,7 @@ def _client(distributed, scheduler):
             client.close(timeout=2)
 
 
-def _check_workers(client, scheduler, same, gpu):
+def _check_workers(client, scheduler, same, expected, gpu):
     """Refuse workers without this very sepkit, and a cluster that could never do the jobs."""
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
@@ -118,8 +118,8 @@ def _check_workers(client, scheduler, same, gpu):
                 f"worker {worker}: cannot run sepkit ({_line(found)}); install it there, or "
                 "start the worker with the Python that has it"
             )
-        if found != same():
-            raise SepkitError(_other_version(worker, found, same()))
+        if found != expected:
+            raise SepkitError(_other_version(worker, found, expected))
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     if gpu and not any(worker["resources"].get("GPU") for worker in workers):
         raise SepkitError(

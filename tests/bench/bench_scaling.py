@@ -59,7 +59,7 @@ def measured_overhead(jobs):
     import distributed
 
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
+        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
     ) as local:
         address = local.scheduler_address
         list(cluster.run_jobs([nothing] * 4, address, str))
