@@ -15,7 +15,7 @@ from .manifest import records
 #: Bytes of main memory that a notebook's own process takes beside its kernel.
 BESIDE = 200e6
 #: What a chapter is taken to need where nobody has measured it.
-UNKNOWN_SECONDS, UNKNOWN_BYTES = 3600.0, 3e9
+UNKNOWN_SECONDS, UNKNOWN_BYTES = {"smoke": 60.0, "student": 600.0, "paper": 3600.0}, 3e9
 #: Bytes that the executed notebook and the results of a job take at most: figures and players.
 ROOM = 20e6
 
@@ -62,7 +62,7 @@ class Costs:
 
     def seconds(self, job: Job) -> float:
         """Seconds that a job takes, or a guess."""
-        return self.of(job).seconds or UNKNOWN_SECONDS
+        return self.of(job).seconds or UNKNOWN_SECONDS[job.parameters["profile"]]
 
     def memory(self, job: Job) -> float:
         """Bytes of main memory that a job takes, or a guess."""
@@ -122,7 +122,8 @@ class Plan:
                 "measured on two cores without a GPU, or in this folder"
             )
         if unknown:
-            text += f"; {unknown} were never measured and count as an hour each"
+            guess = UNKNOWN_SECONDS[self.todo[0].parameters["profile"]]
+            text += f"; {unknown} were never measured and count as {duration(guess)} each"
         missing = [need.line for need in self.missing()]
         return [text, self._memory(), self._disk(), *missing]
 
