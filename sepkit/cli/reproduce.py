@@ -243,24 +243,20 @@ def as_text(table: "LedgerTable") -> tuple[str, tuple[str, ...], list[tuple]]:
         if row.ours:
             cells = [row.system]
             for target in table.targets:
-                cells += _cells(table, row, target) if target in joined else [_ours(row, target)]
+                cells += (
+                    _cells(table, row, target)
+                    if target in joined
+                    else [table.shown(row.ours.get(target))]
+                )
             rows.append((*cells, row.songs, row.provenance.get("chapter", "")))
     return table.title, (*columns, "songs", "chapter"), rows
 
 
 def _cells(table, row, target):
-    reported = _two_digits(row.reported.get(target))
-    difference = row.difference(target)
+    reported, difference = row.reported.get(target), row.difference(target)
     gap = "" if difference is None else f"{difference:+.2f}"
-    return [reported, _ours(row, target), gap, table.verdict(row, target)]
-
-
-def _ours(row, target):
-    return _two_digits(row.ours.get(target))
-
-
-def _two_digits(value):
-    return "" if value is None else f"{value:.2f}"
+    printed = "" if reported is None else f"{reported:.2f}"
+    return [printed, table.shown(row.ours.get(target)), gap, table.verdict(row, target)]
 
 
 @contextmanager

@@ -57,6 +57,8 @@ TEST_SONGS = {"MUSDB18": 50, "MUSDB18-HQ": 50}
 INFERENCE_TOLERANCE = 0.1
 #: A retraining may differ by its own spread over seeds, once there are this many.
 MIN_SEEDS = 3
+#: dB above which an estimate differs from its reference by rounding alone.
+EXACT = 80.0
 
 
 @dataclass
@@ -152,6 +154,15 @@ class LedgerTable:
     def standard(self) -> bool:
         """Whether the metric is one of the field's, rather than a chapter's own."""
         return self.metric in (*METRICS, *FILTERED)
+
+    def shown(self, value: float | None) -> str:
+        """A number of ours as text: ``> 80`` where only rounding is left, such as a mixture's SAR.
+
+        A mixture is the sum of its stems, so it has no artefacts, though nothing was separated.
+        """
+        if value is None:
+            return ""
+        return f"> {EXACT:g}" if self.standard and value > EXACT else f"{value:.2f}"
 
     @property
     def measured(self) -> bool:

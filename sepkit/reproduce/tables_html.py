@@ -18,12 +18,10 @@ from .published import metric_name
 FACTS = ("profile", "seed", "device", "commit", "sepkit", "torch", "machine", "date", "command")
 #: A card names the songs of a mean if they are no more.
 NAMED_SONGS = 12
-#: dB above which an estimate differs from its reference by rounding alone.
-EXACT = 80.0
 EXACT_NOTE = (
-    f"Above {EXACT:g} dB there is nothing but rounding: by this metric the estimate has no error. "
-    "The mixture, for one, is the sum of the stems, so it has no artefacts (SAR), though nothing "
-    "was separated."
+    f"Above {ledger.EXACT:g} dB there is nothing but rounding: by this metric the estimate has no "
+    "error. The mixture, for one, is the sum of the stems, so it has no artefacts (SAR), though "
+    "nothing was separated."
 )
 
 
@@ -50,7 +48,7 @@ def table_html(table: LedgerTable) -> str:
     names = ("system", *table.targets, *(["source"] if joined else []))
     rows = [_cells(row, table, joined) for row in table.rows]
     values = [value for row in table.rows for value in row.ours.values()]
-    note = _note(EXACT_NOTE) if table.standard and any(v > EXACT for v in values) else ""
+    note = _note(EXACT_NOTE) if table.standard and any(v > ledger.EXACT for v in values) else ""
     systems: dict[str, list[str]] = {}  # provenance -> the systems that share it
     for row in table.rows:
         if row.ours:
@@ -182,7 +180,7 @@ def _cell(row, table, target):
     ours, reported = row.ours.get(target), row.reported.get(target)
     if ours is None:
         return "" if reported is None else f"{reported:.2f}<small>published</small>"
-    shown = f"&gt; {EXACT:g}" if table.standard and ours > EXACT else f"{ours:.2f}"
+    shown = escape(table.shown(ours))
     if row.seeds > 1:
         shown += f"<small>{row.seeds} seeds, range {row.spread[target]:.2f}</small>"
     if reported is None:

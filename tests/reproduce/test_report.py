@@ -149,6 +149,8 @@ def test_a_score_that_is_rounding_alone_is_not_printed_as_a_number(out):
     text = report_of(out)
     assert "257" not in text and "it has no artefacts (SAR)" in text
     assert ["mixture", "> 80"] in Page(text).rows and ["Open-Unmix UMX", "6.50"] in Page(text).rows
+    (table,) = ledger.tables([], ledger.load_measured(out / "results"))
+    assert as_text(table)[2][0][:2] == ("mixture", "> 80"), "in the terminal, too"
     save_scores(out / "results" / "02_masking.json", both[1:])
     assert "it has no artefacts" not in report_of(out)
 
