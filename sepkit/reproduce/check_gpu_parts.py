@@ -188,12 +188,14 @@ def compare_scores(machine: Machine) -> dict[str, Any]:
     """What bfloat16 and compiling cost the shipped networks, in dB of SDR on a song."""
     from ..separation import ModelSeparator
 
-    song, rows = machine.songs[-1], {}
+    song = machine.songs[-1]
+    rows: dict[str, dict[str, Any]] = {}
     mixture, stems = song.mixture(), song.references()
     for name in SCORED[:1] if machine.tiny else SCORED:
         if machine.late():
             return {"SDR (dB)": rows, "state": f"no time was left for {name}"}
-        net = models.load(name)["vocals"].eval()
+        networks: Any = models.load(name)  # one a target
+        net = networks["vocals"].eval()
 
         def sdr(way: str, device: Any = machine.device, net: Any = net, **options: Any) -> dict:
             estimate = ModelSeparator(net, device=device, **options).separate(mixture)["vocals"]
@@ -212,8 +214,8 @@ def training_steps(machine: Machine) -> dict[str, Any]:
     sizes = {"student": models.card("bsrnn").sizes["student"], "paper": machine.settings("bsrnn")}
     figures: dict[str, float] = {}
     for size, settings in sizes.items():
-        ours = models.build("bsrnn", **settings).to(machine.device)
-        plain = readable_bsrnn(ours).to(machine.device)  # type: ignore[arg-type]
+        ours: Any = models.build("bsrnn", **settings).to(machine.device)
+        plain: Any = readable_bsrnn(ours).to(machine.device)
         batch, seconds = (1, 0.3) if machine.tiny else (4, 3.0)
         mixture = 0.1 * torch.randn(batch, 2, int(seconds * ours.sample_rate))
         spectrum = ours.stft(mixture.to(machine.device))  # (B, C, F, N), complex

@@ -21,6 +21,12 @@ def test_sweeps_hold_what_lies_outside_on_the_border():
     assert drawn == {"SDR": [1, 2, 3], "SAR": [60, 60, -30]}
 
 
+def test_measures_beyond_the_border_are_drawn_at_it_and_named():
+    ax = figures.measures({"SDR": 3.25, "SIR": 138.0, "SAR": -50.0}, figures.figure()[1])
+    assert [patch.get_width() for patch in ax.patches] == pytest.approx([3.25, 60, -30])
+    assert [text.get_text() for text in ax.texts] == ["3.2", "> 60", "-50.0"]
+
+
 def test_the_staircase_is_drawn_to_scale():
     ax = figures.staircase(ENERGIES)
     ends = {tuple(np.round(np.subtract(arrow.xy, arrow.xyann), 6)) for arrow in arrows(ax)}

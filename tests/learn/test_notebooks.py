@@ -130,6 +130,29 @@ def test_every_player_says_what_to_listen_for(path):
 
 
 @CHAPTERS
+def test_cells_that_only_draw_are_folded(path):
+    for cell in cells(path, "code"):
+        lines = cell.source.splitlines()
+        begins = [row for row, line in enumerate(lines) if "plots.figure(" in line]
+        draws = begins and "plots.show(" in cell.source and begins[0] <= len(lines) // 4
+        defines = any(line.startswith(("def ", "class ")) for line in lines)
+        folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+        assert folded == bool(draws and len(lines) > 20 and not defines), cell.source[:60]
+
+
+def test_the_glossary_is_in_order_and_its_words_stand_in_the_chapters_it_names():
+    [glossary] = [c.source for c in cells(START, "markdown") if c.source.startswith("## Glossary")]
+    rows = re.findall(r"^\| (.+?) \| .+? \| \[\d\d\]\((\S+)\) \|$", glossary, re.MULTILINE)
+    assert len(rows) == glossary.count("\n| ") - 1 > 60
+    words = [re.sub(r" \(.*", "", word).lower() for word, _ in rows]
+    assert words == sorted(words) and len(set(words)) == len(words)
+    text = {path.name: " ".join(c.source for c in cells(path)).lower() for path in NOTEBOOKS}
+    for word, (_, chapter) in zip(words, rows, strict=True):
+        assert word in " ".join(text[chapter].split()), f"{word} in {chapter}"
+    assert all("(00_start.ipynb#Glossary)" in cells(path)[0].source for path in NOTEBOOKS)
+
+
+@CHAPTERS
 def test_stored_outputs_are_whole_small_and_say_nothing_of_the_machine(path):
     raw = path.read_text(encoding="utf-8")
     assert len(raw.encode()) <= LIMIT

@@ -156,7 +156,20 @@ TINY = {
     "htdemucs": dict(width=8, bottleneck=32, layers=3, heads=2, segment=None),
     "bs-roformer": dict(width=16, depth=1, heads=2, head_width=8, dropout=0.0),
     "mel-roformer": dict(width=16, depth=1, heads=2, head_width=8, dropout=0.0),
+    "moises-light": dict(
+        width=8,
+        depth=1,
+        bands=2,
+        bins=256,
+        convolutions=1,
+        blocks=1,
+        heads=2,
+        head_width=8,
+        n_fft=1024,
+        hop=256,
+    ),
     "spleeter": dict(width=4, frames=64),
+    "deep-conv-sep": dict(filters=8, hidden=16),
 }
 
 

@@ -69,6 +69,30 @@ def sweep(
     return ax
 
 
+def measures(values: Mapping[str, float], ax: Axes, title: str = "") -> Axes:
+    """Draw one bar a measure, with its value; what lies beyond -30 and 60 dB is drawn there.
+
+    Parameters
+    ----------
+    values : mapping of str to float
+        In dB, by the names of `MEASURES`.
+    """
+    shown = np.clip(list(values.values()), -30, _TOP)
+    ax.barh(list(values), shown, color=[MEASURES[name][0] for name in values])
+    for row, value in enumerate(values.values()):
+        ax.annotate(
+            f"{value:.1f}" if value < _TOP else f"> {_TOP:.0f}",
+            (max(shown[row], 0), row),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    ax.set(xlim=(-30, _TOP + 15), xlabel="dB", title=title)
+    ax.invert_yaxis()
+    return ax
+
+
 def staircase(
     energies: Mapping[str, float],
     ax: Axes | None = None,
