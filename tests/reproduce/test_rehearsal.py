@@ -135,6 +135,9 @@ def test_the_list_has_addresses_sizes_and_hashes_of_the_stand_ins(tmp_path, monk
 
 
 def rehearse(chapters, data, out):
+    """Chapters that reach their end, and of which no number is left."""
+    if data != "musdb18hq" and ffmpeg_missing():
+        pytest.skip("ffmpeg is not installed")
     failed = rehearsal.run(chapters, [data], out, "cpu", workers=1)
     assert failed == []
     assert not (out / "results").exists() and not (out / "manifest.json").exists()
@@ -142,8 +145,16 @@ def rehearse(chapters, data, out):
 
 
 @pytest.mark.slow
-def test_a_chapter_runs_on_a_stand_in_of_musdb18hq_and_leaves_nothing(tmp_path):
-    rehearse(["01"], "musdb18hq", tmp_path)
+@pytest.mark.parametrize(("chapters", "data"), [(["01", "04"], "musdb18hq"), (["12"], "musdb7s")])
+def test_some_chapters_run_on_stand_ins_and_leave_nothing(tmp_path, chapters, data):
+    rehearse(chapters, data, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("data", rehearsal_songs.DATA)
+def test_all_chapters_run_on_every_stand_in(tmp_path, data):
+    rehearse([], data, tmp_path)
 
 
 @pytest.mark.slow
