@@ -88,7 +88,7 @@ def gates(inputs: Mapping[str, ArrayLike], lines: Mapping[str, ArrayLike]) -> Fi
     for (name, values), style in zip(lines.items(), ("--", ":", "-"), strict=False):
         values = np.asarray(values)
         below.step(np.arange(len(values)), values, style, where="mid", label=name, linewidth=1.8)
-    below.set(xlabel="frame", ylabel="gate, state", ylim=(-0.08, 1.12), xlim=(-0.5, None))
+    below.set(xlabel="frame", ylabel="gate, state", ylim=(-0.08, 1.35), xlim=(-0.5, None))
     below.grid(True, axis="y")
     below.legend(ncols=len(lines), loc="upper right")
     return fig
