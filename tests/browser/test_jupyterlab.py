@@ -1,5 +1,6 @@
 """Chapters in JupyterLab, as `make lab` starts it: by mouse, by keyboard, stopped and restarted."""
 
+import contextlib
 import json
 import os
 import re
@@ -85,13 +86,13 @@ class Notebook:
 
     def __init__(self, page, address, name):
         self.page, self.name = page, name
-        page.set_default_timeout(60_000)  # a chapter takes its time to be drawn
+        page.set_default_timeout(180_000)  # a busy machine takes its time to import torch
         page.goto(f"{address}/lab/tree/{name}?reset")
         self.cells = page.locator(".jp-Notebook .jp-Cell")
-        self.cells.first.wait_for(timeout=60_000)
-        self.wait(60)
+        self.cells.first.wait_for()
+        self.wait()
 
-    def wait(self, seconds=60):
+    def wait(self, seconds=180):
         """Until the kernel has nothing to do."""
         idle = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
         self.page.locator(idle).wait_for(timeout=1000 * seconds)
@@ -100,11 +101,18 @@ class Notebook:
         self.page.locator(".lm-MenuBar-item", has_text=re.compile(f"^{title}$")).click()
         self.page.locator(f'.lm-Menu-item[data-command="{command}"]').click()
 
-    def run(self, number, wait=60):
+    def run(self, number, wait=180):
         """Run the code cell with that number, from 0; its outputs' text."""
+        from playwright.sync_api import TimeoutError
+
         cell = self.code(number)
-        cell.locator(".cm-content").click()
-        self.page.keyboard.press("Shift+Enter")
+        begun = cell.locator(".jp-InputPrompt", has_text=re.compile(r"\[(\d+|\*)\]"))
+        for _ in range(5):  # what is asked of a kernel that is just being connected gets lost
+            cell.locator(".cm-content").click()
+            self.page.keyboard.press("Shift+Enter")
+            with contextlib.suppress(TimeoutError):
+                begun.wait_for(timeout=5000)
+                break
         if wait:
             cell.locator(".jp-InputPrompt", has_text=re.compile(r"\[\d+\]")).wait_for(
                 timeout=1000 * wait
