@@ -97,6 +97,12 @@ def write_kernel(folder: Path) -> None:
     write_json(folder / "kernels" / "python3" / "kernel.json", kernel)
 
 
+def write_settings(folder: Path) -> None:
+    """Turn off JupyterLab's question about news, and its look for them; ``JUPYTER_CONFIG_PATH``."""
+    off = {"@jupyterlab/apputils-extension:announcements": True}
+    write_json(folder / "labconfig" / "page_config.json", {"disabledExtensions": off})
+
+
 def command(folder: Path, options: list[str]) -> tuple[list[str], dict[str, str]]:
     """What starts JupyterLab on the copies, and its environment.
 
@@ -113,17 +119,18 @@ def command(folder: Path, options: list[str]) -> tuple[list[str], dict[str, str]
         "jupyterlab",
         f"--ServerApp.root_dir={folder}",
         f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}",
-        "--LabApp.news_url=None",  # neither a question about news nor a request for them
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # otherwise it refuses to start
         arguments.append("--allow-root")
-    kernels = [str(folder / ".jupyter"), os.environ.get("JUPYTER_PATH", "")]
-    programs = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
-    return [*arguments, *options], {
-        **os.environ,
-        "JUPYTER_PATH": os.pathsep.join(filter(None, kernels)),
-        "PATH": os.pathsep.join(filter(None, programs)),  # `sepkit` in JupyterLab's terminal
+    first = {
+        "JUPYTER_PATH": folder / ".jupyter",
+        "JUPYTER_CONFIG_PATH": folder / ".jupyter",
+        "PATH": Path(sys.executable).parent,  # `sepkit` in JupyterLab's terminal
+    }
+    return [*arguments, *options], {**os.environ} | {
+        name: os.pathsep.join(filter(None, [str(place), os.environ.get(name, "")]))
+        for name, place in first.items()
     }
 
 
@@ -139,6 +146,7 @@ def main(options: list[str]) -> None:
         for message in filter(None, written.values()):
             print(message)
         write_kernel(folder / ".jupyter")
+        write_settings(folder / ".jupyter")
     except SepkitError as error:
         print_error(error)
         sys.exit(1)

@@ -44,6 +44,7 @@ def server(tmp_path_factory, browser):
     folder, settings = root / "lab", root / "settings" / "@jupyterlab" / "notebook-extension"
     lab.lay_out(repo_root() / "notebooks", folder)
     lab.write_kernel(folder / ".jupyter")
+    lab.write_settings(folder / ".jupyter")
     cells = [nbformat.v4.new_code_cell(source) for source in WORKSHOP]
     cells.insert(0, nbformat.v4.new_markdown_cell("## Workshop"))
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -189,6 +190,7 @@ def players_play(notebook):
 def test_the_first_page_separates_a_song_and_plays_it(open_notebook, server):
     notebook = open_notebook("00_start.ipynb")
     saved = run_all(notebook, server[1], 180)
+    assert notebook.page.get_by_text("Jupyter news").count() == 0  # nobody is asked about them
     assert "composed and rendered on this machine" in str(saved)
     assert players_play(notebook) == 1
 
