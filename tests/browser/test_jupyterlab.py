@@ -18,6 +18,8 @@ from sepkit.reproduce.notebook import find_chapters
 
 pytestmark = pytest.mark.slow
 NAMES = [chapter.name for chapter in find_chapters()]
+#: The prompt of a cell that has been sent to the kernel.
+BEGUN = re.compile(r"\[(\d+|\*)\]")
 #: A notebook with one of each thing that a reader handles in a chapter.
 WORKSHOP = (
     "import time\nimport torch\nfrom sepkit.learn import plots\n"
@@ -104,16 +106,13 @@ class Notebook:
 
     def run(self, number, wait=180):
         """Run the code cell with that number, from 0; its outputs' text."""
-        from playwright.sync_api import TimeoutError
-
         cell = self.code(number)
-        begun = cell.locator(".jp-InputPrompt", has_text=re.compile(r"\[(\d+|\*)\]"))
-        for _ in range(5):  # what is asked of a kernel that is just being connected gets lost
+
+        def press():
             cell.locator(".cm-content").click()
             self.page.keyboard.press("Shift+Enter")
-            with contextlib.suppress(TimeoutError):
-                begun.wait_for(timeout=5000)
-                break
+
+        until_begun(press, cell.locator(".jp-InputPrompt", has_text=BEGUN))
         if wait:
             cell.locator(".jp-InputPrompt", has_text=re.compile(r"\[\d+\]")).wait_for(
                 timeout=1000 * wait
@@ -151,15 +150,26 @@ def open_notebook(page, server):
         urllib.request.urlopen(urllib.request.Request(place, method="DELETE"))
 
 
+def until_begun(ask, prompt):
+    """Ask for cells to be run; what is asked of a kernel that is being connected gets lost."""
+    from playwright.sync_api import TimeoutError
+
+    for _ in range(10):
+        ask()
+        with contextlib.suppress(TimeoutError):
+            return prompt.wait_for(timeout=5000)
+    pytest.fail("no cell was run")
+
+
 def run_all(notebook, folder, seconds):
     """Run all cells, save, and return the notebook as it was saved: without an error."""
     notebook.menu("Edit", "editmenu:clear-all")  # the stored outputs and numbers
-    notebook.menu("Run", "runmenu:run-all")
-    prompts = (
-        "[...document.querySelectorAll('.jp-InputPrompt')].some(p => /{}/.test(p.textContent))"
+    prompts = notebook.page.locator(".jp-Notebook .jp-InputPrompt", has_text=BEGUN)
+    until_begun(lambda: notebook.menu("Run", "runmenu:run-all"), prompts.first)
+    waiting = "() => ![...document.querySelectorAll('.jp-InputPrompt')]"
+    notebook.page.wait_for_function(
+        waiting + ".some(p => p.textContent.includes('*'))", timeout=1000 * seconds
     )
-    notebook.page.wait_for_function(prompts.format(r"\d|\*"))
-    notebook.page.wait_for_function("!" + prompts.format(r"\*"), timeout=1000 * seconds)
     notebook.wait(seconds)
     notebook.page.keyboard.press("Control+s")
     notebook.page.wait_for_timeout(1000)
