@@ -93,7 +93,20 @@ class Notebook:
         page.goto(f"{address}/lab/tree/{name}?reset")
         self.cells = page.locator(".jp-Notebook .jp-Cell")
         self.cells.first.wait_for()
+        self._connected(address)
         self.wait()
+
+    def _connected(self, address, seconds=120):
+        """Until the page talks to its kernel: before, JupyterLab asks for one, or runs nothing."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for session in json.load(urllib.request.urlopen(f"{address}/api/sessions")):
+                kernel = session["kernel"] or {}
+                if kernel.get("connections") and kernel["execution_state"] == "idle":
+                    self.page.wait_for_timeout(1000)
+                    return
+            self.page.wait_for_timeout(200)
+        pytest.fail(f"{self.name} has no kernel after {seconds} s")
 
     def wait(self, seconds=180):
         """Until the kernel has nothing to do."""
