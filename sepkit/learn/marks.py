@@ -109,7 +109,8 @@ class Progress:
             for chapter, found in self._by_chapter().items()
         )
         return (
-            "<table><thead><tr><th>chapter</th><th>exercises (○ not attempted, ✗ wrong, ◐ partly"
+            "<table><thead><tr><th>chapter</th>"
+            "<th>exercises (○ not attempted, ✗ wrong, ◐ partly"
             f" right, ✓ right)</th><th>right</th></tr></thead><tbody>{rows}</tbody></table>"
             f"<b>{self.credit:.1f} of {len(self.rows)} exercises</b>"
         )
