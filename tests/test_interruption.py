@@ -167,6 +167,31 @@ with interruption.ending():
 """
 
 
+POSTPONED = """
+import os, signal, time
+from sepkit.runtime import interruption
+
+interruption.watch()
+with interruption.work():
+    try:
+        with interruption.postponed():
+            # the main thread does not take it: another one does
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.3)
+            print("whole", flush=True)
+        print("not reached", flush=True)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals of POSIX")
+def test_a_signal_waits_until_what_must_be_whole_is_so():
+    done = subprocess.run([sys.executable, "-c", POSTPONED], capture_output=True, text=True)
+    assert done.stdout.split() == ["whole", "interrupted"], done.stderr
+
+
 def test_what_a_module_makes_of_an_interruption_is_still_one():
     """numpy, interrupted amid its import, goes on with an error of its own."""
     command = [sys.executable, "-c", AMID_AN_IMPORT]

@@ -21,7 +21,7 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class _State:
-    watching = working = signalled = announced = False
+    watching = working = signalled = announced = postponed = False
     resumes = ""
 
 
@@ -56,6 +56,25 @@ def work() -> Iterator[None]:
         yield
     finally:
         _State.working = False
+
+
+@contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """In here the first signal waits until the end, where it is a `KeyboardInterrupt`.
+
+    Blocking signals in the main thread is not enough: another thread takes them, and Python runs
+    their handler in the main one. Elsewhere than in the main thread this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before, _State.postponed = _State.signalled, True
+    try:
+        yield
+    finally:
+        _State.postponed = False
+    if _State.signalled and not before:
+        raise KeyboardInterrupt
 
 
 def resumes(text: str) -> None:
@@ -116,7 +135,8 @@ def _on_signal(number, frame):
         leave()
     if not _State.signalled:  # later ones must not disturb what tidies up; `_listen` ends it
         _State.signalled = True
-        raise KeyboardInterrupt
+        if not _State.postponed:
+            raise KeyboardInterrupt
 
 
 def _listen(read_end):

@@ -19,6 +19,7 @@ from multiprocessing import connection
 from typing import Any
 
 from ..errors import SepkitError
+from . import interruption
 
 #: Signals that a terminal or a scheduler sends to all processes of a command; the first process
 #: answers for all.
@@ -110,11 +111,12 @@ class _Workers:
         worker = self.context.Process(
             target=_serve, args=(theirs, self.start, by_main), daemon=True
         )
-        with _signals_blocked():
+        # A worker that is left half started prints what it misses.
+        with interruption.postponed(), _signals_blocked():
             worker.start()
-        theirs.close()  # so that the pipe ends when the worker does
-        self.members.append(worker)
-        self.pipes.append(ours)
+            theirs.close()  # so that the pipe ends when the worker does
+            self.members.append(worker)
+            self.pipes.append(ours)
         return ours
 
     def __exit__(self, *_):
