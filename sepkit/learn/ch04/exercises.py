@@ -13,38 +13,38 @@ from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need
 exercises = Exercises("04")
 check, hint = exercises.check, exercises.hint
 
-_I, _H = 512, 256  # inputs and units of one direction of a published layer
+_LAYERS, _H = 3, 512  # of the forward-only LSTM, which reads as many numbers as it has units
 
 
 @exercises.add(
-    "Start with one direction of one layer. How many numbers has one gate?",
-    "A gate has `h * i + h * h + 2 * h`, and there are four. Every layer reads 512 numbers: the"
-    " first from fc1, the others from both directions of the layer before. So all six (3 layers, 2"
-    " directions) have the same size.",
-    "`6 * 4 * (256 * 512 + 256 * 256 + 2 * 256)`",
+    "Start with one layer. How many numbers has one gate?",
+    "A gate has `h * i + h * h + 2 * h`, and the new content has as many: four times that is a"
+    " layer. Every layer reads 512 numbers: the first from fc1, the others from the layer before.",
+    "`3 * 4 * (512 * 512 + 512 * 512 + 2 * 512)`",
 )
 def ex_04_1(answer: Any) -> None:
-    """4 730 880, more than half of the whole network; `sum(p.numel() for p in
-    published.lstm.parameters())` agrees.
+    """6 303 744: a third more than the BLSTM has; `build("open-unmix", unidirectional=True)` has
+    as many in its `lstm`.
     """
-    gate = _H * _I + _H * _H + 2 * _H
-    one = 4 * gate
+    matrix = _H * _H  # i = h
+    gate = 2 * matrix + 2 * _H
+    half = _H // 2
     slips = {
-        one: "that is one direction of one layer; there are three layers with two directions each",
-        2 * one: "that is one layer; there are three",
-        3 * one: "that is one direction only: a second LSTM reads the frames backwards, with"
-        " weights of its own",
-        24 * (gate - _H): "PyTorch keeps two bias vectors for each gate, one for the input and one"
-        " for the state",
-        24 * (gate - 2 * _H): "the biases are missing: two vectors of h for each of the four gates",
-        6 * gate: "there are four gates, each with weights of its own",
-        24 * (_I * _I + _I * _I + 2 * _I): "h is 256 in each direction; 512 is what both have"
-        " together",
-        24 * (_H * _H + _H * _H + 2 * _H): "every layer reads 512 numbers, not 256",
-        8_893_348: "that is the whole network; only its BLSTM was asked for",
+        4 * gate: "that is one layer; there are three",
+        _LAYERS * gate: "three gates and the new content are four, each with weights of its own",
+        _LAYERS * 3 * gate: "the new content has weights too, as many as a gate",
+        2 * _LAYERS * 4 * gate: "it reads forwards only: one direction",
+        _LAYERS * 4 * (gate - _H): "PyTorch keeps two bias vectors for each gate, one for the input"
+        " and one for the state",
+        _LAYERS * 4 * 2 * matrix: "the biases are missing: two vectors of h for each of the four",
+        6 * 4 * (half * _H + half * half + 2 * half): "that is the BLSTM, in Table 1: here one"
+        " direction has 512 units",
+        3 * 4 * (half * _H + half * half + 2 * half): "that is one direction of the BLSTM, with 256"
+        " units; here it has 512",
+        10_466_212: "that is the whole network; only its LSTM was asked for",
     }
-    otherwise = f"{{got:.10g}} is not it; count one direction of one layer first, which has {one}"
-    expect(answer, 6 * one, slips, otherwise, rel=0)
+    otherwise = f"{{got:.10g}} is not it; count one layer first, which has {4 * gate}"
+    expect(answer, _LAYERS * 4 * gate, slips, otherwise, rel=0)
 
 
 @cache

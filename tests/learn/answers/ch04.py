@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-LSTM = 3 * 2 * 4 * (256 * 512 + 256 * 256 + 2 * 256)
+LSTM = 3 * 4 * (512 * 512 + 512 * 512 + 2 * 512)
 
 
 def gain(level):
@@ -12,19 +12,19 @@ def gain(level):
 
 ANSWERS = {
     1: {
-        "right": [LSTM, float(LSTM), np.int64(LSTM), torch.tensor([LSTM]), 4_730_880.0],
+        "right": [LSTM, float(LSTM), np.int64(LSTM), torch.tensor([LSTM]), 6_303_744.0],
         "wrong": [
-            (LSTM // 2, "reads the frames backwards"),
-            (LSTM - 24 * 256, "two bias vectors"),
-            (LSTM - 24 * 512, "the biases are missing"),
-            (LSTM // 6, "one direction of one layer; there are three"),
+            (4_730_880, "that is the BLSTM"),
+            (2_365_440, "one direction of the BLSTM"),
+            (2 * LSTM, "reads forwards only"),
+            (LSTM - 12 * 512, "two bias vectors"),
+            (LSTM - 12 * 1024, "the biases are missing"),
             (LSTM // 3, "that is one layer; there are three"),
-            (LSTM // 4, "there are four gates"),
-            (24 * (512 * 512 * 2 + 1024), "what both have together"),
-            (24 * (256 * 256 * 2 + 512), "reads 512 numbers, not 256"),
-            (8_893_348, "that is the whole network"),
+            (LSTM // 4, "three gates and the new content are four"),
+            (LSTM // 4 * 3, "the new content has weights too"),
+            (10_466_212, "that is the whole network"),
             (4_000_000, "4000000 is not it"),
-            ("four million", "not text"),
+            ("six million", "not text"),
             (lambda: LSTM, "not a function"),
         ],
     },
