@@ -110,7 +110,8 @@ def reproduce(
     Chapters x data sets x seeds. What is done, from the same notebook, code, data and parameters,
     is not run again.
     """
-    resumes("finished chapters are kept, and the same command goes on")
+    if not rehearse:  # of which nothing is kept
+        resumes("finished chapters are kept, and the same command goes on")
     if merge:
         refuse_unused(context, "--merge", *_OF_RUNS)
         _merge(chapters or [], out)

@@ -12,6 +12,7 @@ from ..datasets import loader
 from ..files import read_json
 from ..models import downloads
 from ..training import Recipe
+from .experiments import running
 
 #: Songs of each split that a chapter works with; it opens all.
 SONGS = {"train": 6, "valid": 2, "test": 2}
@@ -32,6 +33,7 @@ def apply(run: Any, weights: str | Path) -> None:
     """
     run.pick = pick
     run.tracks = few(run.tracks)
+    running.open_tracks = few(running.open_tracks)
     training.train = briefly(training.train)
     loader.decoded = lambda tracks, *_, **__: tracks  # as if they were too long for the memory
     downloads.manifest = lambda: read_json(Path(weights))
@@ -53,10 +55,10 @@ def pick(run: Any, smoke: Any, student: Any, paper: Any) -> Any:
 
 
 def few(tracks: Callable) -> Callable:
-    """`Run.tracks` that opens all songs and returns the first `SONGS` of them."""
+    """`Run.tracks` or `open_tracks` that opens all songs and returns the first `SONGS` of them."""
 
-    def opened(run: Any, split: str = "test", **options: Any) -> list:
-        return tracks(run, split, **options)[: SONGS[split]]
+    def opened(where: Any, split: str = "test", *more: Any, **options: Any) -> list:
+        return tracks(where, split, *more, **options)[: SONGS[split]]
 
     return opened
 

@@ -50,6 +50,19 @@ def test_a_recipe_keeps_everything_but_its_length():
     assert cut == full.but(batch=2, max_steps=2, samples_per_track=1)
 
 
+def test_of_a_data_set_all_songs_are_opened_and_the_first_of_each_split_used():
+    """By `Run.tracks`, and by `open_tracks` of an experiment, which also names a data root."""
+    opened = []
+
+    def tracks(where, split, *more, **options):
+        opened.append((where, split, more, options))
+        return list(range(50))
+
+    few = rehearsal_cuts.few(tracks)
+    assert few("run") == [0, 1] and few("data", "train", "root", channels=1) == [*range(6)]
+    assert opened == [("run", "test", (), {}), ("data", "train", ("root",), {"channels": 1})]
+
+
 def test_the_band_stands_for_musdb18hq_and_other_data_are_refused():
     assert rehearsal.rehearsed(["band", "musdb7s"]) == ["musdb18hq", "musdb7s"]
     with pytest.raises(SepkitError, match="unknown data set to rehearse with 'librimix'"):
