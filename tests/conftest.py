@@ -36,7 +36,7 @@ def _spoil(kind, path):
         soundfile.write(path, np.zeros((0, 2)), 44100)
     elif kind == "six channels":
         soundfile.write(path, np.zeros((100, 6)), 44100)
-    elif kind in ("nan", "inf"):
+    elif kind in ("nan", "inf", "-3e38"):
         good[4000, 1] = float(kind)
         soundfile.write(path, good, 44100, subtype="FLOAT")
     elif kind == "truncated":

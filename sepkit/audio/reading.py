@@ -26,6 +26,8 @@ from ..formats.inspection import inspect, warn
 MAX_CHANNELS = 2
 #: A peak this far beyond full scale (40 dB) is warned of: sound recordings have none.
 FAR_BEYOND = 100.0
+#: Above it a file is damaged for certain, and powers of its spectrogram leave float32.
+LARGEST = 1e12
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def read(
     ------
     SepkitError
         As `info`; also when the part lies outside the file, when the file
-        ends before its header says, and when it holds NaN or infinity.
+        ends before its header says, and when it holds NaN, infinity or more than `LARGEST`.
 
     Warns
     -----
@@ -181,6 +183,10 @@ def _check_level(path, data):
     peak = max(data.max(), -data.min())  # NaN stays NaN
     if not np.isfinite(peak):
         raise SepkitError(f"{path}: holds NaN or infinite samples; export it again")
+    if peak > LARGEST:
+        raise SepkitError(
+            f"{path}: holds a sample of {peak:.0e}, where 1 is full scale; export it again"
+        )
     if peak > FAR_BEYOND:
         warn(f"{path}: samples more than 40 dB beyond full scale; the file may be damaged")
 

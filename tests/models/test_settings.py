@@ -6,9 +6,11 @@ import math
 import pytest
 import torch
 
+from sepkit.audio.reading import LARGEST as LOUDEST
 from sepkit.errors import SepkitError
 from sepkit.models import MODELS, build
 from sepkit.models.registry import LARGEST, model_class, outline
+from sepkit.separation import ModelSeparator
 from sepkit.training.presets import recipe_for, students
 
 ODD = (
@@ -152,6 +154,26 @@ def test_any_value_makes_a_network_that_works_or_one_line(name, setting):
             )
         again = build(name, **model.settings)  # what a checkpoint holds rebuilds it
         assert [p.shape for p in again.parameters()] == [p.shape for p in model.parameters()]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("name", MODELS)
+def test_audio_of_any_length_and_level_gives_finite_estimates_of_that_length(name, channels):
+    """As `sepkit separate` runs a network, up to the loudest that is read from a file."""
+    torch.manual_seed(0)
+    net = build(name, **SMALL[name], channels=channels)
+    separator = ModelSeparator(net, device="cpu")
+    hop, window = (getattr(net.stft, part, 64) for part in ("hop", "n_fft"))
+    for samples in (1, hop - 1, hop, window // 2 + 1, 777):
+        for level in (0.0, 1e-9, LOUDEST):
+            mixture = level * torch.randn(channels, samples).clamp(-1, 1)
+            estimates = separator.separate(mixture)
+            assert set(estimates) == set(net.targets)
+            for estimate in estimates.values():
+                assert estimate.shape == mixture.shape and estimate.isfinite().all(), (
+                    samples,
+                    level,
+                )
 
 
 @pytest.mark.parametrize("name", MODELS)
