@@ -344,6 +344,7 @@ def table(frame: pd.DataFrame, caption: str = "", digits: int = 2) -> pd.DataFra
     import pandas as pd
 
     pd.set_option("display.html.use_mathjax", False)  # a "$" in a name begins no formula
+    pd.set_option("display.max_colwidth", None)  # a sentence is shown to its end
     _show_caption(caption)
     return frame.round(digits)
 

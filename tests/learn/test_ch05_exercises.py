@@ -12,6 +12,22 @@ from sepkit.stft import STFT
 from .answers.ch05 import frequency, sdr, share
 
 
+def reach_of(model, frames=2048):
+    """Count the frames before the middle that can change the network's output in the middle."""
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(False).fill_(0.0 if name.endswith("bias") else 1.0)
+    x = torch.ones(1, 1, frames, 65, dtype=torch.float64, requires_grad=True)
+    y, skips = model.input_norm(x.transpose(1, 3)).transpose(1, 3)[..., :-1], []
+    for stage in model.encoder:
+        y, skip = stage(y)
+        skips.append(skip)
+    y = model.bottleneck(y)
+    for stage in model.decoder:
+        y = stage(y, skips.pop())
+    model.head(model.last(y))[0, 0, frames // 2, 32].backward()
+    return frames // 2 - int(torch.nonzero(x.grad[0, 0].abs().sum(1)).flatten()[0])
+
+
 def test_the_right_answers_are_what_signals_and_the_package_say():
     torch.manual_seed(0)
     S, angle = (
@@ -26,13 +42,16 @@ def test_the_right_answers_are_what_signals_and_the_package_say():
     smaller = (1 + 0.5 * torch.exp(1j * angles)).abs() < 1
     assert float(smaller.double().mean()) == pytest.approx(share(0.5), abs=0.005)
 
-    # the paper's depth, thin
-    model = build("resunet-ismir2021", widths=(1,) * 6, n_fft=128, hop=32)
+    # half the paper's depth, thin
+    model = build(
+        "resunet-ismir2021", widths=(1,) * 6, blocks=2, bottleneck=2, n_fft=128, hop=32, channels=1
+    ).double()
     layers = [
         m for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
     ]
     shortcuts = [m for m in layers if m.kernel_size == (1, 1) and m is not model.head]
-    assert len(layers) - len(shortcuts) == 143
+    assert len(layers) - len(shortcuts) == 67
+    assert reach_of(model.eval()) == 764
 
     bank, stft = PQMF(4), STFT(512, 128)
     for band, number in ((0, 40), (1, 30), (2, 100), (3, 60)):

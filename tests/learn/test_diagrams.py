@@ -2,12 +2,20 @@
 
 import base64
 import re
+from itertools import combinations
 from xml.etree import ElementTree
 
 import pytest
 
 from sepkit.errors import SepkitError
+from sepkit.learn.ch04.figures import network
+from sepkit.learn.ch05.figures import two_networks
+from sepkit.learn.ch06.figures import band_split_rnn
+from sepkit.learn.ch07.figures import remixing, songs_and_seeds
+from sepkit.learn.ch08.figures import three_metrics
+from sepkit.learn.ch09.figures import two_branches
 from sepkit.learn.diagrams import Diagram
+from sepkit.models import build
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -47,3 +55,39 @@ def test_its_text_reaches_screen_readers_in_both_forms():
     assert inside == diagram.svg
     with pytest.raises(SepkitError, match="screen readers"):
         Diagram(10, 10, " ")
+
+
+CHAPTERS = {
+    "04": lambda: network(build("open-unmix")),
+    "05": two_networks,
+    "06": band_split_rnn,
+    "07, an example": remixing,
+    "07, the table": songs_and_seeds,
+    "08": three_metrics,
+    "09": two_branches,
+}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_diagrams_of_chapters_stay_on_their_page_and_their_boxes_apart(chapter):
+    root = ElementTree.fromstring(CHAPTERS[chapter]().svg)
+    _, _, width, height = map(float, root.get("viewBox").split())
+    boxes = []
+    for box in list(root.iter(f"{SVG}rect"))[1:]:  # the first is the page
+        x, y, w, h = (float(box.get(key)) for key in ("x", "y", "width", "height"))
+        boxes.append((x, y, x + w, y + h))
+    points = [
+        tuple(map(float, point.split(",")))
+        for line in root.iter(f"{SVG}polyline")
+        for point in line.get("points").split()
+    ]
+    corners = [corner for box in boxes for corner in (box[:2], box[2:])]
+    assert all(0 <= x <= width and 0 <= y <= height for x, y in points + corners)
+    for one, other in combinations(boxes, 2):
+        beside = one[2] <= other[0] or other[2] <= one[0]
+        assert beside or one[3] <= other[1] or other[3] <= one[1], (one, other)
+    for node in root.iter(f"{SVG}text"):  # about half an em for each character
+        reach = float(node.get("font-size")) * 0.55 * len(node.text)
+        share = {"start": 0.0, "middle": 0.5, "end": 1.0}[node.get("text-anchor")]
+        assert float(node.get("x")) + (1 - share) * reach <= width, node.text
+        assert float(node.get("x")) - share * reach >= 0, node.text

@@ -277,49 +277,52 @@ def ex_05_4(answer: Any) -> None:
 
 
 @exercises.add(
-    "A residual block has two 3x3 convolutions. The encoder has 6 stages, the bottleneck 4, the"
-    " decoder 6, and there is one more at the end, all of four blocks. Each decoder stage begins"
+    "A residual block has two 3x3 convolutions. The encoder has 6 stages, the bottleneck 2, the"
+    " decoder 6, and there is one more at the end, all of two blocks. Each decoder stage begins"
     " with one transposed convolution, and the head is one more layer.",
     "A 3x3 convolution sees one place to each side, of its own grid. In stage k of the encoder (k ="
     " 0, 1, ...) a step of the grid is 2**k frames; in the bottleneck it is 32 (the last stage"
     " halves bins only); the decoder goes back from 32 to 1, the last stage has 1.",
-    "layers: `(6 + 4 + 6 + 1) * 4 * 2 + 6 + 1`; frames: `8 * (sum(scales) + 4 * 32 + sum(scales) +"
+    "layers: `(6 + 2 + 6 + 1) * 2 * 2 + 6 + 1`; frames: `4 * (sum(scales) + 2 * 32 + sum(scales) +"
     " 1)` with `scales = [1, 2, 4, 8, 16, 32]`",
 )
 def ex_05_5(answer: Any) -> None:
-    """143 layers, and 2040 frames: 20 seconds to each side, far more than the 3 seconds that it was
-    trained with.
+    """67 layers, and 764 frames: with half the depth, much less than half the reach, since the
+    bottleneck, where a step is widest, has lost stages and blocks.
     """
 
     def layers(value):
         slips = {
-            154: "154 counts the 1x1 shortcuts too; the paper does not",
-            142: "the head is missing",
-            137: "each stage of the decoder begins with a transposed convolution",
-            75: "a residual block has two convolutions",
-            136: "that is the convolutions of the blocks alone",
-            135: "the last stage, after the decoder, has four blocks too",
+            143: "143 has the paper's network; this one has two blocks a stage, and two stages at"
+            " the bottom",
+            78: "78 counts the 1x1 shortcuts too; the paper does not",
+            66: "the head is missing",
+            61: "each stage of the decoder begins with a transposed convolution",
+            37: "a residual block has two convolutions",
+            60: "that is the convolutions of the blocks alone",
+            63: "the last stage, after the decoder, has two blocks too",
         }
-        expect(value, 143, slips, "encoder, bottleneck, decoder and last stage: not {got:g}", rel=0)
+        expect(value, 67, slips, "encoder, bottleneck, decoder and last stage: not {got:g}", rel=0)
 
     def frames(value):
         slips = {
-            1020: "a residual block has two convolutions",
-            510: "a stage has four blocks of two convolutions",
-            136: "that is one for every 3x3 convolution; deep in the network a step is worth up to"
+            2040: "that is the paper's network; this one has half as many blocks, and half as many"
+            " stages at the bottom",
+            382: "a stage has two blocks, of two convolutions each",
+            60: "that is one for every 3x3 convolution; deep in the network a step is worth up to"
             " 32 frames",
-            1016: "the bottleneck is missing, 4 stages on a grid of 32 frames",
-            3064: "the bottleneck's grid is 32 frames, not 64: the last stage of the encoder halves"
+            508: "the bottleneck is missing, 2 stages on a grid of 32 frames",
+            1020: "the bottleneck's grid is 32 frames, not 64: the last stage of the encoder halves"
             " the bins only",
-            2032: "the last stage, after the decoder, has eight convolutions too",
-            1536: "the decoder looks to the sides as far as the encoder does",
-            4080: "that is both sides; one was asked for",
+            760: "the last stage, after the decoder, has four convolutions too",
+            512: "the decoder looks to the sides as far as the encoder does",
+            1528: "that is both sides; one was asked for",
         }
         otherwise = (
             "{got:g} is not the reach to one side; sum 3x3 convolutions times the frames that a"
             " step of their grid is worth"
         )
-        expect(value, 2040, slips, otherwise, rel=0)
+        expect(value, 764, slips, otherwise, rel=0)
 
     judge_parts(answer, {"layers": layers, "frames": frames})
 

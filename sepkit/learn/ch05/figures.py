@@ -1,4 +1,4 @@
-"""Figures of chapter 05: one bin as arrows, the three maps, a U drawn to scale, joined bands."""
+"""Figures of chapter 05: a bin as arrows, maps, two networks side by side, a U, joined bands."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from .. import plots
+from ..diagrams import Diagram
 
 #: Of the three masks in `phasor`; the voice has the colour between them.
 _MASK_COLOURS = (plots.CYCLE[0], *plots.CYCLE[2:4])
+_DOWN, _BOTTOM, _UP, _GIVEN, _MEMORY = "#dbeafe", "#d1fadf", "#fdebd8", "#f2f4f7", "#fde9d3"
 
 
 def phasor(level: float = -6.0, angle: float = 150.0) -> Figure:
@@ -224,3 +226,69 @@ def _arrow(ax, start, vector, tint, label, offset, align):
         color=tint,
         fontsize=8,
     )
+
+
+def two_networks() -> Diagram:
+    """Draw Open-Unmix and ResUNet side by side, from the mixture to the estimate."""
+    diagram = Diagram(
+        720,
+        470,
+        "Two networks from top to bottom. Left, Open-Unmix: the magnitude of the mixture, every"
+        " frame squeezed to a few numbers, a BLSTM along time with a way around it, every frame"
+        " unfolded to all bins, one map: the mask. The estimate is the mask times the magnitude,"
+        " with the phase of the mixture. Right, ResUNet: the magnitude goes down through encoders"
+        " on ever coarser grids to a bottleneck and up again through decoders, with a skip"
+        " connection on every grid, to three maps: mask, phase shift, addition. The estimate has"
+        " the magnitude ReLU of mask times magnitude plus addition, and the phase of the mixture"
+        " turned by the phase shift.",
+    )
+    _open_unmix(diagram, middle=165.0)
+    _resunet(diagram, middle=530.0)
+    return diagram
+
+
+def _open_unmix(diagram, middle):
+    rows = [
+        (70, "magnitude |X| of the mixture", _GIVEN, 240),
+        (135, "squeeze every frame", _DOWN, 150),
+        (200, "BLSTM along time", _MEMORY, 150),
+        (265, "unfold every frame", _UP, 150),
+        (330, "one map: the mask M", _UP, 240),
+        (430, "M |X|, phase of X", _GIVEN, 240),
+    ]
+    diagram.text((middle, 25), "Open-Unmix", size=15, anchor="middle")
+    for (y, *_), (below, *_) in zip(rows, rows[1:], strict=False):
+        diagram.arrow([(middle, y + 15), (middle, below - 15)])
+    skip = middle + 105
+    diagram.arrow([(middle + 75, 135), (skip, 135), (skip, 265), (middle + 75, 265)])
+    around = middle - 140
+    diagram.arrow([(middle - 120, 70), (around, 70), (around, 430), (middle - 120, 430)])
+    for y, text, tint, width in rows:
+        diagram.box((middle, y), (width, 30), text, tint)
+
+
+def _resunet(diagram, middle):
+    grids = [(125, 112, 110), (165, 94, 90), (205, 76, 70)]  # y, distance from the middle, width
+    bottom, maps, top = 250, 330, (70, 430)
+    diagram.text((middle, 25), "ResUNet", size=15, anchor="middle")
+    diagram.arrow([(middle - 112, top[0] + 15), (middle - 112, 110)])
+    for (y, _, _), (below, near, _) in zip(grids, grids[1:], strict=False):
+        diagram.arrow([(middle - near, y + 15), (middle - near, below - 15)])
+        diagram.arrow([(middle + near, below - 15), (middle + near, y + 15)])
+    diagram.arrow([(middle - 76, 220), (middle - 76, bottom), (middle - 55, bottom)])
+    diagram.arrow([(middle + 55, bottom), (middle + 76, bottom), (middle + 76, 220)])
+    for y, far, width in grids:
+        diagram.arrow([(middle - far + width / 2, y), (middle + far - width / 2, y)])
+        diagram.box((middle - far, y), (width, 30), "encoder", _DOWN)
+        diagram.box((middle + far, y), (width, 30), "decoder", _UP)
+    diagram.box((middle, bottom), (110, 30), "bottleneck", _BOTTOM)
+    side = middle + 175
+    for place, text in ((-112, "mask |M|"), (0, "shift ∠M"), (112, "addition Q")):
+        x = middle + place
+        diagram.arrow([(middle + 167, 125), (side, 125), (side, 290), (x, 290), (x, maps - 15)])
+        diagram.box((x, maps), (104, 30), text, _UP)
+        diagram.arrow([(x, maps + 15), (x, top[1] - 15)])
+    around = middle - 180
+    diagram.arrow([(middle - 167, top[0]), (around, top[0]), (around, top[1]), (middle - 167, 430)])
+    diagram.box((middle, top[0]), (334, 30), "magnitude |X| of the mixture", _GIVEN)
+    diagram.box((middle, top[1]), (334, 30), "ReLU(|M| |X| + Q), phase ∠X + ∠M", _GIVEN)

@@ -1,4 +1,4 @@
-"""Figures of chapter 06: band splits, what an RNN reaches, masks in the complex plane, overlap."""
+"""Figures of chapter 06: band splits, the network, an RNN's reach, complex masks, overlap."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from ...models.bands import band_edges
 from .. import plots
+from ..diagrams import Diagram
 
 SHADES = ("#0072B2", "#9ecae8")
 LOWEST = 21.5  # Hz: on a logarithmic axis, the first band begins with bin 1 instead of bin 0
@@ -186,3 +187,44 @@ def _log_frequency(ax, sample_rate):
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticks(list(TICKS), TICKS.values())
     return ax
+
+
+def band_split_rnn() -> Diagram:
+    """Draw the band-split RNN from left to right; low bands lie below and are narrow."""
+    diagram = Diagram(
+        720,
+        340,
+        "The band-split RNN from left to right. The spectrum of the mixture is cut into bands, wide"
+        " ones at the top, narrow ones at the bottom. Each band has a norm and a linear map of its"
+        " own, which give N features whatever its width. On the grid of bands and frames an RNN"
+        " over time runs along every band, and an RNN over bands along every frame; both are"
+        " repeated in every layer and shared by all bands and frames. Then each band has a mask"
+        " estimator of its own. The masks are joined to one complex mask M, which is multiplied"
+        " with the spectrum X.",
+    )
+    heights, top = (84, 60, 40, 24, 16), 50.0  # pixels: from the highest band to the lowest
+    for row, height in enumerate(heights):
+        middle, even = top + height / 2, 66.0 + 48 * row
+        for x, name in ((60, "X"), (660, "M")):
+            diagram.box((x, middle), (56, height), name, "#f2f4f7")
+        diagram.arrow([(88, middle), (126, even)])
+        diagram.box((180, even), (108, 30), "norm, linear", "#dbeafe")
+        diagram.arrow([(234, even), (262, even)])
+        diagram.arrow([(470, even), (486, even)])
+        diagram.box((540, even), (108, 30), "mask estimator", "#dbeafe")
+        diagram.arrow([(594, even), (632, middle)])
+        top += height + 8
+    diagram.box((310, 162), (96, 236), "over time →", "#fde9d3")
+    diagram.arrow([(358, 162), (370, 162)])
+    diagram.box((420, 162), (100, 236), "over bands ↑", "#d1fadf")
+    for x, text in (
+        (60, "bands of bins"),
+        (180, "one for each band"),
+        (364, "two RNNs, in every layer"),
+        (540, "one for each band"),
+        (660, "complex mask"),
+    ):
+        diagram.text((x, 24), text, size=12, anchor="middle", colour="#475467")
+    diagram.text((60, 326), "low", size=12, anchor="middle", colour="#475467")
+    diagram.text((660, 326), "voice: M X", size=12, anchor="middle", colour="#475467")
+    return diagram

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from ...errors import SepkitError
 from ...metrics import Score
 from ...metrics.statistics import Comparison
+from ..diagrams import Diagram
 from ..plots import CYCLE, colour
 
 #: Arm of an experiment -> seed -> song -> value.
@@ -293,3 +294,63 @@ def by_song_and_seed(
     ax.grid(True, axis="y")
     ax.legend(loc="upper left")
     return ax
+
+
+def remixing() -> Diagram:
+    """Draw how an example is made, from songs to mixture and target."""
+    diagram = Diagram(
+        720,
+        370,
+        "How a training example is made, from top to bottom. For each of the stems vocals, drums,"
+        " bass and other, a song is drawn, and a place in it: an excerpt. Each excerpt is changed"
+        " by itself: gain, swapped channels, polarity, sometimes silence. Then the four are added"
+        " to the mixture. The vocals alone are the target. At the end, mixture and target are"
+        " divided by one and the same number.",
+    )
+    steps = ["a song", "an excerpt", "gain, swap, ...", ""]
+    for column, stem in enumerate(("vocals", "drums", "bass", "other")):
+        x, tint = 100.0 + 140 * column, colour(stem)
+        diagram.text((x, 20), stem, anchor="middle", colour=tint)
+        for row, step in enumerate(steps[:3]):
+            diagram.box((x, 55 + 65 * row), (120, 30), step, border=tint)
+            end = 65 + 65 * (row + 1) - 25 if row < 2 else 235
+            diagram.arrow([(x, 70 + 65 * row), (x, end)])
+    diagram.box((310, 250), (540, 30), "sum: the mixture x", "#e4e7ec")
+    diagram.arrow([(40, 185), (20, 185), (20, 320), (40, 320)])
+    diagram.box((100, 320), (120, 30), "target", border=colour("vocals"))
+    diagram.arrow([(370, 265), (370, 305)])
+    diagram.box((370, 320), (240, 30), "both divided by one number", "#fde9d3")
+    diagram.arrow([(160, 320), (250, 320)])
+    diagram.text((600, 55), "each from its own", size=12, colour="#475467")
+    diagram.text((600, 120), "at its own place", size=12, colour="#475467")
+    diagram.text((600, 185), "each by itself", size=12, colour="#475467")
+    return diagram
+
+
+def songs_and_seeds() -> Diagram:
+    """Draw the table of differences of a crossed design: songs in rows, seeds in columns."""
+    diagram = Diagram(
+        620,
+        290,
+        "A table of differences. Every row is a song, every column a seed; the entry d of song i"
+        " and seed j is the score of one setting minus that of the other. The mean of a row is mu"
+        " plus a_i, what is special about the song. The mean of a column is mu plus b_j, what is"
+        " special about the seed. The mean of all is the effect mu.",
+    )
+    songs, seeds = ("song 1", "song 2", "...", "song n"), ("seed 1", "seed 2", "...", "seed m")
+    for column, seed in enumerate(seeds):
+        x = 150.0 + 92 * column
+        diagram.text((x, 22), seed, anchor="middle", colour="#475467")
+        for row, song in enumerate(songs):
+            y, dots = 60.0 + 46 * row, "..." in (song, seed)
+            i, j = song[-1], seed[-1]
+            diagram.box((x, y), (80, 34), "..." if dots else f"d({i}, {j})")
+        diagram.box((x, 252), (80, 34), "..." if seed == "..." else f"µ + b({seed[-1]})", "#d1fadf")
+    for row, song in enumerate(songs):
+        y = 60.0 + 46 * row
+        diagram.text((90, y), song, anchor="end", colour="#475467")
+        diagram.box((540, y), (90, 34), "..." if song == "..." else f"µ + a({song[-1]})", "#dbeafe")
+    diagram.text((540, 22), "mean", anchor="middle", colour="#475467")
+    diagram.text((90, 252), "mean", anchor="end", colour="#475467")
+    diagram.box((540, 252), (90, 34), "effect µ", "#fde9d3")
+    return diagram

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ...errors import SepkitError
+from ..diagrams import Diagram
 from ..plots import CYCLE, colour, figure
 
 #: One colour and line per measure, through the whole chapter.
@@ -308,3 +309,33 @@ def _arrow(ax, begin, end, tint, label, offset):
         fontsize=8,
         ha=side,
     )
+
+
+def three_metrics() -> Diagram:
+    """Draw the ways from a stem and its estimate to cSDR, uSDR and SI-SDR."""
+    diagram = Diagram(
+        720,
+        260,
+        "Three ways from a stem and its estimate to a number in a table. cSDR: cut into seconds,"
+        " an SDR for each second, the median over the seconds, the median over the songs. uSDR:"
+        " one SDR for the whole song, the mean over the songs. SI-SDR: the stem scaled to fit the"
+        " estimate, one SDR for the whole song, the mean over the songs.",
+    )
+    ways = {
+        "cSDR": ("cut into seconds", "SDR per second", "median of seconds", "median of songs"),
+        "uSDR": ("", "SDR of the song", "", "mean of songs"),
+        "SI-SDR": ("scale the stem", "SDR of the song", "", "mean of songs"),
+    }
+    columns, reach = (156.0, 297.0, 438.0, 579.0), 63.0
+    for row, (name, steps) in enumerate(ways.items()):
+        y, begin = 60.0 + 75 * row, 78.0
+        for x, step in zip(columns, steps, strict=True):
+            if step:
+                diagram.arrow([(begin, y), (x - reach, y)])
+                tint = "#fde9d3" if "song" in step and "SDR" not in step else "#dbeafe"
+                diagram.box((x, y), (2 * reach, 32), step, tint)
+                begin = x + reach
+        diagram.arrow([(begin, y), (658, y)])
+        diagram.text((662, y), name, size=12)
+    diagram.box((44, 135), (68, 182), "s and ŝ", "#f2f4f7")
+    return diagram

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
 from .. import plots
+from ..diagrams import Diagram
 
 _POINTS = 512  # of a spectrum of a short filter, which is interpolated by zeros
 
@@ -134,3 +135,45 @@ def triangles(starts: Sequence[int], size: int, samples: int, ax: Axes) -> Axes:
         )
     ax.set(xlabel="sample", ylabel="share", xlim=(0, samples - 1), ylim=(0, 1.05))
     return ax
+
+
+def two_branches() -> Diagram:
+    """Draw Hybrid Demucs from top to bottom, with its temporal and its spectral branch."""
+    diagram = Diagram(
+        640,
+        430,
+        "Hybrid Demucs from top to bottom. The mixture enters two encoders of five stages each:"
+        " the spectral one after an STFT, which ends with one frequency for each frame, and the"
+        " temporal one, which ends with one sample for each frame. There the two are added. One"
+        " shared stage leads down and up again. Two decoders follow, each with skip connections"
+        " from its own encoder. The output of the spectral one goes through an inverse STFT, and is"
+        " added to that of the temporal one: the estimate.",
+    )
+    left, middle, right = 150.0, 320.0, 490.0
+    rows = {  # y: spectral, temporal
+        75.0: ("STFT", ""),
+        130.0: ("encoder: 5 stages", "encoder: 5 stages"),
+        300.0: ("decoder: 5 stages", "decoder: 5 stages"),
+        355.0: ("inverse STFT", ""),
+    }
+    for x in (left, right):
+        spectral = x == left
+        diagram.arrow([(x, 40), (x, 60 if spectral else 115)])
+        diagram.arrow([(x, 145), (x, 185), (middle - 60 if spectral else middle + 60, 185)])
+        diagram.arrow([(middle - 60 if spectral else middle + 60, 245), (x, 245), (x, 285)])
+        diagram.arrow([(x, 315), (x, 340 if spectral else 395)])
+        side = x - 100 if spectral else x + 100
+        edge = x - 75 if spectral else x + 75
+        diagram.arrow([(edge, 130), (side, 130), (side, 300), (edge, 300)])
+    diagram.arrow([(left, 90), (left, 115)])
+    diagram.arrow([(left, 370), (left, 395)])
+    diagram.arrow([(middle, 200), (middle, 230)])
+    for y, (spectral, temporal) in rows.items():
+        for x, text in ((left, spectral), (right, temporal)):
+            if text:
+                diagram.box((x, y), (150, 30), text, "#f2f4f7" if "STFT" in text else "#dbeafe")
+    diagram.box((middle, 185), (120, 30), "add", "#fde9d3")
+    diagram.box((middle, 245), (120, 30), "shared stage", "#d1fadf")
+    diagram.box((middle, 25), (500, 30), "mixture, samples", "#f2f4f7")
+    diagram.box((middle, 410), (500, 30), "add: the estimate, samples", "#fde9d3")
+    return diagram
