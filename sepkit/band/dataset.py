@@ -142,8 +142,8 @@ def render(
     Raises
     ------
     SepkitError
-        For unknown names, values outside their range, too little disk space, a damaged
-        SoundFont, or a root that was rendered with other settings.
+        For unknown names, values outside their range, voices that are not installed, too little
+        disk space, a damaged SoundFont, or a root that was rendered with other settings.
     """
     from .fonts import collect
 
@@ -246,6 +246,7 @@ def _set_aside_other_version(folder):
 
 def _settings(train, test, seconds, seed, genres, voice, instruments, speech, knobs, fonts=()):
     """Check every argument; the settings as they stand in the manifest."""
+    from . import singers
     from .instruments import choose
 
     for name, value, kind in (
@@ -268,12 +269,15 @@ def _settings(train, test, seconds, seed, genres, voice, instruments, speech, kn
     for genre in genres:
         if genre not in GENRES:
             raise unknown("genre", genre, GENRES)
+    engine = _voice_engine(voice)
+    if train and engine == "espeak":
+        singers.check(knobs.voices)
     return {
         "version": VERSION,
         "seconds": float(seconds),
         "seed": seed,
         "genres": genres,
-        "voice": _voice_engine(voice),
+        "voice": engine,
         "instruments": _chosen("instruments", instruments, choose(instruments, bool(fonts)), "dsp"),
         "knobs": {name: value for name, value in knobs.given().items() if name != "genre"},
         "speech": _speech_settings(speech),

@@ -2,8 +2,8 @@
 
 flite's voices are built from recordings of people (Black and Lenzo, "Flite: a small
 fast run-time synthesis engine", SSW4 2001), so their spectra vary as real voices do,
-which the formant synthesis of espeak-ng does not. The program is free (a BSD-like
-licence) and is needed only where songs are rendered with ``voices="natural"``.
+which the formant synthesis of espeak-ng does not. The program is needed only where songs
+are rendered with ``voices="natural"`` or ``voices="festival"``.
 """
 
 import shutil
@@ -15,12 +15,14 @@ import numpy as np
 
 from ..errors import SepkitError, unknown
 from .espeak import Utterance
+from .recorded import RecordedVoice
 
-#: voice: register. Recordings at 16 kHz of three men and a woman.
-VOICES = {"kal16": "low", "awb": "low", "rms": "low", "slt": "high"}
+#: Three men and a woman.
+VOICES = {
+    name: RecordedVoice(register, "English", "flite", "free with notice and names kept (BSD-like)")
+    for name, register in (("kal16", "low"), ("awb", "low"), ("rms", "low"), ("slt", "high"))
+}
 RATE = 22050  # Hz, that of espeak-ng
-#: nothing above is left of recordings at 16 kHz
-BANDWIDTH = 7600.0
 _SECONDS = 60  # a verse takes less than one
 _PAUSE = "pau"
 #: flite's names of sounds (ARPAbet) that differ from the IPA of their consonant
@@ -42,6 +44,21 @@ def available() -> bool:
     return shutil.which("flite") is not None
 
 
+def check() -> None:
+    """Refuse a machine without the program.
+
+    Raises
+    ------
+    SepkitError
+        Saying how it is installed.
+    """
+    if not available():
+        raise SepkitError(
+            "flite is not installed; install it (Debian: apt-get install flite), "
+            "or use voices='mixed'"
+        )
+
+
 def speak(words: list[str], voice: str) -> Utterance:
     """Speak words with a voice of `VOICES`, a pause after each; always the same samples.
 
@@ -54,11 +71,7 @@ def speak(words: list[str], voice: str) -> Utterance:
     """
     if voice not in VOICES:
         raise unknown("flite voice", voice, VOICES)
-    if not available():
-        raise SepkitError(
-            "flite is not installed; install it (Debian: apt-get install flite), "
-            "or use voices='mixed'"
-        )
+    check()
     samples, sounds = _run(", ".join(words), voice)
     groups = _groups(sounds)
     if len(groups) != len(words):

@@ -46,9 +46,10 @@ KNOBS = {
     ),
     "voices": (
         "choice",
-        ("mixed", "natural"),
+        ("mixed", "natural", "festival"),
         "who sings: mixed is espeak-ng's voices, from bass to soprano, in several languages; "
-        "natural takes half of the singers of train from flite, which must be installed",
+        "natural takes half of the singers of train from flite's four voices, festival from "
+        "these and fourteen of festival in seven languages; the programs must be installed",
     ),
     "doubling": (
         "number",

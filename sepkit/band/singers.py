@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import unknown
-from . import flite
+from . import festival, flite
 
 #: espeak-ng variants and the register they suit; those of test are not in train.
 VARIANTS = {
@@ -34,6 +34,8 @@ LANGUAGES = {
     "train": "de fr it es pt-br pl sv nl fi hu ro is af".split(),
     "test": "ca nb et cs".split(),
 }
+#: value of the knob `voices`: the recorded voices that half of the singers of train have
+RECORDED = {"mixed": {}, "natural": flite.VOICES, "festival": {**flite.VOICES, **festival.VOICES}}
 #: register: (lowest and highest comfortable MIDI centre, smallest and largest formant factor)
 REGISTERS = {
     "bass": ((45.0, 50.0), (0.80, 0.94)),
@@ -93,7 +95,7 @@ class Singer:
     """Everything that makes a voice."""
 
     name: str  # accent, variant, formant shift and school, for the manifest
-    accent: str  # accent or language of espeak-ng, or a voice of `flite`
+    accent: str  # accent or language of espeak-ng, or a recorded voice of `RECORDED`
     variant: str  # of espeak-ng; "dsp" takes its formants from the two names
     register: str  # of `REGISTERS`
     centre: float  # MIDI pitch around which the voice is comfortable
@@ -113,6 +115,8 @@ def draw_singer(rng: np.random.Generator, split: str, voices: str = "mixed") -> 
     """Draw a singer; no variant and no foreign language of the test songs occurs in train.
 
     `voices` is explained in `sepkit.band.knobs.KNOBS`; singers of test are always espeak-ng's.
+    With "festival", recorded voices of train read by the rules of Catalan and Czech, as
+    espeak-ng's do in test: no person is in both, but these two languages are.
 
     Raises
     ------
@@ -142,12 +146,25 @@ def draw_singer(rng: np.random.Generator, split: str, voices: str = "mixed") -> 
     )
 
 
+def check(voices: str) -> None:
+    """Refuse a machine that lacks a program or a voice which this value of the knob needs.
+
+    Raises
+    ------
+    SepkitError
+        Naming what is missing, and how it is installed.
+    """
+    for program in (flite, festival):
+        if program.VOICES.items() <= RECORDED[voices].items():
+            program.check()
+
+
 def _draw_voice(rng, split, voices):
     """(accent, variant, which registers it suits)."""
-    recorded = rng.random() < 0.5
-    if recorded and voices == "natural" and split == "train":
-        accent = list(flite.VOICES)[rng.integers(len(flite.VOICES))]
-        return accent, "", flite.VOICES[accent]
+    natural, recorded = rng.random() < 0.5, RECORDED[voices]
+    if natural and recorded and split == "train":
+        accent = list(recorded)[rng.integers(len(recorded))]
+        return accent, "", recorded[accent].register
     spoken = ACCENTS if rng.random() < 0.5 else LANGUAGES[split]
     accent = spoken[rng.integers(len(spoken))]
     suits = dict(VARIANTS[split])

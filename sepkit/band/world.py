@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import espeak, flite, phonetics
+from . import espeak, festival, flite, phonetics
 from .phonetics import (
     FRICATIVE,
     SONORANT,
@@ -63,8 +63,9 @@ def learn(words, singer) -> Lexicon:
 
 
 def _spoken(words, singer):
-    if singer.accent in flite.VOICES:
-        return flite.speak(words, singer.accent)
+    for program in (flite, festival):
+        if singer.accent in program.VOICES:
+            return program.speak(words, singer.accent)
     voice = singer.accent + singer.variant
     return espeak.speak(", ".join(words), voice, rate=150, pitch_range=0, fundamental=_SPOKEN_F0)
 
@@ -103,8 +104,9 @@ def _spectrum(said, segments, singer):
     used = np.flatnonzero(kind != "")
     voiced = np.isin(kind[used].astype(str), VOICED)
     spectrum = np.full((frames, BINS), -40.0)
-    if singer.accent in flite.VOICES:
-        power, top = _natural(said, used * HOP, voiced), flite.BANDWIDTH
+    recorded = flite.VOICES.get(singer.accent) or festival.VOICES.get(singer.accent)
+    if recorded:
+        power, top = _natural(said, used * HOP, voiced), recorded.bandwidth
     else:
         f0 = np.where(voiced, _SPOKEN_F0, _NOISE_F0)
         power = _envelopes(said, f0, used * HOP, 135.0, 2 * (_SPOKEN_BINS - 1))

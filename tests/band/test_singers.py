@@ -48,11 +48,22 @@ def test_schools_differ_in_vibrato_and_glides():
     assert glide["slides"] > 1.5 * max(glide[n] for n in glide if n != "slides")
 
 
-def test_half_of_the_natural_singers_are_recorded_in_train_alone():
-    assert draw("test", "natural") == draw("test")
-    recorded = np.mean([s.accent in flite.VOICES for s in draw("train", "natural")])
-    assert recorded == pytest.approx(0.5, abs=0.1)
-    assert not any(s.accent in flite.VOICES for s in draw("train"))
+@pytest.mark.parametrize("voices", ["natural", "festival"])
+def test_half_of_the_singers_are_recorded_in_train_alone(voices):
+    recorded = singers.RECORDED[voices]
+    assert draw("test", voices) == draw("test")
+    drawn = [s.accent for s in draw("train", voices)]
+    assert np.mean([accent in recorded for accent in drawn]) == pytest.approx(0.5, abs=0.1)
+    assert set(recorded) <= set(drawn)
+    assert not any(s.accent in recorded for s in draw("train"))
+
+
+def test_other_recorded_voices_change_no_other_singer():
+    """Who is not recorded is the same singer, whatever the voices are."""
+    every = zip(*(draw("train", voices) for voices in ("mixed", "natural", "festival")))
+    for mixed, natural, many in every:
+        assert (natural.accent in flite.VOICES) == (many.accent in singers.RECORDED["festival"])
+        assert natural.accent in flite.VOICES or mixed == natural == many
 
 
 def test_the_same_generator_draws_the_same_singer():
