@@ -292,7 +292,8 @@ def by_song_and_seed(
     ax.set(xlabel="test songs, in the order of their means", ylabel=ylabel, title=title)
     ax.set_xticks([])
     ax.grid(True, axis="y")
-    ax.legend(loc="upper left")
+    # below the axes: it would hide dots
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=7)
     return ax
 
 

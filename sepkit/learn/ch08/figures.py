@@ -29,7 +29,7 @@ MEASURES = {
 #: part of an error -> its measure, its direction in the drawing, its label's offset (points)
 _STEPS = {
     "spatial": ("ISR", (1.0, 0.0), (0, -11)),
-    "interference": ("SIR", (0.55, 0.38), (9, -6)),
+    "interference": ("SIR", (0.55, 0.38), (12, 1)),
     "artefacts": ("SAR", (0.0, 1.0), (7, 0)),
 }
 _LINES = (*CYCLE, "#882255", "#999933")
@@ -150,11 +150,12 @@ def staircase(
         }
         ax.annotate("delays of the stem", tuple(wide), xytext=(0, -23), **style)
         ax.annotate("delays of all stems", tuple(wide + across), xytext=(0, 4), **style)
-    _arrow(ax, 0 * stem, stem, "#667085", "stem" * labels, (0, -11))
+    quiet = gain < 1  # the spatial step goes back, and its name stands where the stem's would
+    _arrow(ax, 0 * stem, stem, "#667085", "stem" * labels, (-28 if quiet else 0, -11))
     for name, begin, end in steps:
         measure, _, offset = _STEPS[name]
-        if name == "spatial" and gain < 1:
-            offset = (3, 6)  # below stands the stem's own name
+        if name == "spatial" and quiet:
+            offset = (4, -12)
         _arrow(ax, begin, end, MEASURES[measure][0], f"{name} ({measure})" * labels, offset)
     _arrow(ax, 0 * stem, end, "black", "estimate" * labels, (-14, 5))
     # the whole error, which SDR counts
