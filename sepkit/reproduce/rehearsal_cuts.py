@@ -43,12 +43,13 @@ def pick(run: Any, smoke: Any, student: Any, paper: Any) -> Any:
     """The paper's value where it says what is done, that of profile "smoke" where how much.
 
     How much is a number above `LITTLE_MORE` times the smoke's, several numbers, or None, which
-    stands for all. Of a dict each entry is judged by itself.
+    stands for all. Of a dict each entry is judged by itself. What the smoke leaves out is done
+    once.
     """
     if isinstance(paper, dict) and isinstance(smoke, dict):
         return {key: pick(run, smoke.get(key, value), None, value) for key, value in paper.items()}
     if isinstance(paper, (int, float)):
-        return paper if paper <= LITTLE_MORE * smoke else smoke
+        return paper if paper <= LITTLE_MORE * smoke else smoke or 1
     if isinstance(paper, tuple):
         return smoke if all(isinstance(value, (int, float)) for value in paper) else paper
     return smoke if paper is None or smoke == "smoke" else paper  # a size of the band

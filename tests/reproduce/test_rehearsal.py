@@ -24,6 +24,7 @@ from sepkit.training import Recipe
         (2, None, 2),  # all songs
         (1.0, 3600.0, 1.0),
         (1.0, 6.0, 6.0),  # the length of an example
+        (0, 5, 1),  # turns of what a smoke run leaves out
         ((0, 1), (0, 1, 2, 4, 8), (0, 1)),
         (("irm1",), ("ibm", "irm1", "psm"), ("ibm", "irm1", "psm")),
         ("student", "paper", "paper"),
