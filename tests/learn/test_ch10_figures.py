@@ -1,14 +1,20 @@
 """Figures and tables of chapter 10: what is drawn is what was given."""
 
+from types import SimpleNamespace
+
+import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from sepkit.files import repo_root
 from sepkit.learn import plots
 from sepkit.learn.ch10 import figures, results
 from sepkit.metrics import MetricCard, Score
 from sepkit.models import build
 from sepkit.models.roformer_layers import rotations
+from sepkit.reproduce.experiments import race
 
 
 def test_a_table_of_attention_says_its_numbers():
@@ -130,3 +136,32 @@ def test_differences_are_against_the_first_network_over_songs_and_seeds():
     assert row["network"] == "SCNet, equal seconds" and row["minus BSRNN (dB)"] == "+2.00"
     low, high = map(float, row["95 % interval"].split(" to "))
     assert 1.5 < low < 2 < high < 2.5
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_section_12_tells_of_the_stored_runs_or_of_the_miniature(monkeypatch, capsys, stored):
+    """Its last cells, with Scores of every arm that has five seeds, or without any."""
+    arms = [arm.name for arm in race.race("student").arms]
+    runs = [score for level, arm in enumerate(arms) for score in scored(arm, grid(level))]
+    told, rows = [], []
+    monkeypatch.setattr(plots, "show", lambda figure, caption: told.append(caption))
+    monkeypatch.setattr(plots, "table", lambda frame, caption: rows.append((frame, caption)))
+    space = {
+        "experiments": SimpleNamespace(stored=lambda: {"race": runs} if stored else {}),
+        "live": [score for score in runs if score.provenance["seed"] == 0],
+        "display": lambda shown: None,
+        **{"figures": figures, "pd": pd, "plots": plots, "results": results},
+    }
+    chapter = nbformat.read(repo_root() / "notebooks" / "10_attention.ipynb", as_version=4)
+    cells = [cell.source for cell in chapter.cells if cell.cell_type == "code"]
+    for source in [cell for cell in cells if "stored" in cell]:
+        exec(source, space)
+    printed, (caption,) = capsys.readouterr().out, told
+    assert caption.startswith("Figure 13.") and ("the miniature above" in caption) != stored
+    assert ("sepkit experiment race" in printed) != stored
+    if stored:
+        ((table, title),) = rows
+        assert title.startswith("Table 10.") and printed == ""
+        assert list(table.index) == arms[1:] and set(table.verdict) == {"better"}
+    else:
+        assert not rows and "Table 10" in printed

@@ -37,12 +37,13 @@ def against_first(scores: Sequence[Score]) -> list[dict[str, str]]:
             for song, values in first.items()
         ]
         one = crossed.crossed(differences)
+        told = crossed.verdict(one)  # of the claim that the arm is better
         rows.append(
             {
                 "network": arm,
                 f"minus {FIRST} (dB)": f"{one.effect:+.2f}",
                 "95 % interval": f"{one.low:+.2f} to {one.high:+.2f}",
-                "verdict": crossed.verdict(one),
+                "verdict": {"holds": "better", "fails": "worse"}.get(told, told),
             }
         )
     return rows
