@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import training
+from .. import models, training
 from ..datasets import loader
 from ..files import read_json
 from ..models import downloads
@@ -19,6 +19,8 @@ SONGS = {"train": 6, "valid": 2, "test": 2}
 STEPS, BATCH = 2, 2
 #: Numbers that are no more than this times larger take little longer: lengths of examples.
 LITTLE_MORE = 6
+#: Settings of networks of which a training step takes tens of GB in their authors' size.
+SMALLER: dict[str, dict[str, Any]] = {"conv-tasnet": {"stacks": 1, "layers": 4}}
 
 
 def apply(run: Any, weights: str | Path) -> None:
@@ -35,6 +37,7 @@ def apply(run: Any, weights: str | Path) -> None:
     run.tracks = few(run.tracks)
     running.open_tracks = few(running.open_tracks)
     training.train = briefly(training.train)
+    models.build = smaller(models.build)
     loader.decoded = lambda tracks, *_, **__: tracks  # as if they were too long for the memory
     downloads.manifest = lambda: read_json(Path(weights))
 
@@ -62,6 +65,15 @@ def few(tracks: Callable) -> Callable:
         return tracks(where, split, *more, **options)[: SONGS[split]]
 
     return opened
+
+
+def smaller(build: Callable) -> Callable:
+    """`sepkit.models.build` with `SMALLER` instead of the authors' values."""
+
+    def built(name: str, **settings: Any) -> Any:
+        return build(name, **{**SMALLER.get(name, {}), **settings})
+
+    return built
 
 
 def briefly(train: Callable) -> Callable:

@@ -51,6 +51,15 @@ def test_a_recipe_keeps_everything_but_its_length():
     assert cut == full.but(batch=2, max_steps=2, samples_per_track=1)
 
 
+def test_only_networks_that_take_all_memory_are_smaller_and_by_what_is_not_given():
+    build = rehearsal_cuts.smaller(lambda name, **settings: (name, settings))
+    assert build("open-unmix", hidden=8) == ("open-unmix", {"hidden": 8})
+    assert build("conv-tasnet", layers=3) == ("conv-tasnet", {"stacks": 1, "layers": 3})
+    for name, settings in rehearsal_cuts.SMALLER.items():
+        made = models.build(name, **settings).settings
+        assert {part: made[part] for part in settings} == settings
+
+
 def test_of_a_data_set_all_songs_are_opened_and_the_first_of_each_split_used():
     """By `Run.tracks`, and by `open_tracks` of an experiment, which also names a data root."""
     opened = []
