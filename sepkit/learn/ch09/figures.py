@@ -168,8 +168,8 @@ def two_branches() -> Diagram:
     diagram.arrow([(left, 90), (left, 115)])
     diagram.arrow([(left, 370), (left, 395)])
     diagram.arrow([(middle, 200), (middle, 230)])
-    for y, (spectral, temporal) in rows.items():
-        for x, text in ((left, spectral), (right, temporal)):
+    for y, names in rows.items():
+        for x, text in zip((left, right), names, strict=True):
             if text:
                 diagram.box((x, y), (150, 30), text, "#f2f4f7" if "STFT" in text else "#dbeafe")
     diagram.box((middle, 185), (120, 30), "add", "#fde9d3")
