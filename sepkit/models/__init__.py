@@ -5,7 +5,18 @@
 >>> bundle = load("open-unmix")                                 # the shipped set   # doctest: +SKIP
 """
 
+from .averaging import average
 from .checkpoints import fill, load, read_header, save, shipped_sets
 from .registry import MODELS, build, card
 
-__all__ = ["MODELS", "build", "card", "fill", "load", "read_header", "save", "shipped_sets"]
+__all__ = [
+    "MODELS",
+    "average",
+    "build",
+    "card",
+    "fill",
+    "load",
+    "read_header",
+    "save",
+    "shipped_sets",
+]
