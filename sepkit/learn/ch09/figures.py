@@ -169,9 +169,9 @@ def two_branches() -> Diagram:
     diagram.arrow([(left, 370), (left, 395)])
     diagram.arrow([(middle, 200), (middle, 230)])
     for y, names in rows.items():
-        for x, text in zip((left, right), names, strict=True):
-            if text:
-                diagram.box((x, y), (150, 30), text, "#f2f4f7" if "STFT" in text else "#dbeafe")
+        for x, name in zip((left, right), names, strict=True):
+            if name:
+                diagram.box((x, y), (150, 30), name, "#f2f4f7" if "STFT" in name else "#dbeafe")
     diagram.box((middle, 185), (120, 30), "add", "#fde9d3")
     diagram.box((middle, 245), (120, 30), "shared stage", "#d1fadf")
     diagram.box((middle, 25), (500, 30), "mixture, samples", "#f2f4f7")
