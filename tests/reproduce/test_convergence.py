@@ -11,10 +11,9 @@ from typer.testing import CliRunner
 from sepkit import audio, cli
 from sepkit.datasets import open_tracks
 from sepkit.errors import SepkitError
-from sepkit.files import shipped
 from sepkit.metrics import Score, card_for
 from sepkit.reproduce import convergence, convergence_files, experiments
-from sepkit.reproduce.convergence import ALIKE, OTHER, SAME, Curve, beginning, verify
+from sepkit.reproduce.convergence import ALIKE, NEAR, OTHER, SAME, Curve, beginning, verify
 from sepkit.reproduce.experiments import Arm, Design, catalogue
 from sepkit.reproduce.experiments.catalogue import Experiment
 from sepkit.training import Recipe
@@ -165,12 +164,25 @@ def test_the_exit_code_says_whether_it_was_reproduced(trial):
     assert done.exit_code == 1 and json.loads(done.stdout)["verdict"] == OTHER
 
 
-@pytest.mark.parametrize(
-    "name", [path.name for path in shipped("checkpoints").iterdir() if path.is_dir()]
-)
-def test_checkpoints_of_an_earlier_band_are_refused_by_name(name):
-    done = sepkit("verify", name)
-    assert done.exit_code == 1 and f"{name}: was trained on version 1 of the band" in done.stderr
+def test_one_seed_has_no_spread_and_a_stated_tolerance(trial):
+    mine = losses_of(0)
+    trial({"0": mine})
+    assert verify("trial", steps=8).verdict == SAME
+    for decibels, verdict in ((0.9, NEAR), (-0.9, NEAR), (1.1, OTHER), (-1.1, OTHER)):
+        trial({"0": [loss * 10 ** (decibels / 10) for loss in mine]})
+        found = verify("trial", steps=8)
+        assert found.verdict == verdict and math.isnan(found.rows[0]["deviation"])
+
+
+def test_the_tolerance_of_one_seed_is_three_times_the_usual_spread():
+    spreads = [
+        curve.over_seeds(number)[1]
+        for name in convergence.names()
+        for curve in convergence.load(name)["arms"].values()
+        for number in range(len(curve.steps))
+    ]
+    assert len(spreads) > 80
+    assert 3 * statistics.median(spreads) == pytest.approx(convergence.ALONE, abs=0.15)
 
 
 def test_an_unknown_name_lists_what_there_is():
