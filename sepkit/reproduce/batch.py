@@ -17,7 +17,7 @@ from ..datasets import data_folder
 from ..files import kit
 from ..runtime.cluster import run_jobs
 from ..runtime.memory import free_memory
-from ..runtime.shares import dealt
+from ..runtime.shares import dealt, parsed
 from ..runtime.threads import cores
 from .grid import Grid
 from .jobs import Attempt, Job, OnEvent, attempt
@@ -68,10 +68,12 @@ def run(
     for data in grid.data:
         if data != "band":  # which the grid's jobs render
             data_folder(data)
+    if share is not None:
+        parsed(share)
+    write_manifest(grid.out)  # a folder that cannot be written is noticed now
     costs = Costs(grid.out)
     jobs = shared(grid, share)
     batch = _Batch(jobs, costs, workers or default_workers(), force, scheduler, on_event)
-    write_manifest(grid.out)  # a folder that cannot be written is noticed now
     if grid.is_spread:
         spread(grid.out)
     try:

@@ -137,7 +137,7 @@ def _peak_mb():
 def _one_line(error, timeout):
     kind = getattr(error, "ename", type(error).__name__)
     if "Timeout" in kind and timeout:
-        return f"took longer than {timeout:g} s"
+        return f"took longer than {timeout:g} s; --timeout allows more"
     if kind == "DeadKernelError":
         return "the kernel died, most often for want of memory"
     text = _COLOURS.sub("", str(getattr(error, "evalue", error))).strip()

@@ -12,15 +12,15 @@ from ..errors import SepkitError, unknown
 from ..validation import SEED, checked, place
 from .fingerprint import data_digest
 from .jobs import Job
-from .manifest import cells
+from .manifest import cells, records
 from .notebook import Chapter, check_parameters, find_chapters
 
 PROFILES = ("smoke", "student", "paper")
 WEIGHTS = ("shipped", "published", "train")
 #: The parameter cell of every chapter.
 PARAMETERS = ("profile", "weights", "data", "device", "seed", "out_dir")
-#: Seconds that one cell may take.
-CELL_TIMEOUT = {"smoke": 120, "student": 1200, "paper": None}
+#: Seconds that one cell may take: many times what it needs, as other programs may run beside it.
+CELL_TIMEOUT = {"smoke": 300, "student": 1200, "paper": None}
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Grid:
     Raises
     ------
     SepkitError
-        For an unknown chapter, profile, weights, data set or parameter.
+        For an unknown chapter, profile, weights, data set or parameter, and if `out` is a file.
     """
 
     names: Sequence[str] = ()
@@ -78,6 +78,9 @@ class Grid:
                 )
         self.chapters = find_chapters(self.names, self.notebooks)
         self.out = place("out", self.out).absolute()
+        there = next(path for path in (self.out, *self.out.parents) if path.exists())
+        if not there.is_dir():
+            raise SepkitError(f"{there}: is a file; choose another --out")
         self.data = tuple(dict.fromkeys(map(_absolute, self.data)))
         labels = list(map(label, self.data))
         for name in labels:
@@ -92,8 +95,15 @@ class Grid:
 
     @property
     def is_spread(self) -> bool:
-        """Whether there is a folder for each data set and seed."""
-        return len(self.data) * len(self.seeds) > 1 or any(cells(self.out))
+        """Whether there is a folder for each data set and seed.
+
+        So it is also where another one was done before, which must not be lost.
+        """
+        if len(self.data) * len(self.seeds) > 1 or any(cells(self.out)):
+            return True
+        own = cell_name(self.data[0], self.seeds[0])
+        done = (record for *_, record in records(self.out) if record["status"] == "done")
+        return any(cell_of(record) != own for record in done)
 
     def jobs(self, digests: bool = True) -> list[Job]:
         """All jobs: chapter after chapter of the first data set and seed, then of the next.
@@ -132,6 +142,11 @@ def label(data: str) -> str:
 def cell_name(data: str, seed: int) -> str:
     """The folder of a data set and seed."""
     return f"{label(data)}-seed{seed}"
+
+
+def cell_of(record: dict[str, Any]) -> str:
+    """The folder of a record's data set and seed."""
+    return cell_name(record["parameters"]["data"], record["parameters"]["seed"])
 
 
 def _absolute(data):

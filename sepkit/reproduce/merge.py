@@ -3,12 +3,11 @@
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import SepkitError
 from ..files import atomic_path, identity
 from . import manifest
-from .grid import cell_name
+from .grid import cell_of
 from .notebook import Chapter
 
 #: Where a chapter's files lie in a folder, to be brought with its record.
@@ -41,7 +40,7 @@ def merge(
         If a folder has no jobs, or two have the same job from other code, data or parameters.
     """
     out, paths = Path(out), [Path(source) for source in sources]
-    for source in paths:
+    for source in paths or [out]:
         if not any(True for _ in manifest.records(source)):
             raise SepkitError(f"{source}: holds no jobs; give folders that sepkit reproduce filled")
     found = [record for folder in (*paths, out) for *_, record in manifest.records(folder)]
@@ -57,11 +56,6 @@ def merge(
     entries = manifest.write_manifest(out)["chapters"]
     _tell(entries, notice)
     return entries
-
-
-def cell_of(record: dict[str, Any]) -> str:
-    """The folder of a record's data set and seed."""
-    return cell_name(record["parameters"]["data"], record["parameters"]["seed"])
 
 
 def spread(out: Path) -> None:

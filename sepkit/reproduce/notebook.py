@@ -43,7 +43,8 @@ class Chapter:
 def find_chapters(names: Iterable[str] = (), folder: str | Path | None = None) -> list[Chapter]:
     """The chapters called `names`, by number (``01``) or name (``01_stft``); all without names.
 
-    ``00_start`` is no chapter, and found by its name alone.
+    A name may be several, with commas, as those of data sets and seeds. ``00_start``
+    is no chapter, and found by its name alone.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def find_chapters(names: Iterable[str] = (), folder: str | Path | None = None) -
             "or pass --notebooks DIR"
         )
     chosen: dict[Chapter, None] = {}  # in the order of the names, each once
-    for name in map(str, names):
+    for name in (part.strip() for text in names for part in str(text).split(",")):
         found = [c for c in chapters if name in (c.name, c.name[:2], c.path.name)]
         if not found:
             raise unknown("chapter", name, [chapter.name for chapter in chapters])

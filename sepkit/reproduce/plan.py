@@ -31,7 +31,8 @@ class Cost:
 class Costs:
     """What jobs need, as measured: in this output folder, else by the authors of sepkit.
 
-    The authors' are of the band, on two cores without a GPU. Own ones are of the same profile.
+    The authors' are of the band, on two cores without a GPU. Own ones are of the same profile,
+    and of a GPU where the job asks for one.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class Costs:
     def __init__(self, out: Path | None = None):
         budgets = read_json(shipped("budgets.json"))
         self._measured = {
-            (chapter, profile): Cost(entry["seconds"], entry["peak_mb"] * 1e6)
+            (chapter, profile, False): Cost(entry["seconds"], entry["peak_mb"] * 1e6)
             for chapter, profiles in budgets.items()
             for profile, entry in profiles.items()
         }
@@ -53,12 +54,19 @@ class Costs:
         """Take what a job was measured to cost for the next of its chapter and profile."""
         if record.get("seconds") and record.get("peak_mb"):
             cost = Cost(record["seconds"], record["peak_mb"] * 1e6)
-            self._measured[chapter, record["profile"]] = cost
+            key = chapter, record["profile"], _on_gpu(record["parameters"])
+            self._measured[key] = cost
 
     def of(self, job: Job) -> Cost:
-        """What was measured of the job's chapter in its profile."""
-        key = (job.chapter.name, job.parameters["profile"])
-        return self._measured.get(key, Cost(None, None))
+        """What was measured of the job's chapter in its profile; without a GPU if only there."""
+        key = job.chapter.name, job.parameters["profile"]
+        on_gpu = self._measured.get((*key, _on_gpu(job.parameters)))
+        return on_gpu or self._measured.get((*key, False), Cost(None, None))
+
+    def is_of_cpu(self, job: Job) -> bool:
+        """Whether a job for a GPU can only be told what it takes without one, or not even that."""
+        key = job.chapter.name, job.parameters["profile"], True
+        return _on_gpu(job.parameters) and key not in self._measured
 
     def seconds(self, job: Job) -> float:
         """Seconds that a job takes, or a guess."""
@@ -67,6 +75,11 @@ class Costs:
     def memory(self, job: Job) -> float:
         """Bytes of main memory that a job takes, or a guess."""
         return (self.of(job).memory or UNKNOWN_BYTES) + BESIDE
+
+
+def _on_gpu(parameters):
+    """Whether a job asks for a GPU; "auto" may find one, and is not known to."""
+    return str(parameters.get("device", "")).startswith(("cuda", "mps"))
 
 
 def makespan(seconds: Iterable[float], workers: int) -> float:
@@ -125,7 +138,33 @@ class Plan:
             guess = UNKNOWN_SECONDS[self.todo[0].parameters["profile"]]
             text += f"; {unknown} were never measured and count as {duration(guess)} each"
         missing = [need.line for need in self.missing()]
-        return [text, self._memory(), self._disk(), *missing]
+        return [text, *self._gpu(), self._memory(), self._disk(), *self._replaced(), *missing]
+
+    def _gpu(self):
+        jobs = [job for job in self.todo if self.costs.is_of_cpu(job)]
+        if not jobs:
+            return []
+        return [
+            f"GPU: nobody has measured {len(jobs)} of these jobs on one; their times and memory "
+            "above are of a CPU, so GPU hours and GPU memory are unknown until the first have run"
+        ]
+
+    def _replaced(self):
+        """Work that is done in the folder, and would be lost."""
+        lost, kinds = 0, {}
+        for job in self.todo:
+            record = job.record()
+            if record and record["status"] == "done":
+                before, now = record["parameters"], job.parameters
+                other = [key for key in before if before[key] != now.get(key)]
+                lost += bool(other)
+                kinds |= {f"{key} {before[key]}": None for key in other}
+        if not lost:
+            return []
+        return [
+            f"replaces {lost} job{'s' * (lost != 1)} done here with {', '.join(kinds)}; "
+            "another --out keeps them"
+        ]
 
     def _disk(self):
         return f"disk: {size_text(int(ROOM * len(self.todo)))} at most, for notebooks with players"

@@ -153,6 +153,9 @@ def test_a_chapter_whose_results_are_no_longer_its_own_runs_again(course):
         ({"data": ["nowhere"]}, "nowhere: neither a folder nor one of the data sets band"),
         ({"seeds": [2**32]}, "seed=4294967296: a whole number from 0 to 4294967295"),
         ({"notebooks": "nowhere"}, "nowhere: no chapters"),
+        ({"names": ["01,07"]}, "unknown chapter '07': choose from 01_one, 02_broken, 03_tables"),
+        ({"names": ["01,"]}, "unknown chapter '': choose from"),
+        ({"share": "5/2"}, "--array 5/2: expected N/M with N from 1 to M"),
     ],
 )
 def test_mistakes_are_refused_before_anything_runs(course, change, message):
@@ -166,7 +169,7 @@ def test_a_cell_that_takes_too_long_and_a_kernel_that_dies(course):
     notebook(course["notebooks"], "01_one", "import time; time.sleep(60)")
     notebook(course["notebooks"], "02_broken", "import os; os._exit(9)")
     entries = run(course, "01", "02", timeout=1)
-    assert entries["01_one"]["error"] == "cell 3 of 3: took longer than 1 s"
+    assert entries["01_one"]["error"] == "cell 3 of 3: took longer than 1 s; --timeout allows more"
     assert entries["02_broken"]["error"].startswith("cell 3 of 3: the kernel died")
 
 
@@ -177,8 +180,14 @@ def test_a_cell_that_takes_too_long_and_a_kernel_that_dies(course):
         # Compiled code that holds Python's lock: the kernel hears no interrupt.
         ("import ctypes; ctypes.PyDLL(None).sleep(600)", 8, "took longer than 8 s"),
         ("import threading; threading.Event().wait()", None, "did nothing for"),
+        ("while True: pass", 8, "took longer than 8 s"),
+        (
+            "while True:\n    try:\n        sum(range(1000))\n    except BaseException: pass",
+            8,
+            "took longer than 8 s",
+        ),
     ],
-    ids=["does not stop", "does nothing"],
+    ids=["does not stop", "does nothing", "loops", "loops and hears no interrupt"],
 )
 def test_the_watchdog_kills_a_stuck_notebook_and_keeps_what_it_printed(
     course, monkeypatch, cell, timeout, message

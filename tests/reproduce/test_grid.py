@@ -213,6 +213,9 @@ def test_folders_of_two_machines_are_merged(course, monkeypatch, tmp_path):
         merge([third], tmp_path / "fourth")
     with pytest.raises(SepkitError, match="holds no jobs; give folders"):
         merge([tmp_path / "note books {x}"], out)
+    with pytest.raises(SepkitError, match="holds no jobs; give folders"):
+        merge([], tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
 
 
 def test_no_two_jobs_run_together_whose_memory_does_not_fit(course, monkeypatch):
@@ -255,6 +258,56 @@ def test_a_plan_says_what_would_run_and_runs_nothing(course, monkeypatch):
     text = "\n".join(plan.lines())
     assert "1 of 2 jobs to run" in text and "1 were never measured" in text
     assert kernels.ran == [] and not Path(course["out"] / "jobs/02_broken.json").exists()
+
+
+@pytest.mark.parametrize("inside", ["", "folder"])
+def test_a_file_in_the_place_of_the_folder_is_told_before_anything_runs(course, inside):
+    file = Path(course["data"][0]) / "a" / "vocals.wav"
+    with pytest.raises(SepkitError, match=r"vocals\.wav: is a file; choose another --out"):
+        Grid(("01",), **{**course, "out": file / inside})
+
+
+def test_chapters_are_named_with_commas_as_seeds_are(course):
+    grid = Grid(("02,01_one", "01"), **course)
+    assert [chapter.name for chapter in grid.chapters] == ["02_broken", "01_one"]
+
+
+def test_another_seed_alone_leaves_what_was_done_before(course, monkeypatch):
+    kernels = Kernels(monkeypatch)
+    for seed in (5, 6, 5):
+        run(course, "01", seeds=[seed])
+    assert kernels.ran == [("01_one", 5), ("01_one", 6)]
+    assert files_of(course["out"]) == [f"dätä-seed{seed}/results/01_one.json" for seed in (5, 6)]
+
+
+def test_a_plan_says_which_finished_work_it_would_replace(course, monkeypatch):
+    Kernels(monkeypatch)
+    run(course, "01", "02")
+    told = batch.plan(Grid(("01", "02", "03"), **{**course, "profile": "student"})).lines()
+    assert "replaces 2 jobs done here with profile smoke; another --out keeps them" in told
+    course["notebooks"].joinpath("01_one.ipynb").touch()
+    notebook(course["notebooks"], "01_one", WRITE, "1")  # mended: nothing worth keeping is lost
+    assert not [line for line in batch.plan(Grid(("01",), **course)).lines() if "replaces" in line]
+
+
+def test_what_a_gpu_takes_is_not_made_up_of_what_a_cpu_takes(course, monkeypatch):
+    """Until jobs have run on one, the plan says that their times are of a CPU."""
+    Kernels(monkeypatch)
+    run(course, "01")
+
+    def told(device):
+        plan = batch.plan(Grid(("01", "02"), **{**course, "device": device}), force=True)
+        return "\n".join(plan.lines()), plan.rows()[0][3]
+
+    assert "GPU:" not in told("cpu")[0]
+    text, time_each = told("cuda")
+    assert "GPU: nobody has measured 2 of these jobs on one" in text and time_each == "1 s"
+    record = manifest.load_record(course["out"], "01_one")
+    record["parameters"]["device"] = "cuda:0"
+    manifest.save_record(course["out"], "01_one", {**record, "seconds": 40.0})
+    text, time_each = told("cuda")
+    assert "GPU: nobody has measured 1 of these jobs on one" in text and time_each == "40 s"
+    assert told("cpu")[1] == "not measured", "nor is a CPU's time made up of a GPU's"
 
 
 def test_a_full_disk_is_told_before_anything_runs(course, monkeypatch):

@@ -1,0 +1,112 @@
+"""A grid as a user types it: stopped with Ctrl-C, killed, continued, and merged of two halves."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.reproduce.course import WRITE, gone, notebook, until
+
+ROOT = Path(__file__).parents[2]
+
+
+class Calls:
+    """Calls of ``sepkit reproduce 01,02`` in a terminal's process group, and what they have run."""
+
+    def __init__(self, course, tmp_path):
+        self.log, self.gate = tmp_path / "log", tmp_path / "gate"
+        note = f"open({str(self.log)!r}, 'a').write(f'NAME {{seed}} WORD\\n')"
+        wait = (  # the first jobs are fast, the others wait until the test opens the gate
+            f"import pathlib, time\nwhile seed and not pathlib.Path({str(self.gate)!r}).exists():"
+            "\n    time.sleep(0.1)"
+        )
+        for name in ("01_one", "02_broken"):
+            cells = note.replace("WORD", "begun"), wait, note.replace("WORD", "done"), WRITE
+            notebook(course["notebooks"], name, *cells)
+        self.options = ["--profile", "smoke", "--data", course["data"][0], "--device", "cpu"]
+        self.options += ["--notebooks", str(course["notebooks"])]
+
+    def start(self, *more):
+        return subprocess.Popen(
+            [sys.executable, "-m", "sepkit", "reproduce", "01,02", *self.options, *map(str, more)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *more):
+        """The exit code and what was printed."""
+        call = self.start(*more)
+        printed, said = call.communicate(timeout=240)
+        return call.returncode, printed + said
+
+    def stop(self, number, done, *more):
+        """Send a signal to the whole group once so many jobs are done and another runs."""
+        call = self.start(*more)
+        # Records, not the log: a job is done when its record says so.
+        until(lambda: self.states(more[-1])["done"] >= done and self.begun() > self.ended(), 240)
+        family = psutil.Process(call.pid).children(recursive=True)
+        os.killpg(call.pid, number)
+        said = call.communicate(timeout=20)[1]
+        assert family and gone(family)
+        return call.returncode, said
+
+    def states(self, out):
+        records = [path.read_text() for path in Path(out).glob("*/jobs/*.json")]
+        return Counter(word for text in records for word in ("done",) if f'"{word}"' in text)
+
+    def begun(self):
+        return self.log.read_text().count("begun") if self.log.exists() else 0
+
+    def ended(self):
+        return self.log.read_text().count("done")
+
+    def finished(self):
+        """How often each job was run to its end."""
+        lines = self.log.read_text().splitlines()
+        return Counter(line.removesuffix(" done") for line in lines if line.endswith("done"))
+
+
+ALL = {f"{name} {seed}": 1 for name in ("01_one", "02_broken") for seed in range(3)}
+
+
+@pytest.mark.slow
+def test_stopped_killed_and_continued_it_has_done_everything_once(course, tmp_path):
+    calls, grid = Calls(course, tmp_path), ("--seed", "0..2", "--out", tmp_path / "out")
+    code, said = calls.stop(signal.SIGINT, 2, *grid)
+    told = "sepkit: interrupted; finished chapters are kept, and the same command goes on\n"
+    assert code == 130 and said.endswith(told) and "Traceback" not in said
+    calls.log.write_text(calls.log.read_text().replace("begun", "stopped"))
+    code, _ = calls.stop(signal.SIGKILL, 2, *grid)
+    assert code == -signal.SIGKILL
+    calls.gate.touch()
+    code, said = calls.run(*grid)
+    assert code == 0 and calls.finished() == ALL, said
+    assert said.count("unchanged") == 2 and (tmp_path / "out" / "report.html").is_file()
+    code, said = calls.run(*grid)
+    assert code == 0 and calls.finished() == ALL and said.count("unchanged") == 6
+
+
+@pytest.mark.slow
+def test_two_halves_in_folders_of_their_own_are_merged_into_the_whole(course, tmp_path):
+    calls = Calls(course, tmp_path)
+    calls.gate.touch()
+    halves = [tmp_path / "half1", tmp_path / "half2"]
+    for number, half in enumerate(halves, 1):
+        code, said = calls.run("--seed", "0..2", "--array", f"{number}/2", "--out", half)
+        assert code == 0 and f"share {number}/2: 3 jobs" in said
+        assert not (half / "report.html").exists()
+    assert calls.finished() == ALL
+    out = tmp_path / "merged"
+    merge = [sys.executable, "-m", "sepkit", "reproduce", "--merge", *map(str, halves)]
+    done = subprocess.run([*merge, "--out", str(out)], capture_output=True, text=True)
+    assert done.returncode == 0 and f"{out}: 6 jobs done" in done.stdout
+    code, said = calls.run("--seed", "0..2", "--out", out)
+    assert code == 0 and said.count("unchanged") == 6 and calls.finished() == ALL
