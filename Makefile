@@ -4,6 +4,7 @@
 # make checkpoints  train what sepkit/assets ships          make test-long    tests of minutes
 # make checkpoints-gpu    larger ones within nine minutes on one GPU; TINY=1 DEVICE=cpu is a dry run
 # make check-gpu    what only a GPU can tell, in eight minutes on one; with the same dry run
+# make budgets      time and memory of chapters, measured
 # make readme       the README's chapter table              make test-floor   the oldest packages (Colab's)
 # make docs         the API reference, build/docs           make test-newest  the newest packages
 # make course       for teachers: versions, guide, assignments, slides
@@ -47,7 +48,7 @@ unexport PYTHONHOME
 
 .PHONY: reproduce test lint test-unit test-notebooks test-batch test-slow test-long test-processors
 .PHONY: test-floor test-newest test-parity test-wheel resolve lab notebooks bench checkpoints checkpoints-gpu check-gpu
-.PHONY: readme docs book course clean test-verify convergence
+.PHONY: budgets readme docs book course clean test-verify convergence
 .DEFAULT_GOAL := reproduce
 .NOTPARALLEL:
 
@@ -151,6 +152,11 @@ check-gpu:
 
 ON_GPU = $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m sepkit.reproduce
 GPU_OPTIONS = --device $(DEVICE) $(if $(TINY),--tiny) $(if $(COMMIT),--commit $(COMMIT))
+
+# One after the other, on a machine that does nothing else: the plan of a batch and the README show them.
+budgets: $(READY)
+	$(BIN)/sepkit reproduce $(CHAPTERS) --profile $(PROFILE) --out build/budgets --workers 1 --force
+	$(BIN)/python -m sepkit.reproduce.readme --budgets build/budgets/manifest.json
 
 readme: $(READY)
 	$(BIN)/python -m sepkit.reproduce.readme $(if $(REPO),--repo $(REPO)) --budgets $(OUT)/manifest.json

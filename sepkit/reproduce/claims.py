@@ -182,7 +182,7 @@ class Outcome:
             shown |= {
                 "effect": f"{comparison.effect:+.2f} {claim.unit}",
                 "95 % interval": f"{comparison.low:+.2f} to {comparison.high:+.2f}",
-                "p (Holm)": "" if self.p is None else f"{self.p:.3f}",
+                "p (Holm)": "" if self.p is None else _p_text(self.p),
                 "songs": str(comparison.n),
                 "seeds": str(self.seeds),
             }
@@ -193,6 +193,11 @@ class Outcome:
                 f"{len(self.by_seed)} as claimed"
             )
         return shown
+
+
+def _p_text(p):
+    """Three decimals; no p of a test is 0."""
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
 
 
 def load_claims(path: str | Path | None = None) -> list[Claim]:

@@ -21,6 +21,20 @@ CLIPPED = """() => [...document.querySelectorAll("main *")].filter(one => {
         && getComputedStyle(one).display !== "inline" && one.clientWidth > 0;
 }).map(one => `${one.tagName}: ${one.textContent.slice(0, 60)}`)"""
 
+#: Numbers of which a part stands in the next line.
+BROKEN = """() => [...document.querySelectorAll("main td")].flatMap(cell => {
+    const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), broken = [];
+    for (let node = walker.nextNode(); node; node = walker.nextNode())
+        for (const found of node.data.matchAll(/[+-]?\\d+\\.\\d+/g)) {
+            const range = document.createRange();
+            range.setStart(node, found.index);
+            range.setEnd(node, found.index + found[0].length);
+            if (new Set([...range.getClientRects()].map(box => box.top)).size > 1)
+                broken.push(found[0]);
+        }
+    return broken;
+})"""
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
@@ -50,6 +64,12 @@ def test_nothing_is_clipped(page, report, where):
     open_at(page, report, where)
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[where]
     assert page.evaluate(CLIPPED) == []
+
+
+@pytest.mark.parametrize("where", WIDTHS)
+def test_no_number_is_broken_in_two(page, report, where):
+    open_at(page, report, where)
+    assert page.evaluate(BROKEN) == []
 
 
 @pytest.mark.parametrize("where", WIDTHS)

@@ -3,6 +3,7 @@
 import itertools
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +193,13 @@ def test_one_network_takes_nothing_from_its_family():
     both = evaluate([claim(), claim(id="S9b", trained=True)], {"": sure})
     assert both[0].p == alone.p and both[1].p is None and both[1].verdict == "one network"
     assert both[1].row()["p (Holm)"] == ""
+
+
+def test_no_p_is_zero():
+    outcome = evaluate([claim()], {"": scores("a", NOISE + UNSURE) + scores("b", NOISE)})[0]
+    shown = {1e-9: "< 0.001", 0.0004: "< 0.001", 0.0006: "0.001", 0.0314: "0.031", 1.0: "1.000"}
+    for p, text in shown.items():
+        assert replace(outcome, p=p).row()["p (Holm)"] == text
 
 
 def test_only_the_seeds_of_both_arms_count():
