@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.reproduce.course import WRITE, gone, notebook, until
+from tests.reproduce.course import gone, notebook, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,7 @@ class Calls:
             "\n    time.sleep(0.1)"
         )
         for name in ("01_one", "02_broken"):
-            cells = note.replace("WORD", "begun"), wait, note.replace("WORD", "done"), WRITE
+            cells = note.replace("WORD", "begun"), wait, note.replace("WORD", "done")
             notebook(course["notebooks"], name, *cells)
         self.options = ["--profile", "smoke", "--data", course["data"][0], "--device", "cpu"]
         self.options += ["--notebooks", str(course["notebooks"])]
