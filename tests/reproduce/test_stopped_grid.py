@@ -1,4 +1,4 @@
-"""A grid as a user types it: stopped with Ctrl-C, killed, continued, and merged of two halves."""
+"""A grid as a user types it: stopped with Ctrl-C, killed, and continued."""
 
 import json
 import os
@@ -91,21 +91,3 @@ def test_stopped_killed_and_continued_it_has_done_everything_once(course, tmp_pa
     assert said.count("unchanged") == 2 and (tmp_path / "out" / "report.html").is_file()
     code, said = calls.run(*grid)
     assert code == 0 and calls.finished() == ALL and said.count("unchanged") == 6
-
-
-@pytest.mark.slow
-def test_two_halves_in_folders_of_their_own_are_merged_into_the_whole(course, tmp_path):
-    calls = Calls(course, tmp_path)
-    calls.gate.touch()
-    halves = [tmp_path / "half1", tmp_path / "half2"]
-    for number, half in enumerate(halves, 1):
-        code, said = calls.run("--seed", "0..2", "--array", f"{number}/2", "--out", half)
-        assert code == 0 and f"share {number}/2: 3 jobs" in said
-        assert not (half / "report.html").exists()
-    assert calls.finished() == ALL
-    out = tmp_path / "merged"
-    merge = [sys.executable, "-m", "sepkit", "reproduce", "--merge", *map(str, halves)]
-    done = subprocess.run([*merge, "--out", str(out)], capture_output=True, text=True)
-    assert done.returncode == 0 and f"{out}: 6 jobs done" in done.stdout
-    code, said = calls.run("--seed", "0..2", "--out", out)
-    assert code == 0 and said.count("unchanged") == 6 and calls.finished() == ALL
