@@ -54,5 +54,5 @@ def test_the_default_is_the_best_of_what_ships_on_real_mixes(monkeypatch):
         )
         return sum(s.value for s in scores if s.target == "vocals") / len(real_mixes())
 
-    # 4.82 dB, and 3.94 of the four networks: docs/pages/command-line.md
-    assert vocals(sepkit.DEFAULT_MODEL) > vocals("open-unmix-student") + 0.5
+    # 5.21 dB, and 3.94 of the four networks: docs/pages/command-line.md
+    assert vocals(sepkit.DEFAULT_MODEL) > vocals("open-unmix-student") + 1
