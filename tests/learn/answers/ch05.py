@@ -184,7 +184,7 @@ ANSWERS = {
             ((61, 764), "begins with a transposed"),
             ((37, 764), "layers: a residual block has two"),
             ((60, 764), "the convolutions of the blocks alone"),
-            ((63, 764), "the last stage, after the decoder"),
+            ((63, 764), "after the decoder, has two blocks too"),
             ((100, 764), "last stage: not 100"),
             ((67, 2040), "that is the paper's network"),
             ((67, 382), "two blocks, of two convolutions each"),
