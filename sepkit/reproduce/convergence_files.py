@@ -40,10 +40,11 @@ def write(name: str, runs: Path, seeds: int = 8, notice: Callable = print) -> Pa
     Raises
     ------
     SepkitError
-        If a log is not that of the stored Scores.
+        If a log is not that of the stored Scores, or no arm can be begun again by itself.
     """
     design, scores = catalogue.design(name), stored()[name]
-    assert design is not None
+    if design is None or not arms(design):
+        raise SepkitError(f"{name}: no arm begins with random weights and the band's songs alone")
     curves = {}
     for arm in arms(design):
         losses, steps = {}, []

@@ -191,6 +191,13 @@ def test_an_unknown_name_lists_what_there_is():
     assert "unknown experiment or checkpoint 'mixings'" in done.stderr and "mixing" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["overfit", "cost"])
+def test_an_experiment_without_beginnings_has_no_file_and_says_why(name, tmp_path):
+    with pytest.raises(SepkitError, match=f"{name}: no arm begins with random weights"):
+        convergence_files.write(name, tmp_path)
+    assert name not in convergence.names()
+
+
 def test_every_stored_experiment_of_this_band_has_a_file_that_fits_its_scores():
     """The lowest recorded loss is that of the stored Scores, arm by arm and seed by seed."""
     listed = {row["experiment"] for row in convergence.overview()}
