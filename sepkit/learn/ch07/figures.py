@@ -346,11 +346,13 @@ def songs_and_seeds() -> Diagram:
             y, dots = 60.0 + 46 * row, "..." in (song, seed)
             i, j = song[-1], seed[-1]
             diagram.box((x, y), (80, 34), "..." if dots else f"d({i}, {j})")
-        diagram.box((x, 252), (80, 34), "..." if seed == "..." else f"µ + b({seed[-1]})", "#d1fadf")
+        mean = seed if seed == "..." else f"µ + b({seed[-1]})"
+        diagram.box((x, 252), (80, 34), mean, "#d1fadf")
     for row, song in enumerate(songs):
         y = 60.0 + 46 * row
         diagram.text((90, y), song, anchor="end", colour="#475467")
-        diagram.box((540, y), (90, 34), "..." if song == "..." else f"µ + a({song[-1]})", "#dbeafe")
+        mean = song if song == "..." else f"µ + a({song[-1]})"
+        diagram.box((540, y), (90, 34), mean, "#dbeafe")
     diagram.text((540, 22), "mean", anchor="middle", colour="#475467")
     diagram.text((90, 252), "mean", anchor="end", colour="#475467")
     diagram.box((540, 252), (90, 34), "effect µ", "#fde9d3")
