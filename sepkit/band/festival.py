@@ -9,7 +9,7 @@ letter by letter in its script. Where two sounds follow one another in no record
 voice, festival joins them with silence. A word of which a voice says nothing is an error.
 
 Not used: festvox-hi-nsk and festvox-mr-nsk (the recordings of festvox-te-nsk again),
-recordings at 8 kHz, and mbrola's voices, whose licences exclude commercial use.
+recordings at 8 kHz, and mbrola's voices, which Debian's free section does not have.
 """
 
 import json

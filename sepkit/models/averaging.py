@@ -1,10 +1,10 @@
 """One network out of several trainings of it: the mean of their weights.
 
 Trainings that begin at the same weights end in one valley of the loss, and its middle is flatter
-than where each of them stops: on recordings unlike the training songs the mean errs less than any
-of them (Wortsman et al., "Model soups", ICML 2022; Izmailov et al., "Averaging weights leads to
-wider optima and better generalization", UAI 2018). It costs no more to run than one network,
-unlike an `Ensemble`, which averages estimates. Chapter 10.
+than where each of them stops: on recordings unlike the training songs the mean often errs less
+than any of them (Wortsman et al., "Model soups", ICML 2022; Izmailov et al., "Averaging weights
+leads to wider optima and better generalization", UAI 2018). It costs no more to run than one
+network, unlike an `Ensemble`, which averages estimates. Chapter 10.
 """
 
 import copy
@@ -47,10 +47,10 @@ def average(networks: Sequence[Model]) -> Model:
     mean, states = copy.deepcopy(first), [network.state_dict() for network in networks]
     with torch.no_grad():
         for key, value in mean.state_dict().items():
-            parts = torch.stack([state[key].to(value.device) for state in states])
             # A counter, such as of the batches that a normalisation has seen, stays the first's.
             if value.is_floating_point():
-                value.copy_(parts.double().mean(0))
+                parts = [state[key].to(value.device, torch.float64) for state in states]
+                value.copy_(torch.stack(parts).mean(0))
     return mean.eval()
 
 
