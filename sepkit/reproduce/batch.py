@@ -71,6 +71,7 @@ def run(
     if share is not None:
         parsed(share)
     write_manifest(grid.out)  # a folder that cannot be written is noticed now
+    grid.claim()
     costs = Costs(grid.out)
     jobs = shared(grid, share)
     batch = _Batch(jobs, costs, workers or default_workers(), force, scheduler, on_event)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..errors import SepkitError, unknown
 from ..validation import SEED, checked, place
 from .fingerprint import data_digest
 from .jobs import Job
-from .manifest import cells, records
+from .manifest import cells, folder_lock, records
 from .notebook import Chapter, check_parameters, find_chapters
 
 PROFILES = ("smoke", "student", "paper")
@@ -93,17 +94,33 @@ class Grid:
         if self.timeout == "profile":
             self.timeout = CELL_TIMEOUT[self.profile]
 
-    @property
+    @cached_property
     def is_spread(self) -> bool:
         """Whether there is a folder for each data set and seed.
 
-        So it is also where another one was done before, which must not be lost.
+        So it is also where another one was done before, or is being done by another call, which
+        must not be lost. It stays as it is for this grid, whatever other calls do meanwhile.
         """
         if len(self.data) * len(self.seeds) > 1 or any(cells(self.out)):
             return True
         own = cell_name(self.data[0], self.seeds[0])
         done = (record for *_, record in records(self.out) if record["status"] == "done")
-        return any(cell_of(record) != own for record in done)
+        begun = self._claim.read_text() if self._claim.is_file() else own
+        return begun != own or any(cell_of(record) != own for record in done)
+
+    def claim(self) -> None:
+        """Take the top of the folder for this data set and seed, unless `is_spread`.
+
+        Of two calls that begin at once with different seeds, the second then is spread.
+        """
+        with folder_lock(self.out, "layout"):
+            if not self.is_spread:
+                self._claim.write_text(cell_name(self.data[0], self.seeds[0]))
+
+    @property
+    def _claim(self) -> Path:
+        """Names the data set and seed that the top of the folder was begun with."""
+        return self.out / ".locks" / "top"
 
     def jobs(self, digests: bool = True) -> list[Job]:
         """All jobs: chapter after chapter of the first data set and seed, then of the next.

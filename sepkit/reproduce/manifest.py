@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from ..errors import SepkitError
 from ..files import read_object, write_json
@@ -156,3 +156,12 @@ def folder_lock(out: Path, name: str) -> FileLock:
     """A lock among all calls that fill a folder; a process that is killed gives it back."""
     (out / ".locks").mkdir(parents=True, exist_ok=True)
     return FileLock(out / ".locks" / name)
+
+
+def is_held(out: Path, name: str) -> bool:
+    """Whether a call that lives holds `folder_lock`."""
+    try:
+        with folder_lock(out, name).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True

@@ -59,10 +59,15 @@ def merge(
 
 
 def spread(out: Path) -> None:
-    """Move what lies at the top of a folder into that of its data set and seed."""
+    """Move what lies at the top of a folder into that of its data set and seed.
+
+    What another call works on just now stays where it is until that call is over; of jobs that
+    wait there is nothing to move.
+    """
     for cell, chapter, record in list(manifest.records(out)):
-        if not cell:
-            _take(out, chapter, record, out / cell_of(record))
+        if not cell and not manifest.is_held(out, chapter):
+            if record["status"] != "waiting":
+                _take(out, chapter, record, out / cell_of(record))
             manifest.record_file(out, chapter).unlink()
             for key in _FILES:
                 if record.get(key):

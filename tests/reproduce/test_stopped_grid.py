@@ -29,12 +29,13 @@ class Calls:
         for name in ("01_one", "02_broken"):
             cells = note.replace("WORD", "begun"), wait, note.replace("WORD", "done")
             notebook(course["notebooks"], name, *cells)
-        self.options = ["--profile", "smoke", "--data", course["data"][0], "--device", "cpu"]
-        self.options += ["--notebooks", str(course["notebooks"])]
+        self.chapters = ["01,02", "--profile", "smoke", "--device", "cpu"]
+        self.chapters += ["--data", course["data"][0], "--notebooks", course["notebooks"]]
 
     def start(self, *more):
+        chapters = [] if "--merge" in more else self.chapters
         return subprocess.Popen(
-            [sys.executable, "-m", "sepkit", "reproduce", "01,02", *self.options, *map(str, more)],
+            [sys.executable, "-m", "sepkit", "reproduce", *map(str, (*chapters, *more))],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -74,7 +75,8 @@ class Calls:
         return Counter(line.removesuffix(" done") for line in lines if line.endswith("done"))
 
 
-ALL = {f"{name} {seed}": 1 for name in ("01_one", "02_broken") for seed in range(3)}
+NAMES = "01_one", "02_broken"
+ALL = {f"{name} {seed}": 1 for name in NAMES for seed in range(3)}
 
 
 @pytest.mark.slow
@@ -90,4 +92,43 @@ def test_stopped_killed_and_continued_it_has_done_everything_once(course, tmp_pa
     assert code == 0 and calls.finished() == ALL, said
     assert said.count("unchanged") == 2 and (tmp_path / "out" / "report.html").is_file()
     code, said = calls.run(*grid)
+    assert code == 0 and calls.finished() == ALL and said.count("unchanged") == 6
+
+
+def states(out):
+    """(chapter, seed) -> state, by the manifest."""
+    entries = json.loads((out / "manifest.json").read_text())["chapters"].values()
+    return {(each["chapter"], each["parameters"]["seed"]): each["status"] for each in entries}
+
+
+@pytest.mark.slow
+def test_two_calls_at_once_with_other_seeds_in_one_new_folder_keep_both(course, tmp_path):
+    calls, out = Calls(course, tmp_path), tmp_path / "out"
+    started = [calls.start("--seed", seed, "--out", out) for seed in (1, 2)]
+    until(lambda: calls.open() >= 2, 240)
+    calls.gate.touch()
+    said = [call.communicate(timeout=240) for call in started]
+    assert [call.returncode for call in started] == [0, 0], said
+    wanted = {f"{name} {seed}": 1 for name in NAMES for seed in (1, 2)}
+    assert calls.finished() == wanted
+    code, printed = calls.run("--seed", "1,2", "--out", out)
+    assert code == 0 and calls.finished() == wanted and printed.count("unchanged") == 4
+    assert states(out) == {(name, seed): "done" for name in NAMES for seed in (1, 2)}
+    assert not (out / "jobs").exists(), "each seed has a folder of its own"
+
+
+@pytest.mark.slow
+def test_two_halves_made_apart_are_merged_and_nothing_is_run_again(course, tmp_path):
+    calls, out = Calls(course, tmp_path), tmp_path / "out"
+    calls.gate.touch()
+    halves = [tmp_path / "first", tmp_path / "second"]
+    for number, half in enumerate(halves, start=1):
+        share = "--seed", "0..2", "--array", f"{number}/2", "--out", half
+        code, said = calls.run(*share)
+        assert code == 0, said
+    assert calls.finished() == ALL and all(0 < len(states(half)) < 6 for half in halves)
+    code, said = calls.run("--merge", *halves, "--out", out)
+    assert code == 0, said
+    assert len(states(out)) == 6 and set(states(out).values()) == {"done"}
+    code, said = calls.run("--seed", "0..2", "--out", out)
     assert code == 0 and calls.finished() == ALL and said.count("unchanged") == 6
