@@ -63,12 +63,13 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Train the beginning of a stored training again, and compare its scores step by step."""
+    from .. import models
     from ..reproduce import convergence, convergence_checkpoints
 
     if name is None:
         refuse_unused(context, "no name", "steps", *_OF_EXPERIMENTS, *_OF_CHECKPOINTS)
         return _list(as_json)
-    if name in convergence_checkpoints.names():
+    if name in models.shipped_sets():
         refuse_unused(context, f"the checkpoint {name}", *_OF_EXPERIMENTS)
         found = convergence_checkpoints.verify(name, steps, data, init, device)
     else:
@@ -84,13 +85,14 @@ def verify(
 
 def _list(as_json):
     """All that can be verified; and which checkpoints cannot, with the reason."""
+    from .. import models
     from ..reproduce import convergence, convergence_checkpoints
 
     rows = [*convergence.overview(), *convergence_checkpoints.overview()]
     if as_json:
         return print_json(rows)
     print_table("what can be verified", tuple(rows[0]), [tuple(row.values()) for row in rows])
-    for name in convergence_checkpoints.names():
+    for name in models.shipped_sets():
         if reason := convergence_checkpoints.why_not(name):
             typer.echo(f"not {reason}")
 

@@ -55,11 +55,6 @@ class Training:
     curve: Curve
 
 
-def names() -> list[str]:
-    """The checkpoints that come with sepkit."""
-    return sorted(path.parent.name for path in shipped("checkpoints").glob("*/manifest.json"))
-
-
 def why_not(name: str) -> str:
     """Why a checkpoint's training cannot be begun again; empty if it can."""
     try:
@@ -71,7 +66,7 @@ def why_not(name: str) -> str:
 
 def overview() -> list[dict[str, str]]:
     """A row for each checkpoint that can be verified, as `convergence.overview` has them."""
-    found = [load(name) for name in names() if not why_not(name)]
+    found = [load(name) for name in models.shipped_sets() if not why_not(name)]
     return [
         {
             "experiment": one.name,
@@ -92,8 +87,8 @@ def load(name: str) -> Training:
     SepkitError
         For an unknown checkpoint; saying why, for one that nobody can train again.
     """
-    if name not in names():
-        raise unknown("checkpoint", name, names())
+    if name not in models.shipped_sets():
+        raise unknown("checkpoint", name, models.shipped_sets())
     folder = shipped("checkpoints") / name
     manifest = read_object(folder / "manifest.json", data=dict, training=dict)
     version = manifest["data"].get("version", 1)

@@ -12,6 +12,7 @@ from sepkit import audio, cli, models, training
 from sepkit.datasets import open_tracks
 from sepkit.errors import SepkitError
 from sepkit.files import shipped
+from sepkit.models import checkpoints
 from sepkit.reproduce import convergence_checkpoints
 from sepkit.reproduce.convergence import NEAR, OTHER, SAME, VERSION
 from sepkit.reproduce.convergence_checkpoints import load, verify, why_not
@@ -51,9 +52,8 @@ def made(tmp_path_factory):
 def ship(made, tmp_path, monkeypatch):
     """A function that ships a training as a checkpoint called ``tiny``, without its header."""
     place = tmp_path / "checkpoints" / "tiny"
-    monkeypatch.setattr(
-        convergence_checkpoints, "shipped", lambda *parts: tmp_path.joinpath(*parts)
-    )
+    for module in (convergence_checkpoints, checkpoints):
+        monkeypatch.setattr(module, "shipped", lambda *parts: tmp_path.joinpath(*parts))
 
     def shipped_as(run="first", **changes):
         shutil.rmtree(place, ignore_errors=True)
