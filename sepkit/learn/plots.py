@@ -63,7 +63,7 @@ STYLE = {
 WIDTH, HEIGHT = 8.0, 2.5  # inches
 #: Pixels per inch of a page. A figure has twice as many, or fewer where it would be too large.
 PAGE = 90
-DENSITIES = (2 * PAGE, PAGE * 3 // 2, PAGE)
+DENSITIES = (2 * PAGE, PAGE * 3 // 2, PAGE * 5 // 4, PAGE)
 #: Bytes of a figure: what keeps a chapter of fifteen within 900 kB.
 LARGEST = 36_000
 #: What begins a formula for MathJax, which searches exported pages, but not across tags.

@@ -7,7 +7,9 @@ import pytest
 from sepkit.learn.ch12 import documents
 from sepkit.metrics.cards import METRICS, card_for
 from sepkit.metrics.scores import Score
+from sepkit.metrics.statistics import Comparison
 from sepkit.reproduce import errata
+from sepkit.reproduce.claims import Outcome, load_claims
 from sepkit.reproduce.published import DOCUMENTS
 
 
@@ -131,3 +133,37 @@ def test_errata_are_folded_behind_their_number(number):
 
 def test_metrics_that_the_tables_name_are_known():
     assert {"csdr", "usdr", "si_sdr"} <= set(METRICS)
+
+
+def outcome(name, verdict, effect=0.4, **more):
+    claim = next(claim for claim in load_claims() if claim.id == name)
+    compared = Comparison(effect, effect - 0.1, effect + 0.1, 0.01, 20, 0, 0.01)
+    return Outcome(claim, verdict, "band", "", compared, 0.01, **more)
+
+
+def test_a_statement_stands_once_and_no_column_is_empty():
+    found = [
+        outcome("S0.3a", "holds", network="one"),
+        outcome("S0.3a", "undecided", network="two"),
+        outcome("S0.3b", "holds", network="one"),
+        outcome("S1.1", "holds"),
+    ]
+    table = documents.claims_table(found, "000")
+    assert list(table["claim"]) == ["S0.3a", "", "S0.3b"]
+    assert list(table["statement"] != "") == [True, False, True]
+    assert list(table["network"]) == ["one", "two", "one"]
+    assert "by seed" not in table and "family" not in table
+    assert "network" not in documents.claims_table(found, "001")
+
+
+def test_a_verdict_is_hidden_until_there_is_a_bet():
+    found = [
+        outcome("S3.2b", "one network", 1.0, seeds=1),
+        outcome("S3.2b", "holds", 1.8, seeds=8),
+        outcome("S2.4b", "fails", -0.2, seeds=8),
+    ]
+    table = documents.bets_table({"S3.2b": "", "S2.4b": "perhaps"}, found)
+    assert list(table["found"]) == ["bet first"] * 2 and list(table[""]) == ["", ""]
+    table = documents.bets_table({"S3.2b": " Holds ", "S2.4b": "holds"}, found)
+    assert list(table["found"]) == ["holds (+1.80 dB)", "fails (-0.20 dB)"]
+    assert list(table[""]) == ["✔", "✘"]

@@ -1,10 +1,12 @@
 """The map of findings: a symbol for each, and effects where they belong."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sepkit.learn.ch12.figures import starved
-from sepkit.learn.ch12.maps import SPAN, map_of_findings
+from sepkit.learn.ch12.maps import map_of_findings
 from sepkit.metrics.statistics import Comparison
 from sepkit.reproduce.claims import Claim, Outcome
 from sepkit.reproduce.findings import STATES, Finding, judge, load_findings
@@ -21,62 +23,84 @@ def entries(effect=0.5, low=0.2, high=0.8, **claimed):
 
 def lines(fig):
     """x of everything drawn but the line at zero."""
-    return [list(map(float, line.get_xdata())) for line in fig.axes[0].lines[1:]]
+    return [list(map(float, line.get_xdata())) for line in fig.axes[0].lines[:-1]]
 
 
-def texts(fig):
-    return [text.get_text() for text in fig.axes[0].texts]
+def words(fig):
+    """All that is written in the figure, at its left and in it."""
+    ax = fig.axes[0]
+    return " ".join(text.get_text() for text in (*ax.get_yticklabels(), *ax.texts)).split()
 
 
-def test_every_finding_and_document_has_its_row():
+def test_every_finding_and_document_is_named():
     found = judge(load_findings(), [], {})
-    told = texts(map_of_findings(found))
+    told = words(map_of_findings(found))
     for entry in found:
-        assert entry.finding.id in told
-    assert sum(text in {state.symbol for state in STATES.values()} for text in told) == 35
-    assert sum("·" in text for text in told) == 5
+        assert entry.finding.id in [word.strip(",") for word in told]
+    assert sum(word in {state.symbol for state in STATES.values()} for word in told) == 35
+    assert told.count("·") == 5
 
 
-def test_an_effect_is_drawn_with_its_interval():
-    assert lines(map_of_findings(entries())) == [[0.2, 0.8], [0.5]]
+def test_an_effect_is_drawn_with_its_interval_beside_what_it_is_about():
+    fig = map_of_findings(entries())
+    assert lines(fig) == [[0.2, 0.8], [0.5]]
+    assert " ".join(words(fig)).endswith("S4.5 It is so")
 
 
-def test_many_effects_of_a_finding_get_the_room_they_need():
+def test_every_network_has_its_line_and_its_name():
     (one,) = entries()
     (outcome,) = one.outcomes
-    (many,) = judge([one.finding], [outcome] * 12, {})
-    drawn = map_of_findings([many]).axes[0].lines[1::2]
-    heights = sorted(float(line.get_ydata()[0]) for line in drawn)
-    assert len(heights) == 12 and np.diff(heights).min() > 0.3
+    many = [replace(outcome, network=f"network-{number}") for number in range(12)]
+    fig = map_of_findings(judge([one.finding], many, {}))
+    heights = sorted(float(line.get_ydata()[0]) for line in fig.axes[0].lines[:-1:2])
+    inches = fig.get_figheight() / np.ptp(fig.axes[0].get_ylim())
+    assert len(heights) == 12 and inches * np.diff(heights).min() > 0.1
+    assert [f"network-{number}" for number in range(12)] == words(fig)[-12:]
 
 
-def test_the_bar_of_a_claim_is_at_zero():
-    drawn = lines(map_of_findings(entries(16.0, 14.5, 17.0, least=15.0)))
+def test_the_bar_of_a_claim_is_at_zero_and_is_told():
+    fig = map_of_findings(entries(16.0, 14.5, 17.0, least=15.0))
+    drawn = lines(fig)
     assert np.allclose(drawn[0], [-0.5, 2.0]) and np.allclose(drawn[1], [1.0])
+    assert "(bar: > 15 dB)" in " ".join(words(fig))
 
 
-@pytest.mark.parametrize("effect, mark", [(6.4, ">"), (-6.4, "<")])
-def test_an_effect_outside_of_the_frame_is_an_arrow_with_its_number(effect, mark):
+@pytest.mark.parametrize("effect", [0.3, 6.4, -64.0])
+def test_whatever_an_effect_is_it_lies_within_the_frame(effect):
     fig = map_of_findings(entries(effect, effect - 1, effect + 1))
-    arrow = fig.axes[0].lines[-1]
-    assert arrow.get_marker() == mark and abs(float(arrow.get_xdata()[0])) == SPAN
-    assert f"{effect:+.1f}" in texts(fig)
-    assert all(abs(x) <= SPAN for line in lines(fig) for x in line)
+    left, right = fig.axes[0].get_xlim()
+    assert all(left < x < right for line in lines(fig) for x in line)
+    assert left <= -1 and right >= 1 and lines(fig)[1] == [effect]
 
 
-def test_a_claim_of_sameness_has_brackets_at_its_tolerance():
-    drawn = entries(10.1, 9.8, 10.4, least=10.0, tolerance=1.0, direction="same")
-    fig = map_of_findings(drawn)
-    brackets = {
-        t.get_text(): t.get_position()[0] for t in fig.axes[0].texts if t.get_text() in "[]"
-    }
-    assert brackets == {"[": -1.0, "]": 1.0}
-    assert np.allclose(lines(fig)[0], [-0.2, 0.4])
+def ground(fig):
+    """From where to where the document is right, by the green ground of each row."""
+    boxes = [patch.get_bbox() for patch in fig.axes[0].patches]
+    return [(box.x0, box.x1) for box in boxes]
+
+
+def test_the_ground_is_green_where_the_document_is_right():
+    fig = map_of_findings(entries())
+    assert ground(fig) == [(0, fig.axes[0].get_xlim()[1])]
+    same = map_of_findings(entries(10.1, 9.8, 10.4, least=10.0, tolerance=1.0, direction="same"))
+    assert ground(same) == [(-1.0, 1.0)]
+    assert np.allclose(lines(same)[0], [-0.2, 0.4])
+
+
+def test_a_verdict_is_told_without_colour_too():
+    (one,) = entries()
+    (outcome,) = one.outcomes
+    marks = set()
+    for verdict in ("holds", "fails", "undecided", "one network"):
+        found = judge([one.finding], [replace(outcome, verdict=verdict)], {})
+        mark = map_of_findings(found).axes[0].lines[1]
+        marks.add((mark.get_marker(), mark.get_markerfacecolor() == "white"))
+    assert len(marks) == 4
 
 
 def test_effects_in_other_units_are_written_out():
     fig = map_of_findings(entries(unit="x"))
-    assert lines(fig) == [] and any("+0.50" in text for text in texts(fig))
+    assert lines(fig) == [] and "+0.50 x" in " ".join(words(fig))
 
 
 def test_a_starved_epoch_hides_what_a_step_costs():

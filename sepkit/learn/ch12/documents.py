@@ -6,7 +6,7 @@ own, whose head says what they were measured on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 from pandas.io.formats.style import Styler
@@ -28,16 +28,58 @@ STEPS = {
         "augmented x7, with the validation songs",
     ),
 }
+#: What may be bet on.
+BETS = ("holds", "fails", "undecided")
 _STYLE = "text-align:left;vertical-align:top;white-space:normal;padding:.3em .6em"
 
 
 def claims_table(outcomes: Iterable[Outcome], document: str) -> pd.DataFrame:
     """All outcomes of a document's claims: one row for each part, data set and place.
 
-    The families of the Holm adjustment are left out: they stand in claims.csv.
+    A statement stands in the first of its rows only, and a column that would be empty is left
+    out. The families of the Holm adjustment are left out too: they stand in claims.csv.
     """
     rows = [outcome.row() for outcome in outcomes if outcome.claim.document == document]
-    return pd.DataFrame(rows).drop(columns="family")
+    table = pd.DataFrame(rows).drop(columns="family")
+    again = table["claim"].eq(table["claim"].shift())
+    table.loc[again, ["claim", "statement"]] = ""
+    return table.loc[:, (table != "").any()]
+
+
+def bets_table(bets: Mapping[str, str], outcomes: Iterable[Outcome]) -> pd.DataFrame:
+    """A reader's verdicts beside the kit's, which stay hidden until there is a bet.
+
+    Parameters
+    ----------
+    bets : dict of str to str
+        Id of a claim -> ``"holds"``, ``"fails"`` or ``"undecided"``; anything else is no bet.
+    outcomes : list of Outcome
+        Of all claims. Where a claim was tested in several places, that with most seeds counts.
+
+    Returns
+    -------
+    DataFrame
+        A row per bet: claim, statement, bet and verdict.
+    """
+    found = {
+        name: max((o for o in outcomes if o.claim.id == name), key=lambda outcome: outcome.seeds)
+        for name in bets
+    }
+    rows = []
+    for name, bet in bets.items():
+        said = str(bet).strip().lower()
+        verdict, effect = found[name].verdict, found[name].row()["effect"]
+        shown = f"{verdict} ({effect})" if effect else verdict
+        rows.append(
+            {
+                "claim": name,
+                "statement": found[name].claim.statement,
+                "your bet": said if said in BETS else "–",
+                "found": shown if said in BETS else "bet first",
+                "": ("✔" if said == verdict else "✘") if said in BETS else "",
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def text_table(frame: pd.DataFrame) -> Styler:
