@@ -28,11 +28,14 @@ class DataSet:
     make : callable or None
         ``make(preset, root)`` makes it, if need be, and returns its folder; None where it
         has to lie in the data root, in a folder of its name.
+    download : int or None
+        Bytes of the archive that is downloaded, where there is one.
     """
 
     what: str
     remedy: str
     make: Callable | None = None
+    download: int | None = None
 
 
 def _band(preset, root):
@@ -43,12 +46,18 @@ def _band(preset, root):
 
 DATASETS = {
     "band": DataSet("the embedded band, rendered on this machine", "run: sepkit data band", _band),
-    "musdb7s": DataSet("MUSDB18's free 7-second excerpts", "run: sepkit data musdb7s"),
+    "musdb7s": DataSet(
+        "MUSDB18's free 7-second excerpts", "run: sepkit data musdb7s", download=140_000_000
+    ),
     "musdb18": DataSet(
-        "MUSDB18, .stem.mp4", "ask for it at https://zenodo.org/records/1117372 and unpack it there"
+        "MUSDB18, .stem.mp4",
+        "ask for it at https://zenodo.org/records/1117372 and unpack it there",
+        download=4_684_228_845,
     ),
     "musdb18hq": DataSet(
-        "MUSDB18-HQ, WAV", "ask for it at https://zenodo.org/records/3338373 and unpack it there"
+        "MUSDB18-HQ, WAV",
+        "ask for it at https://zenodo.org/records/3338373 and unpack it there",
+        download=22_656_664_047,
     ),
     "librimix": DataSet("speakers and noise, in LibriMix's layout", "run: sepkit data librimix"),
 }

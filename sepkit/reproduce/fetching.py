@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .. import band
 from ..datasets import DATASETS, data_folder
 from ..datasets.musdb18 import fetch_excerpts
 from ..files import data_root, identity, read_json, size_text
 from ..models import downloads
+from ..models.registry import outline
 from .notebook import Chapter
 
 
@@ -34,6 +36,8 @@ class Need:
         What is to be done where it is not: "rendered", "downloaded, 140 MB", or what to type.
     get : callable
         Brings it where it can be brought, checks it, and returns its path.
+    size : int or None
+        Bytes to download, where that is known.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Need:
     here: bool
     how: str
     get: Callable[[], Path]
+    size: int | None = None
 
     @property
     def line(self) -> str:
@@ -95,19 +100,29 @@ def _data(name, profile):
         here = band.is_rendered(profile)
         return Need("data band", folder, here, "is rendered first", partial(band.ensure, profile))
     folder = data_root() / name if name in DATASETS else Path(name)
+    size = DATASETS[name].download if name in DATASETS else None
+    how, get = "is missing" + (f", {size_text(size)}" if size else ""), partial(data_folder, name)
     if name == "musdb7s":
-        how, get = "is missing; sepkit fetch downloads it, 140 MB", partial(fetch_excerpts, folder)
-    else:
-        how = f"is missing; {DATASETS[name].remedy}" if name in DATASETS else "is missing"
-        get = partial(data_folder, name)
-    return Need(f"data {name}", folder, folder.is_dir(), how, get)
+        how, get = f"{how}; sepkit fetch downloads it", partial(fetch_excerpts, folder)
+    elif name in DATASETS:
+        how = f"{how}; {DATASETS[name].remedy}"
+    return Need(f"data {name}", folder, folder.is_dir(), how, get, size)
 
 
 def _weights(name, key):
-    file, path = downloads.manifest()[name]["files"][key], downloads.local_copy(name, key)
-    size = size_text(file["size"]) if file["size"] else "of unknown size"
-    how = f"is downloaded, {size}"
-    return Need(f"weights {name}/{key}", path, path.is_file(), how, partial(_fetch, name, key))
+    entry, path = downloads.manifest()[name], downloads.local_copy(name, key)
+    size = entry["files"][key]["size"] or about(entry, key)
+    how = f"is downloaded, {'' if entry['files'][key]['size'] else 'about '}{size_text(size)}"
+    get = partial(_fetch, name, key)
+    return Need(f"weights {name}/{key}", path, path.is_file(), how, get, size)
+
+
+def about(entry: dict[str, Any], key: str) -> int:
+    """Bytes of a file of published weights by its network: four for each number."""
+    file = entry["files"][key]
+    stems = {"targets": file["targets"]} if "targets" in file else {"target": key}
+    network = outline(entry["model"], **stems, **entry["settings"])
+    return 4 * sum(value.numel() for value in network.state_dict().values())
 
 
 def _fetch(name, key):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..datasets import data_set_name
 from ..errors import SepkitError
 from ..files import free_bytes, read_json, shipped, size_text
 from ..runtime.memory import free_memory
@@ -26,6 +27,8 @@ class Cost:
 
     seconds: float | None
     memory: float | None
+    #: The data set that it was measured on.
+    data: str = "band"
 
 
 class Costs:
@@ -53,8 +56,9 @@ class Costs:
     def learn(self, chapter: str, record: dict[str, Any]) -> None:
         """Take what a job was measured to cost for the next of its chapter and profile."""
         if record.get("seconds") and record.get("peak_mb"):
-            cost = Cost(record["seconds"], record["peak_mb"] * 1e6)
-            key = chapter, record["profile"], _on_gpu(record["parameters"])
+            parameters = record["parameters"]
+            cost = Cost(record["seconds"], record["peak_mb"] * 1e6, parameters["data"])
+            key = chapter, record["profile"], _on_gpu(parameters)
             self._measured[key] = cost
 
     def of(self, job: Job) -> Cost:
@@ -64,9 +68,9 @@ class Costs:
         return on_gpu or self._measured.get((*key, False), Cost(None, None))
 
     def is_of_cpu(self, job: Job) -> bool:
-        """Whether a job for a GPU can only be told what it takes without one, or not even that."""
+        """Whether a job that may run on a GPU was never measured on one."""
         key = job.chapter.name, job.parameters["profile"], True
-        return _on_gpu(job.parameters) and key not in self._measured
+        return job.parameters.get("device") != "cpu" and key not in self._measured
 
     def seconds(self, job: Job) -> float:
         """Seconds that a job takes, or a guess."""
@@ -125,28 +129,59 @@ class Plan:
 
     def lines(self) -> list[str]:
         """The sums, and what is missing, in sentences."""
-        seconds = [self.costs.seconds(job) for job in self.todo]
-        unknown = sum(self.costs.of(job).seconds is None for job in self.todo)
         text = f"{len(self.todo)} of {len(self.todo) + len(self.current)} jobs to run"
-        if self.todo:
-            text += (
-                f", about {duration(makespan(seconds, self.workers))} with {self.workers} "
-                f"worker{'s' * (self.workers != 1)} ({duration(sum(seconds))} of computing), as "
-                "measured on two cores without a GPU, or in this folder"
+        if not self.todo:
+            return [text]
+        given = self.todo[0].parameters
+        data = dict.fromkeys(job.parameters["data"] for job in self.todo)
+        text += f": profile {given['profile']}, weights {given['weights']}, device "
+        text += f"{given['device']}, data {', '.join(map(data_set_name, data))}"
+        needs = [*self._memory(), *self._disk(), *self._replaced(), *self._missing()]
+        return [text, *self._time(), *self._songs(), *self._gpu(), *needs]
+
+    def _time(self):
+        """What was measured; of profile "paper" nothing is guessed."""
+        paper = self.todo[0].parameters["profile"] == "paper"
+        unknown = sum(self.costs.of(job).seconds is None for job in self.todo)
+        known = [job for job in self.todo if not paper or self.costs.of(job).seconds is not None]
+        parts = []
+        if known:
+            seconds = [self.costs.seconds(job) for job in known]
+            workers = f"{self.workers} worker{'s' * (self.workers != 1)}"
+            parts = [
+                f"about {duration(makespan(seconds, self.workers))} with {workers} "
+                f"({duration(sum(seconds))} of computing), as measured on two cores without a "
+                "GPU, or in this folder"
+            ]
+        if unknown and paper:
+            parts.append(
+                f"{unknown} were never measured: profile paper trains as the papers' authors did, "
+                "for GPU hours; sepkit reproduce --rehearse tries every path of it in minutes"
             )
-        if unknown:
+        elif unknown:
             guess = UNKNOWN_SECONDS[self.todo[0].parameters["profile"]]
-            text += f"; {unknown} were never measured and count as {duration(guess)} each"
-        missing = [need.line for need in self.missing()]
-        return [text, *self._gpu(), self._memory(), self._disk(), *self._replaced(), *missing]
+            parts.append(f"{unknown} were never measured and count as {duration(guess)} each")
+        return [f"time: {'; '.join(parts)}"]
+
+    def _songs(self):
+        """Times that were measured on other songs."""
+        costs = [(job.parameters["data"], self.costs.of(job)) for job in self.todo]
+        other = {cost.data: 0 for data, cost in costs if cost.seconds and cost.data != data}
+        if not other:
+            return []
+        return [
+            f"other songs: times were measured on {', '.join(map(data_set_name, other))}; songs of "
+            "minutes, where the band's are of seconds, take as many times longer to separate and "
+            "score"
+        ]
 
     def _gpu(self):
         jobs = [job for job in self.todo if self.costs.is_of_cpu(job)]
         if not jobs:
             return []
         return [
-            f"GPU: nobody has measured {len(jobs)} of these jobs on one; their times and memory "
-            "above are of a CPU, so GPU hours and GPU memory are unknown until the first have run"
+            f"GPU: nobody has measured {len(jobs)} of these jobs on one; times and memory here are "
+            "of a CPU, so GPU hours and GPU memory are unknown until the first have run"
         ]
 
     def _replaced(self):
@@ -167,7 +202,8 @@ class Plan:
         ]
 
     def _disk(self):
-        return f"disk: {size_text(int(ROOM * len(self.todo)))} at most, for notebooks with players"
+        size = size_text(int(ROOM * len(self.todo)))
+        return [f"disk: {size} at most, for notebooks with players"]
 
     def missing(self) -> list[fetching.Need]:
         """Data and weights that the jobs need and that are not here."""
@@ -179,15 +215,24 @@ class Plan:
         found = fetching.needs(chapters, parameters["profile"], data, parameters["weights"])
         return [need for need in found if not need.here]
 
+    def _missing(self):
+        """A line for each file, and what is downloaded in all."""
+        missing = self.missing()
+        size = sum(need.size or 0 for need in missing)
+        total = [f"download: {size_text(size)} in all"] if size else []
+        return [*(need.line for need in missing), *total]
+
     def _memory(self):
-        free = free_memory()
-        most = max(map(self.costs.memory, self.todo), default=0)
-        text = f"memory: up to {size_text(int(most))} a job"
+        free, known = free_memory(), [job for job in self.todo if self.costs.of(job).memory]
+        unknown = len(self.todo) - len(known)
+        most = max(map(self.costs.memory, known), default=0)
+        parts = [f"up to {size_text(int(most))} a job"] if known else []
+        parts += [f"{unknown} were never measured"] if unknown else []
         if free is not None:
-            text += f", {size_text(free)} are free here"
+            parts.append(f"{size_text(free)} are free here")
             if most > free:
-                text += ": that job may be killed"
-        return text
+                parts[-1] += ": the largest job may be killed"
+        return [f"memory: {', '.join(parts)}"]
 
 
 def check_room(out: Path, jobs: Sequence[Job]) -> None:

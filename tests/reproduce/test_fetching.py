@@ -35,15 +35,27 @@ def test_a_plan_names_what_is_missing_and_how_to_get_it(course, monkeypatch, tmp
     notebook(course["notebooks"], "01_one", cell)
     grid = Grid(("01",), **{**course, "data": ["musdb18hq", "musdb7s"], "weights": "published"})
     text = "\n".join(batch.plan(grid).lines())
-    assert "data musdb18hq: is missing; ask for it at https://zenodo.org/records/3338373" in text
-    assert "data musdb7s: is missing; sepkit fetch downloads it, 140 MB" in text
+    place = "https://zenodo.org/records/3338373"
+    assert f"data musdb18hq: is missing, 22.7 GB; ask for it at {place}" in text
+    assert "data musdb7s: is missing, 140.0 MB; sepkit fetch downloads it" in text
     size = "414.0 MB"
     assert f"weights resunet-subbandtime-musdb/vocals: is downloaded, {size} (" in text
+    assert "download: 23.6 GB in all" in text  # 22.66 + 0.14 + 2 x 0.414
     assert "2 of 2 jobs to run" in text and not course["out"].exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "size"), [("hdemucs-musdb", 334_697_255), ("scnet-musdb", 42_434_986)]
+)
+def test_a_size_that_nobody_wrote_down_is_told_from_the_weights(name, size):
+    """Against what others recorded; the first of the same network with other weights."""
+    entry = downloads.manifest()[name]
+    key = next(iter(entry["files"]))
+    assert fetching.about(entry, key) == pytest.approx(size, rel=0.01)
+
+
 def test_what_can_be_brought_is_brought_and_checked(course, monkeypatch, tmp_path):
-    entry = {"model": "tiny", "default": True, "files": {"all": {"url": "x/t.pth", "size": None}}}
+    entry = {"model": "tiny", "default": True, "files": {"all": {"url": "x/t.pth", "size": 7}}}
     entry["files"]["all"]["targets"] = ["vocals", "rest"]
     monkeypatch.setattr(downloads, "manifest", lambda: {"tiny-set": entry})
     asked = []

@@ -256,8 +256,31 @@ def test_a_plan_says_what_would_run_and_runs_nothing(course, monkeypatch):
     assert [row[:3] for row in plan.rows()] == [("01_one", "1", "0"), ("02_broken", "1", "1")]
     assert plan.rows()[0][3:] == ("1 s", "500.0 MB") and plan.rows()[1][3] == "not measured"
     text = "\n".join(plan.lines())
-    assert "1 of 2 jobs to run" in text and "1 were never measured" in text
+    about = "profile smoke, weights shipped, device cpu, data folder:dätä"
+    assert f"1 of 2 jobs to run: {about}" in text
+    assert "1 were never measured and count as 60 s each" in text
     assert kernels.ran == [] and not Path(course["out"] / "jobs/02_broken.json").exists()
+
+
+def test_nothing_is_guessed_of_the_authors_settings_and_times_of_other_songs_are_marked(
+    course, monkeypatch
+):
+    Kernels(monkeypatch)
+    run(course, "01")
+
+    def told(**changed):
+        grid = Grid(("01", "02"), **{**course, **changed})
+        return "\n".join(batch.plan(grid, workers=1, force=True).lines())
+
+    text = told(profile="paper")
+    assert "time: 2 were never measured: profile paper trains as the papers' authors did" in text
+    assert "about" not in text and "memory: 2 were never measured" in text
+    assert "memory: up to 700.0 MB a job, 1 were never measured" in told()
+    assert "other songs" not in told()
+    record = manifest.load_record(course["out"], "01_one")
+    record["parameters"]["data"] = "band"
+    manifest.save_record(course["out"], "01_one", record)
+    assert "other songs: times were measured on band; songs of minutes" in told()
 
 
 @pytest.mark.parametrize("inside", ["", "folder"])
