@@ -95,7 +95,8 @@ def run(
     with TemporaryDirectory(prefix="sepkit-rehearsal-") as folder, _served(folder) as address:
         root = Path(folder)
         published = root / "published"
-        weights = rehearsal_weights.make(published, f"{address}/published", rehearsal_weights.SETS)
+        sets = rehearsal_weights.needed(chapters)
+        weights = rehearsal_weights.make(published, f"{address}/published", sets)
         for name in data:
             rehearsal_songs.make(name, root / "data", songs)
         (root / "data" / "band").mkdir()

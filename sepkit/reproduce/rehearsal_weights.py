@@ -18,16 +18,23 @@ from ..models.bsrnn_readable import readable_bsrnn
 from ..models.conv_tasnet import published_name as conv_tasnet_name
 from ..models.downloads import manifest
 from ..models.resunet_published import published_name as resunet_name
-
-#: The sets that chapters ask for with weights="published".
-SETS = ("umxhq", "resunet-subbandtime-musdb", "bsrnn-amanteur", "hdemucs-musdb", "tasnet-musdb")
+from . import fetching
+from .notebook import Chapter
 
 #: Fewer layers, where the network is run over every second of a song several times.
 SMALLER: dict[str, dict[str, Any]] = {"bsrnn-amanteur": {"layers": 1}}
 
 
+def needed(chapters: Iterable[Chapter]) -> list[str]:
+    """The sets of which ``sepkit fetch`` and a plan say that these chapters need them."""
+    sets = (name for chapter in chapters for name in fetching.published_sets(chapter))
+    return list(dict.fromkeys(sets))
+
+
 def make(folder: Path, address: str, sets: Iterable[str]) -> Path:
     """Write random weights for published sets, and the list that takes the place of theirs.
+
+    In that list other sets have no address: a chapter that asks for one of them fails.
 
     Parameters
     ----------
@@ -49,6 +56,9 @@ def make(folder: Path, address: str, sets: Iterable[str]) -> Path:
         For a network whose layout cannot be written here.
     """
     listed = manifest()
+    for entry in listed.values():
+        for file in entry["files"].values():
+            file |= {"url": f"{address}/absent/{file['url'].rsplit('/', 1)[-1]}", "mirror": None}
     for name in sets:
         listed[name]["settings"] |= SMALLER.get(name, {})
         for target, file in listed[name]["files"].items():
@@ -56,7 +66,7 @@ def make(folder: Path, address: str, sets: Iterable[str]) -> Path:
             path = folder / name / file_name
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.save(published(listed[name], target, file), path)
-            file |= {"url": f"{address}/{name}/{file_name}", "mirror": None}
+            file["url"] = f"{address}/{name}/{file_name}"
             if file["size"] is not None:
                 file["size"] = path.stat().st_size
             if file["sha256"]:  # as many digits as are known of the real one

@@ -12,6 +12,7 @@ from sepkit.errors import SepkitError
 from sepkit.files import read_json
 from sepkit.models.published_files import read_weights
 from sepkit.reproduce import rehearsal, rehearsal_cuts, rehearsal_songs, rehearsal_weights
+from sepkit.reproduce.notebook import find_chapters
 from sepkit.stems import STEMS
 from sepkit.training import Recipe
 
@@ -58,6 +59,29 @@ def test_only_networks_that_take_all_memory_are_smaller_and_by_what_is_not_given
     for name, settings in rehearsal_cuts.SMALLER.items():
         made = models.build(name, **settings).settings
         assert {part: made[part] for part in settings} == settings
+
+
+def test_a_network_is_run_twice_on_audio_of_each_length_and_then_repeats_itself():
+    """With the audio it was given, where it knows that; nobody can change what it remembers."""
+    ran = []
+
+    def runner(net, method, factor=1.0):
+        def run(x):
+            ran.append((net, x.shape[-1]))
+            return {"vocals": factor * x} if method == "forward" else factor * x
+
+        return run
+
+    one, two, three = (torch.full((1, 2, 5), float(k)) for k in (1, 2, 3))
+    short = torch.full((1, 2, 3), 4.0)
+    run = rehearsal_cuts.seldom(runner)("net", "forward", factor=2.0)
+    for x, taken in ((one, one), (two, two), (one, one), (three, two), (short, short)):
+        found = run(x)
+        assert found.keys() == {"vocals"} and torch.equal(found["vocals"], 2 * taken)
+        found["vocals"].zero_()
+    assert ran == [("net", 5), ("net", 5), ("net", 3)]
+    other = rehearsal_cuts.seldom(runner)("other", "magnitude")
+    assert torch.equal(other(three), three) and ran[3:] == [("other", 5)]
 
 
 def test_of_a_data_set_all_songs_are_opened_and_the_first_of_each_split_used():
@@ -146,12 +170,21 @@ def test_a_network_whose_layout_is_not_known_is_named():
 def test_the_list_has_addresses_sizes_and_hashes_of_the_stand_ins(tmp_path, monkeypatch):
     file = {"url": "https://far.away/x.pth", "mirror": "m", "size": 5, "sha256": "0" * 8}
     entry = {"model": "open-unmix", "settings": SMALL["open-unmix"], "files": {"vocals": file}}
-    monkeypatch.setattr(rehearsal_weights, "manifest", lambda: {"one": entry, "two": {}})
+    other = {"files": {"bass": {"url": "https://far.away/y.pth", "mirror": "m", "size": 7}}}
+    monkeypatch.setattr(rehearsal_weights, "manifest", lambda: {"one": entry, "two": other})
     listed = read_json(rehearsal_weights.make(tmp_path, "http://here", ["one"]))
     found, path = listed["one"]["files"]["vocals"], tmp_path / "one" / "x.pth"
     assert (found["url"], found["mirror"]) == ("http://here/one/x.pth", None)
     assert found["size"] == path.stat().st_size and len(found["sha256"]) == 8
-    assert listed["two"] == {}
+    absent = {"url": "http://here/absent/y.pth", "mirror": None, "size": 7}
+    assert listed["two"]["files"]["bass"] == absent and not (tmp_path / "two").exists()
+
+
+def test_weights_are_made_for_all_that_chapters_are_said_to_need():
+    sets = rehearsal_weights.needed(find_chapters())
+    models = {rehearsal_weights.manifest()[name]["model"] for name in sets}
+    assert {"umxhq", "hdemucs-musdb"} < set(sets) and models <= set(rehearsal_weights.LAYOUTS)
+    assert rehearsal_weights.needed(find_chapters(["01", "12"])) == []
 
 
 # ---- chapters
@@ -168,7 +201,9 @@ def rehearse(chapters, data, out):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("chapters", "data"), [(["01", "04"], "musdb18hq"), (["12"], "musdb7s")])
+@pytest.mark.parametrize(
+    ("chapters", "data"), [(["01", "04"], "musdb18hq"), (["02"], "musdb18"), (["12"], "musdb7s")]
+)
 def test_some_chapters_run_on_stand_ins_and_leave_nothing(tmp_path, chapters, data):
     rehearse(chapters, data, tmp_path)
 
@@ -199,7 +234,6 @@ def test_a_chapter_that_fails_is_kept_and_told(tmp_path, monkeypatch, band):
         tmp_path / "notebooks" / "01_one.ipynb",
     )
     monkeypatch.setattr(rehearsal.band, "ensure", lambda preset: band)
-    monkeypatch.setattr(rehearsal_weights, "SETS", ())
     (line,) = rehearsal.run(out=tmp_path / "out", device="cpu", notebooks=tmp_path / "notebooks")
     kept = tmp_path / "out" / "rehearsal" / "executed" / "01_one.failed.ipynb"
     assert line.startswith("01_one: cell ") and "no luck" in line and line.endswith(str(kept))
