@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -10,12 +11,44 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from ...metrics.statistics import bootstrap_interval
 from .. import plots
+from ..diagrams import Diagram
 
 _POINTS = 1500
+#: Colours of the two speakers, in every figure.
+SPEAKERS = ("#D55E00", "#0072B2")
+
+
+def two_microphones(A: ArrayLike) -> Diagram:
+    """Draw two speakers, two microphones, and the gain on each of the four ways between them.
+
+    Parameters
+    ----------
+    A : array (2, 2)
+        The mixing matrix: a row for each microphone, a column for each speaker.
+    """
+    gains = np.asarray(A, float)
+    told = "; ".join(
+        f"speaker {k + 1} at microphone {m + 1}: {gains[m, k]:g}"
+        for m in range(2)
+        for k in range(2)
+    )
+    drawing = Diagram(640, 190, f"Two speakers and two microphones, gains in between. {told}.")
+    heights = (50, 140)
+    for k, y in enumerate(heights):
+        drawing.box((80, y), (130, 40), f"speaker {k + 1}: s{'₁₂'[k]}", border=SPEAKERS[k])
+        drawing.box((500, y), (170, 40), f"microphone {k + 1}: x{'₁₂'[k]}")
+    for k, start in enumerate(heights):
+        for m, end in enumerate(heights):
+            drawing.arrow([(146, start), (414, end)], colour=SPEAKERS[k])
+            near = 0.28 if k != m else 0.5
+            at = (146 + 268 * near, start + (end - start) * near - 12)
+            drawing.text(at, f"{gains[m, k]:g}", anchor="middle", colour=SPEAKERS[k])
+    return drawing
 
 
 def cloud(
@@ -141,7 +174,7 @@ def curve_of_angles(
     fig, (top, bottom) = plots.figure(2, 1, height=3.8, sharex=True)
     top.plot(degrees, spiky, color="#4d4d4d")
     top.set(ylabel="kurtosis", title="how spiky the output is (all that a blind method can see)")
-    for speaker, tint in zip(range(2), ("#D55E00", "#0072B2")):
+    for speaker, tint in zip(range(2), SPEAKERS):
         bottom.plot(degrees, left[:, speaker], color=tint, label=f"speaker {speaker + 1}")
         for ax in (top, bottom):
             ax.axvline(
@@ -161,12 +194,19 @@ def curve_of_angles(
 
 
 def whitening_steps(steps: Mapping[str, torch.Tensor], arrows: Mapping[str, np.ndarray]) -> Figure:
-    """Draw four clouds: {title: signals (2, samples)} and {title: the speakers' two directions}."""
-    fig, axes = plots.figure(1, len(steps), height=2.5)
+    """Draw four clouds: {title: signals (2, samples)} and {title: the speakers' two directions}.
+
+    The scales differ from panel to panel, so they have no numbers.
+    """
+    fig, axes = plots.figure(1, len(steps), height=2.7)
     for ax, (title, x) in zip(axes, steps.items()):
-        cloud(x, ax, list(zip(arrows[title], ("#D55E00", "#0072B2"))), title, ("", ""))
+        cloud(x, ax, list(zip(arrows[title], SPEAKERS)), title)
         ax.set(xticks=[], yticks=[])
-    axes[0].set(xlabel="channel 1", ylabel="channel 2")
+    handles = [
+        Line2D([], [], color=tint, linewidth=1.8, label=f"direction of speaker {k + 1}")
+        for k, tint in enumerate(SPEAKERS)
+    ]
+    fig.legend(handles=handles, ncols=2, loc="outside lower center")
     return fig
 
 
@@ -181,14 +221,17 @@ def leading_speaker(levels: ArrayLike, frequencies: ArrayLike, title: str, ax: A
         In kHz.
     """
     levels = np.asarray(levels).clip(-30, 30)
-    for chosen, tint in ((levels >= 0, "#D55E00"), (levels < 0, "#0072B2")):
+    for chosen, tint in ((levels >= 0, SPEAKERS[0]), (levels < 0, SPEAKERS[1])):
         ax.plot(np.asarray(frequencies)[chosen], levels[chosen], ".", color=tint, markersize=2.5)
     ax.axhline(0, color="#667085", linewidth=0.8)
+    for y, speaker in ((36, 0), (-36, 1)):
+        words = f"speaker {speaker + 1} leads"
+        ax.text(7.9, y, words, color=SPEAKERS[speaker], ha="right", va="center", fontsize=8)
     ax.set(
         xlabel="frequency (kHz)",
         ylabel="speaker 1 over speaker 2 (dB)",
         title=title,
-        ylim=(-32, 32),
+        ylim=(-40, 40),
         xlim=(0, 8),
     )
     return ax
@@ -196,6 +239,8 @@ def leading_speaker(levels: ArrayLike, frequencies: ArrayLike, title: str, ax: A
 
 def directions(stems: Mapping[str, torch.Tensor], ax: Axes, title: str = "") -> Axes:
     """Draw where each stem's energy lies between the loudspeakers, over its spectrogram's bins.
+
+    The scale is logarithmic, so that a stem with one place does not hide those that are spread.
 
     Parameters
     ----------
@@ -209,6 +254,8 @@ def directions(stems: Mapping[str, torch.Tensor], ax: Axes, title: str = "") -> 
         height, _ = np.histogram(angle, edges, weights=energy / max(energy.sum(), 1e-20))
         ax.plot((edges[1:] + edges[:-1]) / 2, 100 * height, color=plots.colour(name), label=name)
     ax.set(xlabel="direction", ylabel="energy of the stem (%)", title=title, xlim=(0, 90))
+    ax.set(yscale="log", ylim=(0.1, 150))
+    ax.set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
     ax.set_xticks([0, 45, 90], ["left", "centre", "right"])
     ax.grid(True)
     ax.legend()
@@ -238,6 +285,7 @@ def methods(
     xlabel: str,
     statistic: str = "mean",
     seed: int = 0,
+    kinds: Mapping[str, Sequence[str]] | None = None,
 ) -> Figure:
     """Draw a panel per target and a line per method: middle over songs, interval, songs as dots.
 
@@ -249,6 +297,8 @@ def methods(
         Separators, from top to bottom.
     targets : sequence of str
     statistic : {"mean", "median"}
+    kinds : dict of str to sequence of str, optional
+        What the separators are -> which; a line stands between two kinds, and each is named.
     """
     fig, axes = plots.figure(
         1, len(targets), height=0.6 + 0.24 * len(order), sharey=True, sharex=True, squeeze=False
@@ -260,11 +310,25 @@ def methods(
                 continue
             middle, low, high = interval(values, seed, statistic)
             ax.plot(values, np.full(len(values), y), ".", color="#98a2b3", markersize=2.5)
-            ax.plot([low, high], [y, y], color=plots.colour(target), linewidth=3, alpha=0.5)
+            ax.plot([low, high], [y, y], color=plots.colour(target), linewidth=1.6)
             ax.plot(middle, y, "o", color=plots.colour(target), markersize=4.5)
         ax.axvline(0, color="#667085", linewidth=0.8)
         ax.set(title=target, xlabel=xlabel)
         ax.grid(True, axis="x")
     axes[0, 0].set_yticks(range(len(order)), order)
     axes[0, 0].invert_yaxis()
+    _name_kinds(axes[0], order, kinds or {})
     return fig
+
+
+def _name_kinds(axes, order, kinds):
+    """A line between two kinds of methods in every panel, and their names at the right."""
+    for kind, names in kinds.items():
+        rows = [order.index(name) for name in names if name in order]
+        if not rows:
+            continue
+        place = {"transform": axes[-1].get_yaxis_transform(), "fontsize": 7.5, "va": "center"}
+        words = textwrap.fill(kind, 14)
+        axes[-1].text(1.03, (min(rows) + max(rows)) / 2, words, color="#344054", **place)
+        for ax in axes if max(rows) < len(order) - 1 else ():
+            ax.axhline(max(rows) + 0.5, color="#98a2b3", linewidth=0.7, linestyle=":")
