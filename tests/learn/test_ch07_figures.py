@@ -86,13 +86,23 @@ def test_gains_that_may_be_zero_are_hollow():
 def test_songs_stand_in_the_order_of_their_means():
     _, ax = plots.figure()
     figures.by_song_and_seed([[3.0, 5.0], [-1.0, 1.0], [1.0, 2.0]], ax)
-    assert [[y for _, y in line] for line in points(ax, ".")] == [[-1, 1, 3], [1, 2, 5]]
+    seeds = [points(ax, mark)[0] for mark in figures.MARKS[:2]]
+    assert [[y for _, y in line] for line in seeds] == [[-1, 1, 3], [1, 2, 5]]
     bars = [line.get_ydata()[0] for line in ax.lines if line.get_linewidth() == 1.6]
     assert bars == [0, 1.5, 4]
     assert [text.get_text() for text in ax.get_legend().texts] == [
         "seed 0: mean +1.00 dB",
         "seed 1: mean +2.67 dB",
     ]
+
+
+def test_no_two_of_many_seeds_look_alike():
+    _, ax = plots.figure()
+    figures.by_song_and_seed(np.zeros((2, 24)), ax)
+    looks = {
+        (line.get_color(), line.get_marker()) for line in ax.lines if line.get_marker() != "None"
+    }
+    assert len(looks) == 24
 
 
 def test_strips_draw_every_value_and_the_mean():

@@ -23,6 +23,8 @@ from ..plots import CYCLE, colour
 #: Arm of an experiment -> seed -> song -> value.
 Arms = dict[str, dict[int, dict[str, float]]]
 GREY = "#667085"
+#: One more than there are colours: seeds of one colour have different marks.
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
 # --- sounds --------------------------------------------------------------------------------------
@@ -267,7 +269,7 @@ def gains(
 def by_song_and_seed(
     found: ArrayLike, ax: Axes, title: str = "", ylabel: str = "difference in SDR (dB)"
 ) -> Axes:
-    """Draw differences per song: a dot per seed, a bar at the mean, songs ordered by mean.
+    """Draw differences per song: a mark per seed, a bar at the mean, songs ordered by mean.
 
     Parameters
     ----------
@@ -281,9 +283,9 @@ def by_song_and_seed(
         ax.plot(
             range(len(own)),
             own,
-            ".",
+            MARKS[seed % len(MARKS)],
             color=tint,
-            markersize=5,
+            markersize=3.5,
             label=f"seed {seed}: mean {np.nanmean(own):+.2f} dB",
         )
     for song, mean in enumerate(found.mean(1)):
