@@ -1,4 +1,4 @@
-"""Exercises of chapter 06: bands, parameters, fixed lengths, reach, complex masks, overlap."""
+"""Exercises of chapter 06: bands, a split, fixed lengths, reach, complex masks, overlap."""
 
 import math
 from functools import partial
@@ -54,44 +54,81 @@ def ex_06_1(answer: Any) -> None:
         need(got == right, f"for {split} it gives {got:g}; there are {right} bands")
 
 
+def _pairs(answer):
+    """The answer as (limit, width) pairs of numbers, limits rising and widths that go into them."""
+    flat = hasattr(answer, "__len__") and not isinstance(answer, (str, dict))
+    need(flat and len(answer) > 0, "a split is a list of pairs (upper limit, width)")
+    pairs, lower = [], 0.0
+    for pair in answer:
+        two = hasattr(pair, "__len__") and not isinstance(pair, (str, dict)) and len(pair) == 2
+        need(two, "each entry is a pair: upper limit and width, both in Hz")
+        upper, width = (number(value) for value in pair)
+        need(width > 0, "a band has a width above 0 Hz")
+        need(upper > lower, f"the limits must rise: {upper:g} Hz comes after {lower:g} Hz")
+        count = (upper - lower) / width
+        need(
+            abs(count - round(count)) < 1e-6,
+            f"from {lower:g} to {upper:g} Hz there is no whole number of bands of {width:g} Hz",
+        )
+        pairs.append((upper, width))
+        lower = upper
+    need(lower <= 22050, "half the sample rate is 22050 Hz; nothing lies above")
+    return pairs
+
+
+def _edges(pairs):
+    """Where the bands begin and end, in Hz, up to half the sample rate."""
+    edges = [0.0]
+    for upper, width in pairs:
+        edges += [edges[-1] + width * k for k in range(1, round((upper - edges[-1]) / width) + 1)]
+    return edges + [22050.0] * (edges[-1] < 22050)
+
+
+def every_second_band(sound: torch.Tensor, edges: list[float]) -> torch.Tensor:
+    """Keep of a sound (samples,) at `tones.RATE` the first, third, ... band, by its Fourier sum."""
+    hertz = torch.fft.rfftfreq(len(sound), 1 / tones.RATE, dtype=torch.float64)
+    band = torch.bucketize(hertz, torch.tensor(edges, dtype=torch.float64), right=True)
+    return torch.fft.irfft(torch.fft.rfft(sound) * (band % 2), len(sound))
+
+
+def _hear_split(answer):
+    """A bass line, and the same with every second band of the answer taken out."""
+    time = torch.arange(tones.RATE, dtype=torch.float64) / tones.RATE
+    fade = torch.exp(-2 * time) * (1 - torch.exp(-200 * time))
+    notes = [
+        sum(torch.sin(2 * math.pi * k * pitch * time) / k for k in range(1, 25)) * fade
+        for pitch in (55.0, 65.4, 73.4, 82.4)
+    ]
+    line = 0.15 * torch.cat(notes)
+    part = every_second_band(line, _edges(_pairs(answer)))
+    sounds = {"a bass line": line, "every second band alone": part}
+    return tones.row(sounds, "which notes and which overtones fall into one band, and go together.")
+
+
 @exercises.add(
-    "A bin of the STFT is a complex number. How many real numbers has a band of `width` bins, in"
-    " all channels?",
-    "The norm has a weight and a bias for each of these numbers. The linear map has a matrix and a"
-    " bias.",
-    "With `size = 2 * channels * width`: `2 * size + size * features + features`",
+    "Where does a bass have its energy? Cut finely there, and spend as little as you can above.",
+    "Ten bands below 500 Hz: how wide are they, if all are equal? Six bands are left for the rest.",
+    "Begin with `(500, 50)`, and go on with two or three pairs of much wider bands.",
+    hear=_hear_split,
 )
 def ex_06_2(answer: Any) -> None:
-    """`model.encoder` has just these, band after band."""
-    given = ((5, 2, 128), (93, 1, 32))  # width, channels, features
-    got = [number(attempt(answer, *sizes)) for sizes in given]
-
-    def count(width, channels, features, norms=2, bias=True, parts=2):
-        size = parts * channels * width
-        return norms * size + size * features + bias * features
-
-    def is_(**changed):
-        return got == [count(*sizes, **changed) for sizes in given]
-
-    need(not is_(parts=1), "a bin is complex: two real numbers, so the input is twice as long")
-    need(not is_(norms=0), "the norm is missing: a weight and a bias for every number of the band")
-    need(not is_(norms=0, bias=False), "norm and bias are missing")
-    need(not is_(bias=False), "the linear map has a bias, one number for each feature")
-    need(not is_(norms=1), "the norm has two vectors, a weight and a bias")
-    need(
-        got != [4 * width * channels for width, channels, _ in given],
-        "that is the norm alone; the linear map has weights as well",
-    )
-    need(
-        got != [count(width, 1, features) for width, _, features in given],
-        "that is one channel; a band holds the bins of all channels",
-    )
-    for (width, channels, features), said in zip(given, got):
-        need(
-            said == count(width, channels, features),
-            f"a band of {width} bins in {channels} channel(s), {features} features: {said:g} is not"
-            " its number of parameters",
-        )
+    """As the authors' own split for the bass: fine where it plays, and next to nothing above."""
+    pairs = _pairs(answer)
+    edges = _edges(pairs)
+    widths = [width for _, width in pairs]
+    low = sum(edge < 500 for edge in edges[:-1])
+    failed = {
+        f"a band of {min(widths):g} Hz has no two bins; they lie 21.5 Hz apart": (
+            min(widths) < 2 * 44100 / 2048
+        ),
+        f"{low} bands begin below 500 Hz, where the bass plays: too few": low < 10,
+        f"with what lies above the last limit these are {len(edges) - 1} bands: too many": (
+            len(edges) - 1 > 16
+        ),
+        "higher up, no band should be narrower than one below it": widths != sorted(widths),
+    }
+    wrong = [reason for reason, true in failed.items() if true]
+    need(not wrong, "".join(wrong[:1]), credit=1 - len(wrong) / len(failed))
 
 
 @exercises.add(

@@ -18,11 +18,6 @@ def starts(split):
     return 1 + sum((upper - low) / width for low, (upper, width) in zip(lowers, split))
 
 
-def parameters(width, channels, features):
-    size = 2 * channels * width
-    return 2 * size + size * features + features
-
-
 M = 1 + 1j
 RIPPLE = (20 * math.log10(5 / 5.614), 20 * math.log10(6 / 5.614))
 
@@ -49,22 +44,24 @@ ANSWERS = {
     },
     2: {
         "right": [
-            parameters,
-            lambda w, c, n: 2 * c * w * (n + 2) + n,
-            lambda w, c, n: float(parameters(w, c, n)),
-            lambda w, c, n: torch.tensor(parameters(w, c, n)),
+            ((500, 50), (2000, 500), (8000, 3000)),
+            [[450, 45], [1050, 120]],
+            np.array([(500, 50.0), (4100, 900)]),
+            torch.tensor([(528, 44.0), (1000, 472.0)]),
+            ((528, 44), (22050, 7174)),
         ],
         "wrong": [
-            (lambda w, c, n: 2 * c * w + c * w * n + n, "a bin is complex"),
-            (lambda w, c, n: 2 * c * w * n + n, "the norm is missing"),
-            (lambda w, c, n: 2 * c * w * n, "norm and bias are missing"),
-            (lambda w, c, n: parameters(w, c, n) - n, "the linear map has a bias"),
-            (lambda w, c, n: parameters(w, c, n) - 2 * c * w, "the norm has two vectors"),
-            (lambda w, c, n: 4 * c * w, "that is the norm alone"),
-            (lambda w, c, n: parameters(w, 1, n), "that is one channel"),
-            (lambda w, c, n: 2728, "93 bins in 1 channel(s)"),
-            (lambda w, c, n: None, "returns nothing"),
-            (5288, "a function was expected"),
+            (((500, 25), (1000, 500)), "a band of 25 Hz has no two bins", 1 / 2),
+            (((500, 100), (2000, 500)), "5 bands begin below 500 Hz", 3 / 4),
+            (((500, 50), (3000, 250)), "are 21 bands", 3 / 4),
+            (((500, 50), (700, 100), (800, 50)), "higher up, no band", 3 / 4),
+            (((500, 125), (1000, 50)), "4 bands begin below 500 Hz"),
+            (((500, 50), (400, 50)), "the limits must rise"),
+            (((500, 60), (1000, 500)), "no whole number of bands of 60 Hz"),
+            (((500, 50), (30500, 10000)), "nothing lies above"),
+            ((500, 50), "each entry is a pair"),
+            (((500, 0),), "a width above 0 Hz"),
+            (16, "a list of pairs"),
         ],
     },
     3: {
