@@ -8,6 +8,7 @@ and `book` makes a site of them.
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -85,13 +86,13 @@ def read_page(notebook: str | Path) -> Page:
         raise SepkitError(f"{path}: no notebook ({str(error).splitlines()[0]})") from None
     markdown, headings = _markdown(path)
     parts = [
-        f'<section class="text">{_scrolling(markdown(cell.source))}</section>'
+        f'<section class="text">{markdown(cell.source)}</section>'
         if cell.cell_type == "markdown"
         else _code_cell(cell, markdown)
         for cell in cells
         if cell.cell_type in ("markdown", "code") and cell.source.strip()
     ]
-    body = re.sub(r'(href="[\w-]+)\.ipynb(?=["#])', r"\1.html", "\n".join(parts))
+    body = re.sub(r'(href="[\w-]+)\.ipynb(?=["#])', r"\1.html", _scrolling("\n".join(parts)))
     return Page(path.stem, body, headings)
 
 
@@ -246,10 +247,16 @@ def _output(output, markdown):
         value = f'<img alt="{html.escape(alt, quote=True)}" src="{source}">'
     elif kind == "text/markdown":
         value = markdown(value)
-    return f'<div class="output">{_scrolling(value)}</div>'
+    return f'<div class="output">{value}</div>'
 
 
 def _scrolling(text):
-    """Tables scroll sideways on narrow screens, by keys too."""
-    box = '<div class="scroll" tabindex="0" role="region" aria-label="table">'
-    return re.sub(r"<table.*?</table>", rf"{box}\g<0></div>", text, flags=re.DOTALL)
+    """Tables scroll sideways on narrow screens, by keys too; each is a region of its own name."""
+    numbers = itertools.count(1)
+
+    def boxed(table):
+        name = f"table {next(numbers)} of this page"
+        box = f'<div class="scroll" tabindex="0" role="region" aria-label="{name}">'
+        return f"{box}{table[0]}</div>"
+
+    return re.sub(r"<table.*?</table>", boxed, text, flags=re.DOTALL)

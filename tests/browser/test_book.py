@@ -7,6 +7,7 @@ import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from sepkit.files import repo_root
 from sepkit.learn import plots
 from sepkit.learn.players import players
 from sepkit.reproduce import book
@@ -77,6 +78,31 @@ def test_a_telephone_shows_it_and_axe_finds_nothing_serious(page, pages):
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
         found = axe.Axe().run(page).response["violations"]
         assert [one for one in found if one["impact"] in ("serious", "critical")] == []
+
+
+#: The chapters as they are stored, and the page of contents.
+STORED = [path.stem for path in sorted((repo_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """A book of all chapters with the outputs that are in the repository; its folder."""
+    pytest.importorskip("latex2mathml", reason="no latex2mathml here")
+    pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe here")
+    site = tmp_path_factory.mktemp("stored")
+    book.write_book(site / "none", repo_root() / "notebooks", site)
+    return site
+
+
+@pytest.mark.parametrize("name", [*STORED, "index"])
+def test_axe_finds_nothing_serious_on_any_page_of_the_course(page, stored, name):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.set_default_timeout(120_000)
+    page.goto((stored / f"{name}.html").as_uri())
+    found = Axe().run(page).response["violations"]
+    # a corner of a table of two indices is empty, which axe calls minor
+    assert [one["id"] for one in found if one["impact"] != "minor"] == []
 
 
 def test_the_pdf_has_a_page_per_chapter_and_an_outline(pages, tmp_path, browser):
