@@ -279,6 +279,86 @@ def test_a_training_is_stopped_and_after_a_restart_the_error_says_which_cell_to_
     assert "Run All Above" in said[0] and any("NameError" in line for line in said)
 
 
+class Keyboard:
+    """A reader without a mouse, in a notebook that is open in the page."""
+
+    FOCUS = "() => document.activeElement.closest('{}') !== null"
+
+    def __init__(self, notebook):
+        self.notebook, self.page = notebook, notebook.page
+
+    def press(self, *keys):
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def within(self, selector):
+        """Whether what has the focus lies in such an element."""
+        return self.page.evaluate(self.FOCUS.format(selector))
+
+    def tab_into(self, selector, presses=60, key="Tab"):
+        """Press Tab until something in such an element has the focus."""
+        for _ in range(presses):
+            if self.within(selector):
+                return
+            self.press(key)
+        pytest.fail(f"no {selector} within {presses} presses of {key}")
+
+    def select(self, place):
+        """Select the cell with that place in the notebook, from 0, by arrow keys."""
+        for _ in range(60):  # back to the cells: in a control, arrow keys belong to it
+            if self.within(".jp-Notebook") and not self.within(".sepkit-players, .noUi-handle"):
+                break
+            self.press("Shift+Tab")
+        self.press("Escape")
+        for _ in range(3 * self.notebook.cells.count()):
+            active = self.page.evaluate(
+                "() => [...document.querySelectorAll('.jp-Notebook .jp-Cell')]"
+                ".findIndex(cell => cell.classList.contains('jp-mod-active'))"
+            )
+            if active == place:
+                return
+            self.press("ArrowDown" if active < place else "ArrowUp")
+        pytest.fail(f"cell {place} is not reached by arrow keys")
+
+    def run(self, place):
+        """Run that cell, and return when it has a number."""
+        self.select(place)
+        self.press("Control+Enter")
+        prompt = self.notebook.cells.nth(place).locator(".jp-InputPrompt")
+        prompt.filter(has_text=re.compile(r"\[\d+\]")).wait_for()
+        self.notebook.wait()
+
+
+def test_players_and_sliders_are_reached_used_and_left_by_keyboard_alone(open_notebook):
+    notebook = open_notebook("workshop.ipynb")
+    keys, cells = Keyboard(notebook), notebook.cells
+    count, loop = cells.count(), 5  # the training that is to be stopped is left out
+    keys.tab_into(".jp-Notebook")
+    for place in (k for k in range(1, count) if k != loop):
+        keys.run(place)
+
+    player = cells.nth(2).locator(".sepkit-players.live")
+    keys.select(2)
+    keys.tab_into(".sepkit-players")
+    controls = 0
+    while keys.within(".sepkit-players"):
+        keys.press("d", "d", "m", "x", "ArrowDown", "ArrowUp", "Tab")
+        controls += 1
+        assert controls < 40, "no way out of the player"
+    assert controls >= 3 and cells.count() == count and player.count() == 1
+    keys.select(2)
+    keys.tab_into("[aria-label=play]")
+    keys.press("Space")
+    player.locator("[aria-label=pause]").wait_for()
+    keys.press("Space")
+
+    keys.select(3)
+    keys.tab_into(".noUi-handle")
+    keys.press("ArrowRight", "Tab")
+    assert not keys.within(".noUi-handle"), "no way out of the slider"
+    assert cells.count() == count
+
+
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=[] if name == "01_stft" else pytest.mark.long) for name in NAMES],
