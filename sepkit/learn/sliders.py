@@ -22,6 +22,11 @@ from .players import mp3
 from .plots import without_formulas
 
 PLACEHOLDER = "Run this cell to move the sliders."
+#: JupyterLab takes keys on a slider's handle for its own: ``d d`` would delete the cell. What has
+#: the focus must say itself that they are not, and ipywidgets can set no attribute; so an empty
+#: style sheet sees to it once the panel is on the page.
+_KEYS = """<style onload="this.closest('.widget-vbox').addEventListener('focusin',
+    (event) => event.target.setAttribute('data-lm-suppress-shortcuts', 'true'))"></style>"""
 _DPI = 90
 _PAUSE = 0.03  # seconds that moves are gathered for
 
@@ -81,7 +86,8 @@ class Panel:
         self._waiting: asyncio.TimerHandle | None = None
         self._image = ipywidgets.Image(format="png")
         self._image.layout.max_width, self._image.layout.align_self = "100%", "flex-start"
-        shown = [*self.controls.values(), self._image]
+        keys = ipywidgets.HTML(_KEYS, layout={"display": "none"})
+        shown = [*self.controls.values(), self._image, keys]
         if hear:
             self._audio = ipywidgets.Audio(format="mp3", autoplay=False, loop=False)
             shown.append(self._audio)
