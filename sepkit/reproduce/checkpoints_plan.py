@@ -25,6 +25,8 @@ RECIPE: dict[str, Any] = {
     "gains": [0.25, 1.25],
     "vocals_gains": [0.3, 1.9],
     "vocals_semitones": 4,
+    # The band is in tune to the cent; without this, what is not would count as a voice.
+    "semitones": 1,
     "doubling": 0.4,
     "breath": 0.4,
     "schedule": "cosine",
