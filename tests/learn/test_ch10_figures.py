@@ -138,6 +138,26 @@ def test_differences_are_against_the_first_network_over_songs_and_seeds():
     assert 1.5 < low < 2 < high < 2.5
 
 
+def pretraining_runs(gain):
+    return [
+        score
+        for size, level in (("6 songs", 0.0), ("24 songs", 3.0))
+        for start, more in (("from scratch", 0.0), ("pre-trained", gain))
+        for score in scored(f"{size}, {start}", grid(level + more))
+    ]
+
+
+def test_pre_training_is_told_by_data_size_over_songs_and_seeds():
+    assert results.by_pretraining([]) == []
+    few, many = results.by_pretraining(pretraining_runs(-1.0))
+    assert few["trained on"] == "6 songs" and many["trained on"] == "24 songs"
+    mean = np.mean(list(grid(0.0).values()))
+    assert few["from scratch (dB)"] == f"{mean:.2f}"
+    assert many["pre-trained (dB)"] == f"{mean + 2:.2f}"
+    assert {few["difference (dB)"], many["difference (dB)"]} == {"-1.00"}
+    assert {few["verdict"], many["verdict"]} == {"worse"}
+
+
 @pytest.mark.parametrize("stored", [True, False])
 def test_section_12_tells_of_the_stored_runs_or_of_the_miniature(monkeypatch, capsys, stored):
     """Its last cells, with Scores of every arm that has five seeds, or without any."""
@@ -147,7 +167,9 @@ def test_section_12_tells_of_the_stored_runs_or_of_the_miniature(monkeypatch, ca
     monkeypatch.setattr(plots, "show", lambda figure, caption: told.append(caption))
     monkeypatch.setattr(plots, "table", lambda frame, caption: rows.append((frame, caption)))
     space = {
-        "experiments": SimpleNamespace(stored=lambda: {"race": runs} if stored else {}),
+        "experiments": SimpleNamespace(
+            stored=lambda: {"race": runs, "pretraining": pretraining_runs(0.5)} if stored else {}
+        ),
         "live": [score for score in runs if score.provenance["seed"] == 0],
         "display": lambda shown: None,
         **{"figures": figures, "pd": pd, "plots": plots, "results": results},
@@ -159,9 +181,11 @@ def test_section_12_tells_of_the_stored_runs_or_of_the_miniature(monkeypatch, ca
     printed, (caption,) = capsys.readouterr().out, told
     assert caption.startswith("Figure 13.") and ("the miniature above" in caption) != stored
     assert ("sepkit experiment race" in printed) != stored
+    assert ("sepkit experiment pretraining" in printed) != stored
     if stored:
-        ((table, title),) = rows
-        assert title.startswith("Table 10.") and printed == ""
+        (table, title), (learned, last) = rows
+        assert title.startswith("Table 10.") and last.startswith("Table 11.") and printed == ""
+        assert list(learned["difference (dB)"]) == ["+0.50", "+0.50"]
         assert list(table.index) == arms[1:] and set(table.verdict) == {"better"}
     else:
         assert not rows and "Table 10" in printed

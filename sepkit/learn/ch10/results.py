@@ -1,4 +1,4 @@
-"""The Scores of the race, by network and by what was equal."""
+"""The Scores of the race, by network and by what was equal; and those of pre-training."""
 
 from collections.abc import Sequence
 
@@ -30,23 +30,51 @@ def against_first(scores: Sequence[Score]) -> list[dict[str, str]]:
     """
     arms = _by_song(scores)
     first = arms.pop(FIRST, {})
+    return [
+        {"network": arm, **_difference(songs, first, f"minus {FIRST} (dB)")}
+        for arm, songs in arms.items()
+    ]
+
+
+def by_pretraining(scores: Sequence[Score]) -> list[dict[str, str]]:
+    """Pre-trained against trained from scratch, over songs and seeds: a row for each data size.
+
+    Empty where there are no Scores.
+    """
+    arms = _by_song(scores)
     rows = []
     for arm, songs in arms.items():
-        differences = [
-            [songs[song][seed] - value for seed, value in sorted(values.items())]
-            for song, values in first.items()
-        ]
-        one = crossed.crossed(differences)
-        told = crossed.verdict(one)  # of the claim that the arm is better
-        rows.append(
-            {
-                "network": arm,
-                f"minus {FIRST} (dB)": f"{one.effect:+.2f}",
-                "95 % interval": f"{one.low:+.2f} to {one.high:+.2f}",
-                "verdict": {"holds": "better", "fails": "worse"}.get(told, told),
-            }
-        )
+        size, _, start = arm.partition(", ")
+        if start == "pre-trained":
+            scratch = arms[f"{size}, from scratch"]
+            means = {"from scratch (dB)": scratch, "pre-trained (dB)": songs}
+            rows.append(
+                {
+                    "trained on": size,
+                    **{name: f"{_mean(values):.2f}" for name, values in means.items()},
+                    **_difference(songs, scratch, "difference (dB)"),
+                }
+            )
     return rows
+
+
+def _difference(songs, others, name):
+    """The crossed difference of two arms, {song: {seed: SDR}} each, as parts of a row."""
+    differences = [
+        [songs[song][seed] - value for seed, value in sorted(values.items())]
+        for song, values in others.items()
+    ]
+    one = crossed.crossed(differences)
+    told = crossed.verdict(one)  # of the claim that the arm is better
+    return {
+        name: f"{one.effect:+.2f}",
+        "95 % interval": f"{one.low:+.2f} to {one.high:+.2f}",
+        "verdict": {"holds": "better", "fails": "worse"}.get(told, told),
+    }
+
+
+def _mean(songs):
+    return float(np.nanmean([list(values.values()) for values in songs.values()]))
 
 
 def _by_song(scores):
