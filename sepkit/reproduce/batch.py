@@ -52,7 +52,7 @@ def run(
     on_event : callable
         Called as ``on_event(job name, event, details)`` with events "waiting", "cell", "done",
         "failed" and "unchanged". The details of the last three are the entry, and ``finished``,
-        ``of`` and ``left``: jobs done, jobs in all, and seconds until the end as far as known.
+        ``of`` and ``left``: jobs done, jobs in all, and seconds until the end, None if unknown.
 
     Returns
     -------
@@ -146,9 +146,15 @@ class _Batch:
         self.entries[job.name] = {"chapter": job.chapter.name, **seen_from(job.cell, record)}
         del self.left[job.name]
         self.costs.learn(job.chapter.name, record)
-        left = makespan(map(self.costs.seconds, self.left.values()), self.workers)
-        progress = {"finished": self.of - len(self.left), "of": self.of, "left": left}
+        progress = {"finished": self.of - len(self.left), "of": self.of, "left": self._seconds()}
         self.on_event(job.name, event, {**self.entries[job.name], **progress})
+
+    def _seconds(self):
+        """Until the end; None while that would be a guess of profile "paper", as in a plan."""
+        jobs = self.left.values()
+        if any(self.costs.is_guess_of_paper(job) for job in jobs):
+            return None
+        return makespan(map(self.costs.seconds, jobs), self.workers)
 
     def _here(self, jobs: list[Job]) -> Iterator[tuple[Job, dict[str, Any]]]:
         """On this machine: no more at a time than there are workers, and than memory holds."""

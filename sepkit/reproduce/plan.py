@@ -72,6 +72,10 @@ class Costs:
         key = job.chapter.name, job.parameters["profile"], True
         return job.parameters.get("device") != "cpu" and key not in self._measured
 
+    def is_guess_of_paper(self, job: Job) -> bool:
+        """Whether a job of profile "paper" was never measured: of GPU hours nothing is guessed."""
+        return job.parameters["profile"] == "paper" and self.of(job).seconds is None
+
     def seconds(self, job: Job) -> float:
         """Seconds that a job takes, or a guess."""
         return self.of(job).seconds or UNKNOWN_SECONDS[job.parameters["profile"]]

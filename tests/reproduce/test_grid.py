@@ -313,6 +313,14 @@ def test_a_plan_says_which_finished_work_it_would_replace(course, monkeypatch):
     assert not [line for line in batch.plan(Grid(("01",), **course)).lines() if "replaces" in line]
 
 
+def test_of_profile_paper_no_time_left_is_guessed(course, monkeypatch):
+    Kernels(monkeypatch)
+    events = []
+    run(course, "01", "02", profile="paper", on_event=lambda *event: events.append(event))
+    left = [details["left"] for _, event, details in events if event == "done"]
+    assert left == [None, 0]
+
+
 def test_what_a_gpu_takes_is_not_made_up_of_what_a_cpu_takes(course, monkeypatch):
     """Until jobs have run on one, the plan says that their times are of a CPU."""
     Kernels(monkeypatch)
