@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..datasets.musdb18 import STREAMS, SUFFIX, VALIDATION, ffmpeg_missing
 from ..errors import SepkitError
+from ..files import atomic_path
 
 #: The data sets that can be rehearsed.
 DATA = ("musdb18hq", "musdb18", "musdb7s")
@@ -75,16 +76,21 @@ def _link(file: Path, name: Path) -> None:
 
 
 def _encoded(song: Path, folder: Path) -> Path:
-    """A song's stems in one .stem.mp4, AAC as in MUSDB18."""
+    """A song's stems in one .stem.mp4, AAC as in MUSDB18; encoded once for all data sets."""
     if missing := ffmpeg_missing():
         raise missing
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{song.name}{SUFFIX}"
+    if path.is_file():
+        return path
     inputs = [word for stream in STREAMS for word in ("-i", str(song / f"{stream}.wav"))]
     maps = [word for number in range(len(STREAMS)) for word in ("-map", str(number))]
     command = ["ffmpeg", "-v", "error", "-nostdin", *inputs, *maps, "-c:a", "aac", "-b:a", "256k"]
-    done = subprocess.run([*command, str(path)], stdin=subprocess.DEVNULL, capture_output=True)
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise SepkitError(f"{path}: ffmpeg cannot encode it ({' '.join(said)}); is AAC built in?")
+    with atomic_path(path) as temporary:
+        done = subprocess.run(
+            [*command, "-y", str(temporary)], stdin=subprocess.DEVNULL, capture_output=True
+        )
+        if done.returncode:
+            said = " ".join(done.stderr.decode(errors="replace").strip().splitlines()[-1:])
+            raise SepkitError(f"{path}: ffmpeg cannot encode it ({said}); is AAC built in?")
     return path

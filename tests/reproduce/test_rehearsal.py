@@ -140,6 +140,14 @@ def test_150_songs_of_the_right_split_have_the_sound_of_six(band, tmp_path, data
     assert data != "musdb18hq" or not close.any()
 
 
+@pytest.mark.skipif(ffmpeg_missing() is not None, reason="no ffmpeg")
+def test_two_data_sets_of_one_encoding_stand_beside_each_other(band, tmp_path):
+    root = tmp_path / "root"
+    folders = [rehearsal_songs.make(data, root, band) for data in ("musdb18", "musdb7s")]
+    songs = [open_tracks(folder, "test")[0].mixture() for folder in folders]
+    assert songs[0].any() and torch.equal(*songs)
+
+
 # ---- its weights
 
 #: Of BSRNN no weights are taken over, only their shapes: see tests/models/test_bsrnn.py.
