@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +60,7 @@ class Grid:
     notebooks: str | Path | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     timeout: float | str | None = "profile"
+    _decided: bool | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check all parts, and find the chapters."""
@@ -94,13 +94,15 @@ class Grid:
         if self.timeout == "profile":
             self.timeout = CELL_TIMEOUT[self.profile]
 
-    @cached_property
+    @property
     def is_spread(self) -> bool:
         """Whether there is a folder for each data set and seed.
 
         So it is also where another one was done before, or is being done by another call, which
-        must not be lost. It stays as it is for this grid, whatever other calls do meanwhile.
+        must not be lost. From `claim` on it stays as it is, whatever other calls do meanwhile.
         """
+        if self._decided is not None:
+            return self._decided
         if len(self.data) * len(self.seeds) > 1 or any(cells(self.out)):
             return True
         own = cell_name(self.data[0], self.seeds[0])
@@ -114,7 +116,9 @@ class Grid:
         Of two calls that begin at once with different seeds, the second then is spread.
         """
         with folder_lock(self.out, "layout"):
-            if not self.is_spread:
+            self._decided = None  # what was so before the lock, as for a plan, counts no more
+            self._decided = self.is_spread
+            if not self._decided:
                 self._claim.write_text(cell_name(self.data[0], self.seeds[0]))
 
     @property

@@ -303,6 +303,17 @@ def test_another_seed_alone_leaves_what_was_done_before(course, monkeypatch):
     assert files_of(course["out"]) == [f"dätä-seed{seed}/results/01_one.json" for seed in (5, 6)]
 
 
+def test_of_two_calls_that_have_planned_the_second_to_begin_is_spread(course):
+    first, second = (Grid(("01",), **{**course, "seeds": [seed]}) for seed in (1, 2))
+    assert not first.is_spread and not second.is_spread, "neither has begun"
+    first.claim()
+    second.claim()
+    assert not first.is_spread and second.is_spread
+    again = Grid(("01",), **{**course, "seeds": [1]})
+    again.claim()
+    assert not again.is_spread, "the same call goes on where it was"
+
+
 def test_a_plan_says_which_finished_work_it_would_replace(course, monkeypatch):
     Kernels(monkeypatch)
     run(course, "01", "02")
