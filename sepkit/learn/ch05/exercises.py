@@ -335,7 +335,7 @@ def ex_05_5(answer: Any) -> None:
     " offset`",
 )
 def ex_05_6(answer: Any) -> None:
-    """In an odd band, low bins are high notes: figures have to turn those bands over, as Figure 7
+    """In an odd band, low bins are high notes: figures have to turn those bands over, as Figure 9
     does.
     """
     asked = ((0, 10), (1, 0), (1, 30), (2, 100), (3, 256))
