@@ -57,6 +57,23 @@ def test_asking_for_one_name_loads_no_more_than_it_needs():
     assert in_python(code) == "False"
 
 
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({}, "PASSIVE 500"),
+        ({"GOMP_SPINCOUNT": "7"}, "PASSIVE 7"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE None"),
+    ],
+)
+def test_how_threads_wait_is_the_users_to_say(given, found, monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    asked = "os.environ['OMP_WAIT_POLICY'], os.environ.get('GOMP_SPINCOUNT')"
+    assert in_python(f"import os, sepkit; print({asked})") == found
+
+
 def test_a_tensor_a_file_and_a_track_give_the_same_stems(tmp_path):
     x = noise()
     sepkit.write(tmp_path / "song.wav", x, RATE)
