@@ -37,6 +37,7 @@ WORKSHOP = (
     "print('went on after', step < 9_999)",
     "print(panel.values)",
 )
+FOLDED = "## Workshop\n\n<details><summary>Solution</summary>\n\nFold back.\n\n</details>"
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def server(tmp_path_factory, browser):
     lab.write_kernel(folder / ".jupyter")
     lab.write_settings(folder / ".jupyter")
     cells = [nbformat.v4.new_code_cell(source) for source in WORKSHOP]
-    cells.insert(0, nbformat.v4.new_markdown_cell("## Workshop"))
+    cells.insert(0, nbformat.v4.new_markdown_cell(FOLDED))
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     workshop = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
     nbformat.write(workshop, folder / "workshop.ipynb")
@@ -175,10 +176,15 @@ def until_begun(ask, prompt):
 
 
 def run_all(notebook, folder, seconds):
-    """Run all cells, save, and return the notebook as it was saved: without an error."""
+    """Run all cells by the menu; see `finished`."""
     notebook.menu("Edit", "editmenu:clear-all")  # the stored outputs and numbers
     prompts = notebook.page.locator(".jp-Notebook .jp-InputPrompt", has_text=BEGUN)
     until_begun(lambda: notebook.menu("Run", "runmenu:run-all"), prompts.first)
+    return finished(notebook, folder, seconds)
+
+
+def finished(notebook, folder, seconds):
+    """Wait for all cells that were asked for, save, and return what was saved: without an error."""
     waiting = "() => ![...document.querySelectorAll('.jp-InputPrompt')]"
     notebook.page.wait_for_function(
         waiting + ".some(p => p.textContent.includes('*'))", timeout=1000 * seconds
@@ -357,6 +363,42 @@ def test_players_and_sliders_are_reached_used_and_left_by_keyboard_alone(open_no
     keys.press("d", "d", "m", "x", "ArrowRight", "Tab")
     assert not keys.within(".noUi-handle"), "no way out of the slider"
     assert cells.count() == count
+
+
+def test_an_exercise_is_answered_and_its_solution_opened_by_keyboard_alone(open_notebook):
+    notebook = open_notebook("workshop.ipynb")
+    keys, exercise = Keyboard(notebook), 4
+    keys.tab_into(".jp-Notebook")
+    keys.run(1)
+    for answer, said in (
+        ("lambda f, rate: f", "above half the sample rate"),
+        ("lambda f, rate: min(f % rate, rate - f % rate)", "Every frequency folds"),
+    ):
+        keys.select(exercise)
+        keys.press("Enter", "Control+a")
+        notebook.page.keyboard.type(f"check.ex_01_1({answer})")
+        keys.run(exercise)
+        notebook.cells.nth(exercise).get_by_text(said).wait_for()
+    keys.select(0)
+    keys.tab_into("summary")
+    keys.press("Space")
+    notebook.page.locator("details[open]").wait_for()
+    keys.press("Space")
+    notebook.page.locator("details:not([open])").wait_for()
+
+
+def test_chapter_01_is_read_from_the_first_cell_to_the_last_by_one_key(open_notebook, server):
+    notebook = open_notebook("01_stft.ipynb")
+    keys, last = Keyboard(notebook), notebook.cells.count() - 1
+    notebook.menu("Edit", "editmenu:clear-all")
+    keys.tab_into(".jp-Notebook")
+    keys.select(0)
+    for _ in range(last):
+        keys.press("Shift+Enter")
+    keys.press("Control+Enter")
+    saved = finished(notebook, server[1], 180)
+    assert len(saved.cells) == last + 1
+    assert players_play(notebook) > 0
 
 
 @pytest.mark.parametrize(
