@@ -29,7 +29,7 @@ PRINTED = (
 METRICS: dict[str, tuple[str, Callable[[Iterable[float]], float]]] = {
     "cSDR": ("csdr", statistics.median),
     "uSDR": ("usdr", statistics.fmean),
-    "siSDR": ("si_sdr", statistics.fmean),
+    "SI-SDR": ("si_sdr", statistics.fmean),
 }
 
 

@@ -38,8 +38,8 @@ def test_a_cross_stands_where_an_erratum_says_so():
     """The misprinted numbers of Tables 5.1, 5.3 and 5.4, by hand."""
     wrong = {
         "Table 5.1": {("p", "cSDR")},
-        "Table 5.3": {("t", "siSDR"), ("se", "siSDR")},
-        "Table 5.4": {("se", "uSDR"), ("se", "siSDR")},
+        "Table 5.3": {("t", "SI-SDR"), ("se", "SI-SDR")},
+        "Table 5.4": {("se", "uSDR"), ("se", "SI-SDR")},
     }
     for table, expected in wrong.items():
         frame = documents.recomputed(table)
@@ -54,7 +54,7 @@ def test_a_cross_stands_where_an_erratum_says_so():
 
 def test_recomputed_numbers_are_those_of_the_printed_moments():
     frame = documents.recomputed("Table 5.3")
-    assert frame.loc["se", ("siSDR", "recomputed")].startswith("0.083")
+    assert frame.loc["se", ("SI-SDR", "recomputed")].startswith("0.083")
     low, high = map(float, frame.loc["t", ("uSDR", "recomputed")].split(" to "))
     assert low < (7.13 - 6.9897) / (2.63 / 2772**0.5) < high
     assert frame.loc["mean", ("cSDR", "printed")] == "7.00 dB"
@@ -93,7 +93,7 @@ def test_a_column_holds_one_metric_of_one_data_set():
     table = documents.steps(measured())
     heads = {"MUSDB18-HQ, printed", "band, 16 kHz mono, 2 songs, 2 seeds, ours"}
     assert {head for _, head in table.columns} == heads
-    assert [metric for metric, _ in table.columns][::2] == ["cSDR", "uSDR", "siSDR"]
+    assert [metric for metric, _ in table.columns][::2] == ["cSDR", "uSDR", "SI-SDR"]
     start = table.iloc[0]
     assert start["uSDR", "MUSDB18-HQ, printed"] == "6.88 ± 2.49 dB"
     assert start["uSDR"].iloc[1] == "5.50 ± 0.71 dB"

@@ -14,7 +14,7 @@ from sepkit.reproduce.errata import CHUNKS, COLUMNS, check_thesis, load_errata
 from sepkit.reproduce.published import load_printed, load_reported
 
 SOURCES = Path(os.environ.get("SEPKIT_SOURCES", "/unset"))
-METRICS = ("cSDR", "uSDR", "siSDR")
+METRICS = ("cSDR", "uSDR", "SI-SDR")
 TARGETS = ("vocals", "drums", "bass", "other")
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:e-\d+)?")
 
@@ -154,10 +154,10 @@ RECIPES = {
         / (rented("Apr 2024", "amount") / rented("Apr 2024", "billed time"))
     ],
     ("004", "Table 5.1, cSDR p"): lambda: [mean_test("Table 5.1", "cSDR").p],
-    ("004", "Table 5.3, siSDR t"): lambda: [mean_test("Table 5.3", "siSDR").statistic],
-    ("004", "Table 5.3, siSDR se"): lambda: [mean_test("Table 5.3", "siSDR").se],
+    ("004", "Table 5.3, SI-SDR t"): lambda: [mean_test("Table 5.3", "SI-SDR").statistic],
+    ("004", "Table 5.3, SI-SDR se"): lambda: [mean_test("Table 5.3", "SI-SDR").se],
     ("004", "Table 5.4, uSDR se"): lambda: [difference_test("uSDR").se],
-    ("004", "Table 5.4, siSDR se"): lambda: [difference_test("siSDR").se],
+    ("004", "Table 5.4, SI-SDR se"): lambda: [difference_test("SI-SDR").se],
     ("004", "Table 5.4, p"): lambda: [difference_test(metric).p for metric in METRICS],
     ("004", "5.5, size of the augmented training data"): lambda: [
         printed("section 5.1", "samples", item="augmented")
@@ -167,7 +167,7 @@ RECIPES = {
         printed("section 5.5", "samples", item="augmented and validation data")
         / printed("section 5.5", "samples", item="initial")
     ],
-    ("004", "5.5, siSDR Std from step to step"): lambda: spreads("siSDR"),
+    ("004", "5.5, SI-SDR Std from step to step"): lambda: spreads("SI-SDR"),
     ("004", "Table 5.6, uSDR increase"): lambda: [
         100 * gain("Table 5.6", "uSDR") / printed("Table 5.1", "mean", "uSDR")
     ],
@@ -215,10 +215,10 @@ def test_the_thesis_is_checked_number_by_number():
     assert len(checks) == 33
     assert {(c.table, c.metric, c.quantity) for c in checks if not c.fits} == {
         ("Table 5.1", "cSDR", "p"),
-        ("Table 5.3", "siSDR", "t"),
-        ("Table 5.3", "siSDR", "se"),
+        ("Table 5.3", "SI-SDR", "t"),
+        ("Table 5.3", "SI-SDR", "se"),
         ("Table 5.4", "uSDR", "se"),
-        ("Table 5.4", "siSDR", "se"),
+        ("Table 5.4", "SI-SDR", "se"),
         ("Table 5.6", "uSDR", "increase over the start"),
     }
     places = " | ".join(e.place for e in load_errata())
@@ -230,7 +230,7 @@ def test_the_thesis_is_checked_number_by_number():
 def test_a_corrected_print_passes_the_check():
     from dataclasses import replace
 
-    right = {("Table 5.3", "siSDR", "t"): "-13.92", ("Table 5.3", "siSDR", "se"): "0.083"}
+    right = {("Table 5.3", "SI-SDR", "t"): "-13.92", ("Table 5.3", "SI-SDR", "se"): "0.083"}
     rows = [
         replace(r, printed=right.get((r.table, r.metric, r.quantity), r.printed))
         for r in load_printed()

@@ -39,7 +39,7 @@ def test_the_shipped_numbers_are_complete_and_exact():
         (HEAD + "UMX,vocals,six,MUSDB18,cSDR,no,paper\n", "line 2: value 'six' is not a number"),
         (
             HEAD + "UMX,vocals,6.3,MUSDB18,SDR,no,paper\n",
-            "line 2: unknown metric 'SDR': choose from cSDR, uSDR, siSDR",
+            "line 2: unknown metric 'SDR': choose from cSDR, uSDR, SI-SDR",
         ),
         (
             HEAD + "UMX,vocals,6.3,MUSDB18,cSDR,no,a\nUMX,vocals,6.4,MUSDB18,cSDR,no,b\n",

@@ -70,8 +70,8 @@ def test_spot_values(printed):
         found["003", "section 3.4.4", "Dual loss, first batch", "training loss", "dual loss"]
         == 13559.297
     )
-    assert found["004", "Table 5.1", "starting checkpoint", "sd", "siSDR"] == 11.47
-    assert found["004", "Table 5.3", "remix, 400 epochs, 5200 samples", "t", "siSDR"] == -12.8
+    assert found["004", "Table 5.1", "starting checkpoint", "sd", "SI-SDR"] == 11.47
+    assert found["004", "Table 5.3", "remix, 400 epochs, 5200 samples", "t", "SI-SDR"] == -12.8
     assert (
         found["004", "Table 5.4", "remix minus starting checkpoint", "difference of means", "cSDR"]
         == 0.33
