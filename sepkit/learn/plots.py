@@ -166,10 +166,12 @@ def png(fig: Figure | Axes, colours: int = 56, dpi: int = PAGE) -> bytes:
         ]
     )
     distinct, count = np.unique(np.asarray(image).reshape(-1, 3), axis=0, return_counts=True)
-    exact = np.concatenate([exact, distinct[count > 0.01 * count.sum()]])
+    large = distinct[count > 0.01 * count.sum()]
+    # near-doubles would tint the background
+    large = large[np.abs(large[:, None] - exact).max(-1).min(-1) > 8]
+    exact = np.concatenate([exact, large])
     few = Image.fromarray(distinct[None]).quantize(colours, method=Image.Quantize.MEDIANCUT)
     drawn = np.array((few.getpalette() or [])[: 3 * colours]).reshape(-1, 3)
-    # near-doubles would tint the background
     drawn = drawn[np.abs(drawn[:, None] - exact).max(-1).min(-1) > 8]
     palette = Image.new("P", (1, 1))
     palette.putpalette(np.concatenate([exact, drawn]).flatten().tolist())

@@ -230,4 +230,4 @@ def pairs_of_dots(
 def _circle(x, y):
     from matplotlib.patches import Circle
 
-    return Circle((x, y), 0.36, facecolor="#f2f4f7", edgecolor="#98a2b3", linewidth=0.7)
+    return Circle((x, y), 0.36, facecolor="white", edgecolor="#98a2b3", linewidth=0.7)
