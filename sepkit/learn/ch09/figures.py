@@ -13,6 +13,7 @@ from .. import plots
 from ..diagrams import Diagram
 
 _POINTS = 512  # of a spectrum of a short filter, which is interpolated by zeros
+_DRAWN = 128  # the same in a picture
 
 
 def by_frequency(filters: torch.Tensor) -> torch.Tensor:
@@ -46,7 +47,7 @@ def filter_bank(
     """
     filters = filters.detach().cpu()
     order = by_frequency(filters) if order is None else order
-    magnitude = torch.fft.rfft(filters[order], _POINTS).abs()
+    magnitude = torch.fft.rfft(filters[order], _DRAWN).abs()
     level = plots.decibels(
         magnitude / magnitude.amax(-1, keepdim=True).clamp_min(1e-12), 1.0, -30.0
     )
