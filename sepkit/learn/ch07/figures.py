@@ -336,9 +336,9 @@ def songs_and_seeds() -> Diagram:
         620,
         290,
         "A table of differences. Every row is a song, every column a seed; the entry d of song i"
-        " and seed j is the score of one setting minus that of the other. The mean of a row is mu"
-        " plus a_i, what is special about the song. The mean of a column is mu plus b_j, what is"
-        " special about the seed. The mean of all is the effect mu.",
+        " and seed j is the score of one setting minus that of the other. The mean of a row is"
+        " about mu plus a_i, what is special about the song. The mean of a column is about mu plus"
+        " b_j, what is special about the seed. The mean of all estimates the effect mu.",
     )
     songs, seeds = ("song 1", "song 2", "...", "song n"), ("seed 1", "seed 2", "...", "seed m")
     for column, seed in enumerate(seeds):
@@ -348,12 +348,12 @@ def songs_and_seeds() -> Diagram:
             y, dots = 60.0 + 46 * row, "..." in (song, seed)
             i, j = song[-1], seed[-1]
             diagram.box((x, y), (80, 34), "..." if dots else f"d({i}, {j})")
-        mean = seed if seed == "..." else f"µ + b({seed[-1]})"
+        mean = seed if seed == "..." else f"≈ µ + b({seed[-1]})"
         diagram.box((x, 252), (80, 34), mean, "#d1fadf")
     for row, song in enumerate(songs):
         y = 60.0 + 46 * row
         diagram.text((90, y), song, anchor="end", colour="#475467")
-        mean = song if song == "..." else f"µ + a({song[-1]})"
+        mean = song if song == "..." else f"≈ µ + a({song[-1]})"
         diagram.box((540, y), (90, 34), mean, "#dbeafe")
     diagram.text((540, 22), "mean", anchor="middle", colour="#475467")
     diagram.text((90, 252), "mean", anchor="end", colour="#475467")
