@@ -75,7 +75,7 @@ def _rows(entries, document):
         for name, part in parts.items():
             claim = part[0].claim
             bar = "" if claim.bar.startswith("> 0 ") else f" (bar: {claim.bar})"
-            statement = textwrap.shorten(f"{name} {claim.statement}", 88, placeholder=" …")
+            statement = textwrap.shorten(f"{name} {claim.statement}", 120, placeholder=" …")
             rows.append(
                 (_wrapped(statement + bar.replace(" ", _FIXED).replace(_FIXED, " ", 1)), part)
             )
