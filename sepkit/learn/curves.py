@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from ..errors import SepkitError
 from . import plots
@@ -40,6 +41,9 @@ def curves(rows: Sequence[Mapping[str, float]], title: str = "") -> Figure:
     )
     if not any(row[name] <= 0 for row in rows for name in ("train_loss", "valid_loss")):
         left.set_yscale("log")
+        left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        left.yaxis.set_major_formatter(lambda loss, _: f"{loss:g}")
+        left.yaxis.set_minor_locator(NullLocator())
     left.grid(True)
     left.legend()
     right.plot(steps, [row["lr"] for row in rows], ".-", color=plots.CYCLE[2])
@@ -57,6 +61,8 @@ class LiveCurves:
     Parameters
     ----------
     title : str
+    caption : str
+        Shown once, below the figure.
 
     Attributes
     ----------
@@ -64,8 +70,8 @@ class LiveCurves:
         The log so far.
     """
 
-    def __init__(self, title: str = ""):
-        self.title, self._handle = title, None
+    def __init__(self, title: str = "", caption: str = ""):
+        self.title, self.caption, self._handle = title, caption, None
         self.rows: list[Mapping[str, float]] = []
 
     def __call__(self, row: Mapping[str, float]) -> None:
@@ -83,6 +89,7 @@ class LiveCurves:
         image = plots.Picture(curves(self.rows, self.title), alt, densities=(plots.PAGE,))
         if self._handle is None:
             self._handle = display(image, display_id=True)
+            plots.show_caption(self.caption)
         else:
             self._handle.update(image)
 

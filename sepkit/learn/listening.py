@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ class Excerpt:
         Where a score of it belongs.
     description : str
         What is heard, in a sentence for the reader.
+    stems : dict of str to Tensor
+        Of `example_music`, where they are known: as long as `audio`, at their level in it.
     """
 
     audio: torch.Tensor
@@ -49,6 +52,7 @@ class Excerpt:
     name: str
     dataset: str
     description: str
+    stems: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 def example_music(run: Run, seconds: float, sample_rate: int, network: bool) -> Excerpt:
@@ -71,18 +75,23 @@ def example_music(run: Run, seconds: float, sample_rate: int, network: bool) -> 
         )
     track = run.tracks("test", sample_rate=sample_rate, channels=1)[0]
     frames = min(int(seconds * sample_rate), track.samples)
-    x = track.mixture((track.samples - frames) // 2, frames)
+    first = (track.samples - frames) // 2
+    x = track.mixture(first, frames)
+    level = _level(x)
+    gain = float(level.abs().max() / x.abs().max())
+    stems = {name: gain * track.stem(name, first, frames) for name in track.stems}
     origin = (
         "rendered on this machine, no licence needed"
         if run.data == "band"
         else f"from {run.dataset}, under its licence"
     )
     return Excerpt(
-        _level(x),
+        level,
         sample_rate,
         track.name,
         run.dataset,
         f"You hear the song {track.name!r} of the data set {run.dataset}, {origin}.",
+        stems,
     )
 
 

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike
 
 from .. import stems
 from ..errors import SepkitError
+from . import palette
 from .diagrams import Diagram
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def figure(
     return fig, fig.subplots(rows, columns, **options)
 
 
-def show(fig: Figure | Axes | Diagram, caption: str = "") -> None:
+def show(fig: Figure | Axes | Diagram, caption: str = "", largest: int | None = None) -> None:
     """Display a figure as a small PNG with its caption, which is its text for screen readers too.
 
     Parameters
@@ -107,11 +108,13 @@ def show(fig: Figure | Axes | Diagram, caption: str = "") -> None:
         A diagram stays SVG and has a text of its own.
     caption : str
         What the figure shows, in a sentence or two.
+    largest : int, optional
+        Bytes beyond which it is drawn with fewer pixels: more than `LARGEST` for a key picture.
     """
     from IPython.display import display
 
-    display(fig if isinstance(fig, Diagram) else Picture(fig, caption))
-    _show_caption(caption)
+    display(fig if isinstance(fig, Diagram) else Picture(fig, caption, largest=largest))
+    show_caption(caption)
 
 
 class Picture:
@@ -121,11 +124,17 @@ class Picture:
     the PNG only.
     """
 
-    def __init__(self, fig: Figure | Axes, alt: str = "", densities: tuple[int, ...] = DENSITIES):
+    def __init__(
+        self,
+        fig: Figure | Axes,
+        alt: str = "",
+        densities: tuple[int, ...] = DENSITIES,
+        largest: int | None = None,
+    ):
         whole = _whole(fig)
         for dpi in densities:
             self.data = png(whole, dpi=dpi)
-            if len(self.data) <= LARGEST:
+            if len(self.data) <= (largest or LARGEST):
                 break
         self.alt = alt
         # It takes the same room on the page, however many pixels it has.
@@ -149,35 +158,23 @@ class Picture:
 
 
 def png(fig: Figure | Axes, colours: int = 56, dpi: int = PAGE) -> bytes:
-    """Encode a figure as PNG with a small palette: the course's colours, and `colours` more."""
+    """Encode a figure as PNG: the course's colours, its colour maps', and `colours` more."""
     from PIL import Image
 
     whole = _whole(fig)
     buffer, small = io.BytesIO(), io.BytesIO()
     without_formulas(whole)
     whole.savefig(buffer, format="png", dpi=dpi)
-    image = Image.open(buffer).convert("RGB")
-    # Our own colours stay exact, and those of large areas, such as a translucent bar. The others
-    # come from every colour counted once, so that rare ones, such as peaks, are kept.
-    exact = np.array(
-        [
-            [round(255 * c) for c in to_rgb(name)]
-            for name in dict.fromkeys(("white", "black", *COLOURS.values(), *CYCLE))
-        ]
+    own = [to_rgb(name) for name in dict.fromkeys(("white", "black", *COLOURS.values(), *CYCLE))]
+    drawn = {image.cmap.name: image.cmap for ax in whole.axes for image in ax.images}
+    shades = np.linspace(0, 1, palette.SHADES)
+    few = palette.few_colours(
+        Image.open(buffer).convert("RGB"),
+        np.rint(255 * np.array(own)),
+        [np.rint(255 * of(shades)[:, :3]) for of in drawn.values()],
+        24 if drawn else colours,  # beside an image there is little else
     )
-    distinct, count = np.unique(np.asarray(image).reshape(-1, 3), axis=0, return_counts=True)
-    large = distinct[count > 0.01 * count.sum()]
-    # near-doubles would tint the background
-    large = large[np.abs(large[:, None] - exact).max(-1).min(-1) > 8]
-    exact = np.concatenate([exact, large])
-    few = Image.fromarray(distinct[None]).quantize(colours, method=Image.Quantize.MEDIANCUT)
-    drawn = np.array((few.getpalette() or [])[: 3 * colours]).reshape(-1, 3)
-    drawn = drawn[np.abs(drawn[:, None] - exact).max(-1).min(-1) > 8]
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(np.concatenate([exact, drawn]).flatten().tolist())
-    image.quantize(palette=palette, dither=Image.Dither.NONE).save(
-        small, format="png", optimize=True
-    )
+    few.save(small, format="png", optimize=True)
     return small.getvalue()
 
 
@@ -347,8 +344,9 @@ def table(frame: pd.DataFrame, caption: str = "", digits: int = 2) -> pd.DataFra
 
     pd.set_option("display.html.use_mathjax", False)  # a "$" in a name begins no formula
     pd.set_option("display.max_colwidth", None)  # a sentence is shown to its end
-    _show_caption(caption)
-    return frame.round(digits)
+    show_caption(caption)
+    rounded = frame.round(digits)
+    return rounded.map(lambda x: 0.0 if isinstance(x, float) and x == 0 else x)  # no "-0.0"
 
 
 def styled(frame: pd.DataFrame, caption: str = "") -> Styler:
@@ -393,7 +391,7 @@ def _whole(fig) -> Any:
     return fig if isinstance(fig, Figure) else fig.get_figure()
 
 
-def _show_caption(caption):
+def show_caption(caption):
     """In italics, as it is: captions hold names of songs and data sets, which may hold anything."""
     from IPython.display import display
 

@@ -28,7 +28,7 @@ def test_the_unit_holds_a_note_from_its_beginning_to_its_end():
 
 def test_a_weight_beyond_the_border_is_drawn_at_it():
     ax = figures.descent({"wild": [0.0, 5.0, -9.0]}, 0.5, plots.figure()[1])
-    assert ax.lines[0].get_ydata() == pytest.approx([0.0, 1.7, -0.7])
+    assert ax.lines[0].get_ydata() == pytest.approx([0.0, 4.5, -3.5])
 
 
 def test_gates_are_drawn_as_given():

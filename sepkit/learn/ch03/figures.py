@@ -196,12 +196,13 @@ def curve_of_angles(
 def whitening_steps(steps: Mapping[str, torch.Tensor], arrows: Mapping[str, np.ndarray]) -> Figure:
     """Draw four clouds: {title: signals (2, samples)} and {title: the speakers' two directions}.
 
-    The scales differ from panel to panel, so they have no numbers.
+    The scales differ from panel to panel.
     """
     fig, axes = plots.figure(1, len(steps), height=2.7)
     for ax, (title, x) in zip(axes, steps.items()):
-        cloud(x, ax, list(zip(arrows[title], SPEAKERS)), title)
-        ax.set(xticks=[], yticks=[])
+        labels = ("first signal", "second signal" if ax is axes[0] else "")
+        cloud(x, ax, list(zip(arrows[title], SPEAKERS)), title, labels)
+        ax.locator_params(nbins=3)
     handles = [
         Line2D([], [], color=tint, linewidth=1.8, label=f"direction of speaker {k + 1}")
         for k, tint in enumerate(SPEAKERS)

@@ -1,4 +1,4 @@
-"""Exercises of chapter 04: counting the LSTM, bins and frames, the Wiener gain by level."""
+"""Exercises of chapter 04: LSTM and frames counted, losses by hand, the Wiener gain by level."""
 
 from functools import cache
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 from ...models import build
 from ...stft import STFT
 from .. import tones
-from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need
+from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
 
 exercises = Exercises("04")
 check, hint = exercises.check, exercises.hint
@@ -91,6 +91,77 @@ def ex_04_2(answer: Any) -> None:
     judge_parts(answer, {"bins": bins, "frames": frames})
 
 
+_ALIKE, _NOW, _RATE = (0.0, 0.05, 0.1, 0.25, 0.9), 0.5, 0.25
+
+
+@exercises.add(
+    "(a) and (b): move a guess up a little, and ask which errors grow and which shrink. (c) What"
+    " is the slope of the MSE at 0.5? (d) What are m and v after the first gradient, and what do"
+    " the two divisions make of them?",
+    "(c) The slope is the mean of five slopes, one for each value. (d) Put n = 1 into Adam's three"
+    " formulas, with m and v 0 before: how much of the gradient's size is left in the ratio?",
+    "(a) and (b): one is the mean, the other the median. (c) The mean of `2 * (0.5 - value)` over"
+    " the five values, times 0.25, taken away from 0.5. (d) `g / sqrt(g ** 2)` is 1 or -1.",
+)
+def ex_04_3(answer: Any) -> None:
+    """0.26 and 0.1: the loud value pulls the mean up, and the median stays. The plain step has
+    half the distance to the mean, 0.12; Adam's first one has the learning rate, 0.25.
+    """
+    mean = sum(_ALIKE) / len(_ALIKE)
+    slope = 2 * (_NOW - mean)
+
+    def for_mse(value):
+        slips = {
+            0.1: "that is the value in the middle, which the other loss asks for",
+            0.45: "halfway between the smallest and the largest: the other three count as well",
+            1.3: "that is the sum of the five values, above every one of them",
+            0.325: "that is the mean of four of them; the 0 counts too",
+            0.4207: "that is the root of the mean square: it is not where the five errors cancel",
+        }
+        otherwise = "at {got:g} the errors of the five values do not cancel: their sum is not 0"
+        expect(value, mean, slips, otherwise, tolerance=1e-4)
+
+    def for_l1(value):
+        got = number(value)
+        below, above = (sum(one < got for one in _ALIKE), sum(one > got for one in _ALIKE))
+        way = "down" if below > above else "up"
+        otherwise = (
+            f"of the five values {below} lie below {got:.4g} and {above} above: a small move {way}"
+            " makes more errors smaller than larger"
+        )
+        expect(value, 0.1, {}, otherwise, tolerance=1e-4)
+
+    def after_plain(value):
+        slips = {
+            0.62: "that goes uphill: the step goes against the gradient",
+            0.44: "the derivative of a square has a factor of 2",
+            -0.1: "that adds up five gradients; the loss is the mean over the five",
+            0.12: "that is how far the step goes; it begins at 0.5",
+            slope: "that is the gradient; the step is the learning rate times it",
+            0.02: "the gradient is multiplied by the learning rate before it is taken away",
+            0.35: "that is a step with the mean absolute error",
+            mean: "that is where the loss is smallest; one step at this rate does not get there",
+        }
+        otherwise = "{got:g} is not it: find the mean of the five derivatives at 0.5 first"
+        expect(value, _NOW - _RATE * slope, slips, otherwise, tolerance=1e-4)
+
+    def after_adam(value):
+        slips = {
+            0.38: "that is the plain step; Adam divides by the gradient's own size",
+            0.75: "that goes uphill: the gradient at 0.5 is positive, so the answer falls",
+            _NOW - _RATE * 0.1 / 0.001**0.5: "the divisions by 1 - 0.9 and 1 - 0.999 are missing",
+            0.475: "m is a tenth of the gradient at first, but the division by 1 - 0.9 undoes that",
+            0.5: "it does move: m and v are 0 before the first step, not after it",
+            0.488: "that is the learning rate times m alone, without the divisions",
+        }
+        otherwise = "{got:g} is not it: put n = 1 into Adam's formulas, with m and v 0 before"
+        expect(value, _NOW - _RATE, slips, otherwise, tolerance=1e-4)
+
+    judge_parts(
+        answer, {"MSE": for_mse, "L1": for_l1, "plain step": after_plain, "Adam": after_adam}
+    )
+
+
 def _hear_gain(answer):
     """The answer's gain, bin by bin, on a voice in noise."""
     voice = tones.voice()
@@ -113,7 +184,7 @@ def _hear_gain(answer):
     "`ratio / (ratio + 1)`, or `1 / (1 + 10 ** (-level / 10))`",
     hear=_hear_gain,
 )
-def ex_04_3(answer: Any) -> None:
+def ex_04_4(answer: Any) -> None:
     """A half at 0 dB, a tenth near -9.5 dB: a soft switch, the sigmoid of the level. A mask
     network that ends in a sigmoid has this curve to begin with.
     """

@@ -104,14 +104,21 @@ def descent(paths: Mapping[str, ArrayLike], best: float, ax: Axes) -> Axes:
     best : float
         Where the loss is smallest.
     """
-    low, high = best - 1.2, best + 1.2
+    low, high = best - 4, best + 4
     for name, path in paths.items():
         ax.plot(np.clip(np.asarray(path), low, high), ".-", markersize=4, label=name)
     ax.axhline(best, color="#667085", linestyle="--", linewidth=1)
-    ax.annotate("smallest loss", (0.995, best), xycoords=("axes fraction", "data"), ha="right")
+    ax.annotate(
+        "smallest loss",
+        (1.01, best),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        color="#667085",
+        fontsize=8,
+    )
     ax.set(xlabel="step", ylabel="weight w", ylim=(low, high), xlim=(0, None))
     ax.grid(True)
-    ax.legend(loc="upper right", ncols=2)
+    ax.legend(loc="lower left", bbox_to_anchor=(1, 0.55))  # beside the curves
     return ax
 
 

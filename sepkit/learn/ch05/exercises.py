@@ -293,8 +293,8 @@ def ex_05_5(answer: Any) -> None:
 
     def layers(value):
         slips = {
-            143: "143 has the paper's network; this one has two blocks a stage, and two stages at"
-            " the bottom",
+            143: "143 is the number of the paper's network; this one has two blocks a stage, and"
+            " two stages at the bottom",
             78: "78 counts the 1x1 shortcuts too; the paper does not",
             66: "the head is missing",
             61: "each stage of the decoder begins with a transposed convolution",

@@ -1,4 +1,4 @@
-"""Chapter 04: counting the LSTM, bins and frames, the Wiener gain by level."""
+"""Chapter 04: counting the LSTM, bins and frames, losses by hand, the Wiener gain by level."""
 
 import numpy as np
 import torch
@@ -51,6 +51,44 @@ ANSWERS = {
         ],
     },
     3: {
+        "right": [
+            (0.26, 0.1, 0.38, 0.25),
+            [1.3 / 5, np.median([0, 0.05, 0.1, 0.25, 0.9]), 0.5 - 0.25 * 0.48, 0.25 + 5e-9],
+            np.array([0.26, 0.1, 0.38, 0.25], dtype=np.float32),
+            torch.tensor([0.26, 0.1, 0.38, 0.25]),
+            {"MSE": 0.26, "L1": torch.tensor(0.1), "plain step": [0.38], "Adam": np.float64(0.25)},
+        ],
+        "wrong": [
+            ((0.1, 0.26, 0.38, 0.25), "4 lie below 0.26 and 1 above", 1 / 2),
+            ((0.1, 0.1, 0.38, 0.25), "which the other loss asks for", 3 / 4),
+            ((0.45, 0.1, 0.38, 0.25), "halfway between the smallest and the largest"),
+            ((1.3, 0.1, 0.38, 0.25), "the sum of the five values"),
+            ((0.325, 0.1, 0.38, 0.25), "the 0 counts too"),
+            ((0.177**0.5, 0.1, 0.38, 0.25), "the root of the mean square"),
+            ((0.3, 0.1, 0.38, 0.25), "do not cancel"),
+            ((0.26, 0.05, 0.38, 0.25), "1 lie below 0.05 and 3 above"),
+            ((0.26, 0, 0.38, 0.25), "0 lie below 0 and 4 above"),
+            ((0.26, 0.1, 0.62, 0.25), "against the gradient"),
+            ((0.26, 0.1, 0.44, 0.25), "a factor of 2"),
+            ((0.26, 0.1, -0.1, 0.25), "adds up five gradients"),
+            ((0.26, 0.1, 0.12, 0.25), "how far the step goes"),
+            ((0.26, 0.1, 0.48, 0.25), "that is the gradient"),
+            ((0.26, 0.1, 0.02, 0.25), "before it is taken away"),
+            ((0.26, 0.1, 0.35, 0.25), "a step with the mean absolute error"),
+            ((0.26, 0.1, 0.26, 0.25), "one step at this rate does not get there"),
+            ((0.26, 0.1, 0.4, 0.25), "the mean of the five derivatives"),
+            ((0.26, 0.1, 0.38, 0.38), "that is the plain step"),
+            ((0.26, 0.1, 0.38, 0.75), "the answer falls"),
+            ((0.26, 0.1, 0.38, 0.5 - 0.25 * 10**0.5), "are missing"),
+            ((0.26, 0.1, 0.38, 0.475), "undoes that"),
+            ((0.26, 0.1, 0.38, 0.5), "it does move"),
+            ((0.26, 0.1, 0.38, 0.488), "m alone"),
+            ((0.26, 0.1, 0.38, 0.3), "put n = 1"),
+            ((0.26, 0.1, 0.38, ...), "Adam: not attempted", 3 / 4),
+            ((0.26, 0.1), "4 answers were expected, not 2"),
+        ],
+    },
+    4: {
         "right": [
             gain,
             lambda level: torch.sigmoid(level * np.log(10) / 10),

@@ -178,7 +178,7 @@ ANSWERS = {
     5: {
         "right": [(67, 764), [67.0, 764.0], np.array([67, 764]), torch.tensor([67, 764])],
         "wrong": [
-            ((143, 764), "143 has the paper's network", 1 / 2),
+            ((143, 764), "143 is the number of the paper's network", 1 / 2),
             ((78, 764), "78 counts the 1x1 shortcuts"),
             ((66, 764), "the head is missing"),
             ((61, 764), "begins with a transposed"),
