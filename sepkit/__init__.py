@@ -17,7 +17,7 @@ load when they are first used, so that ``import sepkit`` pulls in neither torch 
 
 Importing sepkit decides how OpenMP's threads wait for each other, unless the environment variable
 ``OMP_WAIT_POLICY`` does: they spin for some microseconds, then sleep (``PASSIVE``, with
-``GOMP_SPINCOUNT``). Who only sleeps takes up to five times as long on an idle machine, since an
+``GOMP_SPINCOUNT``). Who only sleeps takes up to six times as long on an idle machine, since an
 LSTM lets its threads meet after every frame; who only spins, on a busy one, up to a hundred times.
 OpenMP reads the variables once, when torch is loaded. Measured by ``tests/bench/bench_waiting.py``.
 """
