@@ -12,11 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .precision import as_autocast
+from .products import conv_transpose
 
 #: Frames that an LSTM sees at once; longer input goes through in pieces that overlap by half.
 LSTM_FRAMES = 200
 #: Heads of `LocalAttention`, and how many rates each has by which distance counts.
 HEADS, DECAYS = 4, 4
+#: Numbers that a CPU takes through a branch at once: with what lies between its layers, 16 MB.
+IN_CACHE = 2**20
 #: Standard deviation that convolutions' first weights are brought near to.
 _DEVIATION = 0.1
 
@@ -123,11 +126,11 @@ class Decoder(nn.Module):
         if not self.empty:
             x = x if skip is None else x + skip
             x = self.dconv(functional.glu(self.norm1(self.rewrite(x)), 1))
-        y = self.norm2(self.conv_tr(x))
         if self.spectral:
+            y = self.norm2(conv_transpose(x, self.conv_tr))
             y = y[:, :, self.crop : y.shape[2] - self.crop]
         else:
-            y = y[..., self.crop : self.crop + length]
+            y = self.norm2(self.conv_tr(x))[..., self.crop : self.crop + length]
         return (y if self.last else functional.gelu(y)), x
 
 
@@ -170,10 +173,21 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, W, T) or (B, W, F, N) to the same."""
-        y = x.transpose(1, 2).flatten(0, 1) if x.ndim == 4 else x  # (B F, W, N)
+        if x.ndim == 3:
+            return self._along_time(x)
+        bins = x.shape[2]
+        if x.device.type == "cpu":  # some frequencies at a time, so that they stay in its cache
+            bins = max(1, IN_CACHE * bins // x.numel())
+        return torch.cat([self._each_bin(some) for some in x.split(bins, 2)], 2)
+
+    def _each_bin(self, x):
+        y = self._along_time(x.transpose(1, 2).flatten(0, 1))  # (B F, W, N)
+        return y.unflatten(0, (len(x), -1)).transpose(1, 2)  # (B, W, F, N)
+
+    def _along_time(self, y):
         for layer in self.layers:
-            y = layer(y)  # (B F, W, N)
-        return y.unflatten(0, (len(x), -1)).transpose(1, 2) if x.ndim == 4 else y
+            y = layer(y)  # (B, W, T)
+        return y
 
 
 class Branch(nn.Sequential):

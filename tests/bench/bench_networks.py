@@ -5,11 +5,13 @@
 The same random weights in both, which take turns, so that a busy machine slows both alike; the
 table shows the least of the repetitions. `make test-parity` makes .venv-parity; packages that are
 not installed are left out. HTDemucs has its published size and takes its piece of 7.8 s; the
-RoFormers have two blocks instead of six to twelve. TFC-TDF, whose code is no package, runs beside
-the authors' layers as tests/models/test_tfc_tdf.py has them.
+RoFormers have two blocks instead of six to twelve. The code of TFC-TDF and of ResUNet Subbandtime
+is no package: they run beside the authors' layers as test_tfc_tdf.py and test_resunet.py in
+tests/models have them, one PyTorch function after another.
 """
 
 import argparse
+import functools
 import importlib.util
 import sys
 import time
@@ -102,6 +104,18 @@ def tfc_tdf(repeats):
     compare("tfc-tdf", theirs, lambda x: ours(x[None])[0], audio, repeats)
 
 
+def resunet(repeats):
+    from tests.models.test_resunet import authors_separation, published_layout
+
+    name, n_fft = "resunet-subbandtime", 512
+    state = published_layout(name, n_fft=n_fft)
+    ours = build(name).eval()
+    ours.load_published(state)
+    audio = 0.1 * torch.randn(1, 2, 4 * 44100)
+    theirs = functools.partial(authors_separation, state, n_fft=n_fft, hop=ours.step, name=name)
+    compare("subbandtime", theirs, ours, audio, repeats)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=4.0)
@@ -117,6 +131,7 @@ def main():
     if installed("moises_light"):
         moises_light(options.seconds, options.repeats)
     tfc_tdf(options.repeats)
+    resunet(options.repeats)
     if missing := [name for name in PACKAGES if not installed(name)]:
         print(f"{', '.join(missing)}: not installed; run with .venv-parity/bin/python")
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sepkit.errors import SepkitError
-from sepkit.models import build, load, save
+from sepkit.models import build, demucs_layers, load, products, save
 from sepkit.models.cross_transformer import (
     Attention,
     CrossTransformer,
@@ -21,7 +21,7 @@ from sepkit.models.cross_transformer import (
 )
 from sepkit.models.demucs import audio_of, spectrum_of
 from sepkit.models.htdemucs import SIX, SIZES
-from sepkit.models.products import linear
+from sepkit.models.products import conv_transpose, linear
 from sepkit.separation import ModelSeparator
 from sepkit.stems import STEMS_OF_DEMUCS
 
@@ -106,9 +106,11 @@ def test_positions_are_the_papers_sines():
                     assert found.tolist() == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("slow", [False, True])
 @pytest.mark.parametrize("rows", [16, 17, 48, 67, 3 * 67])
-def test_products_are_pytorchs_whichever_library_computes_them(rows):
+def test_products_are_pytorchs_whichever_library_computes_them(rows, slow, monkeypatch):
     """67 is prime and above every batch that is tried; 17 is a batch itself."""
+    monkeypatch.setattr(products, "SLOW_MKL", slow)
     torch.manual_seed(0)
     x, weight, bias = torch.randn(rows, 6), torch.randn(5, 6), torch.randn(5)
     expected = x.double() @ weight.double().T + bias.double()
@@ -117,6 +119,34 @@ def test_products_are_pytorchs_whichever_library_computes_them(rows):
             y = linear(x.view(shape), weight, bias)
             assert y.shape == (*shape[:-1], 5)
             torch.testing.assert_close(y.view(rows, 5).double(), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kernel, stride", [(8, 4), (4, 2), (6, 4)])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_transposed_convolution_adds_each_input_times_the_kernel(kernel, stride, bias):
+    torch.manual_seed(0)
+    layer = torch.nn.ConvTranspose2d(3, 5, (kernel, 1), (stride, 1), bias=bias)
+    x = torch.randn(2, 3, 7, 4)
+    expected = torch.zeros(2, 5, 6 * stride + kernel, 4, dtype=torch.float64)
+    for f in range(7):
+        each = torch.einsum("bvn,vwk->bwkn", x[:, :, f].double(), layer.weight[..., 0].double())
+        expected[:, :, f * stride : f * stride + kernel] += each.detach()
+    if bias:
+        expected += layer.bias.detach().double()[:, None, None]
+    with torch.no_grad():
+        found = conv_transpose(x, layer)
+    torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(conv_transpose(x, layer), found, atol=1e-5, rtol=1e-5)
+
+
+def test_a_branch_is_the_same_however_many_frequencies_go_through_it_at_once(monkeypatch):
+    torch.manual_seed(0)
+    branch = demucs_layers.Residual(8, 4, 1.0).double()
+    x = torch.randn(2, 8, 7, 5, dtype=torch.float64)
+    each = torch.stack([branch(x[:, :, f]) for f in range(7)], 2)
+    for numbers in (1, 2 * 8 * 3 * 5, 2**20):
+        monkeypatch.setattr(demucs_layers, "IN_CACHE", numbers)
+        torch.testing.assert_close(branch(x), each)
 
 
 def test_attention_is_its_formula():
