@@ -60,17 +60,18 @@ def test_the_u_goes_down_and_comes_up_again():
         ("bottleneck", 8, 16, 16),
         ("decoder 1", 8, 32, 32),
         ("decoder 2", 4, 64, 64),
+        ("head", 2, 64, 64),
     ]
     ax = figures.u_shape(stages, plots.figure()[1])
     centre = [box.get_y() + box.get_height() / 2 for box in ax.patches]
     width, height = (
         [getattr(box, f"get_{side}")() for box in ax.patches] for side in ("width", "height")
     )
-    assert centre == pytest.approx([0, -1, -2, -3, -2, -1])
+    assert centre == pytest.approx([0, -1, -2, -3, -2, -1, 0])
     assert width[2] == pytest.approx(width[1] / 2**0.5) and height[3] == pytest.approx(
         height[1] / 2
     )
     assert "8 maps\n32 × 32" in ax.texts[2].get_text()
     levels = [line.get_ydata()[0] for line in ax.lines]
-    # a skip connection from every encoder stage that has a partner
+    # a skip connection from every encoder stage to its decoder stage, none from input to head
     assert levels == pytest.approx([-1, -2])

@@ -126,7 +126,8 @@ def three_maps(
         bar = ax.figure.colorbar(image, ax=ax, label=unit, pad=0.01, aspect=14)
         if unit == "degrees":
             bar.set_ticks([-180, -90, 0, 90, 180])
-        ax.set(xlabel="time (s)", ylabel="frequency (kHz)" if ax is axes[0] else "", title=title)
+        ax.set(xlabel="time (s)", ylabel="frequency (kHz)", title=title)
+        ax.label_outer()
 
 
 def joined(bands: torch.Tensor) -> torch.Tensor:
@@ -149,7 +150,8 @@ def u_shape(stages: Sequence[tuple[str, int, int, int]], ax: Axes) -> Axes:
     Parameters
     ----------
     stages : list of (name, maps, frames, bins)
-        From the input to the output; the middle of the list is drawn at the bottom.
+        From the input to the output; the middle of the list is drawn at the bottom. Skip
+        connections lead from every stage but the input to the one on the same level.
     """
     deep = max(range(len(stages)), key=lambda k: -stages[k][2] * stages[k][3])
     most = max(frames for _, _, frames, _ in stages), max(bins for *_, bins in stages)
@@ -176,17 +178,27 @@ def u_shape(stages: Sequence[tuple[str, int, int, int]], ax: Axes) -> Axes:
             textcoords="offset points",
             ha="center",
             va="top",
-            fontsize=6.5,
+            fontsize=8,
         )
         mirror = 2 * deep - place
-        if place < deep and mirror < len(stages):
+        if 0 < place < deep and mirror < len(stages):  # the input is handed to nobody
             ax.plot(
                 [place + width / 2, mirror - width / 2],
                 [level, level],
-                color="#98a2b3",
-                linewidth=0.8,
+                color="#667085",
+                linewidth=1.1,
                 linestyle=":",
             )
+    if ax.lines:
+        ax.annotate(
+            "skip connections",
+            (deep, ax.lines[0].get_ydata()[0]),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color="#667085",
+        )
     ax.set(xlim=(-0.7, len(stages) - 0.3), ylim=(-deep - 1.6, 1.1))
     ax.set_axis_off()
     return ax
