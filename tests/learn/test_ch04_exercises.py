@@ -2,6 +2,7 @@
 
 import torch
 
+from sepkit.learn.ch04 import exercises
 from sepkit.learn.ch04.exercises import check
 from sepkit.models import build
 
@@ -13,3 +14,17 @@ def test_the_right_counts_are_those_of_networks_of_the_published_size():
     assert check.ex_04_2(
         (network.bins_seen, network.training_stft(torch.zeros(2, 6 * 44100)).shape[-1])
     )
+
+
+def test_early_stopping_stops_and_keeps_what_a_plain_count_does():
+    for losses in (exercises.TRAINING, exercises.VALIDATION, (1.0, 2.0, 3.0), (3.0, 3.0, 2.0)):
+        for patience in (1, 2, 3, 20):
+            best, waited, kept, stopped = float("inf"), 0, 0, len(losses)
+            for epoch, loss in enumerate(losses, 1):
+                waited = 0 if loss < best else waited + 1
+                best, kept = (loss, epoch) if loss < best else (best, kept)
+                if waited == patience:
+                    stopped = epoch
+                    break
+            assert exercises.early_stopping(losses, patience) == (stopped, kept)
+    assert check.ex_04_3((10, 7, 4, 12))

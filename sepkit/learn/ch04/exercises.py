@@ -1,5 +1,6 @@
-"""Exercises of chapter 04: LSTM and frames counted, losses by hand, the Wiener gain by level."""
+"""Exercises of chapter 04: LSTM and frames counted, when to stop, losses by hand, Wiener gain."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -91,6 +92,93 @@ def ex_04_2(answer: Any) -> None:
     judge_parts(answer, {"bins": bins, "frames": frames})
 
 
+#: Losses of a training that was not stopped, epoch by epoch from 1 on; drawn above the exercise.
+TRAINING = (0.90, 0.68, 0.56, 0.48, 0.42, 0.38, 0.35, 0.32, 0.30, 0.28, 0.26, 0.24)
+VALIDATION = (0.88, 0.66, 0.55, 0.51, 0.53, 0.52, 0.49, 0.54, 0.52, 0.56, 0.48, 0.60)
+
+
+def early_stopping(losses: Sequence[float], patience: int) -> tuple[int, int]:
+    """Epoch after which training stops, and the one whose network is kept, both from 1 on."""
+    best = 0
+    for epoch, loss in enumerate(losses):
+        best = epoch if loss < losses[best] else best
+        if epoch - best >= patience:
+            return epoch + 1, best + 1
+    return len(losses), best + 1
+
+
+@exercises.add(
+    "Walk along the validation curve with a finger, and beside it count the epochs since the last"
+    " new lowest value. A new lowest value sets the count back to 0.",
+    "The count goes 0, 0, 0, 0, 1, 2 for epochs 1 to 6, and epoch 7 sets it back. (a) When is it 3"
+    " for the first time? (c) And 2? (d) Do the same walk along the other curve.",
+    "(b) is the lowest point up to the epoch of (a), (c) the lowest one up to the epoch where the"
+    " count is 2; the training loss has a new lowest value in every epoch.",
+)
+def ex_04_3(answer: Any) -> None:
+    """10, 7, 4 and 12: patience finds epoch 7 behind the hump, epoch 11 is never seen, and the
+    training loss would never have stopped anything.
+    """
+    (stop, kept), (early, first) = (early_stopping(VALIDATION, p) for p in (3, 2))
+    last = early_stopping(TRAINING, 3)[1]
+
+    def epoch(right, slips):
+        def judge(value):
+            got = number(value)
+            need(got == int(got), f"epochs are whole numbers from 1 to 12, not {got:.4g}")
+            need(1 <= got <= 12, f"there are twelve epochs, the first is 1; {got:.0f} is none")
+            expect(value, right, slips, "epoch {got:g} is not it: count again from epoch 1", rel=0)
+
+        return judge
+
+    judge_parts(
+        answer,
+        {
+            "stops": epoch(
+                stop,
+                {
+                    7: "that is the epoch that is kept; training goes on until the count is 3",
+                    9: "by then only two epochs in a row, 8 and 9, were without a new lowest loss",
+                    6: "epochs 5 and 6 are two in a row; the seventh is better than all before",
+                    8: "epochs 5, 6 and 8 are not in a row: the seventh sets the count back to 0",
+                    11: "one too many: after epoch 10 the count is 3, and epoch 11 is not begun",
+                    12: "the count reaches 3 before the end",
+                    4: "that is the first dip; the loop has to wait before it knows",
+                },
+            ),
+            "kept": epoch(
+                kept,
+                {
+                    stop: "that is where training stops; its network is worse than an earlier one",
+                    11: "its loss is lowest of all, but training has stopped before",
+                    4: "0.51 was the best until a later epoch had less, before training stopped",
+                    12: "that is the last epoch drawn, and the worst since the third",
+                },
+            ),
+            "patience 2": epoch(
+                first,
+                {
+                    early: "that is where a patience of 2 stops; the best one so far is kept",
+                    7: "a patience of 2 stops before: epochs 5 and 6 bring nothing new",
+                    11: "it never gets that far: epochs 5 and 6 bring nothing new",
+                    5: "epoch 5 is worse than the one before",
+                    9: "that is where the second pause would end; the first one ends it already",
+                },
+            ),
+            "mistake": epoch(
+                last,
+                {
+                    7: "that is what the validation songs choose; here the training loss does",
+                    11: "that is lowest on the validation songs; here nobody looks at them",
+                    10: "the training loss falls in every epoch, so the count stays 0: no stop",
+                    4: "the training loss has no dip there: it falls all the way",
+                    1: "the training loss is highest there",
+                },
+            ),
+        },
+    )
+
+
 _ALIKE, _NOW, _RATE = (0.0, 0.05, 0.1, 0.25, 0.9), 0.5, 0.25
 
 
@@ -103,7 +191,7 @@ _ALIKE, _NOW, _RATE = (0.0, 0.05, 0.1, 0.25, 0.9), 0.5, 0.25
     "(a) and (b): one is the mean, the other the median. (c) The mean of `2 * (0.5 - value)` over"
     " the five values, times 0.25, taken away from 0.5. (d) `g / sqrt(g ** 2)` is 1 or -1.",
 )
-def ex_04_3(answer: Any) -> None:
+def ex_04_4(answer: Any) -> None:
     """0.26 and 0.1: the loud value pulls the mean up, and the median stays. The plain step has
     half the distance to the mean, 0.12; Adam's first one has the learning rate, 0.25.
     """
@@ -184,7 +272,7 @@ def _hear_gain(answer):
     "`ratio / (ratio + 1)`, or `1 / (1 + 10 ** (-level / 10))`",
     hear=_hear_gain,
 )
-def ex_04_4(answer: Any) -> None:
+def ex_04_5(answer: Any) -> None:
     """A half at 0 dB, a tenth near -9.5 dB: a soft switch, the sigmoid of the level. A mask
     network that ends in a sigmoid has this curve to begin with.
     """

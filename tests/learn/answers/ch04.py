@@ -1,4 +1,4 @@
-"""Chapter 04: counting the LSTM, bins and frames, losses by hand, the Wiener gain by level."""
+"""Chapter 04: counting the LSTM, bins and frames, when to stop, losses by hand, Wiener gain."""
 
 import numpy as np
 import torch
@@ -52,6 +52,45 @@ ANSWERS = {
     },
     3: {
         "right": [
+            (10, 7, 4, 12),
+            [10.0, 7.0, 4.0, 12.0],
+            np.array([10, 7, 4, 12]),
+            torch.tensor([10.0, 7.0, 4.0, 12.0]),
+            {"stops": np.int64(10), "kept": torch.tensor(7), "patience 2": [4], "mistake": 12.0},
+        ],
+        "wrong": [
+            ((7, 7, 4, 12), "until the count is 3", 3 / 4),
+            ((9, 7, 4, 12), "only two epochs in a row"),
+            ((6, 7, 4, 12), "the seventh is better than all before"),
+            ((8, 7, 4, 12), "are not in a row"),
+            ((11, 7, 4, 12), "one too many"),
+            ((12, 7, 4, 12), "reaches 3 before the end"),
+            ((4, 7, 4, 12), "before it knows"),
+            ((5, 7, 4, 12), "count again"),
+            ((10, 10, 4, 12), "worse than an earlier one", 3 / 4),
+            ((10, 11, 4, 12), "but training has stopped before"),
+            ((10, 4, 4, 12), "until a later epoch had less"),
+            ((10, 12, 4, 12), "the worst since the third"),
+            ((10, 7, 6, 12), "where a patience of 2 stops"),
+            ((10, 7, 7, 12), "a patience of 2 stops before"),
+            ((10, 7, 11, 12), "it never gets that far"),
+            ((10, 7, 5, 12), "epoch 5 is worse"),
+            ((10, 7, 9, 12), "the first one ends it already"),
+            ((10, 7, 4, 7), "the validation songs choose"),
+            ((10, 7, 4, 11), "nobody looks at them"),
+            ((10, 7, 4, 10), "no stop"),
+            ((10, 7, 4, 4), "has no dip there"),
+            ((10, 7, 4, 1), "highest there"),
+            ((9.5, 7, 4, 12), "whole numbers from 1 to 12, not 9.5"),
+            ((10, 0.49, 4, 12), "whole numbers from 1 to 12, not 0.49"),
+            ((10, 7, 4, 13), "13 is none"),
+            ((0, 7, 4, 12), "0 is none"),
+            ((10, 7, 4, ...), "mistake: not attempted", 3 / 4),
+            ((10, 7), "4 answers were expected, not 2"),
+        ],
+    },
+    4: {
+        "right": [
             (0.26, 0.1, 0.38, 0.25),
             [1.3 / 5, np.median([0, 0.05, 0.1, 0.25, 0.9]), 0.5 - 0.25 * 0.48, 0.25 + 5e-9],
             np.array([0.26, 0.1, 0.38, 0.25], dtype=np.float32),
@@ -88,7 +127,7 @@ ANSWERS = {
             ((0.26, 0.1), "4 answers were expected, not 2"),
         ],
     },
-    4: {
+    5: {
         "right": [
             gain,
             lambda level: torch.sigmoid(level * np.log(10) / 10),
