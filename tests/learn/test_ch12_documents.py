@@ -1,6 +1,8 @@
 """Tables of the documents with our column: marks, sums, columns and errata."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,10 @@ from sepkit.metrics.scores import Score
 from sepkit.metrics.statistics import Comparison
 from sepkit.reproduce import errata
 from sepkit.reproduce.claims import Outcome, load_claims
+from sepkit.reproduce.findings import judge, load_findings
 from sepkit.reproduce.published import DOCUMENTS
+
+CHAPTER = Path(__file__).parents[2] / "notebooks" / "12_tables.ipynb"
 
 
 def arm(experiment, name, songs, seeds=(0, 1), value=5.0):
@@ -65,6 +70,7 @@ def test_the_billed_hours_are_summed():
     table = documents.bills()
     assert table.loc["sum", "total"] == pytest.approx(262.5)
     months = table.drop("sum")
+    assert table.loc["sum", "of none of the three"] == pytest.approx(262.5 - 257.4)
     assert list(months.index) == ["Apr 2024", "Mar 2024", "Feb 2024", "Jan 2024", "Dec 2023"]
 
 
@@ -167,3 +173,21 @@ def test_a_verdict_is_hidden_until_there_is_a_bet():
     table = documents.bets_table({"S3.2b": " Holds ", "S2.4b": "holds"}, found)
     assert list(table["found"]) == ["holds (+1.80 dB)", "fails (-0.20 dB)"]
     assert list(table[""]) == ["✔", "✘"]
+
+
+def test_the_map_leads_every_finding_to_the_section_of_its_document():
+    shown = documents.map_html(judge(load_findings(), [], {}))
+    marks = re.findall(
+        r'<a href="(#[^"]+)" title="[^"]+" style="[^"]+"><b>.</b> (S\d\.\d+)</a>', shown
+    )
+    assert [name for _, name in marks] == [finding.id for finding in load_findings()]
+    assert {place for place, name in marks if name.startswith("S4.")} == {
+        "#9.-The-remixing-thesis-(004)"
+    }
+    headings = [
+        line.removeprefix("## ").replace(" ", "-")
+        for cell in json.loads(CHAPTER.read_text(encoding="utf-8"))["cells"]
+        for line in "".join(cell["source"]).splitlines()
+        if line.startswith("## ")
+    ]
+    assert {place.removeprefix("#") for place, _ in marks} <= set(headings)

@@ -33,3 +33,21 @@ def test_verdicts_are_those_of_the_package():
     assert found == ["holds", "undecided", "fails", "undecided"]
     assert check.ex_12_1([*found, "one network"])
     assert sign_flip([0.8, 0.9, 1.2, 1.5, 1.6]).p == 2 / 2**5, "five songs that agree"
+
+
+#: (effect, low, high, p, songs, bar) of exercise 5 but its last row, with what is changed.
+CHANGED = (
+    (0.39, 0.29, 0.51, 2 / 2**8, 8, 0),
+    (-1.90, -2.31, -1.55, 0.012, 12, -2),
+    (-1.90, -2.31, -1.55, 0.012, 12, -1),
+    (2.13, 0.72, 3.49, 0.039, 8, 0),
+)
+
+
+def test_changed_verdicts_are_those_of_the_package():
+    found = [
+        verdict(Comparison(effect, low, high, p, n, 0, p), least=bar)
+        for effect, low, high, p, n, bar in CHANGED
+    ]
+    assert found == ["holds", "undecided", "fails", "holds"]
+    assert check.ex_12_5([*found, "one network"])

@@ -7,6 +7,7 @@ own, whose head says what they were measured on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 
 import pandas as pd
 from pandas.io.formats.style import Styler
@@ -14,7 +15,8 @@ from pandas.io.formats.style import Styler
 from ...metrics.scores import Score
 from ...reproduce import errata, numbers
 from ...reproduce.claims import Outcome
-from ...reproduce.published import METRICS, Printed, load_printed
+from ...reproduce.findings import STATES, Entry
+from ...reproduce.published import DOCUMENTS, METRICS, Printed, load_printed
 from ..plots import as_html, styled
 
 THESIS = "004"
@@ -30,7 +32,30 @@ STEPS = {
 }
 #: What may be bet on.
 BETS = ("holds", "fails", "undecided")
+#: Document -> its section of the chapter, and what its findings are about.
+SECTIONS = {
+    "000": (
+        5,
+        "What a network for vocals keeps besides the voice: horns, beatbox, claps, noise, a"
+        " second speaker. What separating a song takes.",
+    ),
+    "001": (6, "Another loss and a filter for Open-Unmix; whether it can run as the music plays."),
+    "002": (
+        7,
+        "Open-Unmix beside ICA and in the field of SiSEC 2018; what its recipe brings; long audio.",
+    ),
+    "003": (
+        8,
+        "Five variants of Open-Unmix: losses, what stands in the middle, waveform or spectrogram;"
+        " what they cost; masks and codecs.",
+    ),
+    "004": (
+        9,
+        "What remixing brings a vocal network, and speech, and augmentation; how it was tested.",
+    ),
+}
 _STYLE = "text-align:left;vertical-align:top;white-space:normal;padding:.3em .6em"
+_QUOTED = f'"{_STYLE}"'
 
 
 def claims_table(outcomes: Iterable[Outcome], document: str) -> pd.DataFrame:
@@ -61,10 +86,7 @@ def bets_table(bets: Mapping[str, str], outcomes: Iterable[Outcome]) -> pd.DataF
     DataFrame
         A row per bet: claim, statement, bet and verdict.
     """
-    found = {
-        name: max((o for o in outcomes if o.claim.id == name), key=lambda outcome: outcome.seeds)
-        for name in bets
-    }
+    found = {name: most_seeds(outcomes, name) for name in bets}
     rows = []
     for name, bet in bets.items():
         said = str(bet).strip().lower()
@@ -80,6 +102,50 @@ def bets_table(bets: Mapping[str, str], outcomes: Iterable[Outcome]) -> pd.DataF
             }
         )
     return pd.DataFrame(rows)
+
+
+def most_seeds(outcomes: Iterable[Outcome], name: str) -> Outcome:
+    """The outcome of a claim; where it was tested in several places, that with most seeds."""
+    return max((o for o in outcomes if o.claim.id == name), key=lambda outcome: outcome.seeds)
+
+
+def map_html(entries: Iterable[Entry]) -> str:
+    """All findings at a glance: a row per document, a mark per finding that leads to its section.
+
+    Parameters
+    ----------
+    entries : list of Entry
+        In the order of the documents, as `findings.judge` returns them.
+    """
+    heads = ("document", "what its findings are about", "findings, and what became of them")
+    body = ""
+    for number, own in groupby(entries, key=lambda entry: entry.finding.document):
+        section, about = SECTIONS[number]
+        name = DOCUMENTS[number].name
+        title = f"{section}. The {name} ({number})"
+        address = as_html(f"#{title.replace(' ', '-')}")
+        marks = " ".join(_mark(entry, address) for entry in own)
+        place = f'{number} · {as_html(name)}<br><a href="{address}">section {section}</a>'
+        cells = (place, as_html(about), f'<div style="line-height:2">{marks}</div>')
+        body += f"<tr>{''.join(f'<td style={_QUOTED}>{cell}</td>' for cell in cells)}</tr>"
+    head = "".join(f"<th style={_QUOTED}>{name}</th>" for name in heads)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _mark(entry, address):
+    """A finding as its state's symbol and its own id, in the state's colour."""
+    state, finding = STATES[entry.state], entry.finding
+    told = as_html(f"{entry.state}: {finding.reported}").replace('"', "&quot;")
+    return (
+        f'<a href="{address}" title="{told}" style="white-space:nowrap;padding:.1em .4em;'
+        f"border-left:.25em solid {state.colour};background:{state.colour}26;color:inherit;"
+        f'text-decoration:none"><b>{state.symbol}</b> {finding.id}</a>'
+    )
+
+
+def folded(summary: str, content: str) -> str:
+    """HTML that a click unfolds."""
+    return f"<details><summary>{as_html(summary)}</summary>{content}</details>"
 
 
 def text_table(frame: pd.DataFrame) -> Styler:
@@ -203,12 +269,17 @@ def steps(measured: dict[str, list[Score]]) -> pd.DataFrame:
 
 
 def bills() -> pd.DataFrame:
-    """The thesis's Figure 5.1: hours of rented GPUs by month, with their sum."""
+    """The thesis's Figure 5.1: hours of rented GPUs by month, with their sum.
+
+    The last column is what the printed total has more than the three cards together.
+    """
     rows = [row for row in _of_thesis("Figure 5.1") if row.quantity == "billed time"]
     places = {row: row.item.partition(", ") for row in rows}
     table = _pivot(
         rows, lambda row: places[row][0], lambda row: places[row][2], lambda row: row.value
     )
+    cards = table.drop(columns="total").sum(axis=1)
+    table["of none of the three"] = (table["total"] - cards).round(1)
     table.loc["sum"] = table.sum()
     return table
 

@@ -1,4 +1,4 @@
-"""Exercises of chapter 12: verdicts, columns, median and mean, the best level of a mixture."""
+"""Exercises of chapter 12: verdicts and what turns them, columns, median and mean, levels."""
 
 from functools import partial
 from math import log10
@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from ...metrics import sdr
+from ...metrics.statistics import sign_flip
 from .. import tones
-from ..exercises import Exercises, expect, judge_parts, need, number
+from ..exercises import Exercises, attempt, expect, judge_parts, need, number
 
 exercises = Exercises("12")
 check, hint = exercises.check, exercises.hint
@@ -42,18 +43,18 @@ _VERDICTS = (
 )
 def ex_12_1(answer: Any) -> None:
     """Undecided is a verdict too: it asks for more songs, and says nothing about equality."""
-    known = sorted({verdict for verdict, _ in _VERDICTS})
-
-    def verdict(right, because, value):
-        need(isinstance(value, str), f"choose from {', '.join(known)}; put it in quotation marks")
-        word = value.strip().lower()
-        need(word in known, f"{word!r} is no verdict; choose from {', '.join(known)}")
-        need(word == right, because)
-
     judge_parts(
         answer,
-        {f"comparison {k}": partial(verdict, *told) for k, told in enumerate(_VERDICTS, start=1)},
+        {f"comparison {k}": partial(_verdict, *told) for k, told in enumerate(_VERDICTS, start=1)},
     )
+
+
+def _verdict(right, because, value):
+    known = sorted({verdict for verdict, _ in _VERDICTS})
+    need(isinstance(value, str), f"choose from {', '.join(known)}; put it in quotation marks")
+    word = value.strip().lower()
+    need(word in known, f"{word!r} is no verdict; choose from {', '.join(known)}")
+    need(word == right, because)
 
 
 _COLUMNS = (
@@ -188,3 +189,81 @@ def ex_12_4(answer: Any) -> None:
         expect(value, measured, slips, otherwise, rel=0, tolerance=0.02)
 
     judge_parts(answer, {"gain": gain, "SDR": score})
+
+
+#: (verdict, why) of the five rows of exercise 5, each with one thing changed.
+_CHANGED = (
+    ("holds", "eight songs that all agree have p = 2/2^8, and the interval lies above 0"),
+    ("undecided", "now the bar lies inside the interval, which reaches from -2.31 to -1.55"),
+    ("fails", "now the whole interval lies below the bar of -1 dB, and p is small"),
+    ("holds", "alone it needs no correction: p is below 5 %, and the interval was clear before"),
+    ("one network", "one training of each arm, however sure the songs are: the next may differ"),
+)
+
+
+@exercises.add(
+    "Ask the three questions again with the new facts: how many trainings, where does the *bar* lie"
+    " (below, inside or above the interval), and is p at most 0.05?",
+    "The bar need not be 0. And of n songs that all agree, p is 2 / 2^n.",
+)
+def ex_12_5(answer: Any) -> None:
+    """Bar, family, number of songs and number of trainings: each alone turns a verdict round, and
+    none of them is a property of the sound.
+    """
+    judge_parts(
+        answer, {f"row {k}": partial(_verdict, *told) for k, told in enumerate(_CHANGED, start=1)}
+    )
+
+
+def _fewest(comparisons):
+    """By the test itself: songs that all agree, p times the number of comparisons."""
+    return next(n for n in range(2, 16) if comparisons * sign_flip([1.0] * n).p <= 0.05)
+
+
+@exercises.add(
+    "With one song more, what becomes of the smallest p? How small must it be, before Holm"
+    " multiplies it?",
+    "p must be at most 0.05 / comparisons. Count the songs up until 2 / 2^n is.",
+    "`comparisons * 2 / 2**n <= 0.05`; solved for n: log2(40 * comparisons), rounded up.",
+)
+def ex_12_6(answer: Any) -> None:
+    """Just as many as the sign-flip test itself asks for. Twice the comparisons cost one song, if
+    all songs agree; songs that do not agree cost many more.
+    """
+    got = {count: number(attempt(answer, count)) for count in (1, 3, 6, 18)}
+    need(got[1] >= 1, f"for one comparison you give {got[1]:g}: that is no number of songs")
+    need(
+        len(set(got.values())) > 1,
+        f"you give {got[1]:g} for every family; the more comparisons, the smaller p has to be",
+    )
+    need(
+        all(value == round(value) for value in got.values()),
+        f"for one comparison you give {got[1]:g}; songs are whole, so round up",
+    )
+    wanted = {count: _fewest(count) for count in got}
+    need(
+        got != {1: 5, 3: 6, 6: 7, 18: 9},
+        "one of the 2^n patterns is for one direction; the test has two sides, 2 / 2^n",
+    )
+    need(
+        got != {1: 5, 3: 7, 6: 8, 18: 9},
+        "rounded to the nearest; where the number is rounded down, p is still too large",
+    )
+    need(
+        any(got[count] != count * wanted[1] for count in (3, 18)),
+        "six songs for each comparison; but one song more halves every p of the family",
+    )
+    need(
+        got[1] != 7 or got[18] != 11,
+        "one song less is enough already: p may be 0.05, and need not be half of it",
+    )
+    for count, right in wanted.items():
+        need(
+            got[count] >= right,
+            f"{count} comparison(s): with {got[count]:g} songs p is at best"
+            f" {min(1.0, count * 2 / 2 ** got[count]):.3f}",
+        )
+        need(
+            got[count] <= right,
+            f"{count} comparison(s): {right} songs are enough, you ask for {got[count]:g}",
+        )

@@ -52,16 +52,17 @@ def published_dots(ax: Axes, published: pd.DataFrame, dataset: str) -> None:
             ax.scatter(
                 some.value,
                 [order.index(k) for k in some.key],
-                s=22,
+                s=26,
                 color=colour(target),
                 facecolor=face,
                 label=target if not extra else None,
             )
-    ax.set_yticks(range(len(order)), order, fontsize=6.5)
+    ax.set_yticks(range(len(order)), order, fontsize=8.5)
     ax.set(
         xlabel="cSDR (dB)",
         title=f"{dataset}: {len(order)} entries",
         xlim=(0, 14),
+        xticks=range(0, 15, 2),
         ylim=(-0.7, len(order) - 0.3),
     )
     ax.grid(True)
@@ -136,7 +137,7 @@ def sisec_figure(
     kinds = {**sisec.methods().kind.to_dict(), **dict.fromkeys(own, "ours")}
     order = _order(own, targets[0])
     fig, axes = figure(
-        len(targets), 1, height=0.9 + 1.75 * len(targets), sharex=True, sharey=True, squeeze=False
+        len(targets), 1, height=1.1 + 1.7 * len(targets), sharex=True, sharey=True, squeeze=False
     )
     umx = sisec_statements.umx_medians()
     for ax, target in zip(axes[:, 0], targets):
@@ -158,7 +159,7 @@ def sisec_figure(
         "UMX" if name == sisec.UMX else f"{name} +" if extra.get(name) == "yes" else name
         for name in order
     ]
-    axes[-1, 0].set_xticks(range(len(order)), labels, rotation=90, fontsize=7)
+    axes[-1, 0].set_xticks(range(len(order)), labels, rotation=90, fontsize=9)
     axes[0, 0].set_xlim(-0.8, len(order) - 0.2)
     _legend(fig, [kind for kind in KINDS if kind in kinds.values()])
     return fig

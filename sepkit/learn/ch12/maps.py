@@ -20,7 +20,7 @@ from ..plots import figure
 #: dB around zero in which the scale is even; beyond, equal steps are equal ratios.
 EVEN = 1.0
 #: Inches of a line, and of what stands between two rows.
-LINE, GAP = 0.135, 0.1
+LINE, GAP = 0.16, 0.1
 #: Shape and filling of the mark of a verdict: told apart without colour too.
 MARKS = {"holds": ("o", True), "fails": ("X", True), "undecided": ("o", False)}
 _INK, _SOFT, _GROUND = "#344054", "#667085", "#e3f3ec"
@@ -88,7 +88,7 @@ def _rows(entries, document):
 
 def _wrapped(label):
     """In lines, but for what `_FIXED` spaces hold together."""
-    lines = textwrap.wrap(label, 48)
+    lines = textwrap.wrap(label, 40)
     return "\n".join(lines).replace(_FIXED, " ")
 
 
@@ -125,7 +125,7 @@ def _draw(ax: Axes, y: float, height: float, part: Sequence[Outcome] | None) -> 
         _interval(ax, at, outcome)
         if outcome.network and len(part) > 1:
             place_of: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center"}
-            ax.text(1.01, at, outcome.network, color=_INK, fontsize=6.5, **place_of)
+            ax.text(1.01, at, outcome.network, color=_INK, fontsize=8, **place_of)
 
 
 def _in_words(ax, y, part):
@@ -138,7 +138,7 @@ def _in_words(ax, y, part):
         y,
         words,
         transform=ax.get_yaxis_transform(),
-        fontsize=7,
+        fontsize=8.5,
         color=_INK,
         va="center",
         ha="center",
@@ -157,7 +157,7 @@ def _interval(ax, y, outcome):
 
 def _labels(ax, rows, middles):
     """What each row is about, at the left; the scale below, with a label per effect."""
-    ax.set_yticks(middles, [label for label, _ in rows], fontsize=7.5, multialignment="left")
+    ax.set_yticks(middles, [label for label, _ in rows], fontsize=8.5, multialignment="left")
     for text, (_, part) in zip(ax.get_yticklabels(), rows):
         text.set_color(_INK if part is None or part else _SOFT)
         text.set_weight("bold" if part is None else "normal")

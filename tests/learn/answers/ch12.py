@@ -1,4 +1,4 @@
-"""Chapter 12: verdicts, columns of a table, median and mean, the best level of a mixture."""
+"""Chapter 12: verdicts and what turns them, columns, median and mean, the level of a mixture."""
 
 import math
 from statistics import mean, median
@@ -9,6 +9,7 @@ import torch
 VERDICTS = ("holds", "undecided", "fails", "undecided", "one network")
 COLUMNS = (True, False, False, True, False)
 SONGS = [6.1, 5.8, 6.4, 5.9, -3.0]
+CHANGED = ("holds", "undecided", "fails", "holds", "one network")
 BEST = 10 * math.log10(4 / 3)
 
 
@@ -18,6 +19,21 @@ def verdict(number, value):
 
 def column(number, value):
     return COLUMNS[: number - 1] + (value,) + COLUMNS[number:]
+
+
+def changed(number, value):
+    return CHANGED[: number - 1] + (value,) + CHANGED[number:]
+
+
+def songs(comparisons, patterns=2, level=0.05, join=math.ceil):
+    return join(math.log2(comparisons * patterns / level))
+
+
+def counted(comparisons):
+    n = 1
+    while 2 * comparisons / 2**n > 0.05:
+        n += 1
+    return n
 
 
 ANSWERS = {
@@ -99,6 +115,48 @@ ANSWERS = {
             ((0.25, -BEST), "turn the ratio round"),
             ((0.25, 3.0), "measured on four stems it is not 3 dB"),
             ((0.25, "one"), "SDR: a number or tensor"),
+        ],
+    },
+    5: {
+        "right": [
+            CHANGED,
+            list(CHANGED),
+            np.array(CHANGED),
+            tuple(f" {word.title()} " for word in CHANGED),
+        ],
+        "wrong": [
+            (changed(1, "undecided"), "row 1: eight songs", 4 / 5),
+            (changed(2, "holds"), "row 2: now the bar lies inside"),
+            (changed(3, "undecided"), "row 3: now the whole interval lies below the bar"),
+            (changed(4, "undecided"), "row 4: alone it needs no correction"),
+            (changed(5, "holds"), "row 5: one training of each arm"),
+            (changed(3, "false"), "'false' is no verdict"),
+            (changed(1, 0.008), "put it in quotation marks"),
+            (changed(4, ...), "row 4: not attempted", 4 / 5),
+            (CHANGED[1:], "5 answers were expected, not 4"),
+        ],
+    },
+    6: {
+        "right": [
+            songs,
+            counted,
+            lambda c: np.ceil(np.log2(40 * c)),
+            lambda c: torch.log2(torch.tensor(40.0 * c)).ceil(),
+            lambda c: next(n for n in range(99) if c / 2 ** (n - 1) <= 0.05),
+        ],
+        "wrong": [
+            (lambda c: songs(c, patterns=1), "the test has two sides"),
+            (lambda c: songs(c, join=round), "rounded to the nearest"),
+            (lambda c: songs(c, join=float), "songs are whole, so round up"),
+            (lambda c: 6, "you give 6 for every family"),
+            (lambda c: 6 * c, "six songs for each comparison"),
+            (lambda c: songs(c, level=0.025), "one song less is enough already"),
+            (lambda c: songs(c) - (c > 1), "3 comparison(s): with 6 songs p is at best 0.094"),
+            (lambda c: songs(c) + (c > 6), "18 comparison(s): 10 songs are enough"),
+            (lambda c: 0.05 / c, "that is no number of songs"),
+            (lambda c: min(songs(c), 8), "18 comparison(s): with 8 songs p is at best"),
+            (8, "a function was expected"),
+            (lambda c: None, "returns nothing"),
         ],
     },
 }
