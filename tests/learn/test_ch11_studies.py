@@ -142,6 +142,14 @@ def test_curves_are_means_over_songs_with_intervals_around_them():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "4"]
 
 
+def test_curves_apart_stand_side_by_side_with_bars_at_their_points():
+    curves = {name: np.array([[0.0, 1.0], [2.0, 5.0]]) for name in "ab"}
+    ax = figures.with_intervals(plots.figure()[1], [1, 2], curves, apart=0.2)
+    assert [list(line.get_xdata()) for line in ax.get_lines()] == [[0.9, 1.9], [1.1, 2.1]]
+    places = [[segment[0, 0] for segment in bars.get_segments()] for bars in ax.collections]
+    assert places == [[0.9, 1.9], [1.1, 2.1]]
+
+
 def test_every_dot_is_a_value_in_the_row_of_its_sound():
     rows = {"claps": {"a": [-20.0, -10.0], "b": [-3.0]}, "voice": {"a": [-1.0], "b": [0.0]}}
     ax = figures.dots(plots.figure()[1], rows)

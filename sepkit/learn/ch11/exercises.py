@@ -1,4 +1,4 @@
-"""Exercises of chapter 11: an explained part, a kept band, a speed-up, attention's memory."""
+"""Exercises of chapter 11: an explained part, a kept band, gains of songs, attention's memory."""
 
 from __future__ import annotations
 
@@ -161,38 +161,71 @@ def ex_11_2(answer: Any) -> None:
     need(silent < -60, f"nothing is kept of a silent estimate, but you give {silent:g} dB")
 
 
+#: SDR of the six songs of exercise 3 in dB: in pieces, and whole.
+PIECES = (3.1, 7.9, 5.2, 1.4, 9.6, 4.0)
+WHOLE = (3.5, 8.1, 5.7, 1.6, 10.1, 4.2)
+
+
 @exercises.add(
-    "How many times as fast is the second machine? That is a ratio of seconds.",
-    "Four times as many cores compute four times as fast, at best. Divide the one by the other.",
-    "`speed_up = 1160.948 / 105.891`, and `speed_up / (8 / 2)`.",
+    "Each song has a gain of its own. How much do the six *gains* differ among themselves, and how"
+    " much do the *songs*?",
+    "Within songs: the mean of the gains over their standard error, which is their standard"
+    " deviation divided by the root of their number. Between: the variances of both groups add up.",
+    "With `gains = whole_songs - pieces`: `gains.std(ddof=1) / 6**0.5` is the first standard error,"
+    " `np.sqrt((pieces.var(ddof=1) + whole_songs.var(ddof=1)) / 6)` the second. Six songs that all"
+    " gain have p = 2 / 2**6.",
 )
 def ex_11_3(answer: Any) -> None:
-    """Eleven times as fast with four times the cores: the cores alone do not explain it. The second
-    machine also has faster cores and eight times the memory.
-    """
-    ratio = 1160.948 / 105.891
+    """The same twelve scores: five standard errors song by song, a fifth of one between songs."""
+    pieces, whole = torch.tensor([PIECES, WHOLE], dtype=torch.float64)
+    gains, root = whole - pieces, math.sqrt(len(PIECES))
+    effect, own = float(gains.mean()), float(gains.std())
+    groups = [float(values.std()) for values in (pieces, whole)]
+    apart = math.hypot(*groups) / root
 
-    def speed_up(value):
+    def gain(value):
         slips = {
-            1 / ratio: "that is how much slower; turn it round",
-            1160.948 - 105.891: "those are seconds saved; divide the times instead",
-            4: "that is the ratio of the cores; the times have another",
-            ratio / 4: "that is the second question: the speed-up for each core",
-            100 * ratio: "that is in per cent; how many *times* as fast?",
+            -effect: "the other way round: whole less pieces",
+            float(gains.sum()): "that is the sum of the gains; the mean was asked for",
+            float(gains.median()): "a median of the gains; their mean was asked for",
+            0.3: "the median of the gains; their mean was asked for",
+            float(whole.mean()): "that is the mean of the whole songs; how much more is it?",
         }
-        expect(value, ratio, slips, "{got:g} is not 1160.948 s / 105.891 s")
+        expect(value, effect, slips, "{got:g} dB is not the mean of the six gains")
 
-    def per_core(value):
+    def within(value):
         slips = {
-            ratio: "that is the whole speed-up; divide it by the ratio of the cores",
-            ratio / 8: "the first machine has cores, too: it is 8 against 2",
-            4 / ratio: "turned round: gain in speed over gain in cores",
-            ratio / 6: "eight cores are four times two, not six more",
-            ratio * 4: "divide by the ratio of the cores; do not multiply",
+            effect / apart: "that is between songs; within them each song has one gain",
+            effect / own: "divided by the deviation of the gains; their *mean* deviates less",
+            effect / (own * math.sqrt(5 / 6) / root): "take the sample's deviation, with n - 1",
+            own / root: "that is the standard error; how many of them is the gain?",
+            own / root / effect: "turned round: the gain over its standard error",
         }
-        expect(value, ratio / 4, slips, "{got:g} is not the speed-up divided by the ratio of cores")
+        expect(value, effect / (own / root), slips, "{got:g} is not the gain over its own error")
 
-    judge_parts(answer, {"speed-up": speed_up, "per core": per_core})
+    def between(value):
+        slips = {
+            effect / (own / root): "that is within songs; here no score has a partner",
+            effect
+            / (apart * root): "divided by deviations; those of *means* are smaller by a root",
+            effect / (groups[0] / root): "that is the error of one mean; both deviate",
+            effect / (apart * math.sqrt(5 / 6)): "take the sample's variances, with n - 1",
+            effect / (sum(groups) / root): "standard errors were added; add their squares",
+            apart: "that is the standard error; how many of them is the gain?",
+        }
+        expect(value, effect / apart, slips, "{got:g} is not the gain over the error of two means")
+
+    def decision(value):
+        need(isinstance(value, str), "choose from holds, fails, undecided; in quotation marks")
+        word = value.strip().lower()
+        need(
+            word in ("holds", "fails", "undecided"),
+            f"{word!r}: choose from holds, fails, undecided",
+        )
+        need(word != "fails", "all six songs gain: nothing speaks for the other side")
+        need(word == "holds", "six songs that all gain have p = 2/2^6 = 0.03: that is enough")
+
+    judge_parts(answer, {"gain": gain, "within": within, "between": between, "verdict": decision})
 
 
 @exercises.add(

@@ -13,7 +13,12 @@ from .. import plots
 
 
 def with_intervals(
-    ax: Axes, x: Sequence[float], curves: Mapping[str, ArrayLike], log: bool = False, first: int = 0
+    ax: Axes,
+    x: Sequence[float],
+    curves: Mapping[str, ArrayLike],
+    log: bool = False,
+    first: int = 0,
+    apart: float = 0.0,
 ) -> Axes:
     """Draw means over songs against `x`, each with its 95 % interval, resampling songs.
 
@@ -28,17 +33,24 @@ def with_intervals(
         A logarithmic x axis, labelled at the points.
     first : int
         Number of the first curve's colour in `plots.CYCLE`.
+    apart : float
+        From curve to curve, in units of x: side by side, with bars in place of bands that overlap.
     """
     for index, (label, values) in enumerate(curves.items(), start=first):
         columns = [column[~np.isnan(column)] for column in np.asarray(values, np.float64).T]
         tint = plots.CYCLE[index % len(plots.CYCLE)]
         means = [column.mean() if len(column) else np.nan for column in columns]
-        ax.plot(x, means, "o-", color=tint, label=label, markersize=4)
+        aside = apart * (index - first - (len(curves) - 1) / 2)
+        places = [value + aside for value in x] if apart else x
+        ax.plot(places, means, "o-", color=tint, label=label, markersize=4)
         limits = [
             bootstrap_interval(column) if len(column) > 1 else (np.nan, np.nan)
             for column in columns
         ]
-        ax.fill_between(x, *np.transpose(limits), color=tint, alpha=0.15, linewidth=0)
+        if apart:
+            ax.vlines(places, *np.transpose(limits), color=tint, linewidth=1.6, alpha=0.6)
+        else:
+            ax.fill_between(x, *np.transpose(limits), color=tint, alpha=0.15, linewidth=0)
     if log:
         ax.set_xscale("log")
         ax.set_xticks(x, [f"{value:g}" for value in x])

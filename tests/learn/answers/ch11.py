@@ -1,4 +1,4 @@
-"""Chapter 11: an explained part, a kept band, a speed-up, attention's memory."""
+"""Chapter 11: an explained part, a kept band, gains of songs, attention's memory."""
 
 import numpy as np
 import torch
@@ -51,7 +51,17 @@ def matrices(seconds, batch, heads, layers, size=4, power=2, hop=1024):
     return size * batch * heads * layers * (1 + int(seconds * 44100) // hop) ** power
 
 
-FASTER = 1160.948 / 105.891
+PIECES = np.array([3.1, 7.9, 5.2, 1.4, 9.6, 4.0])
+WHOLE = np.array([3.5, 8.1, 5.7, 1.6, 10.1, 4.2])
+GAINS = WHOLE - PIECES
+GAIN = GAINS.mean()
+WITHIN = GAIN / (GAINS.std(ddof=1) / 6**0.5)
+BETWEEN = GAIN / np.sqrt((PIECES.var(ddof=1) + WHOLE.var(ddof=1)) / 6)
+
+
+def study(gain=GAIN, within=WITHIN, between=BETWEEN, decision="holds"):
+    return gain, within, between, decision
+
 
 ANSWERS = {
     1: {
@@ -103,24 +113,36 @@ ANSWERS = {
     },
     3: {
         "right": [
-            (FASTER, FASTER / 4),
-            [10.96, 2.74],
-            np.array([10.964, 2.741]),
-            (torch.tensor(11.0), np.float32(2.75)),
+            study(),
+            list(study()),
+            [0.333, 5.42, 0.187, "Holds"],
+            (torch.tensor(GAIN), np.float32(WITHIN), torch.tensor(BETWEEN), " holds "),
         ],
         "wrong": [
-            ((0.0912, 2.74), "how much slower", 1 / 2),
-            ((1055.057, 2.74), "seconds saved"),
-            ((4, 2.74), "that is the ratio of the cores"),
-            ((2.74, 2.74), "the second question"),
-            ((1096, 2.74), "in per cent"),
-            ((11.5, 2.74), "11.5 is not 1160.948"),
-            ((10.96, 10.96), "the whole speed-up"),
-            ((10.96, 1.37), "8 against 2"),
-            ((10.96, 0.365), "turned round: gain in speed"),
-            ((10.96, 1.827), "not six more"),
-            ((10.96, 43.86), "do not multiply"),
-            ((10.96,), "2 answers were expected, not 1"),
+            (study(gain=-GAIN), "gain: the other way round", 3 / 4),
+            (study(gain=2.0), "the sum of the gains"),
+            (study(gain=0.3), "the median of the gains"),
+            (study(gain=WHOLE.mean()), "the mean of the whole songs"),
+            (study(gain=0.5), "0.5 dB is not the mean"),
+            (study(within=BETWEEN), "that is between songs"),
+            (study(within=GAIN / GAINS.std(ddof=1)), "their *mean* deviates less"),
+            (study(within=GAIN / (GAINS.std() / 6**0.5)), "the sample's deviation, with n - 1"),
+            (study(within=GAIN / WITHIN), "within: that is the standard error"),
+            (study(within=1 / WITHIN), "turned round"),
+            (study(between=WITHIN), "that is within songs"),
+            (study(between=BETWEEN / 6**0.5), "divided by deviations"),
+            (study(between=GAIN / (PIECES.std(ddof=1) / 6**0.5)), "both deviate"),
+            (study(between=BETWEEN * (6 / 5) ** 0.5), "the sample's variances, with n - 1"),
+            (
+                study(between=GAIN * 6**0.5 / (PIECES.std(ddof=1) + WHOLE.std(ddof=1))),
+                "standard errors were added",
+            ),
+            (study(between=GAIN / BETWEEN), "between: that is the standard error"),
+            (study(decision="undecided"), "that is enough", 3 / 4),
+            (study(decision="fails"), "all six songs gain"),
+            (study(decision=True), "in quotation marks"),
+            (study(decision="yes"), "'yes': choose from"),
+            ((GAIN, WITHIN), "4 answers were expected, not 2"),
         ],
     },
     4: {
