@@ -83,3 +83,12 @@ def test_one_song_has_no_interval_and_nan_is_left_out():
     middle, low, high = figures.interval([4.0, float("nan")])
     assert middle == 4 and np.isnan(low) and np.isnan(high)
     assert figures.interval([1.0, 2.0, 30.0], statistic="median")[0] == 2
+
+
+def test_parts_have_the_name_of_the_stem_that_gives_most():
+    W, H = torch.rand(20, 3) + 0.1, torch.rand(3, 30)
+    held = {"vocals": [1.0, 3.0, 0.0], "drums": [3.0, 1.0, 0.0]}  # the third is silent
+    fig = figures.parts(W, H, 16000, 100.0, held)
+    left, right = fig.axes
+    assert [text.get_text() for text in right.texts] == ["drums 75%", "vocals 75%", "vocals 0%"]
+    assert right.get_xlim() == (0, 0.3) and len(left.collections) == len(right.collections) == 3

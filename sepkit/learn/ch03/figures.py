@@ -263,6 +263,53 @@ def directions(stems: Mapping[str, torch.Tensor], ax: Axes, title: str = "") -> 
     return ax
 
 
+def parts(
+    W: torch.Tensor,
+    H: torch.Tensor,
+    sample_rate: int,
+    frame_rate: float,
+    held: Mapping[str, Sequence[float]],
+    top: float = 4000,
+) -> Figure:
+    """Draw the components of an NMF, a row each: its spectrum, and when it sounds.
+
+    Parameters
+    ----------
+    W, H : Tensor (bins, components), (components, frames)
+    frame_rate : float
+        Frames per second.
+    held : dict of str to sequence of float
+        Per stem and component, the energy of the stem in it: the largest gives colour and name.
+    top : float
+        Highest frequency to show, in Hz.
+    """
+    count = H.shape[0]
+    fig, (left, right) = plots.figure(1, 2, height=0.7 + 0.34 * count, width_ratios=[2, 3])
+    frequencies = np.linspace(0, sample_rate / 2000, len(W))
+    for k in range(count):
+        owner = max(held, key=lambda name: float(held[name][k]))
+        energy = sum(float(values[k]) for values in held.values())
+        share = float(held[owner][k]) / energy if energy else 0.0
+        spectrum = 1 + plots.decibels(W[:, k], floor=-40) / 40
+        course = np.asarray(H[k]) / max(float(H[k].max()), 1e-20)
+        for ax, x, y in (
+            (left, frequencies, spectrum),
+            (right, np.arange(len(course)) / frame_rate, course),
+        ):
+            ax.fill_between(x, k + 1, k + 1 - 0.88 * y, color=plots.colour(owner), linewidth=0.5)
+            ax.axhline(k + 1, color="#e4e7ec", linewidth=0.7)
+        words, place = f"{owner} {share:.0%}", right.get_yaxis_transform()
+        tint = plots.colour(owner)
+        right.text(1.01, k + 0.6, words, color=tint, fontsize=8.5, transform=place, va="center")
+    for ax in (left, right):
+        ax.set(ylim=(count + 0.1, 0))
+        ax.set_yticks(np.arange(count) + 0.6, [str(k + 1) for k in range(count)])
+        ax.tick_params(axis="y", length=0)
+    left.set(xlabel="frequency (kHz)", ylabel="part", title="W: spectra", xlim=(0, top / 1000))
+    right.set(xlabel="time (s)", title="H: when they sound", xlim=(0, H.shape[1] / frame_rate))
+    return fig
+
+
 def interval(
     values: Iterable[float], seed: int = 0, statistic: str = "mean"
 ) -> tuple[float, float, float]:
