@@ -1,4 +1,6 @@
-"""Exercises of chapter 01: folded frequencies, the shape of an STFT, window lengths, decibels."""
+"""Exercises of chapter 01: folded frequencies, the shape of an STFT, window lengths, the sum of
+squared windows, decibels.
+"""
 
 import math
 from typing import Any
@@ -174,12 +176,90 @@ def _dip(n_fft):
     return f"between the two peaks the level falls by only {dip:.0f} dB: they run into each other"
 
 
+def _disturbed_tone(hop):
+    """A tone of 440 Hz through an STFT with this hop, with noise in every frame, and back."""
+    size, generator = 2048, torch.Generator().manual_seed(4)
+    window = torch.hann_window(size, dtype=torch.float64)
+    sound = tones.tone(440)
+    total, weight = torch.zeros_like(sound), torch.zeros_like(sound)
+    for start in range(0, len(sound) - size + 1, hop):
+        here = slice(start, start + size)
+        noise = 0.03 * torch.randn(size, dtype=torch.float64, generator=generator)
+        total[here] += window * (window * sound[here] + noise)
+        weight[here] += window**2
+    return (total / weight.clamp(min=1e-3))[size : len(sound) - 2 * size].clamp(-1, 1)
+
+
+def _hear_disturbed(answer):
+    """The same noise in the frames, with the three hops."""
+    hops = {"N/4": 512, "N/2": 1024, "3N/4": 1536}
+    sounds = {f"hop {name}": _disturbed_tone(hop) for name, hop in hops.items()}
+    return tones.row(sounds, "where noise bursts out: many times a second, where the sum is small.")
+
+
+@exercises.add(
+    "Where is the sum greatest, where is it smallest? Draw two or three windows on paper, at their"
+    " places; between two neighbours everything repeats.",
+    "With 3N/4 only a quarter of the window overlaps the next one. The sum is smallest in the"
+    " middle of that overlap, an eighth of the window from either end: what is the square of a"
+    " Hann window there, and how many windows are there?",
+    "A Hann window is `sin(pi n / N) ** 2`. N/4: the sum is 1.5 everywhere. N/2: at the quarters"
+    " two windows of 1/2, squared. 3N/4: `2 * sin(pi / 8) ** 4` against 1.",
+    hear=_hear_disturbed,
+)
+def ex_01_4(answer: Any) -> None:
+    """1, 0.5 and 0.043. With three quarters of a window as hop, noise in the frames is up to
+    1 / 0.043 times stronger at the joints than a flat sum would leave it: listen to the third
+    sound.
+    """
+    turned = "the least over the greatest was asked for, which is at most 1"
+
+    def quarter(value):
+        slips = {
+            1.5: "1.5 is the sum itself; least and greatest are both that",
+            0: "a flat sum has no place where it is zero",
+        }
+        expect(value, 1, slips, "not {got:g}; look at the left panel of Figure 8", rel=0.02)
+
+    def half(value):
+        slips = {
+            1: "the windows add up to a constant with this hop, but not their squares",
+            2: turned,
+            0: "where one window is at zero, its neighbour is at its top",
+            50: "a ratio was asked for, not per cent",
+            0.25: "there are two windows of 1/2 at that place: add both squares",
+            2**-0.5: "that is its root; the squares of the windows are added, not more",
+        }
+        otherwise = "not {got:g}; in the middle between two tops both windows are 1/2"
+        expect(value, 0.5, slips, otherwise, rel=0.02)
+
+    def three_quarters(value):
+        sine = math.sin(math.pi / 8)
+        slips = {
+            0: "the windows overlap by a quarter, so nowhere is the sum zero",
+            sine**4: "that is one window's square; two overlap there",
+            2 * sine**2: "the squares of the windows are added, not the windows",
+            sine**2: "that is one window, neither squared nor added to its neighbour",
+            1 / (2 * sine**4): turned,
+            200 * sine**4: "a ratio was asked for, not per cent",
+            0.25: "a quarter is how much of a window overlaps; what do the windows weigh there?",
+        }
+        otherwise = (
+            "not {got:g}; the sum is smallest in the middle of the overlap, N/8 from the end of"
+            " one window and from the beginning of the next"
+        )
+        expect(value, 2 * sine**4, slips, otherwise, rel=0.03)
+
+    parts = {"hop N/4": quarter, "hop N/2": half, "hop 3N/4": three_quarters}
+    judge_parts(answer, parts)
+
+
 @exercises.add(
     "Decibels of an amplitude are 20 times the logarithm of a ratio. Turn that round.",
     "Undo `20 * log10(ratio) = 12` for the amplitude. Power is the square of amplitude.",
     "`10 ** (12 / 20)` for the amplitude, `10 ** (12 / 10)` for the power.",
 )
-def ex_01_4(answer: Any) -> None:
+def ex_01_5(answer: Any) -> None:
     """12 dB: amplitude almost exactly 4 times, power 16 times smaller."""
 
     def amplitude(value):

@@ -1,4 +1,4 @@
-"""Chapter 01: folded frequencies, the shape of an STFT, window lengths, decibels."""
+"""Chapter 01: folded frequencies, an STFT's shape, window lengths, sums of windows, decibels."""
 
 import math
 from fractions import Fraction
@@ -9,6 +9,14 @@ import torch
 
 def folded(f, r):
     return min(f % r, r - f % r)
+
+
+def envelope_ratio(size, hop):
+    """The sum of squared windows away from its ends: its least over its greatest."""
+    total = np.zeros(8 * size)
+    for start in range(0, 7 * size, hop):
+        total[start : start + size] += np.hanning(size + 1)[:-1] ** 2
+    return total[2 * size : 5 * size].min() / total[2 * size : 5 * size].max()
 
 
 SHAPE = (2, 1025, 259)
@@ -80,6 +88,37 @@ ANSWERS = {
         ],
     },
     4: {
+        "right": [
+            (1, 0.5, 0.043),
+            [1.0, 1 / 2, 2 * math.sin(math.pi / 8) ** 4],
+            (1, Fraction(1, 2), 0.0429),
+            np.array([1, 0.5, 0.0429], dtype=np.float32),
+            torch.tensor([1, 0.5, 0.0429]),
+            tuple(envelope_ratio(4096, hop) for hop in (1024, 2048, 3072)),
+        ],
+        "wrong": [
+            ((1.5, 0.5, 0.043), "1.5 is the sum itself", 2 / 3),
+            ((0, 0.5, 0.043), "a flat sum has no place"),
+            ((1, 1, 0.043), "but not their squares", 2 / 3),
+            ((1, 2, 23.3), "hop N/2: the least over the greatest"),
+            ((1, 0, 0.043), "its neighbour is at its top"),
+            ((1, 50, 4.3), "hop N/2: a ratio was asked for"),
+            ((1, 0.25, 0.043), "add both squares"),
+            ((1, 0.7071, 0.043), "that is its root"),
+            ((1, 0.6, 0.043), "not 0.6; in the middle"),
+            ((1, 0.5, 0), "overlap by a quarter"),
+            ((1, 0.5, 0.0214), "two overlap there"),
+            ((1, 0.5, 0.293), "not the windows"),
+            ((1, 0.5, 0.146), "neither squared nor added"),
+            ((1, 0.5, 23.3), "at most 1"),
+            ((1, 0.5, 4.29), "hop 3N/4: a ratio was asked for"),
+            ((1, 0.5, 0.25), "what do the windows weigh there"),
+            ((1, 0.5, 0.1), "N/8 from the end", 2 / 3),
+            ((1, 0.5, ...), "hop 3N/4: not attempted yet", 2 / 3),
+            ((1, 0.5), "3 answers were expected, not 2"),
+        ],
+    },
+    5: {
         "right": [
             (10 ** (12 / 20), 10 ** (12 / 10)),
             (4, 16),
