@@ -90,6 +90,7 @@ class BlindTest:
             sounds,
             self.sample_rate,
             title=title,
+            match=False,
             colours={"A": "#0072B2", "B": "#E69F00"},
             pictures=False,  # they would give the answer away
         )
