@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from matplotlib.axes import Axes
@@ -45,14 +46,14 @@ def shapes(
     """
     panels = 2 if "vocals" in stems else 1
     fig, axes = plots.figure(1, panels, height=3.2, squeeze=False, width_ratios=[3, 1][:panels])
-    look = dict(top=4000, span=60, colourbar=False)
+    look: dict[str, Any] = dict(top=4000, span=60, colourbar=False)
     plots.spectrogram(transform(music), sample_rate, transform.hop, title, axes[0, 0], **look)
     found = name_shapes(stems, sample_rate, transform, axes[0, 0])
     said = f" The arrows show one of each: {', '.join(found)}." if found else ""
     if panels == 2:
         time, frequency, slope = bending_rung(stems["vocals"], sample_rate, transform)
         corner, size = (time - 0.17, frequency - 0.5), (0.34, 1.0)
-        box = {"edgecolor": "white", "facecolor": "none", "linewidth": 1.4}
+        box: dict[str, Any] = {"edgecolor": "white", "facecolor": "none", "linewidth": 1.4}
         axes[0, 0].add_patch(Rectangle(corner, *size, **box))
         fine = STFT(2 * transform.n_fft, transform.hop // 4)
         plots.spectrogram(fine(music), sample_rate, fine.hop, "the box", axes[0, 1], **look)

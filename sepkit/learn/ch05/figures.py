@@ -192,7 +192,7 @@ def u_shape(stages: Sequence[tuple[str, int, int, int]], ax: Axes) -> Axes:
     if ax.lines:
         ax.annotate(
             "skip connections",
-            (deep, ax.lines[0].get_ydata()[0]),
+            (deep, np.asarray(ax.lines[0].get_ydata())[0]),
             xytext=(0, 3),
             textcoords="offset points",
             ha="center",
