@@ -46,7 +46,7 @@ def graded(source, student):
     """An nbgrader test cell's points after a student's cell: None where the test fails."""
     space = {}
     opening = [cell.source for cell in source.cells if cell.cell_type == "code"][0]
-    test = [cell for cell in source.cells if cell.metadata.nbgrader.grade][3]
+    test = [cell for cell in source.cells if cell.metadata.nbgrader.grade][4]
     try:
         return run([opening, student, test.source], space)
     except AssertionError:
@@ -83,7 +83,7 @@ def test_the_solution_version_solves_every_exercise(notebook):
     made = versions.solved(notebook)
     imports = cells.imports(notebook)
     solved = [cell for cell in made.cells if "check.ex_01_" in cell.source]
-    assert len(solved) == 4 and not [cell for cell in made.cells if "<details>" in cell.source]
+    assert len(solved) == 5 and not [cell for cell in made.cells if "<details>" in cell.source]
     for cell in solved:
         assert run([imports, cell.source]).status == "right" and cell.outputs == []
 
@@ -114,14 +114,14 @@ def test_otter_tests_are_doctests_that_ask_the_check(course):
     """OK's format as Otter-Grader reads it: suites of hidden cases with points."""
     folder = course / "otter" / "01_stft"
     space = {}
-    exec((folder / "tests" / "ex_01_4.py").read_text(), space)
-    assert space["OK_FORMAT"] is True and space["test"]["name"] == "ex_01_4"
+    exec((folder / "tests" / "ex_01_5.py").read_text(), space)
+    assert space["OK_FORMAT"] is True and space["test"]["name"] == "ex_01_5"
     suite = space["test"]["suites"][0]
     assert suite["type"] == "doctest" and all(case["hidden"] for case in suite["cases"])
     student = nbformat.read(folder / "01_stft.ipynb", 4)
     code = [cell.source for cell in student.cells if cell.cell_type == "code"]
     assert code[0].endswith('grader = otter.Notebook("01_stft.ipynb")')
-    assert 'grader.check("ex_01_4")' in code and "SOLUTION" not in "".join(code)
+    assert 'grader.check("ex_01_5")' in code and "SOLUTION" not in "".join(code)
 
     def points(amplitude, power):
         space = dict(times_smaller_amplitude=amplitude, times_smaller_power=power)
