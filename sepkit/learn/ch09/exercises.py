@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from ...models import build
 from ...stft import STFT
 from .. import tones
 from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
@@ -12,8 +13,8 @@ from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need
 exercises = Exercises("09")
 check, hint = exercises.check, exercises.hint
 
-_M6_IN, _M6_OUT, _M6_RATE = 147_443, 16_389, 22_050
-_HANN_ENERGY = 1536.0  # sum of w ** 2 for a Hann window of 4096: 3 / 8 of it
+_M6_LOST, _M6_RATE = 65_527, 22_050  # samples at each end of the paper's chunk
+_HANN_ENERGY = 384.0  # sum of w ** 2 for a Hann window of 1024: 3 / 8 of it
 
 
 @exercises.add(
@@ -119,38 +120,78 @@ def ex_09_2(answer: Any) -> None:
     )
 
 
+def _context(levels, down, up):
+    """Samples that an unpadded Wave-U-Net loses at each end."""
+    return (down // 2 + up // 2) * (2**levels - 1) + down // 2 * 2**levels
+
+
 @exercises.add(
-    "Both ends of the chunk lose the same number of samples.",
-    "Context: half of what is lost, over 22 050. Work: to get 16 389 samples, 147 443 must go in.",
-    "`(147443 - 16389) / 2 / 22050` and `147443 / 16389`",
+    "How many samples does one convolution lose at one end, counted at the rate of its own level?"
+    " And how many samples of the input is one sample of that level?",
+    "A convolution of 15 taps loses 7 of its own samples at each end. After two decimations each of"
+    " these is worth 4 samples of the input. Add up both ways, and the bottom.",
+    "In a loop over the levels: `lost += (down_taps // 2 + up_taps // 2) * worth`, then"
+    " `worth *= 2`; after it `down_taps // 2 * worth` for the bottom.",
 )
 def ex_09_3(answer: Any) -> None:
-    """Almost 3 s on each side, and 9 times the samples: fine for training, but songs are separated
-    in longer pieces.
+    """65 527 samples for the paper's network, as `fitting` says; each level more doubles the
+    context, and with it the least that a chunk can cost.
     """
-    lost = _M6_IN - _M6_OUT
+    cases = ((12, 15, 5), (1, 15, 5), (5, 15, 5), (3, 9, 3), (4, 3, 7))
+    given = [number(attempt(answer, *case)) for case in cases]
 
-    def context(value):
-        slips = {
-            lost / _M6_RATE: "that is both sides together",
-            lost / 2 / 44100: "the paper's network works at 22 050 Hz",
-            lost / 2: "that is samples; seconds were asked for",
-            _M6_IN / _M6_RATE: "that is the whole chunk; what comes out is not context",
-            _M6_OUT / _M6_RATE: "that is what comes out; context is what does not",
-        }
-        otherwise = "{got:g} s is not it; 147 443 - 16 389 samples are lost, at two ends"
-        expect(value, lost / 2 / _M6_RATE, slips, otherwise)
+    def says(formula):
+        return all(
+            math.isclose(value, formula(*case), abs_tol=0.5) for value, case in zip(given, cases)
+        )
 
-    def work(value):
-        slips = {
-            _M6_OUT / _M6_IN: "that is samples out per sample in; the inverse is asked for",
-            lost / _M6_OUT: "the samples that come out had to go in as well",
-            lost: "that is how many are lost; a ratio was asked for",
-        }
-        otherwise = "{got:g} is not it; 147 443 samples go in for 16 389 that come out"
-        expect(value, _M6_IN / _M6_OUT, slips, otherwise)
+    need(
+        not says(lambda *case: 2 * _context(*case)),
+        "that is both ends together; each end was asked for",
+    )
+    need(
+        not says(lambda *case: _context(*case) / _M6_RATE),
+        "that is seconds; samples were asked for",
+    )
+    need(
+        not says(lambda n, down, up: _context(n, down + 1, up + 1)),
+        "a tap too many: of 15 taps one lies on the sample itself, and 7 on each side",
+    )
+    need(
+        not says(lambda n, down, up: (down // 2 + up // 2) * (2**n - 1)),
+        "the convolution at the bottom is missing, where a sample is worth most",
+    )
+    need(
+        not says(lambda n, down, up: down // 2 * (2 ** (n + 1) - 1)),
+        "that is the way down and the bottom; the convolutions on the way up lose samples as well",
+    )
+    need(
+        not says(lambda n, down, up: (n + 1) * (down // 2) + n * (up // 2)),
+        "samples of all levels were added as if they were alike; a sample after k decimations is"
+        " worth 2**k samples of the input",
+    )
+    need(
+        not says(lambda n, down, up: 2 * _context(n, down, up) - down // 2 * 2**n),
+        "the first level works at the rate of the input: its samples are worth 1, not 2",
+    )
+    need(
+        not says(lambda *case: _M6_LOST),
+        "that is the paper's network for every size; levels and taps must count",
+    )
+    for (levels, down, up), value in zip(cases, given):
+        built = _lost(levels, down, up)
+        need(
+            abs(value - built) < 0.5,
+            f"a network with {levels} level(s) and taps {down} and {up} loses {built:g} samples at"
+            f" each end; you give {value:g}",
+        )
 
-    judge_parts(answer, {"context": context, "work": work})
+
+def _lost(levels, down, up):
+    """The same, of a network that is built."""
+    net = build("wave-u-net", levels=levels, kernel=down, merge_kernel=up, filters=1)
+    out, given = net.fitting(1)
+    return (given - out) / 2
 
 
 @exercises.add(
@@ -254,21 +295,25 @@ def ex_09_5(answer: Any) -> None:
 
 
 @exercises.add(
-    "Parseval, for one frame: over all n_fft bins, the sum of |X|² is n_fft times the sum of (w"
-    " x)². So their mean is the sum of (w x)².",
-    "The error x is not tied to the place of the window: on average, sum of (w x)² is the sum of"
-    " w² times the mean of x².",
-    "`float((make_window('hann', 4096) ** 2).sum())`",
+    "What does Parseval's theorem say of one frame, and which samples does a frame hold: the"
+    " error's own, or the windowed ones?",
+    "Over all n_fft bins, the sum of |X|² is n_fft times the sum of (w x)², so their mean is the"
+    " sum of (w x)². And x is not tied to the place of the window.",
+    "`float((make_window('hann', 1024) ** 2).sum())`",
 )
 def ex_09_6(answer: Any) -> None:
-    """1536, 3/8 of the window; measured on a second of noise, within 1 %: the same error, three
-    zeros more.
+    """384, 3/8 of the window; measured on a second of noise, within 1 %. A window four times as
+    long has four times that: the number hangs on a setting that nobody hears.
     """
     factor = number(answer)
     need(
-        not _near(factor, 4096), "that would be a window of ones; the Hann window lets less through"
+        not _near(factor, 4 * _HANN_ENERGY),
+        "that is the window of 4096 samples of Table 5; this one has 1024",
     )
-    need(not _near(factor, 2048), "that is the sum of w; energies need the sum of w²")
+    need(
+        not _near(factor, 1024), "that would be a window of ones; the Hann window lets less through"
+    )
+    need(not _near(factor, 512), "that is the sum of w; energies need the sum of w²")
     need(
         not _near(factor, math.sqrt(_HANN_ENERGY)),
         "that is the ratio of amplitudes; squared errors have its square",
@@ -279,15 +324,15 @@ def ex_09_6(answer: Any) -> None:
         "that is the sum of w² over overlapping windows; here each frame counts by itself",
     )
     need(
-        not _near(factor, 4096 * _HANN_ENERGY),
+        not _near(factor, 1024 * _HANN_ENERGY),
         "that is the *sum* over all bins of a frame; the mean was asked for",
     )
     noise = torch.randn(1, 44100, generator=torch.Generator().manual_seed(0))
-    measured = float(STFT()(noise).abs().square().mean() / noise.square().mean())
+    measured = float(STFT(1024, 256)(noise).abs().square().mean() / noise.square().mean())
     assert _near(measured, _HANN_ENERGY)
     need(
         _near(factor, _HANN_ENERGY),
-        f"measured on a second of noise it is not {factor:g}: sum the squares of the window's 4096"
+        f"measured on a second of noise it is not {factor:g}: sum the squares of the window's 1024"
         " values",
     )
 

@@ -45,7 +45,18 @@ def first_wins(pieces, starts, samples):
     return last_wins(pieces[::-1], starts[::-1], samples)
 
 
-CONTEXT, WORK = (147443 - 16389) / 2 / 22050, 147443 / 16389
+def context(levels, down, up, bottom=True, first=1, ends=1):
+    lost, worth = 0, first
+    for _ in range(levels):
+        lost += (down // 2 + up // 2) * worth
+        worth *= 2
+    return ends * (lost + bottom * (down // 2) * worth)
+
+
+def by_powers(levels, down, up):
+    return sum((down + up - 2) / 2 * 2**k for k in range(levels)) + (down - 1) / 2 * 2**levels
+
+
 SEES = (1 + 4 * 2 * (2**10 - 1)) * 10 / 44100
 
 ANSWERS = {
@@ -97,22 +108,27 @@ ANSWERS = {
     },
     3: {
         "right": [
-            (CONTEXT, WORK),
-            [2.97, 9],
-            np.array([CONTEXT, WORK]),
-            {"context": torch.tensor(CONTEXT), "work": 9.0},
+            context,
+            by_powers,
+            lambda *case: torch.tensor(context(*case)),
+            lambda *case: np.array([context(*case)], dtype=np.float32),
         ],
         "wrong": [
-            ((2 * CONTEXT, WORK), "both sides together", 1 / 2),
-            ((CONTEXT / 2, WORK), "works at 22 050 Hz"),
-            ((65527, WORK), "that is samples; seconds"),
-            ((147443 / 22050, WORK), "the whole chunk"),
-            ((16389 / 22050, WORK), "that is what comes out"),
-            ((1, WORK), "at two ends"),
-            ((CONTEXT, 0.111), "the inverse is asked"),
-            ((CONTEXT, 7.997), "had to go in"),
-            ((CONTEXT, 131054), "a ratio was asked"),
-            ((CONTEXT, 4), "147 443 samples go in for"),
+            (lambda *case: context(*case, ends=2), "that is both ends together"),
+            (lambda *case: context(*case) / 22050, "that is seconds; samples"),
+            (lambda n, d, u: context(n, d + 1, u + 1), "a tap too many"),
+            (lambda *case: context(*case, bottom=False), "the convolution at the bottom"),
+            (lambda n, d, u: context(n, d, 1), "on the way up lose samples as well"),
+            (lambda n, d, u: (n + 1) * (d // 2) + n * (u // 2), "is worth 2**k samples"),
+            (
+                lambda n, d, u: context(n, d, u, bottom=False, first=2) + d // 2 * 2**n,
+                "its samples are worth 1, not 2",
+            ),
+            (lambda *case: 65527, "the paper's network for every size"),
+            (lambda n, d, u: context(n, d, u) + (n == 4), "taps 3 and 7 loses 76 samples"),
+            (lambda n, d, u: 2.97, "loses 65527 samples at each end; you give 2.97"),
+            (65527, "a function was expected"),
+            (lambda *case: None, "returns nothing"),
         ],
     },
     4: {
@@ -165,21 +181,22 @@ ANSWERS = {
     },
     6: {
         "right": [
-            float((make_window("hann", 4096) ** 2).sum()),
-            1536,
-            3 / 8 * 4096,
-            torch.tensor(1536.0),
+            float((make_window("hann", 1024) ** 2).sum()),
+            384,
+            3 / 8 * 1024,
+            torch.tensor(384.0),
         ],
         "wrong": [
-            (4096, "a window of ones"),
-            (2048, "energies need the sum of w²"),
-            (39.19, "the ratio of amplitudes"),
+            (1024, "a window of ones"),
+            (512, "energies need the sum of w²"),
+            (19.6, "the ratio of amplitudes"),
             (0.375, "the mean of w²"),
             (1.5, "over overlapping windows"),
-            (4096 * 1536, "that is the *sum* over all bins"),
+            (1024 * 384, "that is the *sum* over all bins"),
+            (1536, "the window of 4096 samples of Table 5"),
             (1000, "it is not 1000"),
-            ("1536", "not text"),
-            (lambda: 1536, "not a function"),
+            ("384", "not text"),
+            (lambda: 384, "not a function"),
         ],
     },
 }
