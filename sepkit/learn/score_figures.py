@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..metrics.statistics import Comparison
+from ..metrics.statistics import Comparison, verdict
 from .plots import CYCLE, colour, figure
 
 
@@ -71,16 +71,18 @@ def intervals(
     title: str = "",
     xlabel: str = "difference in SDR (dB)",
 ) -> Axes:
-    """Draw effects with their intervals, one line per comparison; grey where these hold 0."""
+    """Draw effects with their intervals, one line per comparison; grey and open: undecided."""
     ax = ax if ax is not None else figure(height=0.5 + 0.38 * len(comparisons))[1]
     for place, one in enumerate(comparisons.values()):
-        tint = "#667085" if one.low <= 0 <= one.high else CYCLE[0]
+        undecided = verdict(one) == "undecided"
+        tint = "#667085" if undecided else CYCLE[0]
         ax.plot(
             [one.low, one.high], [place, place], color=tint, linewidth=3, solid_capstyle="round"
         )
-        ax.plot(one.effect, place, "o", color=tint, markersize=7)
+        face = "white" if undecided else tint
+        ax.plot(one.effect, place, "o", color=tint, markersize=7, markerfacecolor=face)
         ax.annotate(
-            f"{one.wins} of {one.n} songs",
+            f"{one.wins} of {one.n} songs" + ", undecided" * undecided,
             (one.high, place),
             xytext=(8, 0),
             textcoords="offset points",

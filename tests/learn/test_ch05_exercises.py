@@ -5,11 +5,12 @@ import math
 import pytest
 import torch
 
+from sepkit.learn.ch05.exercises import KERNEL, PICTURE
 from sepkit.models import build
 from sepkit.models.pqmf import PQMF
 from sepkit.stft import STFT
 
-from .answers.ch05 import frequency, sdr, share
+from .answers.ch05 import convolved, frequency, sdr, share
 
 
 def reach_of(model, frames=2048):
@@ -41,6 +42,11 @@ def test_the_right_answers_are_what_signals_and_the_package_say():
     angles = torch.rand(200_000, dtype=torch.float64) * 2 * math.pi
     smaller = (1 + 0.5 * torch.exp(1j * angles)).abs() < 1
     assert float(smaller.double().mean()) == pytest.approx(share(0.5), abs=0.005)
+
+    picture, kernel = (torch.tensor(rows).double()[None, None] for rows in (PICTURE, KERNEL))
+    assert (
+        torch.nn.functional.conv2d(picture, kernel, padding=1, stride=2)[0, 0].tolist() == convolved
+    )
 
     # half the paper's depth, thin
     model = build(

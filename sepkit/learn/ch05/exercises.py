@@ -1,4 +1,4 @@
-"""Exercises of chapter 05: phase errors, masks above one, rotation, ideal maps, depth, bands."""
+"""Exercises of chapter 05: phase errors, rotation, ideal maps, a convolution, depth, bands."""
 
 import math
 from typing import Any
@@ -73,55 +73,6 @@ def ex_05_1(answer: Any) -> None:
     )
 
 
-@exercises.add(
-    "The ideal mask is above one where the mixture is smaller than the voice. Write |X|² for"
-    " |S| = 1 and |N| = r, at an angle a.",
-    "`1 + r² + 2 r cos(a) < 1` means `cos(a) < -r / 2`. Which share of all angles from 0 to pi is"
-    " that?",
-    "`math.acos(r / 2) / math.pi`",
-)
-def ex_05_2(answer: Any) -> None:
-    """A third at equal strength, and nearly half where the voice is alone: every other bin would
-    need a mask above one.
-    """
-    levels = (0.1, 0.5, 1.0, 1.5)
-    got = {r: number(attempt(answer, r)) for r in levels}
-
-    def is_(function):
-        return all(_close(got[r], function(r)) for r in levels)
-
-    need(
-        not is_(lambda r: 1 - math.acos(r / 2) / math.pi),
-        "that is the share at or below one: the mixture is small where the waves point apart, where"
-        " the cosine is negative",
-    )
-    need(
-        not is_(lambda r: math.acos(r / 2)),
-        "that is an angle in radians; divide by pi for the share of all angles",
-    )
-    need(
-        not is_(lambda r: 2 * math.acos(r / 2) / math.pi),
-        "angles run to both sides; the share of those from 0 to pi is already the share of all",
-    )
-    need(
-        not is_(lambda r: math.degrees(math.acos(r / 2)) / 360),
-        "the angles that count lie on both sides: divide by 180 degrees, not by 360",
-    )
-    need(
-        not is_(lambda r: math.acos(min(r, 1)) / math.pi),
-        "1 + r² + 2 r cos(a) < 1 leads to r / 2, not to r",
-    )
-    need(
-        not is_(lambda r: 100 * math.acos(r / 2) / math.pi),
-        "that is in per cent; a share lies between 0 and 1",
-    )
-    need(
-        is_(lambda r: math.acos(r / 2) / math.pi),
-        f"for r = 1 it gives {got[1.0]:.3f}; the mixture is smaller than the voice if the angle"
-        " exceeds 120 of 180 degrees",
-    )
-
-
 def _bins(count=60):
     generator = torch.Generator().manual_seed(5)
     return torch.randn(count, 2, dtype=torch.float64, generator=generator)
@@ -135,7 +86,7 @@ def _bins(count=60):
     "`length = (torch.hypot(real, imag) * mask + addition).clamp(min=0) / torch.hypot(real, imag)`;"
     " then `length * (real * cosine - imag * sine)` and `length * (imag * cosine + real * sine)`",
 )
-def ex_05_3(answer: Any) -> None:
+def ex_05_2(answer: Any) -> None:
     """The same as `decoupled`, without a single complex number or angle."""
     X = torch.view_as_complex(_bins())
     given = torch.rand(60, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
@@ -218,7 +169,7 @@ def _hear_maps(answer):
     " mask * X.abs()`",
     hear=_hear_maps,
 )
-def ex_05_4(answer: Any) -> None:
+def ex_05_3(answer: Any) -> None:
     """With these three maps any voice comes out exactly; a network only has to guess them."""
     X, S = torch.view_as_complex(_bins()), torch.view_as_complex(_bins().roll(7, 0))
     got = attempt(answer, S, X)
@@ -274,6 +225,86 @@ def ex_05_4(answer: Any) -> None:
         "the estimate is right, but the mask leaves more to the addition than it has to: let it"
         " come as near to |S| / |X| as 1 allows",
     )
+
+
+#: Exercise 4: a picture of 4 bins and 4 frames (bin 0 first), and the kernel that slides over it.
+PICTURE = ((0, 2, 0, 1), (3, 0, 0, 0), (1, 0, 4, 0), (0, 2, 0, 1))
+KERNEL = ((0, -1, 0), (2, 1, -2), (1, 0, 3))
+
+
+def _slid(picture, kernel, padding=1, stride=2):
+    return torch.nn.functional.conv2d(
+        picture[None, None], kernel[None, None], None, stride, padding
+    )[0, 0]
+
+
+@exercises.add(
+    "Draw the picture with a border of zeros, and lay the kernel over it, its middle on bin"
+    " 0 of frame 0. Which of its nine weights meet something that is not 0?",
+    "At the first place, four weights lie inside the picture: the middle, the one to its right, the"
+    " one below and the one diagonally below. Then move on by two frames, and by two bins.",
+    "At bin 0 and frame 0: `1 * 0 + (-2) * 2 + 0 * 3 + 3 * 0 = -4`. The other three likewise.",
+)
+def ex_05_4(answer: Any) -> None:
+    """Four sums of at most nine products. `torch.nn.functional.conv2d(picture[None, None],
+    kernel[None, None], padding=1, stride=2)` writes down the same four.
+    """
+    picture, kernel = (torch.tensor(rows, dtype=torch.float64) for rows in (PICTURE, KERNEL))
+    right, everywhere = _slid(picture, kernel), _slid(picture, kernel, stride=1)
+    need(not callable(answer), "four numbers were expected, and not a function")
+    got = as_tensor(answer)
+    need(not got.is_complex(), "real weights on a real picture give real numbers")
+    while got.ndim > 2 and len(got) == 1:  # (1, 1, 2, 2) and (1, 2, 2) hold one picture as well
+        got = got[0]
+    sizes = tuple(got.shape)
+    need(
+        sizes != tuple(everywhere.shape),
+        "that is a result at each of the 16 places; in steps of two, four are left",
+    )
+    need(
+        sizes != (1, 1),
+        "without padding one place is left in steps of two; a border of zeros was asked for",
+    )
+    need(sizes != (4,), "give the four as two rows of two: bins 0 and 2, each with frames 0 and 2")
+    need(sizes == (2, 2), f"two bins and two frames were expected, but the shape is {sizes}")
+    got = got.double()
+    need(bool(got.isfinite().all()), "each of the four is a finite number")
+
+    def is_(other):
+        return torch.allclose(got, other, atol=1e-3)
+
+    need(
+        not is_(_slid(picture, kernel.flip(0, 1))),
+        "the kernel has been turned by 180 degrees, as mathematicians do it; `conv2d` does not",
+    )
+    need(not is_(_slid(picture, kernel.flip(0))), "the kernel's first row belongs to bin k - 1")
+    need(not is_(_slid(picture, kernel.flip(1))), "the kernel's first column is frame t - 1")
+    need(not is_(_slid(picture, kernel.T)), "the kernel's rows run along bins, not along frames")
+    need(
+        not is_(right.T), "the four are right, but the rows should be bins, and the columns frames"
+    )
+    need(
+        not is_(_slid(picture, kernel, padding=0, stride=1)),
+        "those are the places where the whole kernel fits in; the first is at bin 0 and frame 0",
+    )
+    need(not is_(everywhere[1::2, 1::2]), "those are bins and frames 1 and 3; begin at 0")
+    need(
+        not is_(torch.nn.functional.avg_pool2d(everywhere[None], 2)[0]),
+        "that is the mean of every four neighbours; here three of the four are never computed",
+    )
+    edges = torch.nn.functional.pad(picture[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
+    need(
+        not is_(_slid(edges, kernel, padding=0)),
+        "around the picture lie zeros, not its outermost values once more",
+    )
+    need(not is_(right / 9), "the nine products are added up; that is their mean")
+    need(not is_(right.relu()), "a convolution may give negative numbers; the ReLU comes after it")
+    for k, t in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        value = float(got[k, t])
+        need(
+            _close(value, float(right[k, t])),
+            f"at bin {2 * k}, frame {2 * t} the nine products do not add up to {value:g}",
+        )
 
 
 @exercises.add(

@@ -50,15 +50,16 @@ def phasor(level: float = -6.0, angle: float = 150.0) -> Figure:
         linestyle=":",
     )
     _arrow(left, 0, voice, plots.colour("vocals"), "voice S", (0, -11), "center")
-    _arrow(left, voice, rest, plots.colour("accompaniment"), "rest N", (5, 4), "left")
+    _arrow(left, voice, rest, plots.colour("accompaniment"), "rest N", (7, 0), "left")
     _arrow(left, 0, mixture, plots.colour("mixture"), "mixture X", (-4, 4), "right")
     for index, (name, value) in enumerate(made.items()):
         left.plot(
             value.real, value.imag, "osD"[index], color=_MASK_COLOURS[index], label=name, zorder=4
         )
+    near = level <= 0  # then nothing lies farther away than 2
     left.set(
-        xlim=(-1.6, 2.6),
-        ylim=(-1.3, 1.5),
+        xlim=(-0.6, 2.2) if near else (-2.4, 4.2),
+        ylim=(-0.5, 1.45) if near else (-1.3, 3.3),
         aspect="equal",
         xlabel="real part",
         ylabel="imaginary part",
@@ -67,7 +68,7 @@ def phasor(level: float = -6.0, angle: float = 150.0) -> Figure:
         f"|S| / |X| = {abs(ratio):.2f}, the phase is {abs(np.degrees(np.angle(ratio))):.0f}° off"
     )
     left.grid(True)
-    left.legend(loc="lower left", fontsize=7)
+    left.legend(loc="upper left", fontsize=7)
     _error_bars({name: 100 * abs(value - voice) ** 2 for name, value in made.items()}, right)
     return fig
 
@@ -171,13 +172,16 @@ def u_shape(stages: Sequence[tuple[str, int, int, int]], ax: Axes) -> Axes:
                 edgecolor=tint,
             )
         )
+        # outside of the U, where no other box is; the ends above, the bottom below
+        aside = 0 if place in (0, deep, len(stages) - 1) else -1 if place < deep else 1
+        above = not aside and place != deep
         ax.annotate(
             f"{name}\n{maps} maps\n{frames} × {bins}",
-            (place, level - height / 2),
-            xytext=(0, -2),
+            (place + aside * width / 2, level + (height if above else -height) / 2),
+            xytext=(3 * aside, -5 if aside else 2 if above else -2),
             textcoords="offset points",
-            ha="center",
-            va="top",
+            ha=("center", "left", "right")[aside],
+            va="bottom" if aside or above else "top",
             fontsize=8,
         )
         mirror = 2 * deep - place
@@ -199,7 +203,7 @@ def u_shape(stages: Sequence[tuple[str, int, int, int]], ax: Axes) -> Axes:
             fontsize=8,
             color="#667085",
         )
-    ax.set(xlim=(-0.7, len(stages) - 0.3), ylim=(-deep - 1.6, 1.1))
+    ax.set(xlim=(-0.7, len(stages) - 0.3), ylim=(-deep - 1.2, 1.6))
     ax.set_axis_off()
     return ax
 

@@ -203,7 +203,7 @@ DIFFERENCES = (0.4, 0.1, 0.9, 0.3, -0.2)
     "How many patterns of signs do five songs have? Which of them are the most extreme?",
     "2 to the power of 5. The most extreme are two: all plus, all minus. The observed sum is 1.5;"
     " only patterns that turn at most 0.2 over, from either end, reach it.",
-    "`6 / 32`, `2 / 32`; for p at most 0.05, `2 / 2**n <= 0.05`, and the same with 0.01.",
+    "`6 / 32`, `2 / 32`; for p at most 0.05, `2 / 2**n <= 0.05`, and the same with 0.001.",
 )
 def ex_08_4(answer: Any) -> None:
     """Counted by the package, the same. With five songs not even five wins are enough for 5 %: ask
@@ -243,7 +243,7 @@ def ex_08_4(answer: Any) -> None:
             "p of these five": p_here,
             "smallest p": smallest,
             "songs for 5 %": partial(needed, 0.05, 6),
-            "songs for 1 %": partial(needed, 0.01, 8),
+            "songs for 0.1 %": partial(needed, 0.001, 11),
         },
     )
 

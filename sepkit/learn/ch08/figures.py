@@ -32,6 +32,8 @@ _STEPS = {
     "interference": ("SIR", (0.55, 0.38), (12, 1)),
     "artefacts": ("SAR", (0.0, 1.0), (7, 0)),
 }
+#: How far below the stem a spatial step is drawn that goes back along it.
+_BELOW = np.array([0.0, 0.07])
 _LINES = (*CYCLE, "#882255", "#999933")
 _TOP = 60.0  # dB: beyond it an error cannot be heard, and rounding decides
 
@@ -148,7 +150,9 @@ def staircase(
             "fontsize": 7.5,
             "color": "#667085",
         }
-        ax.annotate("delays of the stem", tuple(wide), xytext=(0, -23), **style)
+        ax.annotate(
+            "delays of the stem", tuple(wide), xytext=(0, -34 if gain < 1 else -23), **style
+        )
         ax.annotate("delays of all stems", tuple(wide + across), xytext=(0, 4), **style)
     quiet = gain < 1  # the spatial step goes back, and its name stands where the stem's would
     _arrow(ax, 0 * stem, stem, "#667085", "stem" * labels, (-28 if quiet else 0, -11))
@@ -156,6 +160,7 @@ def staircase(
         measure, _, offset = _STEPS[name]
         if name == "spatial" and quiet:
             offset = (4, -12)
+            begin, end = begin - _BELOW, end - _BELOW  # not upon the stem
         _arrow(ax, begin, end, MEASURES[measure][0], f"{name} ({measure})" * labels, offset)
     _arrow(ax, 0 * stem, end, "black", "estimate" * labels, (-14, 5))
     # the whole error, which SDR counts
@@ -298,7 +303,14 @@ def _arrow(ax, begin, end, tint, label, offset):
         "",
         end,
         begin,
-        arrowprops={"arrowstyle": "-|>", "color": tint, "linewidth": 2, "shrinkA": 0, "shrinkB": 0},
+        arrowprops={
+            "arrowstyle": "-|>",
+            "color": tint,
+            "linewidth": 1.6,
+            "shrinkA": 0,
+            "shrinkB": 0,
+            "mutation_scale": 8,
+        },
     )
     side = "left" if offset[0] > 0 else "center"
     ax.annotate(

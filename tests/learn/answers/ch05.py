@@ -1,16 +1,18 @@
-"""Chapter 05: phase errors, masks above one, rotation, ideal maps, depth, bands."""
+"""Chapter 05: phase errors, rotation, ideal maps, a convolution, depth, bands."""
 
 import math
 
 import numpy as np
 import torch
 
+from sepkit.learn.ch05.exercises import KERNEL, PICTURE
+
 
 def sdr(degrees):
     return -10 * math.log10(2 - 2 * math.cos(math.radians(degrees)))
 
 
-def share(r):
+def share(r):  # the law of Figure 3
     return math.acos(r / 2) / math.pi
 
 
@@ -84,6 +86,16 @@ def frequency(band, number):
     return (band + 1) * 5512.5 - offset if band % 2 else band * 5512.5 + offset
 
 
+convolved = [[-4, 2], [4, 9]]
+
+
+def by_products(kernel=np.asarray, stride=2, mode="constant"):
+    """Cross-correlation by numpy alone: a product with every piece of the padded picture."""
+    padded = np.pad(np.array(PICTURE), 1, mode=mode)
+    pieces = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
+    return np.einsum("ktab,ab->kt", pieces, kernel(np.array(KERNEL)))[::stride, ::stride]
+
+
 ANSWERS = {
     1: {
         "right": [
@@ -108,27 +120,6 @@ ANSWERS = {
     },
     2: {
         "right": [
-            share,
-            lambda r: 1 - math.acos(-r / 2) / math.pi,
-            lambda r: np.arccos(r / 2) / np.pi,
-            lambda r: torch.acos(torch.tensor([r / 2])) / math.pi,
-            lambda r: 0.5 - math.asin(r / 2) / math.pi,
-        ],
-        "wrong": [
-            (lambda r: 1 - share(r), "the share at or below one"),
-            (lambda r: math.acos(r / 2), "an angle in radians"),
-            (lambda r: 2 * share(r), "angles run to both sides"),
-            (lambda r: share(r) / 2, "not by 360"),
-            (lambda r: math.acos(min(r, 1)) / math.pi, "not to r"),
-            (lambda r: 100 * share(r), "in per cent"),
-            (lambda r: 0.22, "120 of 180"),
-            (lambda r: None, "returns nothing"),
-            (lambda r: "a third", "not text"),
-            (1 / 3, "a function was expected"),
-        ],
-    },
-    3: {
-        "right": [
             turn,
             with_angles,
             lambda *given: torch.stack(turn(*given)),
@@ -150,7 +141,7 @@ ANSWERS = {
             (lambda *given: turn(*given[:3]), "meets an error"),
         ],
     },
-    4: {
+    3: {
         "right": [
             ideal,
             by_division,
@@ -173,6 +164,37 @@ ANSWERS = {
             (maps(addition=lambda a: 0 * a), "do not reach |S|"),
             (lambda S, X: (0 * X.abs(), ideal(S, X)[1], S.abs()), "leaves more to the addition"),
             (lambda S, X: S / X, "three tensors were expected"),
+        ],
+    },
+    4: {
+        "right": [
+            convolved,
+            [[float(value) for value in row] for row in convolved],
+            np.array(convolved, dtype=np.float64),
+            torch.tensor(convolved),
+            torch.tensor(convolved, dtype=torch.float64)[None, None],
+            np.array(convolved)[None],
+            by_products(),
+        ],
+        "wrong": [
+            (by_products(stride=1), "each of the 16 places"),
+            ([[17]], "without padding one place is left"),
+            ([-4, 2, 4, 9], "as two rows of two"),
+            ([[-4, 2], [4, 9], [0, 0]], "the shape is (3, 2)"),
+            (by_products(kernel=np.flip), "turned by 180 degrees"),
+            (by_products(kernel=np.flipud), "first row belongs to bin k - 1"),
+            (by_products(kernel=np.fliplr), "first column is frame t - 1"),
+            (by_products(kernel=np.transpose), "the kernel's rows run along bins"),
+            (np.transpose(convolved), "the rows should be bins"),
+            ([[17, 0], [-6, 9]], "where the whole kernel fits in"),
+            (by_products(stride=1)[1::2, 1::2], "bins and frames 1 and 3"),
+            (by_products(stride=1).reshape(2, 2, 2, 2).mean((1, 3)), "the mean of every four"),
+            (by_products(mode="edge"), "not its outermost values"),
+            (by_products() / 9, "that is their mean"),
+            (np.maximum(convolved, 0), "the ReLU comes after it"),
+            ([[-4, 2], [4, 8]], "at bin 2, frame 2 the nine products do not add up to 8"),
+            ([[-4, float("inf")], [4, 9]], "a finite number"),
+            (lambda: convolved, "and not a function"),
         ],
     },
     5: {
