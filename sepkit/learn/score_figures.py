@@ -56,6 +56,40 @@ def boxes(
                 color=tint,
                 markersize=3,
             )
+    return _named(ax, groups, targets, ylabel, title)
+
+
+def dots(
+    groups: Mapping[str, Mapping[str, Sequence[float]]],
+    ylabel: str = "SDR (dB)",
+    ax: Axes | None = None,
+    title: str = "",
+) -> Axes:
+    """Draw a dot per value and a line at the mean: for songs too few to have quartiles.
+
+    Parameters
+    ----------
+    groups : dict
+        separator -> target -> values (one per song). NaN is left out.
+    """
+    ax = ax if ax is not None else figure(height=3.0)[1]
+    targets = list(dict.fromkeys(target for group in groups.values() for target in group))
+    width = 0.8 / max(1, len(targets))
+    for place, group in enumerate(groups.values()):
+        for index, target in enumerate(targets):
+            values = np.array([v for v in group.get(target, ()) if math.isfinite(v)])
+            if not len(values):
+                continue
+            x, tint = place + (index - (len(targets) - 1) / 2) * width, colour(target)
+            span = np.linspace(-0.3, 0.3, len(values)) if len(values) > 1 else np.zeros(1)
+            ax.plot(x + span * width, values, ".", color=tint, markersize=6)
+            half = 0.42 * width
+            ax.plot([x - half, x + half], [values.mean()] * 2, color=tint, linewidth=1.6)
+    return _named(ax, groups, targets, ylabel, title)
+
+
+def _named(ax, groups, targets, ylabel, title):
+    """Name separators below, targets above."""
     for target in targets:
         ax.plot([], [], "s", color=colour(target), label=target)
     ax.set_xticks(range(len(groups)), groups)

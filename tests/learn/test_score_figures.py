@@ -13,6 +13,14 @@ def test_boxes_show_every_value_and_leave_nan_out():
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["ibm", "irm1"]
 
 
+def test_dots_show_every_value_and_the_mean():
+    ax = score_figures.dots({"ibm": {"vocals": [1.0, 2.0, np.nan]}, "irm1": {"vocals": [3.0]}})
+    dots = np.concatenate([line.get_ydata() for line in ax.lines if line.get_marker() == "."])
+    means = [line.get_ydata()[0] for line in ax.lines if line.get_linewidth() == 1.6]
+    assert sorted(dots) == [1, 2, 3] and means == [1.5, 3.0]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["ibm", "irm1"]
+
+
 def test_intervals_that_hold_zero_are_grey():
     sure, unsure = (
         Comparison(1.0, 0.4, 1.6, 0.01, 8, 8, 0.01),

@@ -1,4 +1,4 @@
-"""Exercises of chapter 04: LSTM and frames counted, when to stop, losses by hand, Wiener gain."""
+"""Exercises of chapter 04: an LSTM counted, when to stop, losses by hand, a training step."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -50,43 +50,47 @@ def ex_04_1(answer: Any) -> None:
 
 @cache
 def _counted():
-    """Count bins and frames of a chunk of 6 s in the published network."""
-    network: Any = build("open-unmix")
-    return network.bins_seen, network.training_stft(torch.zeros(2, 6 * 44100)).shape[-1]
+    """Count bins and frames of a chunk of 5 s in a network of half the window."""
+    network: Any = build("open-unmix", n_fft=2048, hop=512, bandwidth=15000)
+    return network.bins_seen, network.training_stft(torch.zeros(2, 5 * 44100)).shape[-1]
 
 
 @exercises.add(
-    "(a) Bin k stands for k * 44100 / 4096 Hz. Which is the last one at or below 16 kHz? (b) Which"
+    "(a) Bin k stands for k * 44100 / 2048 Hz. Which is the last one at or below 15 kHz? (b) Which"
     " samples does the last window cover?",
-    "(a) Then count from bin 0. (b) The first window needs 4096 samples; every further one needs"
-    " 1024 more. The chunk has `6 * 44100` samples.",
-    "`int(16000 * 4096 / 44100) + 1` and `1 + (6 * 44100 - 4096) // 1024`",
+    "(a) Then count from bin 0. (b) The first window needs 2048 samples; every further one needs"
+    " 512 more. The chunk has `5 * 44100` samples.",
+    "`int(15000 * 2048 / 44100) + 1` and `1 + (5 * 44100 - 2048) // 512`",
 )
 def ex_04_2(answer: Any) -> None:
-    """1487 bins and 255 frames, counted in the network: the shape that the published one saw in
-    training.
+    """697 bins and 427 frames, counted in the network. Half the window has half the bins in each
+    kHz and, with half the hop, twice the frames in each second.
     """
     seen, counted = _counted()
 
     def bins(value):
         slips = {
-            1486: "1486 is the number of the last bin; bin 0 counts too",
-            1488: "one too many: the last of these lies above 16 kHz",
-            2049: "2049 are all bins up to 22.05 kHz; the network sees those up to 16 kHz",
-            743: "the bins are 44100 / 4096 Hz apart, not 22050 / 1024",
+            696: "696 is the number of the last bin; bin 0 counts too",
+            698: "one too many: the last of these lies above 15 kHz",
+            1025: "1025 are all bins up to 22.05 kHz; this network sees those up to 15 kHz",
+            348: "the bins are 44100 / 2048 Hz apart, not 44100 / 1024",
+            1487: "that is the published network; this one has another window and another limit",
+            1394: "that is a window of 4096 samples; this one has 2048",
+            744: "that is the limit of 16 kHz; here it is 15 kHz",
         }
-        otherwise = "{got:g} is not it: neighbouring bins are 44100 / 4096 = 10.77 Hz apart"
+        otherwise = "{got:g} is not it: neighbouring bins are 44100 / 2048 = 21.53 Hz apart"
         expect(value, seen, slips, otherwise, rel=0)
 
     def frames(value):
         slips = {
-            259: "259 is what centred windows with padded ends give; here no window leaves the"
+            431: "431 is what centred windows with padded ends give; here no window leaves the"
             " chunk",
-            258: "258 hops fit into the chunk, but the last windows would reach beyond its end",
-            254: "the first window counts too",
-            64: "windows overlap: a new one begins every 1024 samples",
+            430: "430 hops fit into the chunk, but the last windows would reach beyond its end",
+            426: "the first window counts too",
+            107: "windows overlap: a new one begins every 512 samples",
+            255: "that is the published network with its chunk of 6 s",
         }
-        otherwise = "{got:g} is not it: after the first window, each needs 1024 samples more"
+        otherwise = "{got:g} is not it: after the first window, each needs 512 samples more"
         expect(value, counted, slips, otherwise, rel=0)
 
     judge_parts(answer, {"bins": bins, "frames": frames})
@@ -305,4 +309,130 @@ def ex_04_5(answer: Any) -> None:
         is_(right),
         f"at 0 dB, where both are equally strong, it gives {float(given[2]):.3f}, at 25 dB"
         f" {float(given[4]):.3f}",
+    )
+
+
+_STEP = 0.1  # the optimiser's learning rate
+
+
+class _ThreeWeights(torch.nn.Module):
+    """The smallest network with a loss; it remembers how many examples it was given at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor([0.5, -0.25, 0.0], dtype=torch.float64))
+        self.most = 0
+
+    def loss(self, mixtures, targets):
+        self.most = max(self.most, len(mixtures))
+        return (mixtures @ self.weight - targets).square().mean()
+
+
+def _pieces(number):
+    """Make a batch of eight examples, in four pieces."""
+    generator = torch.Generator().manual_seed(number)
+    heard = torch.randn(8, 3, generator=generator, dtype=torch.float64)
+    wanted = heard @ torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64) + 0.3
+    return list(zip(heard.split(2), wanted.split(2)))
+
+
+def _slopes(weight, parts):
+    """The loss of each piece (4,) and its gradient (4, 3)."""
+    errors = [heard @ weight - wanted for heard, wanted in parts]
+    losses = torch.stack([error.square().mean() for error in errors])
+    pairs = zip(parts, errors)
+    return losses, torch.stack([2 * heard.T @ e / len(e) for (heard, _), e in pairs])
+
+
+def _one_by_one(weight, parts, share):
+    """How far, in learning rates, the weights go if each piece has a step of its own."""
+    there = weight.clone()
+    for part in parts:
+        there -= _STEP * share * _slopes(there, [part])[1][0]
+    return (weight - there) / _STEP
+
+
+@exercises.add(
+    "Three things happen in a step: the old gradients are cleared, new ones are computed, the"
+    " weights move. Which of them must happen once for each piece, and which once for the batch?",
+    "`loss.backward()` *adds* to the gradients that are there. So clear them before the first"
+    " piece and move the weights after the last one. How large is the mean over the batch, if you"
+    " have the means over its pieces?",
+    "`optimiser.zero_grad()`, then for each piece `loss = network.loss(*part) / len(parts)` and"
+    " `loss.backward()`, then `optimiser.step()`; add up `loss.item()`.",
+)
+def ex_04_6(answer: Any) -> None:
+    """The three weights go where the whole batch sends them, twice, and the loss falls: gradients
+    were added up inside a step, and not from one step to the next.
+    """
+    network = _ThreeWeights()
+    optimiser = torch.optim.SGD(network.parameters(), lr=_STEP)
+    old = torch.zeros(3, dtype=torch.float64)  # the gradient of the step before
+    for batch in (1, 2):
+        parts = _pieces(batch)
+        before = network.weight.detach().clone()
+        losses, slopes = _slopes(before, parts)
+        returned = attempt(answer, network, optimiser, parts)
+        moved = (before - network.weight.detach()) / _STEP
+        _judge_move(moved, network, before, parts, old)
+        told = {
+            float(losses.sum()): "the loss is the sum over the pieces; the batch's loss is their"
+            " mean",
+            float(losses[-1]): "the loss is that of the last piece alone",
+            float(losses[-1] / len(parts)): "the loss is a share of the last piece's; add up all"
+            " shares",
+        }
+        otherwise = (
+            f"the weights are right, but the loss is {float(losses.mean()):.4g}, not {{got:.4g}}"
+        )
+        expect(returned, float(losses.mean()), told, otherwise, rel=1e-4)
+        old = slopes.mean(0)
+
+
+def _judge_move(moved, network, before, parts, old):
+    slopes, n = _slopes(before, parts)[1], len(parts)
+    right = slopes.mean(0)
+
+    def is_(other):
+        return torch.allclose(moved, other, atol=1e-6)
+
+    need(
+        network.most <= len(parts[0][0]),
+        f"{network.most} examples went through the network at once; only a piece of"
+        f" {len(parts[0][0])} fits",
+    )
+    found = network.weight.grad is not None and bool(network.weight.grad.any())
+    still = is_(torch.zeros_like(moved))
+    need(
+        not (still and found),
+        "no weight has moved, though there are gradients: `optimiser.step()` is missing, or it"
+        " comes before `backward`",
+    )
+    need(
+        not still,
+        "no weight has moved, and there are no gradients: `backward` is missing, or `zero_grad`"
+        " comes between it and the step",
+    )
+    need(
+        not is_(slopes.sum(0)),
+        f"the step is {n} times too long: `backward` added up {n} means, and the batch's mean is a"
+        f" share of 1 / {n} of that",
+    )
+    for share in (1, 1 / n):
+        need(
+            not is_(share * slopes[-1]),
+            "only the last piece counts: `zero_grad` for each piece throws away what the pieces"
+            " before it gave",
+        )
+        need(not is_(share * slopes[0]), "only the first piece counts: go through all `parts`")
+        need(
+            not is_(_one_by_one(before, parts, share)),
+            f"the weights moved {n} times, once after each piece: take one step after the last",
+        )
+    need(is_(right) or not is_(right + old), "the gradients of the step before are still there")
+    need(is_(-right) is False, "the weights go uphill: the optimiser takes gradients as they are")
+    need(
+        is_(right),
+        f"the first weight moves by {-_STEP * float(moved[0]):+.4g}; the whole batch at once moves"
+        f" it by {-_STEP * float(right[0]):+.4g}",
     )

@@ -1,4 +1,4 @@
-"""Chapter 04: counting the LSTM, bins and frames, when to stop, losses by hand, Wiener gain."""
+"""Chapter 04: counting an LSTM, when to stop, losses by hand, Wiener gain, a training step."""
 
 import numpy as np
 import torch
@@ -8,6 +8,66 @@ LSTM = 3 * 4 * (512 * 512 + 512 * 512 + 2 * 512)
 
 def gain(level):
     return 1 / (1 + 10 ** (-level / 10))
+
+
+def step(cleared="first", share=1 / 4, moves=1, used=slice(None), after=False, told=None):
+    """A training step over the pieces of a batch, right or with one slip."""
+
+    def one_step(network, optimiser, parts):
+        losses = []
+        if cleared == "first" and not after:
+            optimiser.zero_grad()
+        for mixtures, targets in parts[used]:
+            if cleared == "each":
+                optimiser.zero_grad()
+            loss = network.loss(mixtures, targets)
+            (share * loss).backward()
+            losses.append(loss.detach())
+        if cleared == "late":
+            optimiser.zero_grad()
+        for _ in range(moves):
+            optimiser.step()
+        if after:
+            optimiser.zero_grad()
+        return float(sum(losses) / len(losses)) if told is None else told(losses)
+
+    return one_step
+
+
+def divided_afterwards(network, optimiser, parts):
+    optimiser.zero_grad()
+    losses = [network.loss(*part) for part in parts]
+    for loss in losses:
+        loss.backward()
+    for weight in network.parameters():
+        weight.grad /= len(parts)
+    optimiser.step()
+    return np.mean([loss.item() for loss in losses])
+
+
+def summed_first(network, optimiser, parts):
+    loss = sum(network.loss(*part) for part in parts) / len(parts)
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return loss
+
+
+def each_by_itself(network, optimiser, parts):
+    for part in parts:
+        loss = network.loss(*part)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return loss.item()
+
+
+def at_once(network, optimiser, parts):
+    loss = network.loss(*(torch.cat(side) for side in zip(*parts)))
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return loss.item()
 
 
 ANSWERS = {
@@ -30,24 +90,28 @@ ANSWERS = {
     },
     2: {
         "right": [
-            (int(16000 * 4096 / 44100) + 1, 1 + (6 * 44100 - 4096) // 1024),
-            [1487, 255],
-            np.array([1487.0, 255.0]),
-            {"bins": torch.tensor(1487), "frames": 255},
+            (int(15000 * 2048 / 44100) + 1, 1 + (5 * 44100 - 2048) // 512),
+            [697, 427],
+            np.array([697.0, 427.0]),
+            {"bins": torch.tensor(697), "frames": 427},
         ],
         "wrong": [
-            ((1486, 255), "bin 0 counts too", 1 / 2),
-            ((1488, 255), "one too many"),
-            ((2049, 255), "all bins up to 22.05 kHz"),
-            ((743, 255), "not 22050 / 1024"),
-            ((1500, 255), "10.77 Hz apart"),
-            ((1487, 259), "padded ends give"),
-            ((1487, 258), "beyond its end"),
-            ((1487, 254), "the first window counts"),
-            ((1487, 64), "a new one begins"),
-            ((1487, 300), "needs 1024 samples more"),
-            (1487, "2 answers were expected"),
-            ((1487, ...), "frames: not attempted", 1 / 2),
+            ((696, 427), "bin 0 counts too", 1 / 2),
+            ((698, 427), "one too many"),
+            ((1025, 427), "all bins up to 22.05 kHz"),
+            ((348, 427), "not 44100 / 1024"),
+            ((1487, 427), "that is the published network; this one"),
+            ((1394, 427), "a window of 4096 samples"),
+            ((744, 427), "the limit of 16 kHz"),
+            ((700, 427), "21.53 Hz apart"),
+            ((697, 431), "padded ends give"),
+            ((697, 430), "beyond its end"),
+            ((697, 426), "the first window counts"),
+            ((697, 107), "a new one begins"),
+            ((697, 255), "with its chunk of 6 s"),
+            ((697, 300), "needs 512 samples more"),
+            (697, "2 answers were expected"),
+            ((697, ...), "frames: not attempted", 1 / 2),
         ],
     },
     3: {
@@ -148,6 +212,34 @@ ANSWERS = {
             (lambda level: gain(2 * level), "it gives 0.500, at 25 dB 1.000"),
             (0.36, "a function was expected"),
             (lambda level: gain(level) * (1 + 1j), "a gain is a real number"),
+        ],
+    },
+    6: {
+        "right": [
+            step(),
+            step(told=lambda losses: torch.stack(losses).mean()),
+            step(told=lambda losses: [np.float64(torch.stack(losses).mean())]),
+            step(after=True),
+            divided_afterwards,
+            summed_first,
+        ],
+        "wrong": [
+            (step(moves=0), "no weight has moved, though there are gradients"),
+            (step(cleared="late"), "`zero_grad` comes between it and the step"),
+            (step(share=1), "4 times too long"),
+            (step(cleared="each"), "only the last piece counts"),
+            (step(used=slice(1)), "only the first piece counts"),
+            (each_by_itself, "the weights moved 4 times"),
+            (step(cleared="never"), "of the step before are still there"),
+            (at_once, "8 examples went through the network at once"),
+            (step(share=-1 / 4), "the weights go uphill"),
+            (step(moves=2), "the whole batch at once moves"),
+            (step(told=sum), "the sum over the pieces"),
+            (step(told=lambda losses: losses[-1]), "that of the last piece alone"),
+            (step(told=lambda losses: losses[-1] / 4), "a share of the last piece's"),
+            (step(told=lambda losses: 1.0), "the weights are right, but the loss is"),
+            (step(told=lambda losses: None), "your function returns nothing"),
+            (0.5, "a function was expected"),
         ],
     },
 }
