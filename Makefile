@@ -15,7 +15,7 @@
 # make clean        remove what was built
 #
 # PROFILE=smoke (seconds per chapter), student (minutes, the default) or paper (GPU hours).
-# CHAPTERS="01 04" picks chapters. OUT=build is where everything lands. JOBS=0 runs unit tests in one process.
+# CHAPTERS="01 04" picks chapters. OUT=build is where everything lands. JOBS=0 runs tests in one process.
 
 PYTHON   ?= python3
 PROFILE  ?= student
@@ -63,16 +63,18 @@ lint: $(READY)
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
 
-# One process per core, of one thread each; four at most, for the memory that torch takes in each. nbval, which
-# takes a second to load, is for the chapters.
-test-unit: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow" -p no:nbval \
-	    --numprocesses $(JOBS) --maxprocesses 4 --dist worksteal
+# One process per core, of one thread each; four at most, for the memory that torch takes in each.
+SIDE_BY_SIDE := --numprocesses $(JOBS) --maxprocesses 4 --dist
 
+# nbval, which takes a second to load, is for the chapters.
+test-unit: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow" -p no:nbval $(SIDE_BY_SIDE) worksteal
+
+# A worker takes a whole file: a chapter is one kernel, and a file of slow tests often one server.
 test-notebooks: $(READY)
 	$(BIN)/sepkit data band --preset smoke
-	SEPKIT_PROFILE=smoke SEPKIT_OUT=$(abspath build/test) $(BIN)/pytest -q --nbval-lax --nbval-current-env \
-	    --nbval-cell-timeout=120 notebooks
+	OMP_NUM_THREADS=1 SEPKIT_PROFILE=smoke SEPKIT_OUT=$(abspath build/test) $(BIN)/pytest -q --nbval-lax \
+	    --nbval-current-env --nbval-cell-timeout=120 $(SIDE_BY_SIDE) loadfile notebooks
 
 # Two stored experiments: does this machine come to the same scores?
 test-verify: $(READY)
@@ -83,7 +85,7 @@ test-batch: $(READY)
 	$(BIN)/sepkit reproduce 01 02 --profile smoke --out build/test
 
 test-slow: $(READY)
-	$(BIN)/pytest -q -m "slow and not long"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "slow and not long" -p no:nbval $(SIDE_BY_SIDE) loadfile
 
 # Exit code 5: no test is that long.
 test-long: $(READY)

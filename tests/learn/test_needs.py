@@ -206,6 +206,7 @@ def test_the_chapter_runs_on_one_mono_song_of_two_stems_with_a_silent_second(
     run_smoke(name, data, tmp_path / "out")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_chapter_02_runs_on_a_voice_that_sings_at_the_end_only(folder, tmp_path):
     stems = {"vocals": melody(392.0, 2), "drums": melody(98.0, 4)}

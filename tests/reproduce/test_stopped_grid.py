@@ -101,6 +101,7 @@ def states(out):
     return {(each["chapter"], each["parameters"]["seed"]): each["status"] for each in entries}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_calls_at_once_with_other_seeds_in_one_new_folder_keep_both(course, tmp_path):
     calls, out = Calls(course, tmp_path), tmp_path / "out"
@@ -117,6 +118,7 @@ def test_two_calls_at_once_with_other_seeds_in_one_new_folder_keep_both(course, 
     assert not (out / "jobs").exists(), "each seed has a folder of its own"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_halves_made_apart_are_merged_and_nothing_is_run_again(course, tmp_path):
     calls, out = Calls(course, tmp_path), tmp_path / "out"
