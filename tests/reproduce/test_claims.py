@@ -360,25 +360,6 @@ def test_the_shipped_claims_stand_for_every_document_and_start_as_not_run():
     assert {outcome.verdict for outcome in evaluate(shipped, {})} == {"not run"}
 
 
-@pytest.mark.parametrize("id_, noise, gain", [("S0.4a", "hum", 4.0), ("S0.4b", "babble", 0.0)])
-def test_noise_is_judged_at_0_db_and_not_by_the_mean_over_levels(id_, noise, gain):
-    (one,) = (one for one in load_claims() if one.id == id_)
-    arms = [
-        row
-        for arm, effect in ((f"net, speech in {noise} at 0 dB", gain), (f"net, {noise}", -9.0))
-        for name, values in ((arm, NOISE + effect + NOISE / 9), (f"{arm}, as mixed", NOISE))
-        for row in scores(name, values, "si_sdr", targets=("vocals",))
-    ]
-    over_levels = [
-        replace(row, provenance={**row.provenance, "mean_over_snrs": "0, 10"})
-        for row in scores(f"net, speech in {noise}", NOISE - 9, "si_sdr", targets=("vocals",))
-    ]
-    (outcome,) = evaluate([one], {"11_field_studies": arms + over_levels})
-    assert outcome.verdict == "holds" and outcome.network == "net"
-    assert outcome.comparison.effect == pytest.approx(gain, abs=0.1)
-    assert one.changed.startswith("2026-12-01: at an SNR of 0 dB")
-
-
 def test_every_claim_shows_its_bar_its_family_and_the_day_on_which_it_was_fixed():
     for outcome in evaluate(load_claims(), {}):
         row, one = outcome.row(), outcome.claim
