@@ -1,4 +1,4 @@
-"""Exercises of chapter 03: a silencing angle, kurtosis, whitening, ICA's conditions, NMF masks."""
+"""Exercises of chapter 03: an angle, kurtosis, whitening, conditions, swapped bins, NMF masks."""
 
 import math
 from functools import partial
@@ -247,6 +247,87 @@ def ex_03_4(answer: Any) -> None:
     )
 
 
+def _two_loudnesses():
+    """How loud two speakers are in 60 frames: each in a fifth of them, seldom both at once."""
+    rng = np.random.default_rng(3)
+    swell = rng.uniform(0.5, 1.5, (2, 60))
+    return swell * rng.permuted(np.tile(np.arange(60) % 5 > 3, (2, 1)), axis=1)
+
+
+def _neighbours():
+    """Two loudnesses in one bin and in the next, whether they are swapped, and what a slip says."""
+    a, b = _two_loudnesses()
+    return (
+        ((a, b), (1.1 * a, 0.9 * b), False, "these are in the same order"),
+        ((a, b), (0.9 * b, 1.1 * a), True, "these are in the other order"),
+        (
+            (a + 4, b),
+            (b + 4, a),
+            True,
+            "a noise in output 1 that never stops says nothing about who speaks: take away each"
+            " loudness's mean first",
+        ),
+        (
+            (10 * a, b),
+            (b + 0.3 * a, 0.1 * a),
+            True,
+            "what is ten times as loud must not count ten times: divide each loudness by its own"
+            " size, its mean taken away",
+        ),
+        *(
+            (
+                here,
+                following,
+                True,
+                f"look at all four: here output {which} bin holds both speakers",
+            )
+            for here, following, which in (
+                ((a + 1.1 * b, b), (b, a), "1 of this"),
+                ((a, 1.1 * a + b), (b, a), "2 of this"),
+                ((a, b), (1.1 * a + b, a), "1 of the next"),
+                ((a, b), (b, a + 1.1 * b), "2 of the next"),
+            )
+        ),
+    )
+
+
+@exercises.add(
+    "In which frames is output 1 of this bin loud, and in which is either output of the next bin?"
+    " Two loudnesses belong together if they rise and fall together.",
+    "How much they do is their correlation, which knows neither sizes nor constant parts. There are"
+    " four of them: two for the order as it is, two for the other one.",
+    "`c = np.corrcoef(here, following)[:2, 2:]`, then `c[0, 1] + c[1, 0] > c[0, 0] + c[1, 1]`;"
+    " write the correlation out if you want to hold its denominator above 0",
+)
+def ex_03_5(answer: Any) -> None:
+    """So the order of a whole spectrum can be mended, from bin to bin (Murata, Ikeda and Ziehe,
+    2001). But one wrong decision turns all bins after it. IVA, which looks at all bins at once, has
+    no such chain.
+    """
+
+    def is_right(here, following, swapped):
+        given = attempt(answer, np.stack(here), np.stack(following))
+        if isinstance(given, (torch.Tensor, np.ndarray)) and np.size(given) == 1:
+            given = given.item()
+        need(
+            isinstance(given, (bool, np.bool_)) or isinstance(given, int) and given in (0, 1),
+            "it is to return True or False",
+        )
+        return bool(given) == swapped
+
+    outcomes = [(is_right(*case), because) for *case, because in _neighbours()]
+    need(any(fine for fine, _ in outcomes), "it says the opposite: True is for the other order")
+    for fine, because in outcomes:
+        need(fine, because)
+    a, b = _two_loudnesses()
+    need(
+        is_right((a, b), (b, 0 * a), True),
+        "right where both are heard; in a bin where an output is silent it divides 0 by 0, so hold"
+        " the denominator above a tiny number",
+        credit=0.5,
+    )
+
+
 @exercises.add(
     "In the model, the chosen components have `W[:, chosen] @ H[chosen]` of the spectrogram, all of"
     " them `W @ H`. What will be there after the change?",
@@ -254,7 +335,7 @@ def ex_03_4(answer: Any) -> None:
     " stay as they are.",
     "`part = W[:, chosen] @ H[chosen]`, then `(W @ H + (gain - 1) * part) / (W @ H)`",
 )
-def ex_03_5(answer: Any) -> None:
+def ex_03_6(answer: Any) -> None:
     """With gain 0 it takes the components out, with gain 1 it changes nothing: a mixing desk with a
     fader for each component.
     """

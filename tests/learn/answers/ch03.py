@@ -1,4 +1,4 @@
-"""Chapter 03: a silencing angle, kurtosis, whitening, ICA's conditions, a mask of parts."""
+"""Chapter 03: an angle, kurtosis, whitening, ICA's conditions, swapped bins, a mask of parts."""
 
 import math
 
@@ -26,6 +26,22 @@ def safe(W, H, chosen, gain):
     scale = np.ones(W.shape[1])
     scale[chosen] = gain
     return ((W * scale) @ H + 1e-20) / (W @ H + 1e-20)
+
+
+def correlations(here, following, centred=True, own_size=True):
+    """Of each output here with each in the following bin."""
+    x, y = (np.asarray(z) - centred * np.mean(z, 1, keepdims=True) for z in (here, following))
+    if own_size:
+        x, y = (z / (np.linalg.norm(z, axis=1, keepdims=True) + 1e-12) for z in (x, y))
+    return x @ y.T
+
+
+def crossed(c):
+    return c[0, 1] + c[1, 0] > c[0, 0] + c[1, 1]
+
+
+def swapped(here, following):
+    return crossed(correlations(here, following))
 
 
 ANSWERS = {
@@ -105,6 +121,31 @@ ANSWERS = {
         ],
     },
     5: {
+        "right": [
+            swapped,
+            lambda *given: bool(swapped(*given)),
+            lambda *given: int(swapped(*given)),
+            lambda *given: torch.tensor(bool(swapped(*given))),
+            lambda *given: np.array([swapped(*given)]),
+            lambda *given: crossed(np.nan_to_num(np.corrcoef(*given)[:2, 2:])),
+        ],
+        "wrong": [
+            (lambda h, f: crossed(np.corrcoef(h, f)[:2, 2:]), "it divides 0 by 0", 1 / 2),
+            (lambda h, f: not swapped(h, f), "it says the opposite"),
+            (lambda h, f: True, "these are in the same order"),
+            (lambda h, f: False, "these are in the other order"),
+            (lambda h, f: crossed(correlations(h, f, centred=False)), "says nothing about who"),
+            (lambda h, f: crossed(correlations(h, f, own_size=False)), "must not count ten times"),
+            (lambda h, f: np.diff(correlations(h, f)[0])[0] > 0, "output 1 of this bin holds"),
+            (lambda h, f: np.diff(correlations(h, f)[1])[0] < 0, "output 2 of this bin holds"),
+            (lambda h, f: np.diff(correlations(h, f)[:, 0])[0] > 0, "output 1 of the next bin"),
+            (lambda h, f: np.diff(correlations(h, f)[:, 1])[0] < 0, "output 2 of the next bin"),
+            (lambda h, f: correlations(h, f), "to return True or False"),
+            (lambda h, f: np.corrcoef(h, f)[2, 9] > 0, "a place or an axis that is not there"),
+            (True, "a function was expected"),
+        ],
+    },
+    6: {
         "right": [
             fader,
             safe,
