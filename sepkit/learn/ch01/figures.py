@@ -16,7 +16,7 @@ from .. import plots
 #: Per shape the stem that makes it, the range in Hz where it is looked for, frames it lasts.
 _SHAPES = {
     "stroke": ("drums", (2000, 3500), 1),
-    "held note": ("other", (250, 1200), 41),
+    "held note": ("other", (400, 1200), 41),
     "voice": ("vocals", (1200, 3000), 14),
 }
 #: How fast a rung of a voice's ladder may climb or fall, in bins per frame.
