@@ -64,7 +64,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 # One process per core, of one thread each; four at most, for the memory that torch takes in each.
-SIDE_BY_SIDE := --numprocesses $(JOBS) --maxprocesses 4 --dist
+SIDE_BY_SIDE := --durations 15 --numprocesses $(JOBS) --maxprocesses 4 --dist
 
 # nbval, which takes a second to load, is for the chapters.
 test-unit: $(READY)
