@@ -165,3 +165,57 @@ def test_stored_outputs_are_whole_small_and_say_nothing_of_the_machine(path):
     assert all(SYNTHETIC in str(output) for output in sounds), "only what formulas make"
     figures = [output for output in outputs if "image/png" in output.get("data", {})]
     assert len(figures) >= 3
+
+
+# ---- sliders
+
+
+def bound(tree):
+    """Names that a cell binds for all cells; what its functions bind inside is their own."""
+    inner = (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+    names, waiting = set(), list(ast.iter_child_nodes(tree))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.alias):
+            names.add((node.asname or node.name).split(".")[0])
+        if not isinstance(node, inner):
+            waiting += ast.iter_child_nodes(node)
+    return names
+
+
+def read_later(trees, call):
+    """Names that the functions handed over by this call look up whenever they are called."""
+    functions = {
+        node.name: node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)
+    }
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    waiting = [part for one in given for part in ast.walk(one) if isinstance(part, ast.Lambda)]
+    waiting += [functions[one.id] for one in given if getattr(one, "id", "") in functions]
+    names = set()
+    while waiting:
+        node = waiting.pop()
+        inside = {part.arg for part in ast.walk(node) if isinstance(part, ast.arg)}
+        inside |= {
+            part.id
+            for part in ast.walk(node)
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+        }
+        new = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} - inside - names
+        names |= new
+        waiting += [functions[name] for name in new & set(functions)]
+    return names
+
+
+@CHAPTERS
+def test_what_a_slider_calls_is_not_changed_by_later_cells(path):
+    trees = [ast.parse(python(cell.source)) for cell in cells(path, "code")]
+    for number, tree in enumerate(trees):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "sliders":
+                needed = read_later(trees[: number + 1], node)
+                changed = {name for later in trees[number + 1 :] for name in bound(later) & needed}
+                assert not changed, f"{sorted(changed)}, which this needs: {ast.unparse(node)}"

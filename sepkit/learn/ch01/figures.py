@@ -98,6 +98,11 @@ def name_shapes(
             continue
         first, last = int(low / spacing), int(high / spacing)
         level = transform(stems[stem])[0, first:last].abs()
+        rest = sum(
+            transform(other)[0, first:last].abs() for key, other in stems.items() if key != stem
+        )
+        if frames > 1:
+            level = level * (level > 2 * rest)  # else the arrow might seem to mean another stem
         if frames == 1:
             level = level.mean(0, keepdim=True).expand_as(level)
             level = level.diff(prepend=level[:, :1])  # where it begins

@@ -318,7 +318,7 @@ def ex_05_4(answer: Any) -> None:
     " 1)` with `scales = [1, 2, 4, 8, 16, 32]`",
 )
 def ex_05_5(answer: Any) -> None:
-    """67 layers, and 764 frames: with half the depth, much less than half the reach, since the
+    """67 layers, and 764 frames: with half the depth, three eighths of the reach, since the
     bottleneck, where a step is widest, has lost stages and blocks.
     """
 

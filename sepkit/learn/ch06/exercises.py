@@ -273,7 +273,7 @@ def _hear_ripple(answer):
     turns = (torch.arange(len(tone)) * 4 // tones.RATE % 2).bool()  # four a second
     rippled = torch.where(turns, gains[1] * tone, gains[0] * tone)
     sounds = {"a steady tone": tone, "with your two gains in turn": rippled}
-    return tones.row(sounds, "how the tone throbs, four times a second.")
+    return tones.row(sounds, "how the tone throbs, twice a second.")
 
 
 @exercises.add(
