@@ -16,7 +16,7 @@ from .. import plots
 #: Per shape the stem that makes it, the range in Hz where it is looked for, frames it lasts.
 _SHAPES = {
     "stroke": ("drums", (2000, 3500), 1),
-    "held note": ("other", (400, 1200), 41),
+    "held note": ("other", (250, 1600), 41),
     "voice": ("vocals", (1200, 3000), 14),
 }
 #: How fast a rung of a voice's ladder may climb or fall, in bins per frame.
@@ -77,7 +77,8 @@ def name_shapes(
     """Point at a stroke, a held note and a voice in the spectrogram of a song whose stems we know.
 
     Each arrow goes to where a stem has the most energy that lasts: over a range of frequencies
-    for a stroke, in one bin for a held note, along a rung that climbs or falls for a voice.
+    for a stroke, along a rung that climbs or falls for a voice; for a held note, where one bin
+    stands out of the mixture.
 
     Parameters
     ----------
@@ -98,11 +99,11 @@ def name_shapes(
             continue
         first, last = int(low / spacing), int(high / spacing)
         level = transform(stems[stem])[0, first:last].abs()
-        rest = sum(
-            transform(other)[0, first:last].abs() for key, other in stems.items() if key != stem
-        )
-        if frames > 1:
-            level = level * (level > 2 * rest)  # else the arrow might seem to mean another stem
+        if frames > 1:  # in one bin: where it stands out of the mixture, and is no other stem's
+            mixture = transform(sum(stems.values()))[0].abs()
+            beside = torch.maximum(mixture.roll(4, 0), mixture.roll(-4, 0))[first:last]
+            rest = transform(sum(stems.values()) - stems[stem])[0, first:last].abs()
+            level = (level > rest) * mixture[first:last] / beside.clamp_min(1e-3 * mixture.max())
         if frames == 1:
             level = level.mean(0, keepdim=True).expand_as(level)
             level = level.diff(prepend=level[:, :1])  # where it begins
