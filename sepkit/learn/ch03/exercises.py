@@ -307,7 +307,9 @@ def ex_03_5(answer: Any) -> None:
 
     def is_right(here, following, swapped):
         given = attempt(answer, np.stack(here), np.stack(following))
-        if isinstance(given, (torch.Tensor, np.ndarray)) and np.size(given) == 1:
+        if isinstance(given, torch.Tensor):
+            given = given.numpy()
+        if isinstance(given, np.ndarray) and given.size == 1:
             given = given.item()
         need(
             isinstance(given, (bool, np.bool_)) or isinstance(given, int) and given in (0, 1),
