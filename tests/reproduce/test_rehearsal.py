@@ -210,7 +210,12 @@ def rehearse(chapters, data, out):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("chapters", "data"), [(["01", "04"], "musdb18hq"), (["02"], "musdb18"), (["12"], "musdb7s")]
+    ("chapters", "data"),
+    [
+        (["01", "04"], "musdb18hq"),
+        (["02"], "musdb18"),
+        pytest.param(["12"], "musdb7s", marks=pytest.mark.long),
+    ],
 )
 def test_some_chapters_run_on_stand_ins_and_leave_nothing(tmp_path, chapters, data):
     rehearse(chapters, data, tmp_path)
