@@ -15,50 +15,6 @@ from ..metrics.statistics import Comparison, verdict
 from .plots import CYCLE, colour, figure
 
 
-def boxes(
-    groups: Mapping[str, Mapping[str, Sequence[float]]],
-    ylabel: str = "SDR (dB)",
-    ax: Axes | None = None,
-    title: str = "",
-) -> Axes:
-    """Draw one box plot per separator and target, coloured by target, every value as a dot.
-
-    Parameters
-    ----------
-    groups : dict
-        separator -> target -> values (one per song). NaN is left out.
-    """
-    ax = ax if ax is not None else figure(height=3.0)[1]
-    targets = list(dict.fromkeys(target for group in groups.values() for target in group))
-    width = 0.8 / max(1, len(targets))
-    for place, group in enumerate(groups.values()):
-        for index, target in enumerate(targets):
-            values = np.array([v for v in group.get(target, ()) if math.isfinite(v)])
-            if not len(values):
-                continue
-            x, tint = place + (index - (len(targets) - 1) / 2) * width, colour(target)
-            ax.boxplot(
-                values,
-                positions=[x],
-                widths=width * 0.75,
-                showfliers=False,
-                patch_artist=True,
-                manage_ticks=False,
-                boxprops={"facecolor": tint, "alpha": 0.35, "edgecolor": tint},
-                medianprops={"color": tint, "linewidth": 2},
-                whiskerprops={"color": tint},
-                capprops={"color": tint},
-            )
-            ax.plot(
-                x + np.linspace(-0.15, 0.15, len(values)) * width,
-                values,
-                ".",
-                color=tint,
-                markersize=3,
-            )
-    return _named(ax, groups, targets, ylabel, title)
-
-
 def dots(
     groups: Mapping[str, Mapping[str, Sequence[float]]],
     ylabel: str = "SDR (dB)",

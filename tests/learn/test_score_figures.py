@@ -6,14 +6,7 @@ from sepkit.learn import plots, score_figures
 from sepkit.metrics.statistics import Comparison
 
 
-def test_boxes_show_every_value_and_leave_nan_out():
-    ax = score_figures.boxes({"ibm": {"vocals": [1.0, 2.0, np.nan]}, "irm1": {"vocals": [3.0]}})
-    dots = np.concatenate([line.get_ydata() for line in ax.lines if line.get_marker() == "."])
-    assert sorted(dots) == [1, 2, 3]
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["ibm", "irm1"]
-
-
-def test_dots_show_every_value_and_the_mean():
+def test_dots_show_every_value_and_the_mean_and_leave_nan_out():
     ax = score_figures.dots({"ibm": {"vocals": [1.0, 2.0, np.nan]}, "irm1": {"vocals": [3.0]}})
     dots = np.concatenate([line.get_ydata() for line in ax.lines if line.get_marker() == "."])
     means = [line.get_ydata()[0] for line in ax.lines if line.get_linewidth() == 1.6]
