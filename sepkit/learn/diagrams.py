@@ -62,7 +62,7 @@ class Diagram:
         ----------
         centre, size : (x, y), (width, height)
         text : str
-            One line. It may be wider than a narrow box.
+            One line, or nothing. It may be wider than a narrow box.
         tint, border : str
             Colours, ``#rrggbb``.
         """
@@ -73,7 +73,8 @@ class Diagram:
             {key: f"{value:g}" for key, value in place.items()}
             | {"fill": tint, "stroke": border, "stroke-width": "1.2"},
         )
-        self.text((x, y), text, anchor="middle")
+        if text:
+            self.text((x, y), text, anchor="middle")
 
     def text(
         self,

@@ -192,12 +192,13 @@ def _log_frequency(ax, sample_rate):
 def band_split_rnn() -> Diagram:
     """Draw the band-split RNN from left to right; low bands lie below and are narrow."""
     diagram = Diagram(
-        720,
-        340,
+        800,
+        352,
         "The band-split RNN from left to right. The spectrum of the mixture is cut into bands, wide"
         " ones at the top, narrow ones at the bottom. Each band has a norm and a linear map of its"
-        " own, which give N features whatever its width. On the grid of bands and frames an RNN"
-        " over time runs along every band, and an RNN over bands along every frame; both are"
+        " own, which give N features whatever its width. The result is a grid, a row for each band"
+        " and a column for each frame. An RNN over time runs along every row, forwards and"
+        " backwards; then an RNN over bands runs along every column, up and down. Both are"
         " repeated in every layer and shared by all bands and frames. Then each band has a mask"
         " estimator of its own. The masks are joined to one complex mask M, which is multiplied"
         " with the spectrum X.",
@@ -205,26 +206,55 @@ def band_split_rnn() -> Diagram:
     heights, top = (84, 60, 40, 24, 16), 50.0  # pixels: from the highest band to the lowest
     for row, height in enumerate(heights):
         middle, even = top + height / 2, 66.0 + 48 * row
-        for x, name in ((60, "X"), (660, "M")):
+        for x, name in ((44, "X"), (756, "M")):
             diagram.box((x, middle), (56, height), name, "#f2f4f7")
-        diagram.arrow([(88, middle), (126, even)])
-        diagram.box((180, even), (108, 30), "norm, linear", "#dbeafe")
-        diagram.arrow([(234, even), (262, even)])
-        diagram.arrow([(470, even), (486, even)])
-        diagram.box((540, even), (108, 30), "mask estimator", "#dbeafe")
-        diagram.arrow([(594, even), (632, middle)])
+        diagram.arrow([(72, middle), (104, even)])
+        diagram.box((156, even), (104, 30), "norm, linear", "#dbeafe")
+        diagram.arrow([(208, even), (232, even)])
+        diagram.arrow([(568, even), (588, even)])
+        diagram.box((644, even), (112, 30), "mask estimator", "#dbeafe")
+        diagram.arrow([(700, even), (728, middle)])
         top += height + 8
-    diagram.box((310, 162), (96, 236), "over time →", "#fde9d3")
-    diagram.arrow([(358, 162), (370, 162)])
-    diagram.box((420, 162), (100, 236), "over bands ↑", "#d1fadf")
-    for x, text in (
-        (60, "bands of bins"),
-        (180, "one for each band"),
-        (364, "two RNNs, in every layer"),
-        (540, "one for each band"),
-        (660, "complex mask"),
+    _grid(diagram, 236, "RNN over time", along_rows=True)
+    diagram.arrow([(386, 162), (414, 162)])
+    _grid(diagram, 418, "RNN over bands", along_rows=False)
+    for x, y, text in (
+        (44, 24, "bands of bins"),
+        (156, 24, "one for each band"),
+        (402, 12, "two RNNs, in every layer"),
+        (644, 24, "one for each band"),
+        (756, 24, "complex mask"),
+        (44, 326, "low"),
+        (756, 326, "voice: M X"),
     ):
-        diagram.text((x, 24), text, size=12, anchor="middle", colour="#475467")
-    diagram.text((60, 326), "low", size=12, anchor="middle", colour="#475467")
-    diagram.text((660, 326), "voice: M X", size=12, anchor="middle", colour="#475467")
+        diagram.text((x, y), text, size=12, anchor="middle", colour="#475467")
     return diagram
+
+
+def _grid(diagram, left, name, along_rows, cell=(30, 48), rows=5, columns=5):
+    """A grid of bands and frames from (`left`, 42) on, with the paths of one RNN on it."""
+    (width, height), top = cell, 42
+    right, bottom = left + columns * width, top + rows * height
+    for row in range(rows):
+        for column in range(columns):
+            middle = (left + (column + 0.5) * width, top + (row + 0.5) * height)
+            diagram.box(middle, cell, "", "#fde9d3" if along_rows else "#d1fadf", "#d0d5dd")
+    if along_rows:
+        lines = [top + (row + 0.5) * height for row in range(rows)]
+        paths = [[(left + 6, y), (right - 6, y)] for y in lines]
+    else:
+        lines = [left + (column + 0.5) * width for column in range(columns)]
+        paths = [[(x, bottom - 6), (x, top + 6)] for x in lines]
+    for path in paths:  # a head at either end: both directions
+        diagram.arrow(path, "#1d2939")
+        diagram.arrow(path[::-1], "#1d2939")
+    centre = (left + right) / 2
+    diagram.text((centre, 29), name, anchor="middle")
+    diagram.text((centre, bottom + 14), "frames →", size=12, anchor="middle", colour="#475467")
+    diagram.text(
+        (centre, bottom + 32),
+        "along every band" if along_rows else "along every frame",
+        size=12,
+        anchor="middle",
+        colour="#475467",
+    )
