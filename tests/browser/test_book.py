@@ -94,7 +94,17 @@ def stored(tmp_path_factory):
     return site
 
 
-@pytest.mark.parametrize("name", [*STORED, "index"])
+#: Half a minute a page: with players and sliders, with tables, and the contents; the rest is long.
+OFTEN = ("00_start", "04_open_unmix", "12_tables", "index")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in OFTEN else pytest.mark.long)
+        for name in [*STORED, "index"]
+    ],
+)
 def test_axe_finds_nothing_serious_on_any_page_of_the_course(page, stored, name):
     from axe_playwright_python.sync_playwright import Axe
 

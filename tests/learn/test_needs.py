@@ -195,7 +195,7 @@ def run_smoke(name, data, out):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["01", "02"])
+@pytest.mark.parametrize("name", ["01", pytest.param("02", marks=pytest.mark.long)])
 def test_the_chapter_runs_on_one_mono_song_of_two_stems_with_a_silent_second(
     folder, tmp_path, name
 ):
