@@ -73,6 +73,8 @@ def test_methods_show_mean_interval_and_every_song():
     songs, interval, mean = ax.lines[:3]
     assert songs.get_xdata().tolist() == values["ica"] and mean.get_xdata()[0] == pytest.approx(3)
     assert 1 <= interval.get_xdata()[0] < 3 < interval.get_xdata()[1] <= 6
+    assert [text.get_text() for text in ax.texts] == ["3.0", "8.0"]  # the means, beside the songs
+    assert ax.get_xlim()[1] > 10  # room for them
     assert ax.get_xlabel() == "uSDR (dB)" and [t.get_text() for t in ax.get_yticklabels()] == [
         "ica",
         "irm1",

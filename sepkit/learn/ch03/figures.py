@@ -337,6 +337,8 @@ def methods(
 ) -> Figure:
     """Draw a panel per target and a line per method: middle over songs, interval, songs as dots.
 
+    The middle stands at the panel's right edge as a number, too.
+
     Parameters
     ----------
     frame : DataFrame
@@ -360,9 +362,13 @@ def methods(
             ax.plot(values, np.full(len(values), y), ".", color="#98a2b3", markersize=2.5)
             ax.plot([low, high], [y, y], color=plots.colour(target), linewidth=1.6)
             ax.plot(middle, y, "o", color=plots.colour(target), markersize=4.5)
+            place = {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "center"}
+            ax.text(0.99, y, f"{middle:.1f}", color="#344054", fontsize=7.5, **place)
         ax.axvline(0, color="#667085", linewidth=0.8)
         ax.set(title=target, xlabel=xlabel)
         ax.grid(True, axis="x")
+    low, high = axes[0, 0].get_xlim()
+    axes[0, 0].set_xlim(low, high + 0.3 * (high - low))  # room for the numbers
     axes[0, 0].set_yticks(range(len(order)), order)
     axes[0, 0].invert_yaxis()
     _name_kinds(axes[0], order, kinds or {})
