@@ -83,6 +83,7 @@ def three_maps(
     axes: Sequence[Axes],
     span: float = 50.0,
     most: float | None = None,
+    of: str = "",
 ) -> None:
     """Draw a mask, a phase shift and an addition, the last two where anything is heard at all.
 
@@ -99,6 +100,8 @@ def three_maps(
     axes : sequence of three Axes
     most : float, optional
         The addition that gets the darkest colour; by default that of 1 % of the bins heard.
+    of : str
+        What every title ends with.
     """
     audible = np.asarray(loudness > float(loudness.max()) * 10 ** (-span / 20))
     added = np.asarray(addition)
@@ -127,7 +130,7 @@ def three_maps(
         bar = ax.figure.colorbar(image, ax=ax, label=unit, pad=0.01, aspect=14)
         if unit == "degrees":
             bar.set_ticks([-180, -90, 0, 90, 180])
-        ax.set(xlabel="time (s)", ylabel="frequency (kHz)", title=title)
+        ax.set(xlabel="time (s)", ylabel="frequency (kHz)", title=title + of)
         ax.label_outer()
 
 
