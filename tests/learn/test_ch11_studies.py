@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sepkit.errors import SepkitError
 from sepkit.learn import plots
-from sepkit.learn.ch11 import costs, figures, leakage, renditions, sounds
+from sepkit.learn.ch11 import costs, figures, leakage, own, renditions, sounds
 from sepkit.models import build
 from sepkit.separation import Separator
 
@@ -163,3 +163,43 @@ def test_every_dot_is_a_value_in_the_row_of_its_sound():
 def test_decibels_have_a_floor_and_no_reference_is_no_number():
     assert leakage.decibels(0, 1) == leakage.FLOOR
     assert math.isnan(leakage.decibels(1, 0))
+
+
+class Through(Separator):
+    """Gives the whole mixture for the vocals, so that all of `other` leaks."""
+
+    def __init__(self):
+        super().__init__("through", ["vocals"], sample_rate=44100, channels=2)
+
+    def separate(self, mixture, references=None):
+        return {"vocals": mixture}
+
+
+ASKED = dict(number=2, seconds=3.0, seed=5, genres=["ska"], horn_correlation=0.0)
+
+
+def test_a_study_of_ones_own_compares_the_same_songs_and_prints_what_is_to_be_read(data):
+    found = own.study(dict(other_level=12.0), "rises", Through(), ASKED)
+    assert found.seen[0] == "rises" and 0 < found.seen[1] <= found.seen[2] < 12
+    assert found.seen[4] == 2 and str(found.seen) in str(found)
+    assert [name.split(",")[0] for name in found.heard] == ["mixture", "estimate"] * 2
+    before, after = found.heard["mixture, as rendered"], found.heard["mixture, other_level = 12"]
+    assert before.shape == after.shape and not torch.equal(before, after)
+
+
+@pytest.mark.parametrize(
+    "changed, prediction, because",
+    [
+        (dict(reverb=1.0, echo=1.0), "rises", "changes one thing"),
+        (dict(tempo=60.0), "rises", "unknown knob for this study 'tempo'"),
+        (dict(reverb=1.0), "more", "unknown prediction 'more'"),
+    ],
+)
+def test_a_study_of_two_changes_or_of_other_songs_is_refused(changed, prediction, because):
+    with pytest.raises(SepkitError, match=because):
+        own.study(changed, prediction, Through(), ASKED)
+
+
+def test_without_a_knob_or_a_prediction_there_is_no_study():
+    assert own.study(..., ..., Through(), ASKED) is None
+    assert own.study(dict(reverb=1.0), ..., Through(), ASKED) is None

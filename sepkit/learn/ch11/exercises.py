@@ -1,15 +1,27 @@
-"""Exercises of chapter 11: an explained part, a kept band, gains of songs, attention's memory."""
+"""Exercises of chapter 11: an explained part, a study of one's own, gains of songs, attention's
+memory.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from .. import tones
-from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
-from .leakage import kept
+from ..exercises import (
+    Exercises,
+    NotAttempted,
+    Wrong,
+    as_tensor,
+    attempt,
+    expect,
+    judge_parts,
+    need,
+    number,
+)
 
 exercises = Exercises("11")
 check, hint = exercises.check, exercises.hint
@@ -96,69 +108,108 @@ def ex_11_1(answer: Any) -> None:
     )
 
 
+#: What rules out a change of the leak, in exercise 2, in dB.
+LARGE = 3.0
+
+
+def _seen(given):
+    """(prediction, low, high, p, songs), as a study prints them; what is wrong with others."""
+    need(
+        isinstance(given, (tuple, list)) and len(given) == 5,
+        "copy the five things that the study prints: (prediction, low, high, p, songs)",
+    )
+    word = given[0]
+    low, high, p, songs = [number(value) for value in given[1:]]
+    need(word in ("rises", "falls"), "a prediction is 'rises' or 'falls', said before measuring")
+    need(low < high, "the interval goes from its lower to its upper end, as it is printed")
+    need(0 < p <= 1, "p is a probability, above 0 and at most 1: the fourth number")
+    need(songs >= 1 and songs == int(songs), "the fifth number counts songs")
+    return word, low, high, p, int(songs)
+
+
 @exercises.add(
-    "Which bins of a spectrum lie in the band, and how is their energy computed?",
-    "`torch.fft.rfft` gives the spectrum, `torch.fft.rfftfreq(samples, 1 / sample_rate)` the"
-    " frequencies of its bins. Add the squared magnitudes of the bins from low to high, over both"
-    " channels, for the estimate and for the mixture.",
-    "10 log10 of estimate over mixture: energies have a factor of 10.",
+    "Draw a line of decibels, with your interval and a mark at 0 on it. On which side of 0 did you"
+    " say that it would lie? Is all of it there?",
+    "*holds* and *fails* ask for three things: at least six songs, an interval that lies on one"
+    " side of 0, and p of at most 0.05. Which of the two it is depends on the side that you"
+    " predicted.",
+    "The smallest change lies at the end of the interval that is nearer to 0, as a positive"
+    " number; it is 0 if the interval holds 0. A change of 3 dB is ruled out if both ends are"
+    " nearer to 0 than that.",
 )
 def ex_11_2(answer: Any) -> None:
-    """The same number that `leakage.kept` gives, apart from its floor."""
-    rate, samples = 8000, 4000
-    mixture = _noise(2, 2, samples) * torch.tensor([[1.0], [0.1]])
-    spectrum = torch.fft.rfft(mixture)
-    frequency = torch.fft.rfftfreq(samples, 1 / rate)
-    gain = torch.where(frequency < 1000, 0.1, 0.5) * torch.tensor([[-1.0], [2.0]])
-    estimate = torch.fft.irfft(gain * spectrum, samples)
+    """Read as it should be, whichever way your knob turned out. What is undecided may still rule
+    something out, and a prediction that fails is a finding as good as one that holds.
+    """
+    given = answer.get("seen") if isinstance(answer, Mapping) else None
+    if isinstance(answer, (tuple, list)) and answer:
+        given = answer[0]
 
-    def level(low, high, first=mixture, second=estimate):
-        return number(attempt(answer, first, second, rate, low, high))
+    def facts():
+        try:
+            return _seen(given)
+        except (Wrong, NotAttempted):
+            raise Wrong("this can be judged when `seen` is right") from None
 
-    low, wanted = level(0, 1000), kept(mixture, estimate, rate, 0, 1000)
-    need(not math.isclose(low, -wanted, abs_tol=0.05), "the wrong way round: divide by the mixture")
-    need(
-        not math.isclose(low, 2 * wanted, abs_tol=0.05),
-        "twice too many decibels: squared magnitudes are energies, so the factor is 10, not 20",
-    )
-    need(
-        not math.isclose(low, kept(mixture, estimate, rate), abs_tol=0.05),
-        "that is the whole spectrum; take the bins from low to high only",
-    )
-    mono = kept(mixture.mean(0, keepdim=True), estimate.mean(0, keepdim=True), rate, 0, 1000)
-    need(
-        not math.isclose(low, mono, abs_tol=0.05),
-        "that is of the averaged channels, in which what has opposite signs cancels; add energies",
-    )
-    sides = [kept(mixture[c : c + 1], estimate[c : c + 1], rate, 0, 1000) for c in (0, 1)]
-    need(
-        not math.isclose(low, sum(sides) / 2, abs_tol=0.05),
-        "that is the mean of two levels; add the energies of both channels before dividing",
-    )
-    left = sides[0]
-    need(not math.isclose(low, left, abs_tol=0.05), "that is the left channel alone; take both")
-    need(
-        not math.isclose(low, 10 ** (wanted / 10), rel_tol=1e-3),
-        "that is a ratio of energies; decibels were asked for",
-    )
-    wider = kept(mixture, estimate, rate, 0, 2000)
-    need(
-        not math.isclose(low, wider, abs_tol=0.05),
-        "the band's limits are off by a factor of two: the last bin lies at half the sample rate",
-    )
-    need(
-        math.isclose(low, wanted, abs_tol=0.05),
-        f"from 0 to 1000 Hz, {wanted:.2f} dB of a test signal are kept, you give {low:.2f} dB",
-    )
-    high = kept(mixture, estimate, rate, 1000, 4000)
-    need(
-        math.isclose(level(1000, 4000), high, abs_tol=0.05),
-        f"from 1000 to 4000 Hz it is {high:.2f} dB, you give {level(1000, 4000):.2f} dB",
-    )
-    silent = number(
-        attempt(answer, mixture, torch.zeros_like(mixture), rate, 0, 1000), finite=False
-    )
-    need(silent < -60, f"nothing is kept of a silent estimate, but you give {silent:g} dB")
+    def decision(value):
+        word, low, high, p, songs = facts()
+        need(isinstance(value, str), "choose from holds, fails, undecided; in quotation marks")
+        said = value.strip().lower()
+        need(
+            said in ("holds", "fails", "undecided"),
+            f"{said!r}: choose from holds, fails, undecided",
+        )
+        sure = said != "undecided"
+        need(not (sure and songs < 6), "with fewer than six songs nothing is decided")
+        need(
+            not (sure and low <= 0 <= high),
+            "the interval holds 0: these songs leave the direction open",
+        )
+        need(not (sure and p > 0.05), "the interval excludes 0, but p is above 0.05: ask for both")
+        as_predicted = (low > 0) == (word == "rises")
+        need(
+            said != "holds" or as_predicted,
+            "the whole interval lies on the other side of 0 than you predicted",
+        )
+        need(said != "fails" or not as_predicted, "the interval lies on the side you predicted")
+        need(
+            sure or songs < 6 or p > 0.05 or low <= 0 <= high,
+            "six songs or more, 0 outside of the interval, and p of at most 0.05: that is decided",
+        )
+
+    def at_least(value):
+        _, low, high, _, _ = facts()
+        near, far = sorted((abs(low), abs(high)))
+        got = number(value)
+        if low <= 0 <= high:
+            need(
+                math.isclose(got, 0, abs_tol=5e-3),
+                "the interval holds 0, so it leaves open that nothing changes",
+            )
+        need(not math.isclose(got, -near), "say how large it is, without a sign")
+        need(not math.isclose(abs(got), far), "that is the largest change that is left open")
+        need(
+            not math.isclose(abs(got), (low + high) / 2, rel_tol=1e-3)
+            and not math.isclose(abs(got), -(low + high) / 2, rel_tol=1e-3),
+            "that is the middle of the interval; it reaches nearer to 0",
+        )
+        right = 0.0 if low <= 0 <= high else near
+        need(math.isclose(got, right, abs_tol=5e-3), f"{got:g} dB is not the end nearest to 0")
+
+    def rules_out(value):
+        _, low, high, _, _ = facts()
+        need(isinstance(value, str), "answer 'yes' or 'no', in quotation marks")
+        said = value.strip().lower()
+        need(said in ("yes", "no"), f"{said!r}: answer yes or no")
+        small = max(abs(low), abs(high)) < LARGE
+        need(
+            said == "yes" or not small,
+            f"all of the interval is nearer to 0 than {LARGE:g} dB, on either side",
+        )
+        need(said == "no" or small, f"the interval reaches {LARGE:g} dB, so that is left open")
+
+    judges = {"seen": _seen, "verdict": decision, "at least": at_least, "rules out": rules_out}
+    judge_parts(answer, judges)
 
 
 #: SDR of the six songs of exercise 3 in dB: in pieces, and whole.

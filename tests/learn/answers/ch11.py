@@ -1,9 +1,7 @@
-"""Chapter 11: an explained part, a kept band, gains of songs, attention's memory."""
+"""Chapter 11: an explained part, a study of one's own, gains of songs, attention's memory."""
 
 import numpy as np
 import torch
-
-from sepkit.learn.ch11.leakage import kept
 
 
 def gain(estimate, source):
@@ -32,21 +30,6 @@ def by_channel(e, s):
     return s * (e * s).sum(1, keepdim=True) / (s**2).sum(1, keepdim=True)
 
 
-def level(mixture, estimate, rate, low, high, factor=10, power=2, edge=True, join=None):
-    join = join or (lambda x: x)
-    energies = []
-    for x in (estimate, mixture):
-        spectrum = np.abs(np.fft.rfft(np.asarray(join(x), np.float64))) ** power
-        frequency = np.fft.rfftfreq(x.shape[-1], 1 / rate)
-        inside = (frequency >= low) & (frequency < high) if edge else frequency >= 0
-        energies.append(spectrum[..., inside].sum())
-    return factor * np.log10((energies[0] + 1e-20) / energies[1])
-
-
-def mean_of_levels(mixture, estimate, *rest):
-    return np.mean([level(m[None], e[None], *rest) for m, e in zip(mixture, estimate)])
-
-
 def matrices(seconds, batch, heads, layers, size=4, power=2, hop=1024):
     return size * batch * heads * layers * (1 + int(seconds * 44100) // hop) ** power
 
@@ -57,6 +40,16 @@ GAINS = WHOLE - PIECES
 GAIN = GAINS.mean()
 WITHIN = GAIN / (GAINS.std(ddof=1) / 6**0.5)
 BETWEEN = GAIN / np.sqrt((PIECES.var(ddof=1) + WHOLE.var(ddof=1)) / 6)
+
+
+#: What a study prints: the prediction, an interval, p and songs.
+RISEN = ("rises", 0.31, 1.24, 0.016, 8)
+OPEN = ("falls", -0.5, 1.2, 0.4, 8)
+FEW = ("rises", 0.4, 1.2, 0.5, 2)
+
+
+def own(seen, decision, at_least, rules_out):
+    return seen, decision, at_least, rules_out
 
 
 def study(gain=GAIN, within=WITHIN, between=BETWEEN, decision="holds"):
@@ -91,24 +84,39 @@ ANSWERS = {
     },
     2: {
         "right": [
-            level,
-            lambda *given: torch.tensor(level(*given)),
-            kept,
-            lambda m, e, *band: level(m.double(), e.double(), *band),
+            own(RISEN, "holds", 0.31, "yes"),
+            own(("falls", *RISEN[1:]), "fails", 0.31, "Yes"),
+            own(OPEN, "undecided", 0, "yes"),
+            own(("falls", -4.2, -1.1, 0.008, 8), "Holds", 1.1, "no"),
+            own(("rises", -4.2, -1.1, 0.008, 8), " fails ", torch.tensor(1.1), "no"),
+            own(("rises", 0.1, 0.9, 0.07, 8), "undecided", np.float64(0.1), "yes"),
+            own(FEW, "undecided", 0.4, "yes"),
+            list(own(list(OPEN), "undecided", 0.0, "yes")),
         ],
         "wrong": [
-            (lambda *given: -level(*given), "the wrong way round"),
-            (lambda *given: level(*given, factor=20), "twice too many decibels"),
-            (lambda *given: level(*given, edge=False), "the whole spectrum"),
-            (lambda *given: level(*given, join=lambda x: x.mean(0)), "the averaged channels"),
-            (mean_of_levels, "the mean of two levels"),
-            (lambda m, e, *band: level(m[:1], e[:1], *band), "the left channel alone"),
-            (lambda *given: 10 ** (level(*given) / 10), "a ratio of energies"),
-            (lambda m, e, r, low, high: level(m, e, r, 0, high), "from 1000 to 4000 Hz it is"),
-            (lambda m, e, r, low, high: level(m, e, r / 2, low, high), "a factor of two"),
-            (lambda *given: level(*given, power=1), "from 0 to 1000 Hz"),
-            (3.0, "a function was expected"),
-            (lambda *given: None, "returns nothing"),
+            (own(RISEN, "fails", 0.31, "yes"), "on the side you predicted", 3 / 4),
+            (own(RISEN, "undecided", 0.31, "yes"), "that is decided", 3 / 4),
+            (own(("falls", *RISEN[1:]), "holds", 0.31, "yes"), "the other side of 0"),
+            (own(OPEN, "fails", 0, "yes"), "leave the direction open"),
+            (own(("rises", 0.1, 0.9, 0.07, 8), "holds", 0.1, "yes"), "ask for both"),
+            (own(FEW, "holds", 0.4, "yes"), "fewer than six songs"),
+            (own(RISEN, True, 0.31, "yes"), "undecided; in quotation"),
+            (own(RISEN, "rises", 0.31, "yes"), "'rises': choose from"),
+            (own(RISEN, "holds", 1.24, "yes"), "the largest change", 3 / 4),
+            (own(RISEN, "holds", 0.775, "yes"), "the middle of the interval"),
+            (own(("falls", -4.2, -1.1, 0.008, 8), "holds", -1.1, "no"), "without a sign"),
+            (own(OPEN, "undecided", 0.5, "yes"), "that nothing changes"),
+            (own(RISEN, "holds", 0.7, "yes"), "not the end nearest to 0"),
+            (own(RISEN, "holds", 0.31, "no"), "nearer to 0 than 3 dB", 3 / 4),
+            (own(("falls", -4.2, -1.1, 0.008, 8), "holds", 1.1, "yes"), "reaches 3 dB"),
+            (own(RISEN, "holds", 0.31, False), "'yes' or 'no'"),
+            (own(RISEN, "holds", 0.31, "maybe"), "'maybe': answer"),
+            (own(RISEN[1:], "holds", 0.31, "yes"), "seen: copy the five things"),
+            (own(("up", *RISEN[1:]), "holds", 0.31, "yes"), "seen: a prediction is"),
+            (own(("rises", 1.24, 0.31, 0.016, 8), "holds", 0.31, "yes"), "seen: the interval goes"),
+            (own(("rises", 0.31, 1.24, 8, 0.016), "holds", 0.31, "yes"), "seen: p is a"),
+            (own(("rises", 0.31, 1.24, 0.016, 0.5), "holds", 0.31, "yes"), "seen: the fifth"),
+            (RISEN, "4 answers were expected, not 5"),
         ],
     },
     3: {
