@@ -28,4 +28,4 @@ def test_early_stopping_stops_and_keeps_what_a_plain_count_does():
                     stopped = epoch
                     break
             assert exercises.early_stopping(losses, patience) == (stopped, kept)
-    assert check.ex_04_3((10, 7, 4, 12))
+    assert check.ex_04_4((10, 7, 4, 12))

@@ -1,4 +1,4 @@
-"""Exercises of chapter 04: an LSTM counted, when to stop, losses by hand, a training step."""
+"""Exercises of chapter 04: an LSTM counted, a training step, when to stop, losses, a gain."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -96,6 +96,132 @@ def ex_04_2(answer: Any) -> None:
     judge_parts(answer, {"bins": bins, "frames": frames})
 
 
+_STEP = 0.1  # the optimiser's learning rate
+
+
+class _ThreeWeights(torch.nn.Module):
+    """The smallest network with a loss; it remembers how many examples it was given at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor([0.5, -0.25, 0.0], dtype=torch.float64))
+        self.most = 0
+
+    def loss(self, mixtures, targets):
+        self.most = max(self.most, len(mixtures))
+        return (mixtures @ self.weight - targets).square().mean()
+
+
+def _pieces(number):
+    """Make a batch of eight examples, in four pieces."""
+    generator = torch.Generator().manual_seed(number)
+    heard = torch.randn(8, 3, generator=generator, dtype=torch.float64)
+    wanted = heard @ torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64) + 0.3
+    return list(zip(heard.split(2), wanted.split(2)))
+
+
+def _slopes(weight, parts):
+    """The loss of each piece (4,) and its gradient (4, 3)."""
+    errors = [heard @ weight - wanted for heard, wanted in parts]
+    losses = torch.stack([error.square().mean() for error in errors])
+    pairs = zip(parts, errors)
+    return losses, torch.stack([2 * heard.T @ e / len(e) for (heard, _), e in pairs])
+
+
+def _one_by_one(weight, parts, share):
+    """How far, in learning rates, the weights go if each piece has a step of its own."""
+    there = weight.clone()
+    for part in parts:
+        there -= _STEP * share * _slopes(there, [part])[1][0]
+    return (weight - there) / _STEP
+
+
+@exercises.add(
+    "Three things happen in a step: the old gradients are cleared, new ones are computed, the"
+    " weights move. Which of them must happen once for each piece, and which once for the batch?",
+    "`loss.backward()` *adds* to the gradients that are there. So clear them before the first"
+    " piece and move the weights after the last one. How large is the mean over the batch, if you"
+    " have the means over its pieces?",
+    "`optimiser.zero_grad()`, then for each piece `loss = network.loss(*part) / len(parts)` and"
+    " `loss.backward()`, then `optimiser.step()`; add up `loss.item()`.",
+)
+def ex_04_3(answer: Any) -> None:
+    """The three weights go where the whole batch sends them, twice, and the loss falls: gradients
+    were added up inside a step, and not from one step to the next.
+    """
+    network = _ThreeWeights()
+    optimiser = torch.optim.SGD(network.parameters(), lr=_STEP)
+    old = torch.zeros(3, dtype=torch.float64)  # the gradient of the step before
+    for batch in (1, 2):
+        parts = _pieces(batch)
+        before = network.weight.detach().clone()
+        losses, slopes = _slopes(before, parts)
+        returned = attempt(answer, network, optimiser, parts)
+        moved = (before - network.weight.detach()) / _STEP
+        _judge_move(moved, network, before, parts, old)
+        told = {
+            float(losses.sum()): "the loss is the sum over the pieces; the batch's loss is their"
+            " mean",
+            float(losses[-1]): "the loss is that of the last piece alone",
+            float(losses[-1] / len(parts)): "the loss is a share of the last piece's; add up all"
+            " shares",
+        }
+        otherwise = (
+            f"the weights are right, but the loss is {float(losses.mean()):.4g}, not {{got:.4g}}"
+        )
+        expect(returned, float(losses.mean()), told, otherwise, rel=1e-4)
+        old = slopes.mean(0)
+
+
+def _judge_move(moved, network, before, parts, old):
+    slopes, n = _slopes(before, parts)[1], len(parts)
+    right = slopes.mean(0)
+
+    def is_(other):
+        return torch.allclose(moved, other, atol=1e-6)
+
+    need(
+        network.most <= len(parts[0][0]),
+        f"{network.most} examples went through the network at once; only a piece of"
+        f" {len(parts[0][0])} fits",
+    )
+    found = network.weight.grad is not None and bool(network.weight.grad.any())
+    still = is_(torch.zeros_like(moved))
+    need(
+        not (still and found),
+        "no weight has moved, though there are gradients: `optimiser.step()` is missing, or it"
+        " comes before `backward`",
+    )
+    need(
+        not still,
+        "no weight has moved, and there are no gradients: `backward` is missing, or `zero_grad`"
+        " comes between it and the step",
+    )
+    need(
+        not is_(slopes.sum(0)),
+        f"the step is {n} times too long: `backward` added up {n} means, and the batch's mean is a"
+        f" share of 1 / {n} of that",
+    )
+    for share in (1, 1 / n):
+        need(
+            not is_(share * slopes[-1]),
+            "only the last piece counts: `zero_grad` for each piece throws away what the pieces"
+            " before it gave",
+        )
+        need(not is_(share * slopes[0]), "only the first piece counts: go through all `parts`")
+        need(
+            not is_(_one_by_one(before, parts, share)),
+            f"the weights moved {n} times, once after each piece: take one step after the last",
+        )
+    need(is_(right) or not is_(right + old), "the gradients of the step before are still there")
+    need(is_(-right) is False, "the weights go uphill: the optimiser takes gradients as they are")
+    need(
+        is_(right),
+        f"the first weight moves by {-_STEP * float(moved[0]):+.4g}; the whole batch at once moves"
+        f" it by {-_STEP * float(right[0]):+.4g}",
+    )
+
+
 #: Losses of a training that was not stopped, epoch by epoch from 1 on; drawn above the exercise.
 TRAINING = (0.90, 0.68, 0.56, 0.48, 0.42, 0.38, 0.35, 0.32, 0.30, 0.28, 0.26, 0.24)
 VALIDATION = (0.88, 0.66, 0.55, 0.51, 0.53, 0.52, 0.49, 0.54, 0.52, 0.56, 0.48, 0.60)
@@ -119,7 +245,7 @@ def early_stopping(losses: Sequence[float], patience: int) -> tuple[int, int]:
     "(b) is the lowest point up to the epoch of (a), (c) the lowest one up to the epoch where the"
     " count is 2; the training loss has a new lowest value in every epoch.",
 )
-def ex_04_3(answer: Any) -> None:
+def ex_04_4(answer: Any) -> None:
     """10, 7, 4 and 12: patience finds epoch 7 behind the hump, epoch 11 is never seen, and the
     training loss would never have stopped anything.
     """
@@ -195,7 +321,7 @@ _ALIKE, _NOW, _RATE = (0.0, 0.05, 0.1, 0.25, 0.9), 0.5, 0.25
     "(a) and (b): one is the mean, the other the median. (c) The mean of `2 * (0.5 - value)` over"
     " the five values, times 0.25, taken away from 0.5. (d) `g / sqrt(g ** 2)` is 1 or -1.",
 )
-def ex_04_4(answer: Any) -> None:
+def ex_04_5(answer: Any) -> None:
     """0.26 and 0.1: the loud value pulls the mean up, and the median stays. The plain step has
     half the distance to the mean, 0.12; Adam's first one has the learning rate, 0.25.
     """
@@ -276,7 +402,7 @@ def _hear_gain(answer):
     "`ratio / (ratio + 1)`, or `1 / (1 + 10 ** (-level / 10))`",
     hear=_hear_gain,
 )
-def ex_04_5(answer: Any) -> None:
+def ex_04_6(answer: Any) -> None:
     """A half at 0 dB, a tenth near -9.5 dB: a soft switch, the sigmoid of the level. A mask
     network that ends in a sigmoid has this curve to begin with.
     """
@@ -309,130 +435,4 @@ def ex_04_5(answer: Any) -> None:
         is_(right),
         f"at 0 dB, where both are equally strong, it gives {float(given[2]):.3f}, at 25 dB"
         f" {float(given[4]):.3f}",
-    )
-
-
-_STEP = 0.1  # the optimiser's learning rate
-
-
-class _ThreeWeights(torch.nn.Module):
-    """The smallest network with a loss; it remembers how many examples it was given at once."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.tensor([0.5, -0.25, 0.0], dtype=torch.float64))
-        self.most = 0
-
-    def loss(self, mixtures, targets):
-        self.most = max(self.most, len(mixtures))
-        return (mixtures @ self.weight - targets).square().mean()
-
-
-def _pieces(number):
-    """Make a batch of eight examples, in four pieces."""
-    generator = torch.Generator().manual_seed(number)
-    heard = torch.randn(8, 3, generator=generator, dtype=torch.float64)
-    wanted = heard @ torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64) + 0.3
-    return list(zip(heard.split(2), wanted.split(2)))
-
-
-def _slopes(weight, parts):
-    """The loss of each piece (4,) and its gradient (4, 3)."""
-    errors = [heard @ weight - wanted for heard, wanted in parts]
-    losses = torch.stack([error.square().mean() for error in errors])
-    pairs = zip(parts, errors)
-    return losses, torch.stack([2 * heard.T @ e / len(e) for (heard, _), e in pairs])
-
-
-def _one_by_one(weight, parts, share):
-    """How far, in learning rates, the weights go if each piece has a step of its own."""
-    there = weight.clone()
-    for part in parts:
-        there -= _STEP * share * _slopes(there, [part])[1][0]
-    return (weight - there) / _STEP
-
-
-@exercises.add(
-    "Three things happen in a step: the old gradients are cleared, new ones are computed, the"
-    " weights move. Which of them must happen once for each piece, and which once for the batch?",
-    "`loss.backward()` *adds* to the gradients that are there. So clear them before the first"
-    " piece and move the weights after the last one. How large is the mean over the batch, if you"
-    " have the means over its pieces?",
-    "`optimiser.zero_grad()`, then for each piece `loss = network.loss(*part) / len(parts)` and"
-    " `loss.backward()`, then `optimiser.step()`; add up `loss.item()`.",
-)
-def ex_04_6(answer: Any) -> None:
-    """The three weights go where the whole batch sends them, twice, and the loss falls: gradients
-    were added up inside a step, and not from one step to the next.
-    """
-    network = _ThreeWeights()
-    optimiser = torch.optim.SGD(network.parameters(), lr=_STEP)
-    old = torch.zeros(3, dtype=torch.float64)  # the gradient of the step before
-    for batch in (1, 2):
-        parts = _pieces(batch)
-        before = network.weight.detach().clone()
-        losses, slopes = _slopes(before, parts)
-        returned = attempt(answer, network, optimiser, parts)
-        moved = (before - network.weight.detach()) / _STEP
-        _judge_move(moved, network, before, parts, old)
-        told = {
-            float(losses.sum()): "the loss is the sum over the pieces; the batch's loss is their"
-            " mean",
-            float(losses[-1]): "the loss is that of the last piece alone",
-            float(losses[-1] / len(parts)): "the loss is a share of the last piece's; add up all"
-            " shares",
-        }
-        otherwise = (
-            f"the weights are right, but the loss is {float(losses.mean()):.4g}, not {{got:.4g}}"
-        )
-        expect(returned, float(losses.mean()), told, otherwise, rel=1e-4)
-        old = slopes.mean(0)
-
-
-def _judge_move(moved, network, before, parts, old):
-    slopes, n = _slopes(before, parts)[1], len(parts)
-    right = slopes.mean(0)
-
-    def is_(other):
-        return torch.allclose(moved, other, atol=1e-6)
-
-    need(
-        network.most <= len(parts[0][0]),
-        f"{network.most} examples went through the network at once; only a piece of"
-        f" {len(parts[0][0])} fits",
-    )
-    found = network.weight.grad is not None and bool(network.weight.grad.any())
-    still = is_(torch.zeros_like(moved))
-    need(
-        not (still and found),
-        "no weight has moved, though there are gradients: `optimiser.step()` is missing, or it"
-        " comes before `backward`",
-    )
-    need(
-        not still,
-        "no weight has moved, and there are no gradients: `backward` is missing, or `zero_grad`"
-        " comes between it and the step",
-    )
-    need(
-        not is_(slopes.sum(0)),
-        f"the step is {n} times too long: `backward` added up {n} means, and the batch's mean is a"
-        f" share of 1 / {n} of that",
-    )
-    for share in (1, 1 / n):
-        need(
-            not is_(share * slopes[-1]),
-            "only the last piece counts: `zero_grad` for each piece throws away what the pieces"
-            " before it gave",
-        )
-        need(not is_(share * slopes[0]), "only the first piece counts: go through all `parts`")
-        need(
-            not is_(_one_by_one(before, parts, share)),
-            f"the weights moved {n} times, once after each piece: take one step after the last",
-        )
-    need(is_(right) or not is_(right + old), "the gradients of the step before are still there")
-    need(is_(-right) is False, "the weights go uphill: the optimiser takes gradients as they are")
-    need(
-        is_(right),
-        f"the first weight moves by {-_STEP * float(moved[0]):+.4g}; the whole batch at once moves"
-        f" it by {-_STEP * float(right[0]):+.4g}",
     )

@@ -1,4 +1,4 @@
-"""Chapter 04: counting an LSTM, when to stop, losses by hand, Wiener gain, a training step."""
+"""Chapter 04: counting an LSTM, a training step, when to stop, losses by hand, Wiener gain."""
 
 import numpy as np
 import torch
@@ -116,6 +116,34 @@ ANSWERS = {
     },
     3: {
         "right": [
+            step(),
+            step(told=lambda losses: torch.stack(losses).mean()),
+            step(told=lambda losses: [np.float64(torch.stack(losses).mean())]),
+            step(after=True),
+            divided_afterwards,
+            summed_first,
+        ],
+        "wrong": [
+            (step(moves=0), "no weight has moved, though there are gradients"),
+            (step(cleared="late"), "`zero_grad` comes between it and the step"),
+            (step(share=1), "4 times too long"),
+            (step(cleared="each"), "only the last piece counts"),
+            (step(used=slice(1)), "only the first piece counts"),
+            (each_by_itself, "the weights moved 4 times"),
+            (step(cleared="never"), "of the step before are still there"),
+            (at_once, "8 examples went through the network at once"),
+            (step(share=-1 / 4), "the weights go uphill"),
+            (step(moves=2), "the whole batch at once moves"),
+            (step(told=sum), "the sum over the pieces"),
+            (step(told=lambda losses: losses[-1]), "that of the last piece alone"),
+            (step(told=lambda losses: losses[-1] / 4), "a share of the last piece's"),
+            (step(told=lambda losses: 1.0), "the weights are right, but the loss is"),
+            (step(told=lambda losses: None), "your function returns nothing"),
+            (0.5, "a function was expected"),
+        ],
+    },
+    4: {
+        "right": [
             (10, 7, 4, 12),
             [10.0, 7.0, 4.0, 12.0],
             np.array([10, 7, 4, 12]),
@@ -153,7 +181,7 @@ ANSWERS = {
             ((10, 7), "4 answers were expected, not 2"),
         ],
     },
-    4: {
+    5: {
         "right": [
             (0.26, 0.1, 0.38, 0.25),
             [1.3 / 5, np.median([0, 0.05, 0.1, 0.25, 0.9]), 0.5 - 0.25 * 0.48, 0.25 + 5e-9],
@@ -191,7 +219,7 @@ ANSWERS = {
             ((0.26, 0.1), "4 answers were expected, not 2"),
         ],
     },
-    5: {
+    6: {
         "right": [
             gain,
             lambda level: torch.sigmoid(level * np.log(10) / 10),
@@ -212,34 +240,6 @@ ANSWERS = {
             (lambda level: gain(2 * level), "it gives 0.500, at 25 dB 1.000"),
             (0.36, "a function was expected"),
             (lambda level: gain(level) * (1 + 1j), "a gain is a real number"),
-        ],
-    },
-    6: {
-        "right": [
-            step(),
-            step(told=lambda losses: torch.stack(losses).mean()),
-            step(told=lambda losses: [np.float64(torch.stack(losses).mean())]),
-            step(after=True),
-            divided_afterwards,
-            summed_first,
-        ],
-        "wrong": [
-            (step(moves=0), "no weight has moved, though there are gradients"),
-            (step(cleared="late"), "`zero_grad` comes between it and the step"),
-            (step(share=1), "4 times too long"),
-            (step(cleared="each"), "only the last piece counts"),
-            (step(used=slice(1)), "only the first piece counts"),
-            (each_by_itself, "the weights moved 4 times"),
-            (step(cleared="never"), "of the step before are still there"),
-            (at_once, "8 examples went through the network at once"),
-            (step(share=-1 / 4), "the weights go uphill"),
-            (step(moves=2), "the whole batch at once moves"),
-            (step(told=sum), "the sum over the pieces"),
-            (step(told=lambda losses: losses[-1]), "that of the last piece alone"),
-            (step(told=lambda losses: losses[-1] / 4), "a share of the last piece's"),
-            (step(told=lambda losses: 1.0), "the weights are right, but the loss is"),
-            (step(told=lambda losses: None), "your function returns nothing"),
-            (0.5, "a function was expected"),
         ],
     },
 }
