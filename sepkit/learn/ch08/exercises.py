@@ -1,9 +1,11 @@
-"""Exercises of chapter 08: which measure falls, the best level, medians, p by hand, an erratum."""
+"""Exercises of chapter 08: which measure falls, the best level, medians, p by hand and by code."""
 
 from functools import partial
+from itertools import product
 from math import isclose, log10, nan
 from typing import Any
 
+import numpy as np
 import torch
 
 from ...metrics import statistics
@@ -248,38 +250,98 @@ def ex_08_4(answer: Any) -> None:
     )
 
 
+#: What exercise 5 is tried on, in dB; the sums are exact, so rounding decides nothing.
+_TRIED = (
+    (0.5, 0.125, 1.0, 0.375, -0.25),
+    (3.0, -0.25, 0.5, -0.125, 0.375, -0.75, 0.25),
+    (-3.0, 0.25, -0.5, 0.125, -0.375, 0.75, -0.25),
+    (0.5, 0.25, 0.75, 1.0, 0.125, 0.375),
+)
+
+
+def _flipped(d):
+    """The sum of every pattern, array (2^n,)."""
+    return np.array(list(product((1, -1), repeat=len(d)))) @ d
+
+
+def _far(d):
+    return float(np.mean(np.abs(_flipped(d)) >= abs(d.sum())))
+
+
+def _ranks(d):
+    return np.sign(d) * (1 + np.argsort(np.argsort(np.abs(d))))
+
+
+#: What is often computed instead, with what it is.
+_OTHER_P = (
+    (lambda d: _far(d) * 2 ** len(d), "that counts the patterns; p is their share of all 2^n"),
+    (
+        lambda d: np.mean(np.abs(_flipped(d)) > abs(d.sum())),
+        "*at least* as far: the observed pattern counts too, and so does its mirror image",
+    ),
+    (
+        lambda d: np.mean(np.abs(_flipped(d)) >= d.sum()),
+        "where the mean is negative every pattern counts; compare with its distance from zero",
+    ),
+    (
+        lambda d: np.mean(_flipped(d) <= d.sum()),
+        "that is the share of patterns *below* yours, and of one side only",
+    ),
+    (lambda d: np.mean(d < 0), "that is the share of songs lost; p is a share of sign patterns"),
+    (
+        lambda d: _far(np.sign(d)),
+        "that is the sign test: how large the differences are counts as well",
+    ),
+    (lambda d: _far(_ranks(d)), "that is Wilcoxon's test, of ranks; here the decibels count"),
+    (lambda d: 2 / 2 ** len(d), "that is the smallest p that so many songs allow"),
+    (lambda d: 1 - _far(d), "that is the share of the patterns that do *not* reach as far"),
+    (lambda d: 1.0, "always 1: shuffling the songs, or flipping all together, changes no distance"),
+)
+
+
 @exercises.add(
-    "The standard error is the standard deviation divided by the square root of n; t is the"
-    " distance from the threshold, in standard errors.",
-    "The root of 2772 is 52.65.",
+    "If both methods are equal, each song's difference might as well have the other sign. Go"
+    " through all ways to choose the signs: how many are there?",
+    "`product((1, -1), repeat=len(d))` gives the 2^n patterns. For each, take the mean of the"
+    " differences with these signs, and compare its distance from zero with that of the mean as it"
+    " was measured.",
+    "`signs = np.array(list(product((1, -1), repeat=len(d))))`, then `(signs * d).mean(1)`: what"
+    " share of these is, without its sign, at least `abs(d.mean())`?",
 )
 def ex_08_5(answer: Any) -> None:
-    """Printed were t = -12.8 and se = 0.218, the figures of another table's row: an erratum you can
-    prove from the page itself.
+    """Tried on four sets of songs, it gives what `statistics.sign_flip` gives. It assumes nothing
+    about how the differences are distributed; it takes 2^n steps, so the kit draws patterns at
+    random where there are many songs.
     """
-    recomputed = statistics.one_sample_z(5.84, 4.35, 2772, statistics.FIVE_TIMES)
-    right_t, right_se = recomputed.statistic, recomputed.se
+    tried = [np.array(d) for d in _TRIED]
+    given = [number(attempt(answer, d.copy())) for d in tried]
+    right = [statistics.sign_flip(d).p for d in tried]
 
-    def t(value):
-        slips = {
-            -right_t: "the sign is that of mean - threshold",
-            -12.8: "-12.8 is the printed one; it belongs to another row",
-            (5.84 - 6.9897) / 4.35: "the distance in standard *errors*, not deviations",
-            (5.84 - 6.9897) / 0.218: "with the printed error of 0.218; recompute that first",
-            5.84 / right_se: "the threshold is not 0; take the distance from 6.9897",
-        }
-        otherwise = f"(5.84 - 6.9897) / {right_se:.4f} is not {{got:g}}"
-        expect(value, right_t, slips, otherwise, rel=0, tolerance=0.1)
+    def is_(function):
+        return all(isclose(got, function(d), abs_tol=1e-9) for got, d in zip(given, tried))
 
-    def se(value):
-        slips = {
-            4.35 / 2772: "divide by the square root of n, not by n",
-            0.218: "0.218 is the printed one; recompute it from the sd of this row, 4.35",
-            4.35: "that is the deviation of single scores; the mean of 2772 is known better",
-        }
-        expect(value, right_se, slips, "4.35 / sqrt(2772) is not {got:g}", rel=0, tolerance=6e-4)
-
-    judge_parts(answer, {"t": t, "se": se})
+    need(
+        not is_(lambda d: np.mean(_flipped(d) >= d.sum()))
+        and not is_(lambda d: min(np.mean(_flipped(d) >= d.sum()), np.mean(_flipped(d) <= d.sum())))
+        and not is_(lambda d: _far(d) / 2),
+        "that is one-sided: a mean that is as far *below* zero would have been as surprising",
+        credit=0.5,
+    )
+    for function, because in _OTHER_P:
+        need(not is_(function), because)
+    near = all(abs(got - p) < 0.08 for got, p in zip(given, right))
+    exact = all(isclose(got, p, abs_tol=1e-6) for got, p in zip(given, right))
+    need(
+        not near or exact,
+        "nearly: with so few songs all patterns can be counted, none needs to be drawn by lot",
+        credit=0.5,
+    )
+    for d, got, p in zip(_TRIED, given, right):
+        need(
+            isclose(got, p, abs_tol=1e-6),
+            f"for the differences {d} it gives {got:.4g}; {round(p * 2 ** len(d))} of the"
+            f" {2 ** len(d)} patterns have a mean at least as far from zero",
+        )
 
 
 @exercises.add(

@@ -28,9 +28,9 @@ MEASURES = {
 }
 #: part of an error -> its measure, its direction in the drawing, its label's offset (points)
 _STEPS = {
-    "spatial": ("ISR", (1.0, 0.0), (0, -11)),
-    "interference": ("SIR", (0.55, 0.38), (12, 1)),
-    "artefacts": ("SAR", (0.0, 1.0), (7, 0)),
+    "spatial": ("ISR", (1.0, 0.0)),
+    "interference": ("SIR", (0.55, 0.38)),
+    "artefacts": ("SAR", (0.0, 1.0)),
 }
 #: How far below the stem a spatial step is drawn that goes back along it.
 _BELOW = np.array([0.0, 0.07])
@@ -115,7 +115,7 @@ def staircase(
         ``"reference"``, ``"spatial"``, ``"interference"`` and ``"artefacts"``: the energy
         of the stem and of the three parts of the error. Lengths are their square roots.
     labels : bool
-        Name the arrows.
+        Name line and floor, and give every arrow a name for a legend.
     gain : float
         How much of the stem is in the estimate, see `errors.stem_gain`.
 
@@ -133,7 +133,7 @@ def staircase(
     scale = float(energies["reference"]) ** 0.5
     stem = end = np.array([1.0, 0.0])
     steps = []
-    for name, (_, direction, _) in _STEPS.items():
+    for name, (_, direction) in _STEPS.items():
         length = float(energies[name]) ** 0.5 / scale
         if name == "spatial" and gain < 1:
             length = -length
@@ -151,20 +151,22 @@ def staircase(
             "color": "#667085",
         }
         ax.annotate(
-            "delays of the stem", tuple(wide), xytext=(0, -34 if gain < 1 else -23), **style
+            "delays of the stem", tuple(wide), xytext=(0, -24 if gain < 1 else -11), **style
         )
         ax.annotate("delays of all stems", tuple(wide + across), xytext=(0, 4), **style)
-    quiet = gain < 1  # the spatial step goes back, and its name stands where the stem's would
-    _arrow(ax, 0 * stem, stem, "#667085", "stem" * labels, (-28 if quiet else 0, -11))
+    arrows = [("stem", 0 * stem, stem, "#667085")]
     for name, begin, end in steps:
-        measure, _, offset = _STEPS[name]
-        if name == "spatial" and quiet:
-            offset = (4, -12)
+        if name == "spatial" and gain < 1:
             begin, end = begin - _BELOW, end - _BELOW  # not upon the stem
-        _arrow(ax, begin, end, MEASURES[measure][0], f"{name} ({measure})" * labels, offset)
-    _arrow(ax, 0 * stem, end, "black", "estimate" * labels, (-14, 5))
-    # the whole error, which SDR counts
-    ax.plot(*np.array([stem, end]).T, ":", color="#667085", linewidth=1)
+        measure = _STEPS[name][0]
+        arrows.append((f"{name} ({measure})", begin, end, MEASURES[measure][0]))
+    arrows.append(("estimate", 0 * stem, steps[-1][2], "black"))
+    for name, begin, end, tint in arrows:
+        _arrow(ax, begin, end, tint)
+        if labels:
+            ax.plot([], [], color=tint, linewidth=2, label=name)
+    told = "whole error (SDR)" if labels else None
+    ax.plot(*np.array([stem, steps[-1][2]]).T, ":", color="#667085", linewidth=1, label=told)
     ax.set_title(title)
     ax.set_aspect("equal", adjustable="datalim")
     ax.set_axis_off()
@@ -295,7 +297,7 @@ def false_alarms(
     return ax
 
 
-def _arrow(ax, begin, end, tint, label, offset):
+def _arrow(ax, begin, end, tint):
     ax.plot(*np.array([begin, end]).T, alpha=0)  # the limits of the axes follow the arrows
     if np.hypot(*(end - begin)) < 0.02:
         return
@@ -311,16 +313,6 @@ def _arrow(ax, begin, end, tint, label, offset):
             "shrinkB": 0,
             "mutation_scale": 8,
         },
-    )
-    side = "left" if offset[0] > 0 else "center"
-    ax.annotate(
-        label,
-        (begin + end) / 2,
-        xytext=offset,
-        textcoords="offset points",
-        color=tint,
-        fontsize=8,
-        ha=side,
     )
 
 

@@ -1,6 +1,7 @@
-"""Chapter 08: which measure falls, the best level, medians and means, p by hand, an erratum."""
+"""Chapter 08: which measure falls, the best level, medians and means, p by hand and by code."""
 
 import math
+from itertools import product
 
 import numpy as np
 import torch
@@ -38,7 +39,34 @@ def with_energy_of_reference(s, e):
     return (s * e).sum() / s.square().sum()
 
 
-T, SE = -13.92, 0.0826
+def flipped(d):
+    return np.array(list(product((1, -1), repeat=len(d)))) @ d
+
+
+def sign_flip(d):
+    return np.mean(np.abs(flipped(d)) >= abs(d.sum()) - 1e-12)
+
+
+def by_loop(d):
+    far = 0
+    for signs in product((1, -1), repeat=len(d)):
+        far += abs(sum(sign * x for sign, x in zip(signs, d))) >= abs(sum(d)) - 1e-9
+    return far / 2 ** len(d)
+
+
+def by_bits(d):  # half of the patterns, each standing for its mirror image too
+    codes = np.arange(2 ** (len(d) - 1))
+    signs = 1 - 2 * (codes[:, None] >> np.arange(len(d)) & 1)
+    return torch.tensor(np.mean(abs((signs * d).mean(1)) >= abs(d.mean())))
+
+
+def by_lot(d):
+    signs = np.random.default_rng(3).choice((1, -1), (4000, len(d)))
+    return np.mean(np.abs(signs @ d) >= abs(d.sum()))
+
+
+def by_ranks(d):
+    return sign_flip(np.sign(d) * (1 + np.argsort(np.argsort(np.abs(d)))))
 
 
 def multiple(k):
@@ -139,18 +167,32 @@ ANSWERS = {
         ],
     },
     5: {
-        "right": [(T, SE), (-13.9, 0.083), np.array([T, SE]), torch.tensor([T, SE])],
+        "right": [
+            sign_flip,
+            by_loop,
+            by_bits,
+            lambda d: float(sign_flip(-np.asarray(d))),
+            lambda d: [sign_flip(d)],
+        ],
         "wrong": [
-            ((-T, SE), "the sign is that of mean", 1 / 2),
-            ((-12.8, SE), "it belongs to another row"),
-            (((5.84 - 6.9897) / 4.35, SE), "in standard *errors*"),
-            (((5.84 - 6.9897) / 0.218, SE), "recompute that first"),
-            ((5.84 / SE, SE), "the threshold is not 0"),
-            ((-20, SE), "is not -20"),
-            ((T, 4.35 / 2772), "not by n"),
-            ((T, 0.218), "0.218 is the printed one"),
-            ((T, 4.35), "the mean of 2772 is known better"),
-            ((T, 1.0), "4.35 / sqrt(2772) is not 1"),
+            (lambda d: np.mean(flipped(d) >= d.sum()), "that is one-sided", 1 / 2),
+            (by_lot, "none needs to be drawn by lot", 1 / 2),
+            (lambda d: sign_flip(d) * 2 ** len(d), "that counts the patterns"),
+            (
+                lambda d: np.mean(np.abs(flipped(d)) > abs(d.sum())),
+                "the observed pattern counts too",
+            ),
+            (lambda d: np.mean(np.abs(flipped(d)) >= d.sum()), "every pattern counts; compare"),
+            (lambda d: np.mean(flipped(d) <= d.sum()), "patterns *below* yours"),
+            (lambda d: np.mean(d < 0), "the share of songs lost"),
+            (lambda d: sign_flip(np.sign(d)), "that is the sign test"),
+            (by_ranks, "that is Wilcoxon's test"),
+            (lambda d: 2 / 2 ** len(d), "the smallest p that so many songs allow"),
+            (lambda d: 1 - sign_flip(d), "do *not* reach as far"),
+            (lambda d: 1.0, "changes no distance"),
+            (lambda d: d.mean(), "patterns have a mean at least as far"),
+            (lambda d: np.abs(flipped(d)) >= abs(d.sum()), "one number was expected"),
+            (0.1875, "a function was expected"),
         ],
     },
     6: {
