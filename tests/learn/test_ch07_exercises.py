@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sepkit.datasets.remix import Draws, SpeechRemix
+from sepkit.learn.ch07 import exercises
 from sepkit.learn.ch07.exercises import CASES
 from sepkit.metrics import statistics, usdr
 
@@ -34,3 +35,9 @@ def test_the_gain_of_exercise_3_makes_the_mixture_of_the_package():
     speech = Speech().utterance(0)
     ours = speech_gain(speech, music[0], 5.0) * speech + music[0]
     torch.testing.assert_close(mixture[0], ours / ours.abs().max(), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("seeds", [1, 5, 40])
+def test_the_dice_of_exercise_6_scatter_as_the_formula_says(seeds):
+    formula = (0.3**2 / 24 + 0.2**2 / seeds + 0.4**2 / (24 * seeds)) ** 0.5
+    assert exercises._scatter(seeds) == pytest.approx(formula, rel=0.05)

@@ -1,9 +1,10 @@
-"""Exercises of chapter 07: counting remixes, remixing a batch, SNR gains, targets, verdicts."""
+"""Exercises of chapter 07: counting and making remixes, SNR gains, targets, verdicts, seeds."""
 
 import math
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from ...metrics import usdr
@@ -276,3 +277,88 @@ def ex_07_5(answer: Any) -> None:
         need(word not in slips, slips.get(word, ""))
 
     judge_parts(answer, {name: partial(verdict, slips[name]) for name in CASES})
+
+
+#: exercise 6: standard deviations (dB) of songs, seeds and the rest, and the number of songs
+_PARTS, _SONGS, _ASKED = (0.3, 0.2, 0.4), 24, 0.12
+
+
+def _standard_error(seeds):
+    a, b, e = _PARTS
+    return math.sqrt(a**2 / _SONGS + b**2 / seeds + e**2 / (_SONGS * seeds))
+
+
+def _scatter(seeds, tables=2000):
+    """How far the means of tables (songs, seeds) scatter that were drawn with dice, in dB."""
+    dice, (a, b, e) = np.random.default_rng(7), _PARTS
+    songs = a * dice.standard_normal((tables, _SONGS)).mean(1)
+    luck = b * dice.standard_normal((tables, seeds)).mean(1)
+    rest = e * dice.standard_normal((tables, _SONGS, seeds)).mean((1, 2))
+    return float((songs + luck + rest).std())
+
+
+@exercises.add(
+    "Every part is averaged over what it varies with: the songs' over songs, the seeds' over"
+    " seeds, the rest over both. Which parts does one more seed make smaller?",
+    "Variances add up: 0.3² / songs + 0.2² / seeds + 0.4² / (songs × seeds), and the root of the"
+    " sum. A number that grows without end makes its part vanish.",
+    "`standard_error((0.3, 0.2, 0.4), 24, 1)`, the same with 2, 3, ... in the place of 1, and with"
+    " a million in the place of the seeds or of the songs.",
+)
+def ex_07_6(answer: Any) -> None:
+    """Drawn with dice, tables of 24 songs scatter as far as you predicted. A second seed brings
+    more here than any number of further songs.
+    """
+    a, b, e = _PARTS
+
+    def one_seed(value):
+        slips = {
+            _standard_error(1) ** 2: "that is the variance; take its root",
+            math.hypot(a, b, e): "that is how far single differences scatter; 24 are averaged",
+            math.hypot(a, b, e) / math.sqrt(_SONGS): "all 24 songs share the one seed: its part"
+            " is not averaged over songs",
+            math.hypot(a / math.sqrt(_SONGS), b): "the rest is missing, 0.4 dB over 24 songs",
+            a / math.sqrt(_SONGS): "that is the songs' part alone",
+        }
+        otherwise = f"tables drawn with dice scatter by {_scatter(1):.3f} dB, not by {{got:g}}"
+        expect(value, _standard_error(1), slips, otherwise, rel=0.03)
+
+    def needed(value):
+        seeds = number(value)
+        need(seeds == int(seeds) and 1 <= seeds <= 1000, "a whole number from 1 to 1000, please")
+        seeds = int(seeds)
+        told = f"with {seeds} seeds, tables drawn with dice scatter by {_scatter(seeds):.3f} dB"
+        need(_standard_error(seeds) <= _ASKED, f"{told}, which is too far")
+        need(
+            seeds == 1 or _standard_error(seeds - 1) > _ASKED,
+            f"{told}: enough, and fewer seeds are enough too",
+        )
+
+    def songs_stay(value):
+        slips = {
+            0.0: "24 songs stay 24 songs: their part is not averaged over seeds",
+            a: "that is a single song; 24 are averaged",
+            a**2 / _SONGS: "the variance again; its root was asked for",
+            b: "that is the seeds' part, the one that vanishes",
+        }
+        otherwise = "with very many seeds only 0.3 dB over 24 songs is left, which is not {got:g}"
+        expect(value, a / math.sqrt(_SONGS), slips, otherwise, rel=0.03)
+
+    def seed_stays(value):
+        slips = {
+            0.0: "more songs do not make a second seed",
+            b**2: "a variance; its root is left",
+            math.hypot(b, e): "the rest is averaged over the songs, and vanishes",
+        }
+        otherwise = "with very many songs only the one seed is left, which is not {got:g}"
+        expect(value, b, slips, otherwise, rel=0.02)
+
+    judge_parts(
+        answer,
+        {
+            "one seed": one_seed,
+            "seeds needed": needed,
+            "24 songs, many seeds": songs_stay,
+            "one seed, many songs": seed_stays,
+        },
+    )

@@ -26,6 +26,9 @@ def speech_gain(speech, music, snr):
 
 VERDICTS = ("holds", "undecided", "undecided")
 
+#: The standard error with one seed, the seeds needed, and what songs and one seed leave.
+SEEDS = (math.sqrt(0.3**2 / 24 + 0.2**2 + 0.4**2 / 24), 5, 0.3 / math.sqrt(24), 0.2)
+
 ANSWERS = {
     1: {
         "right": [
@@ -135,6 +138,39 @@ ANSWERS = {
             ((True, "undecided", "undecided"), "in quotation marks"),
             (("holds", "undecided"), "3 answers were expected, not 2"),
             (("holds", "undecided", ...), "C: not attempted"),
+        ],
+    },
+    6: {
+        "right": [
+            SEEDS,
+            (0.22, 5.0, 0.061, 0.2),
+            np.array(SEEDS),
+            {
+                "one seed": torch.tensor(0.2245),
+                "seeds needed": np.int64(5),
+                "24 songs, many seeds": 0.0612,
+                "one seed, many songs": 0.2,
+            },
+        ],
+        "wrong": [
+            ((0.0504, *SEEDS[1:]), "that is the variance; take its root", 3 / 4),
+            ((0.5385, *SEEDS[1:]), "how far single differences scatter"),
+            ((0.1099, *SEEDS[1:]), "all 24 songs share the one seed"),
+            ((0.2092, *SEEDS[1:]), "the rest is missing"),
+            ((0.0612, *SEEDS[1:]), "the songs' part alone"),
+            ((1.0, *SEEDS[1:]), "dB, not by 1"),
+            ((SEEDS[0], 4, *SEEDS[2:]), "which is too far"),
+            ((SEEDS[0], 8, *SEEDS[2:]), "fewer seeds are enough too"),
+            ((SEEDS[0], 4.5, *SEEDS[2:]), "a whole number from 1 to 1000"),
+            ((*SEEDS[:2], 0, 0.2), "24 songs stay 24 songs"),
+            ((*SEEDS[:2], 0.3, 0.2), "that is a single song"),
+            ((*SEEDS[:2], 0.00375, 0.2), "the variance again"),
+            ((*SEEDS[:2], 0.2, 0.2), "the one that vanishes"),
+            ((*SEEDS[:2], 1.0, 0.2), "over 24 songs is left"),
+            ((*SEEDS[:3], 0.0), "do not make a second seed"),
+            ((*SEEDS[:3], 0.04), "a variance; its root is left"),
+            ((*SEEDS[:3], 0.4472), "averaged over the songs, and vanishes"),
+            ((*SEEDS[:3], 1.0), "only the one seed is left"),
         ],
     },
 }
