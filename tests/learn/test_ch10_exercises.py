@@ -15,7 +15,7 @@ def test_turns_are_those_of_the_network_and_tokens_those_of_its_grid():
     turns = 2 * math.pi / rotation_rates(64) * 441 / 44100
     assert check.ex_10_3((turns[0], turns[-1]))
     frames = STFT(2048, CONFIG["hop"]).frames(CONFIG["chunk_size"])
-    assert check.ex_10_4((CONFIG["chunk_size"] / 44100, len(roformer.BANDS) * frames, 4))
+    assert check.ex_10_5((CONFIG["chunk_size"] / 44100, len(roformer.BANDS) * frames, 4))
 
 
 def test_the_predicted_weights_are_those_of_attention():

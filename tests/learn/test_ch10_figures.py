@@ -92,6 +92,12 @@ def test_stages_stand_at_their_numbers():
     assert [text.get_text() for text in ax.texts] == ["1,000", "10", "20", "2"]
 
 
+def test_a_number_that_two_branches_share_is_written_once():
+    ax = plots.figure()[1]
+    figures.stages({"a": {"in": 4, "out": 10}, "b": {"in": 2, "out": 10}}, ax, "maps")
+    assert [text.get_text() for text in ax.texts] == ["4", "10", "2"]
+
+
 def test_dots_and_means_stand_side_by_side():
     ax = plots.figure()[1]
     figures.pairs_of_dots({"A": {"x": [1, 3], "y": [5]}, "B": {"x": [2]}}, "dB", ax)
@@ -159,8 +165,8 @@ def test_pre_training_is_told_by_data_size_over_songs_and_seeds():
 
 
 @pytest.mark.parametrize("stored", [True, False])
-def test_section_12_tells_of_the_stored_runs_or_of_the_miniature(monkeypatch, capsys, stored):
-    """Its last cells, with Scores of every arm that has five seeds, or without any."""
+def test_the_race_tells_of_the_stored_runs_or_of_the_miniature(monkeypatch, capsys, stored):
+    """The cells of section 8, with Scores of every arm that has five seeds, or without any."""
     arms = [arm.name for arm in race.race("student").arms]
     runs = [score for level, arm in enumerate(arms) for score in scored(arm, grid(level))]
     told, rows = [], []
@@ -179,13 +185,13 @@ def test_section_12_tells_of_the_stored_runs_or_of_the_miniature(monkeypatch, ca
     for source in [cell for cell in cells if "stored" in cell]:
         exec(source, space)
     printed, (caption,) = capsys.readouterr().out, told
-    assert caption.startswith("Figure 13.") and ("the miniature above" in caption) != stored
+    assert caption.startswith("Figure 11.") and ("the miniature above" in caption) != stored
     assert ("sepkit experiment race" in printed) != stored
     assert ("sepkit experiment pretraining" in printed) != stored
     if stored:
         (table, title), (learned, last) = rows
-        assert title.startswith("Table 10.") and last.startswith("Table 11.") and printed == ""
+        assert title.startswith("Table 4.") and last.startswith("Table 6.") and printed == ""
         assert list(learned["difference (dB)"]) == ["+0.50", "+0.50"]
         assert list(table.index) == arms[1:] and set(table.verdict) == {"better"}
     else:
-        assert not rows and "Table 10" in printed
+        assert not rows and "Table 4" in printed

@@ -1,5 +1,8 @@
-"""Exercises of chapter 10: looking back, weights, rotations, a config, two opinions."""
+"""Exercises of chapter 10: looking back, weights, rotations, one pair turned, a config, two
+opinions.
+"""
 
+import cmath
 import math
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +13,13 @@ from torch.nn import functional
 
 from ...stft import STFT
 from .. import tones
-from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
+from ..exercises import Exercises, Wrong, as_tensor, attempt, expect, judge_parts, need, number
 from ..players import players
 
 exercises = Exercises("10")
 check, hint = exercises.check, exercises.hint
 
-#: The program's settings that exercise 4 asks about.
+#: The program's settings that exercise 5 asks about.
 CONFIG = dict(chunk_size=131584, hop=512, sample_rate=44100, bands=62, overlaps=4)
 
 
@@ -202,6 +205,80 @@ def ex_10_3(answer: Any) -> None:
     judge_parts(answer, {"fastest": fastest, "slowest": slowest})
 
 
+# Slip -> what it makes of a pair z at a position with a rate; the right one is z e^(i p f).
+_TURNS: dict[str, Callable[[complex, int, float], complex]] = {
+    "the pair comes out as it went in; turn it": lambda z, p, f: z,
+    "it turns the other way round: the angle grows with the position": lambda z, p, f: (
+        z * cmath.exp(-1j * p * f)
+    ),
+    "it turns by the position alone: multiply by the rate": lambda z, p, f: z * cmath.exp(1j * p),
+    "it turns by the rate, wherever it stands: multiply by the position": lambda z, p, f: (
+        z * cmath.exp(1j * f)
+    ),
+    "the position is added, not turned in: the score then depends on where both stand": (
+        lambda z, p, f: z + cmath.exp(1j * p * f)
+    ),
+    "each number is multiplied by itself alone; in a rotation each takes a part of the other": (
+        lambda z, p, f: complex(z.real * math.cos(p * f), z.imag * math.sin(p * f))
+    ),
+    "both numbers are multiplied by the cosine: that shrinks the pair and does not turn it": (
+        lambda z, p, f: z * math.cos(p * f)
+    ),
+    "the angle is in radians, not in degrees": lambda z, p, f: (
+        z * cmath.exp(1j * math.radians(p * f))
+    ),
+    "the pair grows with its position; a rotation leaves its length": lambda z, p, f: z * p * f,
+    "the two numbers have changed places": lambda z, p, f: complex(
+        (z * cmath.exp(1j * p * f)).imag, (z * cmath.exp(1j * p * f)).real
+    ),
+    "a full turn too much: the rate is in radians already": lambda z, p, f: (
+        z * cmath.exp(2j * math.pi * p * f)
+    ),
+}
+
+
+@exercises.add(
+    "Read the pair as one complex number. What does multiplication by a number of length 1 do to"
+    " it?",
+    "The factor is e to the i times the angle, and the angle is position times rate. Without"
+    " complex numbers, each of the two new numbers takes a part of both old ones.",
+    "With `a, b = pair` and `c, s = np.cos(position * rate), np.sin(position * rate)` it is"
+    " `torch.stack([a * c - b * s, a * s + b * c])`",
+)
+def ex_10_4(answer: Any) -> None:
+    """A query and a key that are 4 frames apart have one score, wherever they stand: attention
+    hears how far, not where.
+    """
+    query, key, rate = 1.2 + 0.5j, -0.3 + 0.9j, 0.3
+
+    def turned(z, position):
+        pair = torch.tensor([z.real, z.imag], dtype=torch.float64)
+        got = as_tensor(attempt(answer, pair, position, rate))
+        if got.is_complex() and got.numel() == 1:
+            return complex(got)
+        need(not got.is_complex(), "two real numbers, or one complex one, were expected")
+        return complex(*as_tensor(got.flatten(), (2,)).tolist())
+
+    places = (0, 3, 10)
+    found = [turned(query, place) for place in places]
+    for slip, wrong in _TURNS.items():
+        if all(abs(z - wrong(query, p, rate)) < 1e-4 for z, p in zip(found, places)):
+            raise Wrong(slip, credit=0.5 if "the other way round" in slip else 0.0)
+    scores = [
+        (turned(query, place + 4) * turned(key, place).conjugate()).real for place in (0, 3, 10)
+    ]
+    need(
+        max(scores) - min(scores) < 1e-4,
+        f"4 frames apart the score is {scores[0]:.3f} at the beginning and {scores[2]:.3f} ten"
+        " frames later; it must not depend on where",
+    )
+    need(
+        all(abs(z - query * cmath.exp(1j * p * rate)) < 1e-4 for z, p in zip(found, places)),
+        "scores depend on the distance alone, but the pair is not turned by position times rate",
+        credit=0.5,
+    )
+
+
 @exercises.add(
     "Seconds: samples over the sample rate. A token is what one band holds in one frame. How many"
     " new pieces begin while one lasts?",
@@ -209,7 +286,7 @@ def ex_10_3(answer: Any) -> None:
     " quarter of a piece.",
     "`131584 / 44100`, `62 * (1 + 131584 // 512)` and `4`",
 )
-def ex_10_4(answer: Any) -> None:
+def ex_10_5(answer: Any) -> None:
     """Three seconds, sixteen thousand tokens, each moment heard in four pieces: four times the
     work.
     """
@@ -270,7 +347,7 @@ _GAINS: dict[str, Callable[[float], float]] = {
     " take 10 log10, and less error is a gain.",
     "`-10 * math.log10((1 + rho) / 2)`",
 )
-def ex_10_5(answer: Any) -> None:
+def ex_10_6(answer: Any) -> None:
     """Errors that have nothing in common: 3 dB. Equal errors: nothing. The second opinion must be
     another one.
     """

@@ -67,6 +67,55 @@ def over_time(values: ArrayLike, frame: float, ax: Axes, title: str = "") -> Axe
     return image
 
 
+def learnt(
+    states: Mapping[str, tuple[torch.Tensor, torch.Tensor]],
+    frame: float,
+    edges: Sequence[float],
+    axes: np.ndarray,
+) -> AxesImage:
+    """Draw attention along time, a panel for each of two heads, and along bands; a state a row.
+
+    Parameters
+    ----------
+    states : dict of str to (Tensor (heads, N, N), Tensor (K, K))
+        State -> weights along time of one band, and along bands, the mean over frames and heads.
+    frame : float
+        Seconds from one frame to the next.
+    edges : sequence of float
+        K + 1 edges of the bands in Hz, in ascending order.
+    axes : array (states, 3) of Axes
+
+    Returns
+    -------
+    AxesImage
+        White: twice an even share, or more.
+    """
+    for row, (state, (time, bands)) in zip(axes, states.items()):
+        panels = [(f"{state}: time, head {h + 1}", one) for h, one in enumerate(time)]
+        for ax, (title, values) in zip(row, [*panels, (f"{state}: bands", bands)]):
+            shares = np.asarray(values) * len(values)  # 1: an even share
+            end = len(values) * frame if ax is not row[2] else len(values)
+            image = ax.imshow(
+                shares,
+                origin="lower",
+                aspect="auto",
+                cmap="magma",
+                extent=(0, end, 0, end),
+                vmin=0,
+                vmax=2,
+                interpolation="nearest",
+            )
+            ax.set_title(title, fontsize=10)
+            ax.set(xlabel="is looked at (s)", ylabel="looks (s)" if ax is row[0] else "")
+            ax.spines[:].set_visible(False)
+        places = [int(np.abs(np.asarray(edges) - hertz).argmin()) for hertz in (500, 1000, 5000)]
+        names = [f"{edges[place] / 1000:.1f}" for place in places]
+        row[2].set_xticks(places, names)
+        row[2].set_yticks(places, names)
+        row[2].set(xlabel="is looked at (kHz)", ylabel="looks (kHz)")
+    return image
+
+
 def hands(turn: torch.Tensor, pairs: Sequence[int], ax: Axes, title: str = "") -> Axes:
     """Draw rotations as the hands of clocks: a column per position, a row per pair.
 
@@ -180,23 +229,28 @@ def stages(
     branches : dict of str to dict of str to float
         Branch -> stage -> number; the stages of the first are the axis.
     """
+    written: set[tuple[int, float]] = set()
     for index, (label, numbers) in enumerate(branches.items()):
-        tint, below = plots.CYCLE[index], index % 2
-        ax.plot(range(len(numbers)), list(numbers.values()), "o-", color=tint, label=label)
-        for place, value in enumerate(numbers.values()):
+        tint, below, values = plots.CYCLE[index], index % 2, list(numbers.values())
+        ax.plot(range(len(values)), values, "o-", color=tint, label=label)
+        right = (values[-1] < values[0]) != bool(below)  # away from the line
+        for place, value in enumerate(values):
+            if (place, value) in written:  # two branches meet: one number says it
+                continue
+            written.add((place, value))
             ax.annotate(
                 f"{value:,.0f}",
                 (place, value),
-                xytext=(0, -12 if below else 6),
+                xytext=(4 if right else -4, -13 if below else 5),
                 textcoords="offset points",
-                ha="center",
-                fontsize=7,
+                ha="left" if right else "right",
+                fontsize=9,
                 color=tint,
             )
     stage_names = list(next(iter(branches.values())))
     ax.set_xticks(range(len(stage_names)), stage_names)
     ax.set(yscale="log", ylabel=ylabel, title=title)
-    ax.margins(x=0.12, y=0.18)
+    ax.margins(x=0.2, y=0.18)
     ax.grid(True, axis="y")
     return ax
 

@@ -39,6 +39,12 @@ def gain(rho):
     return -10 * math.log10((1 + rho) / 2)
 
 
+def turned(pair, position, rate):
+    a, b = pair.tolist()
+    c, s = np.cos(position * rate), np.sin(position * rate)
+    return a * c - b * s, a * s + b * c
+
+
 ANSWERS = {
     1: {
         "right": [
@@ -122,6 +128,40 @@ ANSWERS = {
     },
     4: {
         "right": [
+            turned,
+            lambda pair, p, f: list(turned(pair, p, f)),
+            lambda pair, p, f: complex(*pair.tolist()) * np.exp(1j * p * f),
+            lambda pair, p, f: torch.view_as_real(
+                torch.view_as_complex(pair) * torch.polar(torch.ones(1), torch.tensor([p * f]))
+            ),
+            lambda pair, p, f: np.array(turned(pair, p, f), np.float32),
+        ],
+        "wrong": [
+            (lambda pair, p, f: pair, "as it went in"),
+            (lambda pair, p, f: turned(pair, -p, f), "the other way round", 1 / 2),
+            (lambda pair, p, f: turned(pair, p, 1.0), "the position alone"),
+            (lambda pair, p, f: turned(pair, 1, f), "wherever it stands"),
+            (
+                lambda pair, p, f: pair + torch.tensor([np.cos(p * f), np.sin(p * f)]),
+                "added, not turned in",
+            ),
+            (
+                lambda pair, p, f: pair * torch.tensor([np.cos(p * f), np.sin(p * f)]),
+                "a part of the other",
+            ),
+            (lambda pair, p, f: pair * np.cos(p * f), "by the cosine"),
+            (lambda pair, p, f: turned(pair, p, np.pi / 180 * f), "not in degrees"),
+            (lambda pair, p, f: pair * p * f, "leaves its length"),
+            (lambda pair, p, f: turned(pair, p, f)[::-1], "have changed places"),
+            (lambda pair, p, f: turned(pair, p, 2 * np.pi * f), "in radians already"),
+            (lambda pair, p, f: pair + p, "depend on where"),
+            (lambda pair, p, f: turned(pair, p, 3 * f), "alone, but the pair", 1 / 2),
+            (lambda pair, p, f: [1.0, 2.0, 3.0], "the shape is (3,)"),
+            (0.5, "a function was expected"),
+        ],
+    },
+    5: {
+        "right": [
             PIECE,
             [2.98, 15996, 4.0],
             np.array(PIECE),
@@ -144,7 +184,7 @@ ANSWERS = {
             (but(PIECE, 2, 8), "not for 8"),
         ],
     },
-    5: {
+    6: {
         "right": [
             gain,
             lambda rho: np.float32(gain(rho)),
