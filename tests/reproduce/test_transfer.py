@@ -1,6 +1,7 @@
 """The transfer experiment: training data of each arm, and two test sets told apart."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -87,6 +88,8 @@ def test_every_arm_is_scored_on_both_test_sets_and_each_has_a_name(data, tmp_pat
         rules = {s.provenance.get("test songs") for s in own}
         assert rules == ({real_mixes.RULE} if dataset.startswith("real") else {None})
     assert {s.provenance["steps"] for s in scores} == {1}
+    (command,) = {s.provenance["command"] for s in scores}  # by name, without a machine's path
+    assert command.endswith(f"--seeds 1 --natural {Path(data[1]).name}"), command
     rows = experiments.summary(scores)
     assert [(row["arm"], row["tested on"], row["songs"]) for row in rows[:2]] == [
         ("base", "folder:songs, 8 kHz mono", 1),

@@ -425,9 +425,12 @@ class _Runner:
             facts = {**facts, "preset": self.preset, "band": VERSION}
         if arm.excerpt:
             facts = {**facts, "excerpt": f"{arm.excerpt[1]:g} s"}
+        given = {"augmented": self.augmented, "natural": self.natural, "speech": self.speech}
+        # by their names alone: a machine's paths do not belong into a Score
+        others = "".join(f" --{option} {Path(path).name}" for option, path in given.items() if path)
         return provenance(
             f"sepkit experiment {self.name} --profile {self.profile} "
-            f"--data {data_set_name(self.data).partition(',')[0]} --seeds {self.seeds}",
+            f"--data {data_set_name(self.data).partition(',')[0]} --seeds {self.seeds}{others}",
             device=str(resolve_device(self.device)),
             seed=seed,
             profile=self.profile,
