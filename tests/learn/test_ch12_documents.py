@@ -191,3 +191,18 @@ def test_the_map_leads_every_finding_to_the_section_of_its_document():
         if line.startswith("## ")
     ]
     assert {place.removeprefix("#") for place, _ in marks} <= set(headings)
+
+
+def test_a_claim_has_one_line_with_each_verdict_and_whom_it_is_about():
+    table = documents.claims_summary(
+        [
+            outcome("S0.3a", "holds", network="one"),
+            outcome("S0.3a", "undecided", network="two"),
+            outcome("S0.3a", "holds", network="three"),
+            outcome("S0.3b", "fails", network="one"),
+            outcome("S1.1", "holds"),
+        ],
+        "000",
+    )
+    assert list(table.claim) == ["S0.3a", "S0.3b"]
+    assert list(table.verdicts) == ["holds (one, three); undecided (two)", "fails (one)"]

@@ -71,6 +71,26 @@ def claims_table(outcomes: Iterable[Outcome], document: str) -> pd.DataFrame:
     return table.loc[:, (table != "").any()]
 
 
+def claims_summary(outcomes: Iterable[Outcome], document: str) -> pd.DataFrame:
+    """A document's claims, a row each: the statement, and each verdict with whom it is about."""
+    rows = []
+    own = (outcome for outcome in outcomes if outcome.claim.document == document)
+    for name, part in groupby(own, key=lambda outcome: outcome.claim.id):
+        verdicts: dict[str, list[str]] = {}
+        for outcome in part:
+            statement = outcome.claim.statement
+            place = outcome.network or outcome.where.partition(",")[0]
+            verdicts.setdefault(outcome.verdict, []).append(place)
+        told = [
+            f"{verdict} ({', '.join(dict.fromkeys(filter(None, places)))})"
+            if any(places)
+            else verdict
+            for verdict, places in verdicts.items()
+        ]
+        rows.append({"claim": name, "statement": statement, "verdicts": "; ".join(told)})
+    return pd.DataFrame(rows)
+
+
 def bets_table(bets: Mapping[str, str], outcomes: Iterable[Outcome]) -> pd.DataFrame:
     """A reader's verdicts beside the kit's, which stay hidden until there is a bet.
 

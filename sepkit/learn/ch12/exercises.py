@@ -1,17 +1,20 @@
-"""Exercises of chapter 12: verdicts and what turns them, columns, median and mean, levels."""
+"""Exercises of chapter 12: verdicts and what turns them, columns, a claim's line, levels."""
 
+from collections.abc import Mapping
 from functools import partial
 from math import log10
-from statistics import mean, median
 from typing import Any
 
 import numpy as np
 import torch
 
+from ...errors import SepkitError
 from ...metrics import sdr
 from ...metrics.statistics import sign_flip
 from .. import tones
-from ..exercises import Exercises, attempt, expect, judge_parts, need, number
+from ..exercises import Exercises, Wrong, attempt, expect, is_stub, judge_parts, need, number
+from ..judging import kind
+from .own_claim import ASKED, as_claim
 
 exercises = Exercises("12")
 check, hint = exercises.check, exercises.hint
@@ -94,40 +97,60 @@ def ex_12_2(answer: Any) -> None:
     )
 
 
-#: Scores of the five songs of exercise 3, in dB.
-SONGS = (6.1, 5.8, 6.4, 5.9, -3.0)
-
-
 @exercises.add(
-    "The median is the middle one of the *sorted* values; the mean is their sum divided by five.",
-    "Sorted: -3.0, 5.8, 5.9, 6.1, 6.4. Their sum is 21.2.",
+    "Say the sentence once more with both names in it: which one is said to be better, by more than"
+    " how much, in what?",
+    "`higher` and `lower` are names of separators, as the chapters write them; the bar has a"
+    " number, `least`, and a unit. Masks that know the answer have no first weights, so no seed"
+    " can turn their comparison round.",
+    "`metric='usdr', target='vocals', higher='irm1', lower='ibm', direction='greater', least=1,"
+    " unit='dB', trained='no'`, any name for the family, and a day such as `'2026-12-01'`",
 )
 def ex_12_3(answer: Any) -> None:
-    """The ruined song moves the mean by almost 2 dB and the median hardly at all."""
-    middle, average = median(SONGS), mean(SONGS)
+    """The kit's own reader takes this line, and can give a verdict on it: the next cell does."""
+    need(isinstance(answer, Mapping), f"the line is a dict of columns, not {kind(answer)}")
+    missing = [name for name in ASKED if is_stub(answer.get(name))]
+    need(
+        len(missing) < len(ASKED),
+        f"the columns {', '.join(ASKED)} were expected, each with its value",
+    )
+    need(not missing, f"still to be filled in: {', '.join(missing)}")
+    try:
+        claim = as_claim(answer)
+    except SepkitError as refused:
+        why = str(refused).rpartition("claims.csv")[2].partition(": ")[2]
+        raise Wrong(f"the reader of claims.csv refuses the line: {why}") from None
 
-    def of_the_songs(value):
-        slips = {
-            average: "that is the mean; take the one in the middle",
-            6.4: "6.4 stands in the middle of the list as it is written; sort it first",
-            1.7: "half-way between the best and the worst; the middle of the *sorted* songs",
-            6.0: "that leaves the ruined song out; a median takes all five",
-        }
-        otherwise = "{got:g} is not the middle one of the sorted values"
-        expect(value, middle, slips, otherwise, rel=0, tolerance=0.01)
+    def same(found, right, why):
+        def judge(_):
+            need(found == right, why)
 
-    def over_the_songs(value):
-        slips = {
-            middle: "that is the median; add all up and divide",
-            6.05: "6.05 leaves the ruined song out; a mean takes all five",
-            5.44: "the last value is negative",
-            21.2: "that is the sum; divide it by five",
-            5.3: "the sum is of five songs; divide it by five, not by four",
-        }
-        otherwise = "{got:g} is not the sum, 21.2, divided by five"
-        expect(value, average, slips, otherwise, rel=0, tolerance=0.01)
+        return judge
 
-    judge_parts(answer, {"median": of_the_songs, "mean": over_the_songs})
+    swapped = (claim.higher, claim.lower) == ("ibm", "irm1")
+    judge_parts(
+        [0] * 6,
+        {
+            "metric": same(
+                claim.metric, "usdr", f"{claim.metric!r} is not the score named in the question"
+            ),
+            "target": same(claim.target, "vocals", "the statement is about the singing voice"),
+            "arms": same(
+                (claim.higher, claim.lower),
+                ("irm1", "ibm"),
+                "turned round: the direction is that of the document"
+                if swapped
+                else "the two separators are called irm1 and ibm",
+            ),
+            "bar": same(
+                (claim.least, claim.unit), (1.0, "dB"), "it says by more than how much, and in what"
+            ),
+            "trained": same(claim.trained, False, "a mask that knows the answer is not trained"),
+            "family": same(
+                claim.family == claim.fixed_on, False, "the family has a name, not a day"
+            ),
+        },
+    )
 
 
 def _hear_level(answer):

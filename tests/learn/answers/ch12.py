@@ -1,7 +1,6 @@
 """Chapter 12: verdicts and what turns them, columns, median and mean, the level of a mixture."""
 
 import math
-from statistics import mean, median
 
 import numpy as np
 import torch
@@ -34,6 +33,14 @@ def counted(comparisons):
     while 2 * comparisons / 2**n > 0.05:
         n += 1
     return n
+
+
+LINE = dict(metric="usdr", target="vocals", higher="irm1", lower="ibm", direction="greater")
+LINE |= dict(least=1, unit="dB", trained="no", family="masks", fixed_on="2026-12-01")
+
+
+def line(**changed):
+    return LINE | changed
 
 
 ANSWERS = {
@@ -73,23 +80,28 @@ ANSWERS = {
     },
     3: {
         "right": [
-            (median(SONGS), mean(SONGS)),
-            [5.9, 4.24],
-            np.array([np.median(SONGS), np.mean(SONGS)]),
-            (torch.tensor(SONGS).median(), torch.tensor(SONGS).mean()),
+            line(),
+            line(least=1.0, family="S3.99"),
+            line(least="1", fixed_on="2027-01-31"),
+            line(direction="greater", note="more than was asked for"),
         ],
         "wrong": [
-            ((4.24, 4.24), "median: that is the mean", 1 / 2),
-            ((6.4, 4.24), "sort it first"),
-            ((1.7, 4.24), "half-way between"),
-            ((6.0, 4.24), "a median takes all five"),
-            ((5.8, 4.24), "5.8 is not the middle one"),
-            ((5.9, 5.9), "mean: that is the median"),
-            ((5.9, 6.05), "a mean takes all five"),
-            ((5.9, 5.44), "the last value is negative"),
-            ((5.9, 21.2), "that is the sum"),
-            ((5.9, 5.3), "not by four"),
-            ((5.9, 5.0), "5 is not the sum"),
+            (line(metric="csdr"), "'csdr' is not the score", 5 / 6),
+            (line(target="accompaniment"), "the singing voice"),
+            (line(higher="ibm", lower="irm1"), "turned round"),
+            (line(lower="mixture"), "are called irm1 and ibm"),
+            (line(least=0), "by more than how much"),
+            (line(trained="yes"), "is not trained"),
+            (line(trained=False), "unknown trained"),
+            (line(direction="better"), "unknown direction"),
+            (line(direction="same"), "needs a tolerance"),
+            (line(unit=""), "has no unit"),
+            (line(family=""), "has no family"),
+            (line(fixed_on="yesterday"), "needs the day"),
+            (line(family="2026-12-01"), "not a day"),
+            (line(lower=...), "still to be filled in: lower"),
+            ({"metrik": "usdr"}, "were expected, each with its value"),
+            ("irm1 > ibm", "not text"),
         ],
     },
     4: {
