@@ -71,11 +71,14 @@ def waves(
     """Draw a few filters over time, one above the other, each scaled to its own peak."""
     filters = filters.detach().cpu()
     time = np.arange(filters.shape[-1]) / sample_rate * 1000
+    peaks = torch.fft.rfft(filters, 512).abs().argmax(-1) * sample_rate / 512
     for row, taps in enumerate(filters):
-        ax.plot(
-            time, 0.42 * taps / taps.abs().max().clamp_min(1e-12) - row, color=tint, linewidth=1.0
-        )
-    ax.set(xlabel="time (ms)", title=title, yticks=[], xlim=(0, time[-1]))
+        scaled = 0.42 * taps / taps.abs().max().clamp_min(1e-12) - row
+        ax.plot(time, scaled, "o-", color=tint, linewidth=1.4, markersize=2.5)
+        ax.hlines(-row, time[0], time[-1], color="#e4e7ec", linewidth=0.7, zorder=0)
+    ax.set(xlabel="time (ms)", ylabel="peak at (Hz)", title=title, xlim=(0, time[-1]))
+    ax.set_yticks([-row for row in range(len(filters))], [f"{peak:.0f}" for peak in peaks.tolist()])
+    ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     return ax
 
