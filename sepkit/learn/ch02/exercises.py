@@ -1,4 +1,6 @@
-"""Exercises of chapter 02: a voice turned down, masks by hand, SDR foretold, precision, recall."""
+"""Exercises of chapter 02: a voice turned down, masks by hand, SDR foretold, the best real mask,
+precision and recall.
+"""
 
 from functools import partial
 from typing import Any
@@ -174,6 +176,124 @@ def ex_02_3(answer: Any) -> None:
     )
 
 
+_LIMITS = ((0.0, 1.0), (-2.0, 2.0), (-0.5, 3.0))
+
+
+def _heard_bins():
+    """S and X (1, bins, frames) of a voice and a drum as loud."""
+    voice, drum = tones.voice()[None].float(), tones.drum()[None].float()
+    transform = STFT(1024, 256)
+    S, N = transform(voice), transform(drum * voice.norm() / drum.norm())
+    return transform, voice, S, S + N
+
+
+def _best_mask(S, X, lowest, highest):
+    silent = X == 0
+    ratio = (S / torch.where(silent, torch.ones_like(X), X)).real
+    return torch.where(silent, torch.zeros_like(ratio), ratio.clamp(lowest, highest))
+
+
+def gains_of_wider_limits() -> tuple[float, float]:
+    """SDR of a voice in a drum, cut out by the best real mask from 0 to 1, and from -2 to 2."""
+    transform, voice, S, X = _heard_bins()
+    low, high = (
+        float(sdr(voice, transform.inverse(_best_mask(S, X, *limits) * X, voice.shape[-1])))
+        for limits in _LIMITS[:2]
+    )
+    return low, high
+
+
+def _hear_best(answer):
+    """The answer's mask with two pairs of limits."""
+    transform, voice, S, X = _heard_bins()
+    sounds = {"the mixture": transform.inverse(X, voice.shape[-1])}
+    for low, high in _LIMITS[:2]:
+        mask = as_tensor(attempt(answer, S, X, low, high), S.shape).float()
+        sounds[f"your mask, {low:g} to {high:g}"] = transform.inverse(mask * X, voice.shape[-1])
+    return tones.row(sounds, "how much of the drum is left with either mask.")
+
+
+@exercises.add(
+    "Section 4 found the real number that brings M X nearest to S. Which one is it? What is the"
+    " best that is left if that number lies outside the limits?",
+    "The error is a parabola in M, lowest at the real part of S / X, and it rises on both sides. So"
+    " beyond a limit the limit itself is best. Mind that X can be 0.",
+    "`(S / X).real.clamp(lowest, highest)`, with 0 where `X == 0`; `torch.where` chooses.",
+    hear=_hear_best,
+)
+def ex_02_4(answer: Any) -> None:
+    """Measured on a voice and a drum that is as loud: an SDR of 18.5 dB with limits of 0 and 1, of
+    20.3 dB with -2 and 2, and hardly more without any. So `psm` is a ceiling for masks between 0
+    and 1 only. What then is left of the error is the angle, which no real mask can mend.
+    """
+    S = torch.tensor([[3, 3, -1, 2 + 2j], [0.5j, 1 + 1j, 2, 0]], dtype=torch.complex128)
+    N = torch.tensor([[4j, -1, 3, -1 - 2j], [1, -1.8 - 1j, -1.5, 0]], dtype=torch.complex128)
+    X = S + N
+    silent = X == 0
+    divisor = torch.where(silent, torch.ones_like(X), X)
+    clipped = (S / divisor).real.clamp(0, 1)
+    for lowest, highest in _LIMITS:
+        got = as_tensor(attempt(answer, S.clone(), X.clone(), lowest, highest), S.shape)
+        right = _best_mask(S, X, lowest, highest)
+
+        def is_(other, got=got):
+            both = (got[~silent].to(X.dtype), other[~silent].to(X.dtype))
+            return torch.allclose(*both, atol=1e-4)
+
+        def cut(values, lowest=lowest, highest=highest):
+            return values.clamp(lowest, highest)
+
+        told = {
+            "a real mask was asked for: S / X turns the phase as well": S / divisor,
+            "its values go beyond the limits": (S / divisor).real,
+            "that is |S| / |X|, which does not look at the angle": cut((S / divisor).abs()),
+            "that is the other way round: S / X, not X / S": cut(
+                (X / torch.where(S == 0, torch.ones_like(S), S)).real
+            ),
+            "that is a ratio mask, IRM1": cut(S.abs() / (S.abs() + N.abs()).clamp_min(1e-20)),
+            "that is a ratio mask, IRM2": cut(
+                S.abs() ** 2 / (S.abs() ** 2 + N.abs() ** 2).clamp_min(1e-20)
+            ),
+            "a conjugate is missing: Re(S X) is not Re(S) along X": cut(
+                (S * X).real / divisor.abs() ** 2
+            ),
+            "divide by the square of |X|: with |X| alone it grows with the level": cut(
+                (S * X.conj()).real / divisor.abs()
+            ),
+            "limits cut a mask; they do not stretch it": lowest + (highest - lowest) * clipped,
+            "that is the part at right angles to the mixture": cut((S / divisor).imag),
+            "the sign is lost: where waves cancel a negative value may be best": cut(
+                (S / divisor).real.abs()
+            ),
+        }
+        for because, slip in told.items():
+            need(is_(right) or not is_(slip), because)
+        need(not got.is_complex() or is_(right), "a mask with an imaginary part is not real")
+        need(
+            is_(right) or not is_(clipped),
+            f"it keeps to 0 and 1 whatever the limits are; here they are {lowest:g} and"
+            f" {highest:g}",
+        )
+        wrong = (got.real - right).abs() > 1e-4
+        place = tuple(int(i) for i in (wrong & ~silent).nonzero()[0]) if not is_(right) else (0, 0)
+        need(
+            is_(right),
+            f"S = {_plain(S[place])}, X = {_plain(X[place])}, limits {lowest:g} and {highest:g}:"
+            f" {float(got.real[place]):.3f} is not the value that brings M X nearest to S",
+        )
+        need(
+            bool((got.real[silent] == 0).all()),
+            "right wherever something sounds; where X is 0, 0 / 0 is not a number: give 0 there",
+            credit=0.5,
+        )
+
+
+def _plain(z):
+    """A complex number as one writes it, such as 3 + 4i."""
+    re, im = float(z.real), float(z.imag)
+    return f"{re:g}" if im == 0 else f"{re:g} {'-' if im < 0 else '+'} {abs(im):g}i"
+
+
 #: the toy masks of the notebook's exercise
 ESTIMATED = np.array([[0.9, 0.7, 0.2], [0.6, 0.4, 0.1], [0.8, 0.3, 0.5]])
 IDEAL = np.array([[1, 1, 0], [0, 1, 0], [1, 0, 0]])
@@ -186,7 +306,7 @@ IDEAL = np.array([[1, 1, 0], [0, 1, 0], [1, 0, 0]])
     " taken?",
     "Five bins are taken, three of them rightly. `IDEAL` has four ones.",
 )
-def ex_02_4(answer: Any) -> None:
+def ex_02_5(answer: Any) -> None:
     """Of five taken bins three are the target's, and of its four bins three were taken."""
 
     def precision(value):

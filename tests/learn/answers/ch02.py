@@ -1,4 +1,4 @@
-"""Chapter 02: a voice turned down, masks by hand, SDR foretold, precision and recall."""
+"""Chapter 02: a voice turned down, masks by hand, SDR foretold, the best mask, precision."""
 
 import numpy as np
 import torch
@@ -6,6 +6,28 @@ import torch
 
 def turned(mask, db):
     return 1 + (10 ** (db / 20) - 1) * mask
+
+
+def within(values, lowest, highest, silent=0.0):
+    """Values kept within limits; of another value where nothing sounds."""
+    values = torch.where(torch.isfinite(values), values, torch.zeros_like(values))
+    return values.clamp(lowest, highest) + silent
+
+
+def nearest(S, X, lowest, highest):
+    return within((S * X.conj()).real / X.abs() ** 2, lowest, highest)
+
+
+def in_numpy(S, X, lowest, highest):
+    ratio = np.divide(S.numpy(), X.numpy(), out=np.zeros(X.shape, complex), where=X.numpy() != 0)
+    return np.clip(ratio.real, lowest, highest)
+
+
+def by_search(S, X, lowest, highest):
+    """Try many values in every bin and take the one with the smallest error."""
+    tried = torch.linspace(lowest, highest, 60_001, dtype=torch.float64)
+    errors = (S[..., None] - tried * X[..., None]).abs()
+    return torch.where(X == 0, 0.0, tried[errors.argmin(-1)])
 
 
 BY_HAND = (1, 3 / 7, 9 / 25, 9 / 25, 1, 3 / 4, 9 / 10, 1)
@@ -89,6 +111,56 @@ ANSWERS = {
         ],
     },
     4: {
+        "right": [
+            nearest,
+            lambda S, X, low, high: within((S / X).real, low, high),
+            lambda S, X, low, high: nearest(S, X, low, high).to(torch.complex64),
+            lambda S, X, low, high: nearest(S, X, low, high).tolist(),
+            in_numpy,
+            by_search,
+        ],
+        "wrong": [
+            (lambda S, X, low, high: S / X, "S / X turns the phase as well"),
+            (lambda S, X, low, high: (S / X).real, "its values go beyond the limits"),
+            (lambda S, X, low, high: within((S / X).abs(), low, high), "that is |S| / |X|"),
+            (lambda S, X, low, high: within((X / S).real, low, high), "the other way round"),
+            (
+                lambda S, X, low, high: within(S.abs() / (S.abs() + (X - S).abs()), low, high),
+                "a ratio mask, IRM1",
+            ),
+            (
+                lambda S, X, low, high: within(
+                    S.abs() ** 2 / (S.abs() ** 2 + (X - S).abs() ** 2), low, high
+                ),
+                "a ratio mask, IRM2",
+            ),
+            (
+                lambda S, X, low, high: within((S * X).real / X.abs() ** 2, low, high),
+                "a conjugate is missing",
+            ),
+            (
+                lambda S, X, low, high: within((S * X.conj()).real / X.abs(), low, high),
+                "it grows with the level",
+            ),
+            (
+                lambda S, X, low, high: low + (high - low) * nearest(S, X, 0, 1),
+                "they do not stretch it",
+            ),
+            (lambda S, X, low, high: within((S / X).imag, low, high), "at right angles to"),
+            (lambda S, X, low, high: within((S / X).real.abs(), low, high), "the sign is lost"),
+            (lambda S, X, low, high: nearest(S, X, 0, 1), "it keeps to 0 and 1"),
+            (lambda S, X, low, high: nearest(S, X, low, high) * (1 + 0.1j), "imaginary part"),
+            (
+                lambda S, X, low, high: nearest(S, X, low, high) + 0.1,
+                "S = 3, X = 3 + 4i, limits 0 and 1: 0.460 is not",
+            ),
+            (lambda S, X, low, high: (S / X).real.clamp(low, high), "0 / 0 is not a number", 1 / 2),
+            (lambda S, X, low, high: 0.5, "(2, 4) was expected"),
+            (lambda S, X, low, high: S / Z, "a name that is not defined"),  # noqa: F821
+            (0.5, "a function was expected"),
+        ],
+    },
+    5: {
         "right": [
             (3 / 5, 3 / 4),
             [0.6, 0.75],
