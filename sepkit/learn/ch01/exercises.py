@@ -1,16 +1,17 @@
 """Exercises of chapter 01: folded frequencies, the shape of an STFT, window lengths, the sum of
-squared windows, decibels.
+squared windows, decibels, a delay.
 """
 
 import math
 from typing import Any
 
+import numpy as np
 import torch
 
 from ... import audio
 from ...stft import make_window
 from .. import tones
-from ..exercises import Exercises, attempt, expect, judge_parts, need, number
+from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
 
 exercises = Exercises("01")
 check, hint = exercises.check, exercises.hint
@@ -288,3 +289,81 @@ def ex_01_5(answer: Any) -> None:
         )
 
     judge_parts(answer, {"amplitude": amplitude, "power": power})
+
+
+def _factor(answer, delay, n_fft):
+    """The answer's numbers for all bins of a frame (bins,)."""
+    k = np.arange(n_fft // 2 + 1)
+    return as_tensor(attempt(answer, k, delay, n_fft), k.shape).to(torch.complex128)
+
+
+def _hear_delayed(answer):
+    """A drum, and the same with itself a quarter of a second later, by the answer's numbers."""
+    drum = tones.drum()
+    turned = torch.fft.rfft(drum) * _factor(answer, tones.RATE // 4, len(drum))
+    later = torch.fft.irfft(turned, len(drum))
+    sounds = {"a drum": drum, "and with its echo, by your numbers": drum + 0.6 * later}
+    return tones.row(sounds, "a softer stroke, a quarter of a second after every stroke.")
+
+
+@exercises.add(
+    "How many times does the wave of bin k swing in N samples? And in `delay` samples? Each whole"
+    " swing turns the phase once around.",
+    "It swings k times in N samples, so k times delay / N times in `delay` samples. What comes"
+    " later lags behind: the angle is negative. A number of magnitude 1 and a given angle is e to"
+    " the i times that angle.",
+    "The angle is `-2 * np.pi * k * delay / n_fft`, the number is `np.exp(1j * angle)`.",
+    hear=_hear_delayed,
+)
+def ex_01_6(answer: Any) -> None:
+    """Every magnitude stays, every phase turns, and the more the higher the bin. So whoever looks
+    at magnitudes alone cannot tell a frame from its delayed copy; the ear has the frames before and
+    after it.
+    """
+    for delay, n_fft in ((3, 16), (5, 64), (20, 50)):
+        given = _factor(answer, delay, n_fft)
+        k = torch.arange(n_fft // 2 + 1, dtype=torch.float64)
+        share = k * delay / n_fft
+        noise = torch.randn(
+            n_fft, dtype=torch.float64, generator=torch.Generator().manual_seed(n_fft)
+        )
+        right = torch.fft.rfft(noise.roll(delay)) / torch.fft.rfft(noise)
+
+        def is_(other, given=given):
+            return torch.allclose(given, other.to(given.dtype), atol=1e-6)
+
+        def turn(swings):
+            return torch.polar(torch.ones_like(swings), 2 * torch.pi * swings)
+
+        slips = {
+            "the sign is turned: this makes everything come earlier": turn(share),
+            "that is the angle; the number that turns by it is e to the i times the angle": (
+                -2 * torch.pi * share
+            ),
+            "that is how often the wave swings meanwhile; each swing turns by 2 pi": share,
+            "all bins turn by one angle: in the same time the wave of a higher bin swings more"
+            " often": turn(torch.full_like(k, -delay / n_fft)),
+            "one whole swing is an angle of 2 pi, not of pi": turn(-share / 2),
+            "the angle is counted in swings: one swing is 2 pi": turn(-share / (2 * torch.pi)),
+            "without the i nothing turns: it makes high bins softer": torch.exp(
+                -2 * torch.pi * share
+            ),
+            "whole numbers of swings turn nothing: divide by `n_fft`": torch.ones_like(k),
+            "a real number changes the size and cannot turn: the sine is missing": turn(share).real,
+            "`delay` and `n_fft` have changed places": turn(-k * n_fft / delay),
+            "an angle in degrees was handed to a function that takes radians": turn(
+                -360 * share / (2 * torch.pi)
+            ),
+        }
+        for because, slip in slips.items():
+            need(is_(right) or not is_(slip), because)
+        sizes = given.abs()
+        need(
+            is_(right) or torch.allclose(sizes, torch.ones_like(sizes), atol=1e-6),
+            "its magnitude is not 1 in every bin: a delay makes nothing louder or softer",
+        )
+        need(
+            is_(right),
+            f"in bin 1 of {n_fft}, a delay of {delay} turns the phase by"
+            f" {float(right[1].angle()):+.3f}, not by {float(given[1].angle()):+.3f}",
+        )

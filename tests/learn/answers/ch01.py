@@ -1,5 +1,6 @@
-"""Chapter 01: folded frequencies, an STFT's shape, window lengths, sums of windows, decibels."""
+"""Chapter 01: folded frequencies, an STFT's shape, window lengths, sums of windows, dB, a delay."""
 
+import cmath
 import math
 from fractions import Fraction
 
@@ -9,6 +10,11 @@ import torch
 
 def folded(f, r):
     return min(f % r, r - f % r)
+
+
+def turn(swings):
+    """A number of magnitude 1, turned by so many swings."""
+    return np.exp(2j * np.pi * swings)
 
 
 def envelope_ratio(size, hop):
@@ -137,6 +143,33 @@ ANSWERS = {
             ((4, 7.9), "9.0 dB, not 12"),
             (("4 times", 16), "amplitude: a number or tensor was expected, not text"),
             ((4,), "2 answers were expected, not 1"),
+        ],
+    },
+    6: {
+        "right": [
+            lambda k, d, n: np.exp(-2j * np.pi * k * d / n),
+            lambda k, d, n: np.cos(2 * np.pi * k * d / n) - 1j * np.sin(2 * np.pi * k * d / n),
+            lambda k, d, n: [cmath.exp(-2j * math.pi * one * d / n) for one in k.tolist()],
+            lambda k, d, n: torch.exp(torch.tensor(-2j * np.pi * k * d / n)),
+            lambda k, d, n: np.fft.rfft(np.roll(np.eye(n)[0], d))[k],
+        ],
+        "wrong": [
+            (lambda k, d, n: turn(k * d / n), "come earlier"),
+            (lambda k, d, n: -2 * np.pi * k * d / n, "that is the angle"),
+            (lambda k, d, n: k * d / n, "how often the wave swings"),
+            (lambda k, d, n: turn(0 * k - d / n), "all bins turn by one angle"),
+            (lambda k, d, n: turn(-k * d / n / 2), "not of pi"),
+            (lambda k, d, n: np.exp(-1j * k * d / n), "counted in swings"),
+            (lambda k, d, n: np.exp(-2 * np.pi * k * d / n), "without the i"),
+            (lambda k, d, n: turn(-k * d), "divide by `n_fft`"),
+            (lambda k, d, n: np.cos(2 * np.pi * k * d / n), "the sine is missing"),
+            (lambda k, d, n: turn(-k * n / d), "have changed places"),
+            (lambda k, d, n: np.exp(-360j * k * d / n), "in degrees"),
+            (lambda k, d, n: turn(-k * d / n) / n, "louder or softer"),
+            (lambda k, d, n: turn(-k * (d + 1) / n), "turns the phase by"),
+            (lambda k, d, n: turn(-1 * d / n), "(9,) was expected"),
+            (lambda k, d, n: cmath.exp(-2j * math.pi * k * d / n), "Call it in a new cell"),
+            (1.0, "a function was expected, not a single number"),
         ],
     },
 }
