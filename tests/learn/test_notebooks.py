@@ -211,6 +211,22 @@ def read_later(trees, call):
 
 
 @CHAPTERS
+def test_what_a_cell_makes_to_be_shown_is_shown(path):
+    """A table or player is the last expression of its cell, or handed to display()."""
+    lost = []
+    for number, cell in enumerate(cells(path, "code")):
+        tree = ast.parse(python(cell.source))
+        for node in ast.walk(tree):
+            if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
+                continue
+            called = ast.unparse(node.value.func)
+            made = called in ("plots.table", "players", "sliders")
+            if (made or called.endswith(".set_caption")) and node is not tree.body[-1]:
+                lost.append(f"code cell {number}: {called}")
+    assert not lost
+
+
+@CHAPTERS
 def test_what_a_slider_calls_is_not_changed_by_later_cells(path):
     trees = [ast.parse(python(cell.source)) for cell in cells(path, "code")]
     for number, tree in enumerate(trees):
