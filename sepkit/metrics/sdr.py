@@ -51,9 +51,9 @@ def usdr(reference, estimate, delta: float = USDR_DELTA) -> torch.Tensor:
 
     Mitsufuji et al., "Music Demixing Challenge 2021", Frontiers in Signal Processing
     2022; the mean over songs makes "uSDR". A perfect estimate is as high as `delta`
-    allows. For a silent reference `delta` alone would decide the value (-94 dB, say),
-    and with it the mean over songs: such a song counts as not scored, as in the
-    other metrics.
+    allows. For a silent reference only `delta` would be left above the line, and the
+    value (-94 dB, say) would decide the mean over songs: such a song counts as not scored,
+    as in the other metrics.
     Parameters and errors as for `sdr`.
 
     Returns
