@@ -71,7 +71,7 @@ def waves(
     """Draw a few filters over time, one above the other, each scaled to its own peak."""
     filters = filters.detach().cpu()
     time = np.arange(filters.shape[-1]) / sample_rate * 1000
-    peaks = torch.fft.rfft(filters, 512).abs().argmax(-1) * sample_rate / 512
+    peaks = torch.fft.rfft(filters, 4000).abs().argmax(-1) * sample_rate / 4000
     for row, taps in enumerate(filters):
         scaled = 0.42 * taps / taps.abs().max().clamp_min(1e-12) - row
         ax.plot(time, scaled, "o-", color=tint, linewidth=1.4, markersize=2.5)
@@ -111,7 +111,7 @@ def line_spectra(
     ax.set(
         xlabel="frequency (kHz)",
         ylabel="level (dB)",
-        xlim=(0, (top or sample_rate / 2) / 1000),
+        xlim=(0, 1.01 * (top or sample_rate / 2) / 1000),  # a line at the end is seen whole
         ylim=(floor, 5),
     )
     ax.grid(True)

@@ -250,7 +250,7 @@ def stages(
     stage_names = list(next(iter(branches.values())))
     ax.set_xticks(range(len(stage_names)), stage_names)
     ax.set(yscale="log", ylabel=ylabel, title=title)
-    ax.margins(x=0.2, y=0.18)
+    ax.margins(x=0.3, y=0.18)
     ax.grid(True, axis="y")
     return ax
 

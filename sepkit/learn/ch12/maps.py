@@ -60,7 +60,7 @@ def map_of_findings(entries: Sequence[Entry]) -> Figure:
         _draw(ax, end - height / 2, height, part)
     ax.axvline(0, color=_SOFT, linewidth=0.8)
     _labels(ax, rows, ends - np.array(heights) / 2)
-    _legend(fig)
+    _legend(fig, {plain(outcome.verdict) for _, part in rows for outcome in part or ()})
     return fig
 
 
@@ -171,9 +171,9 @@ def _labels(ax, rows, middles):
     ax.spines[["left", "right", "top"]].set_visible(False)
 
 
-def _legend(fig):
+def _legend(fig, drawn):
     handles: list[Line2D | Patch] = []
-    for name in ("holds", "fails", "undecided", "one network"):
+    for name in (one for one in ("holds", "fails", "undecided", "one network") if one in drawn):
         colour = STATES[name].colour
         mark, filled = MARKS.get(name, ("D", False))
         face = colour if filled else "white"
