@@ -20,6 +20,10 @@ Importing sepkit decides how OpenMP's threads wait for each other, unless the en
 ``GOMP_SPINCOUNT``). Who only sleeps takes up to six times as long on an idle machine, since an
 LSTM lets its threads meet after every frame; who only spins, on a busy one, up to a hundred times.
 OpenMP reads the variables once, when torch is loaded. Measured by ``tests/bench/bench_waiting.py``.
+
+It also keeps oneDNN from Intel's AMX, unless ``ONEDNN_MAX_CPU_ISA`` is set: with it, PyTorch 2.11
+computes some convolutions in 16 bits wrongly (4 channels and 16 taps, for one), and no network
+here is faster. oneDNN, too, reads the variable when torch is loaded.
 """
 
 from __future__ import annotations
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     os.environ.setdefault("GOMP_SPINCOUNT", "500")
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 
 __version__ = "0.1.0"
 __all__ = ["Track", "build", "evaluate", "load", "read", "separate", "train", "write"]

@@ -3,6 +3,8 @@
 import os
 import signal
 
+import sepkit  # noqa: F401  # isort: skip  (before torch, which reads what it sets)
+
 import numpy as np
 import pytest
 import soundfile

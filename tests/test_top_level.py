@@ -74,6 +74,15 @@ def test_how_threads_wait_is_the_users_to_say(given, found, monkeypatch):
     assert in_python(f"import os, sepkit; print({asked})") == found
 
 
+@pytest.mark.parametrize("given", [None, "AVX2"])
+def test_amx_is_left_out_unless_the_user_says_otherwise(given, monkeypatch):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    if given:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", given)
+    code = "import os, sepkit; print(os.environ['ONEDNN_MAX_CPU_ISA'])"
+    assert in_python(code) == (given or "AVX512_CORE_BF16")
+
+
 def test_a_tensor_a_file_and_a_track_give_the_same_stems(tmp_path):
     x = noise()
     sepkit.write(tmp_path / "song.wav", x, RATE)

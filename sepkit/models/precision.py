@@ -11,6 +11,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -84,6 +85,17 @@ def as_autocast(x: Tensor) -> Tensor:
     if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         return x.to(torch.get_autocast_dtype("cpu"))
     return x
+
+
+@cache
+def convolves_in_bfloat16() -> bool:
+    """Whether this processor's convolutions in bfloat16 can be trusted.
+
+    With AMX, oneDNN in PyTorch 2.11 gets those wrong whose channels times taps fill its tiles.
+    """
+    x, taps = torch.ones(1, 4, 32), torch.ones(1, 4, 16)
+    sums = nn.functional.conv1d(x.bfloat16(), taps.bfloat16())  # 64 each
+    return bool((sums == 64).all())
 
 
 def quantised(net: Network) -> Network:

@@ -22,6 +22,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.precision import MixedPrecision
 
 from ..errors import SepkitError
+from ..models.precision import convolves_in_bfloat16
 
 
 class CollectiveError(SepkitError):
@@ -58,8 +59,14 @@ def fabric(device: torch.device, precision: str) -> Fabric:
     Raises
     ------
     SepkitError
-        If there are fewer GPUs than processes on this machine, or a single one was chosen.
+        If there are fewer GPUs than processes on this machine, or a single one was chosen; or if
+        this processor computes convolutions in bfloat16 wrongly.
     """
+    if device.type == "cpu" and precision == "bf16-mixed" and not convolves_in_bfloat16():
+        raise SepkitError(
+            "precision bf16-mixed: with AMX, this PyTorch computes some convolutions wrongly;"
+            " import sepkit before torch, set ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16, or take 32-true"
+        )
     world = rank_and_size()[1]
     options = (
         {"plugins": [_Mixed(precision, device.type)]}  # type: ignore[arg-type]

@@ -103,6 +103,19 @@ def test_gradients_pass_through_unchanged():
     torch.testing.assert_close(audio.grad, weight, atol=1e-4, rtol=0)
 
 
+def test_mixed_precision_leaves_the_bank_alone():
+    bank = PQMF(4)
+    audio = torch.randn(2, 3000, generator=torch.Generator().manual_seed(0))
+    exact = bank.analysis(audio)
+    with torch.autocast("cpu", torch.bfloat16):
+        parts = bank.analysis(audio)
+        back = bank.synthesis(exact, 3000)
+        of_16_bits = bank.synthesis(exact.bfloat16(), 3000)
+    assert torch.equal(parts, exact) and torch.equal(back, bank.synthesis(exact, 3000))
+    assert of_16_bits.dtype == torch.float32
+    torch.testing.assert_close(of_16_bits, bank.synthesis(exact.bfloat16().float(), 3000))
+
+
 def test_filters_travel_with_the_state_dict():
     one, other = PQMF(4), PQMF(4)
     other.analysis_filters.zero_()

@@ -10,10 +10,11 @@ import torch
 from sepkit.errors import SepkitError
 from sepkit.metrics.sdr import sdr
 from sepkit.models import MODELS, build
-from sepkit.models.precision import runner
+from sepkit.models.precision import convolves_in_bfloat16, runner
 from sepkit.separation import ModelSeparator, get
 from sepkit.training.distributed import fabric
 
+KINDS = (torch.float32, torch.bfloat16)
 SMALL = dict(hidden=64, layers=2, n_fft=512, hop=128, sample_rate=8000, bandwidth=3000)
 
 
@@ -200,6 +201,33 @@ def test_every_network_separates_or_says_in_a_line_why_not(name, precision):
         assert name not in ("open-unmix", "open-unmix-transformer", "bsrnn")
     else:
         assert all(25 < sdr(exact[target], estimates[target]) < 100 for target in net.targets)
+
+
+@pytest.mark.parametrize("taps", [8, 16, 20, 32])
+@pytest.mark.parametrize("channels", [2, 4, 8, 12, 16, 24])
+def test_convolutions_in_16_bits_are_those_in_32(channels, taps):
+    """oneDNN with AMX makes noise of those whose channels times taps are 64, 96, ..."""
+    assert convolves_in_bfloat16()
+    draw = torch.Generator().manual_seed(channels)
+    x, w = (
+        torch.randn(1, channels, 100, generator=draw),
+        torch.randn(6, channels, taps, generator=draw),
+    )
+    exact, rounded = (torch.nn.functional.conv1d(x.to(kind), w.to(kind)) for kind in KINDS)
+    assert sdr(exact, rounded.float()) > 40
+
+
+def test_a_processor_whose_convolutions_are_wrong_trains_in_32_bits_only(monkeypatch):
+    cpu = torch.device("cpu")
+    wrong = torch.zeros(1, 1, 17)
+    monkeypatch.setattr(torch.nn.functional, "conv1d", lambda *_: wrong)
+    convolves_in_bfloat16.cache_clear()
+    try:
+        with pytest.raises(SepkitError, match="ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16, or take 32-"):
+            fabric(cpu, "bf16-mixed")
+        fabric(cpu, "32-true")
+    finally:
+        convolves_in_bfloat16.cache_clear()
 
 
 @pytest.mark.parametrize("mode", ["bf16-mixed", "16-mixed"])
