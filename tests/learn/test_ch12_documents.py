@@ -157,6 +157,8 @@ def test_a_statement_stands_once_and_no_column_is_empty():
     table = documents.claims_table(found, "000")
     assert list(table["claim"]) == ["S0.3a", "", "S0.3b"]
     assert list(table["statement"] != "") == [True, False, True]
+    how = {claim.id: claim.how for claim in load_claims()}
+    assert list(table["what is compared"]) == [how["S0.3a"], "", how["S0.3b"]]
     assert list(table["network"]) == ["one", "two", "one"]
     assert "by seed" not in table and "family" not in table
     assert "network" not in documents.claims_table(found, "001")

@@ -64,10 +64,11 @@ def claims_table(outcomes: Iterable[Outcome], document: str) -> pd.DataFrame:
     A statement stands in the first of its rows only, and a column that would be empty is left
     out. The families of the Holm adjustment are left out too: they stand in claims.csv.
     """
-    rows = [outcome.row() for outcome in outcomes if outcome.claim.document == document]
-    table = pd.DataFrame(rows).drop(columns="family")
+    own = [outcome for outcome in outcomes if outcome.claim.document == document]
+    table = pd.DataFrame([outcome.row() for outcome in own]).drop(columns="family")
+    table.insert(2, "what is compared", [outcome.claim.how for outcome in own])
     again = table["claim"].eq(table["claim"].shift())
-    table.loc[again, ["claim", "statement"]] = ""
+    table.loc[again, ["claim", "statement", "what is compared"]] = ""
     return table.loc[:, (table != "").any()]
 
 

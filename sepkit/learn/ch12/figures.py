@@ -46,7 +46,7 @@ def published_dots(ax: Axes, published: pd.DataFrame, dataset: str) -> None:
     marked = rows.extra_training_data & ~rows.system.str.contains("+", regex=False)
     rows = rows.assign(key=rows.system + np.where(marked, " +", ""))
     order = rows[rows.target == "vocals"].sort_values("value").key.tolist()
-    for target in STEMS:
+    for target in reversed(STEMS):  # the vocals, which give the order, on top
         for extra, face in ((False, colour(target)), (True, "white")):
             some = rows[(rows.target == target) & (rows.extra_training_data == extra)]
             ax.scatter(

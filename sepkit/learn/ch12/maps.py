@@ -131,7 +131,10 @@ def _draw(ax: Axes, y: float, height: float, part: Sequence[Outcome] | None) -> 
 def _in_words(ax, y, part):
     """Effects that have no place on a scale in dB, in a frame of their verdict's colour."""
     rows = [outcome.row() for outcome in part]
-    words = "\n".join(f"{row['effect']} ({row['95 % interval']})" for row in rows)
+    words = "\n".join(
+        f"{plain(outcome.verdict)}: {row['effect']} ({row['95 % interval']})"
+        for outcome, row in zip(part, rows)
+    )
     frame = {"fc": "white", "ec": STATES[plain(part[0].verdict)].colour, "pad": 2}
     ax.text(
         0.5,
