@@ -39,8 +39,8 @@ _VERDICTS = (
 
 
 @exercises.add(
-    'Two conditions for "holds": the whole interval above 0, and p at most 0.05. One for "fails":'
-    ' the whole interval below 0. All else is "undecided". And several seeds for both.',
+    'Two conditions for "holds": the whole interval above 0, and p at most 0.05. The same two for'
+    ' "fails", with the interval below 0. All else is "undecided". And several seeds for both.',
     "Look at the number of seeds first. Then where 0 lies: below, inside or above the interval."
     " Then look at p.",
 )
