@@ -300,8 +300,8 @@ def _scatter(seeds, tables=2000):
 @exercises.add(
     "Every part is averaged over what it varies with: the songs' over songs, the seeds' over"
     " seeds, the rest over both. Which parts does one more seed make smaller?",
-    "Variances add up: 0.3² / songs + 0.2² / seeds + 0.4² / (songs × seeds), and the root of the"
-    " sum. A number that grows without end makes its part vanish.",
+    "Variances add up: 0.3² / songs + 0.2² / seeds + 0.4² / (songs × seeds), and the root"
+    " of the sum. A number that grows without end makes its part vanish.",
     "`standard_error((0.3, 0.2, 0.4), 24, 1)`, the same with 2, 3, ... in the place of 1, and with"
     " a million in the place of the seeds or of the songs.",
 )
