@@ -61,8 +61,9 @@ class Calls:
         return call.returncode, said
 
     def done(self, out):
-        records = [path.read_text() for path in Path(out).glob("*/jobs/*.json")]
-        return sum(json.loads(text)["status"] == "done" for text in records)
+        # without what is being written: it gets its name when it is whole
+        records = [p for p in Path(out).glob("*/jobs/*.json") if not p.name.startswith(".")]
+        return sum(json.loads(p.read_text())["status"] == "done" for p in records)
 
     def open(self):
         """Notebooks that have begun and were not done, in all calls so far."""
