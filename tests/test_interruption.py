@@ -131,6 +131,7 @@ def test_signals_at_any_moment_end_a_command_in_one_line(folder, start, tmp_path
         done = before and files_in(out) == before
         if process.returncode == 0 and (done or taken < max(1, 2 * start)):
             assert lines == [], f"{told}: {said}"
+            assert taken < LIMIT, f"{told}: took {taken:.1f} s"
             continue
         assert (
             process.returncode == 130
