@@ -140,7 +140,7 @@ def test_better_informed_oracles_separate_better():
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_precision_and_recall_are_scikit_learns(weighted):
+def test_precision_and_recall_are_those_of_scikit_learn(weighted):
     generator = torch.Generator().manual_seed(0)
     # Many values equal to a threshold.
     mask = torch.rand(2, 33, 20, generator=generator).round(decimals=2)
@@ -160,7 +160,7 @@ def test_precision_and_recall_are_scikit_learns(weighted):
         )
 
 
-def test_the_curve_is_scikit_learns():
+def test_the_curve_is_that_of_scikit_learn():
     generator = torch.Generator().manual_seed(1)
     mask = torch.rand(500, generator=generator, dtype=torch.float64)
     ideal = torch.rand(500, generator=generator, dtype=torch.float64) < mask

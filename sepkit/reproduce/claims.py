@@ -128,6 +128,15 @@ class Claim:
             return f"{self.least:g} ± {self.tolerance:g} {self.unit}"
         return f"> {self.least:g} {self.unit}"
 
+    @property
+    def signed(self) -> bool:
+        """Whether an effect is a difference or a change: a level or a ratio has no plus sign."""
+        return bool(self.lower) or self.least == 0
+
+    def told(self, value: float) -> str:
+        """A value of the effect as text, without its unit."""
+        return f"{value:+.2f}" if self.signed else f"{value:.2f}"
+
     def edge(self, effect: float) -> float:
         """The value that decides: the bar, or for "same" the end of the tolerance nearest to it."""
         return self.least + math.copysign(self.tolerance, effect - self.least)
@@ -180,16 +189,17 @@ class Outcome:
         }
         if comparison:
             shown |= {
-                "effect": f"{comparison.effect:+.2f} {claim.unit}",
-                "95 % interval": f"{comparison.low:+.2f} to {comparison.high:+.2f}",
+                "effect": f"{claim.told(comparison.effect)} {claim.unit}",
+                "95 % interval": f"{claim.told(comparison.low)} to {claim.told(comparison.high)}",
                 "p (Holm)": "" if self.p is None else _p_text(self.p),
-                "songs": str(comparison.n),
+                "songs": str(comparison.n)
+                + (f" {claim.extent}" if claim.extent != "songs" else ""),
                 "seeds": str(self.seeds),
             }
         if self.by_seed:
             agree = sum(map(claim.agrees, self.by_seed))
             shown["by seed"] = (
-                f"{min(self.by_seed):+.2f} to {max(self.by_seed):+.2f}; {agree} of "
+                f"{claim.told(min(self.by_seed))} to {claim.told(max(self.by_seed))}; {agree} of "
                 f"{len(self.by_seed)} as claimed"
             )
         return shown

@@ -219,7 +219,7 @@ def _threshold(measured):
     return [
         Number("the threshold", "6.9897 dB", f"{FIVE_TIMES:.4f} dB", "10 log10(5)"),
         Number("uSDR of the start, t", "-2.31", f"{chunks.statistic:.2f}", f"n = {CHUNKS} chunks"),
-        Number("the same", "-2.31", f"{songs.statistic:.2f}", f"n = {SONGS} songs"),
+        Number(f"the same, n = {SONGS}", "-2.31", f"{songs.statistic:.2f}", f"n = {SONGS} songs"),
     ]
 
 

@@ -98,7 +98,12 @@ def comparisons_html(outcomes: Iterable[claims.Outcome]) -> str:
 
 def _comparison(row):
     text = {key: escape(value) for key, value in row.items()}
-    counted = ", ".join(f"{text[key]} {key}" for key in ("songs", "seeds") if text[key])
+    counts = {"songs": row["songs"], "seeds": row["seeds"]}
+    counted = ", ".join(
+        _count(int(count), name) if count.isdigit() else count  # "8 blocks" says what it counts
+        for name, count in counts.items()
+        if count
+    )
     where = ", ".join(filter(None, (text["network"], text["measured on"])))
     bar = "" if text["bar"] == "&gt; 0 dB" else f"bar: {text['bar']}"
     return (

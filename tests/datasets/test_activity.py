@@ -50,7 +50,7 @@ def by_the_book(x, rate):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_papers_procedure_is_followed(seed):
+def test_the_procedure_of_the_paper_is_followed(seed):
     rng = np.random.default_rng(seed)
     # Long stretches at levels from silence over the threshold (1e-3 is about 2e-4 here) to 1.
     loudness = np.repeat(rng.choice([0, 1e-5, 2e-4, 0.01, 0.3], 30), rng.integers(1, 9, 30))
@@ -215,7 +215,7 @@ def test_the_command_counts_and_keeps_an_index(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_bands_silences_are_left_out(tmp_path):
+def test_silences_of_the_band_are_left_out(tmp_path):
     """A singer begins after some seconds, and pauses. Segments may be silent in part."""
     options = dict(
         seconds=12.0, workers=1, voice="dsp", instruments="dsp", speech=False, progress=False

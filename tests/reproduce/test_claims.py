@@ -159,6 +159,22 @@ def test_the_p_value_is_that_of_the_bar_not_of_zero():
 # --- trained arms: songs and seeds ---
 
 
+@pytest.mark.parametrize(
+    "changes, signed",
+    [
+        ({}, True),  # a difference of two arms
+        ({"least": 1.0}, True),
+        ({"lower": ""}, True),  # a change, such as a slope, held against nothing
+        ({"lower": "", "least": 10.0}, False),  # a level
+        ({"lower": "", "least": 1.0, "unit": "x"}, False),  # a ratio
+        ({"lower": "", "least": 1.0, "direction": "same", "tolerance": 0.1}, False),
+    ],
+)
+def test_only_differences_and_changes_have_a_plus_sign(changes, signed):
+    one = claim(**changes)
+    assert one.told(2.5) == ("+2.50" if signed else "2.50") and one.told(-2.5) == "-2.50"
+
+
 def test_arms_pair_by_song_and_seed_and_both_spreads_count():
     rng = np.random.default_rng(1)
     effects = 0.5 + 0.3 * rng.normal(size=(9, 1)) + 0.3 * rng.normal(size=(1, 6))

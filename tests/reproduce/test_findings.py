@@ -118,7 +118,7 @@ def test_with_the_stored_experiments_alone_every_finding_has_a_state_and_words()
         if entry.state == NOT_RUN:
             assert entry.lines == [f"run {entry.finding.command}"]
     assert found["S2.3"].state == "feature" and found["S4.1"].state == "number"
-    assert "tested: precision and recall are scikit learns" in found["S2.3"].lines
+    assert "tested: precision and recall are those of scikit learn" in found["S2.3"].lines
 
 
 @pytest.mark.parametrize("verdict", ["holds", "fails", "undecided", "one network"])

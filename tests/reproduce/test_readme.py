@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from sepkit.files import read_json, shipped
 from sepkit.reproduce import claims, ledger, readme, readme_results
+from sepkit.reproduce.notebook import find_chapters
 
 from .tools import scores
 
@@ -25,6 +27,23 @@ def test_the_results_are_those_of_the_stored_experiments(stored):
     assert shown == readme_results.results_table(outcomes), STALE
     several = [one for one in outcomes if one.comparison and one.seeds >= 5]
     assert shown.count("\n") == len(several) + 1 > 10, "none is left out, whatever its verdict"
+
+
+def test_the_tables_of_chapters_are_those_of_the_notebooks():
+    budgets = read_json(shipped("budgets.json"))
+    chapters, page = find_chapters(), ROOT / "README.md"
+    start = "\n".join(
+        "".join(cell["source"])
+        for cell in read_json(ROOT / "notebooks" / "00_start.ipynb")["cells"]
+    )
+    for text, table in (
+        (start, readme.course_table(chapters, budgets)),
+        (
+            page.read_text(encoding="utf-8"),
+            readme.chapter_table(chapters, budgets, readme.repository(page)),
+        ),
+    ):
+        assert text.split(readme.BEGIN)[1].split(readme.END)[0].strip() == table, STALE
 
 
 def test_the_picture_shows_the_stored_experiment(stored):

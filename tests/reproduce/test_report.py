@@ -204,7 +204,7 @@ def test_report_shows_comparisons_with_verdicts(out):
     save_scores(out / "results" / "02_masking.json", arms)
     text = report_of(out)
     row = claim_rows(Page(text))["S3.8c"]
-    assert row["measured on"] == "band, chapter 02, excerpts8 songs, 1 seeds"
+    assert row["measured on"] == "band, chapter 02, excerpts8 excerpts, 1 seed"
     assert re.match(r"\+1\.\d\d dB\+\d\.\d\d to \+\d\.\d\d$", row["effect"])
     assert row["verdict"] == "holds"
     assert row["p (Holm)"] == "0.008", (

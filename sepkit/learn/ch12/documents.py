@@ -208,11 +208,12 @@ def printout(number: int) -> pd.DataFrame:
 def loading() -> pd.DataFrame:
     """The variants report on loading: before and after, as printed."""
     rows = [row for row in load_printed() if row.claim == "S3.3" and "Loading" in row.item]
+    limit = {row: "at most " for row in rows if row.quantity.endswith(", at most")}
     return _pivot(
         rows,
         lambda row: row.item,
         lambda row: row.quantity.partition(",")[0],
-        lambda row: f"{row.value:g} {row.unit}".strip(),
+        lambda row: f"{limit.get(row, '')}{row.value:g} {row.unit}".strip(),
     )
 
 

@@ -137,14 +137,14 @@ def _in_words(ax, y, part):
     )
     frame = {"fc": "white", "ec": STATES[plain(part[0].verdict)].colour, "pad": 2}
     ax.text(
-        0.5,
+        0.99,
         y,
         words,
         transform=ax.get_yaxis_transform(),
         fontsize=8.5,
         color=_INK,
         va="center",
-        ha="center",
+        ha="right",
         bbox=frame,
     )
 
