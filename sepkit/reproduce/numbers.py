@@ -207,8 +207,8 @@ def _as_songs(measured):
     gain = two_sample_t(*after, SONGS, *before, SONGS)
     where = f"n = {SONGS} songs in place of {CHUNKS} chunks"
     return [
-        Number("uSDR above 6.99 dB, p", "0.0025", f"{above.p:.2f}", where),
-        Number("uSDR after remixing against before, p", "0.", f"{gain.p:.2f}", where),
+        Number(f"uSDR above 6.99 dB, n = {SONGS}, p", "0.0025", f"{above.p:.2f}", where),
+        Number(f"uSDR after remixing against before, n = {SONGS}, p", "0.", f"{gain.p:.2f}", where),
     ]
 
 

@@ -80,7 +80,7 @@ def scatter(
     ----------
     frame : DataFrame, optional
         The scores by song (`sisec.load_sisec`). Without them there are the medians and the
-        interquartile ranges of the shipped summaries, and no verdict.
+        interquartile ranges of the shipped summaries, and no columns of an interval and a verdict.
     seed, resamples : int
         Of the bootstrap over songs, the same songs for both methods.
 
@@ -137,9 +137,6 @@ def _from_summaries(other, target):
         "median": high["median"] - low["median"],
         "measure": "interquartile range",
         "spread": (high.q3 - high.q1) - (low.q3 - low.q1),
-        "low": np.nan,
-        "high": np.nan,
-        "larger spread": "undecided: no scores by song",
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,20 @@ def test_a_statement_stands_once_and_no_column_is_empty():
     assert list(table["network"]) == ["one", "two", "one"]
     assert "by seed" not in table and "family" not in table
     assert "network" not in documents.claims_table(found, "001")
+
+
+def test_the_table_says_what_was_counted():
+    found = [outcome(name, "holds") for name in ("S4.5", "S4.8", "S4.4c", "S4.3a")]
+    counted = ["20 songs", "20 blocks", "20 trainings", "20 excerpts"]
+    table = documents.claims_table(found, "004")
+    assert list(table["n"]) == counted and "songs" not in table
+    of_speech = replace(outcome("S0.4a", "holds"), dataset="speech of the band")
+    assert list(documents.claims_table([of_speech], "000")["n"]) == ["20 speakers or pairs"]
+
+
+def test_an_oracle_has_one_name():
+    names = [documents.shown(name) for name in ("irm1", "psm", "ica", "Oracle IRM1")]
+    assert names == ["Oracle IRM1", "Oracle PSM", "ica", "Oracle IRM1"]
 
 
 def test_a_verdict_is_hidden_until_there_is_a_bet():

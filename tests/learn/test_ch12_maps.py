@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from sepkit.learn.ch12.figures import starved
 from sepkit.learn.ch12.maps import map_of_findings
@@ -101,6 +102,9 @@ def test_a_verdict_is_told_without_colour_too():
 def test_effects_in_other_units_are_written_out():
     fig = map_of_findings(entries(unit="x"))
     assert lines(fig) == [] and "+0.50 x" in " ".join(words(fig))
+    (framed,) = fig.axes[0].texts
+    assert framed.get_ha() == "right" and framed.get_position()[0] > 0.9
+    assert to_hex(framed.get_bbox_patch().get_edgecolor()).upper() == STATES["holds"].colour
 
 
 def test_a_starved_epoch_hides_what_a_step_costs():

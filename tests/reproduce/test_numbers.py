@@ -97,9 +97,9 @@ def test_p_values_over_songs_are_scipys():
     found = of("S4.8")
     above = stats.norm.sf((7.13 - 10 * math.log10(5)) / (2.63 / math.sqrt(50)))
     gain = stats.ttest_ind_from_stats(7.13, 2.63, 50, 6.88, 2.49, 50, equal_var=False)
-    assert found["uSDR above 6.99 dB, p"].ours == f"{above:.2f}"
+    assert found["uSDR above 6.99 dB, n = 50, p"].ours == f"{above:.2f}"
     normal = stats.norm.sf(gain.statistic)  # the thesis takes the normal distribution
-    assert found["uSDR after remixing against before, p"].ours == f"{normal:.2f}"
+    assert found["uSDR after remixing against before, n = 50, p"].ours == f"{normal:.2f}"
 
 
 def test_the_threshold_is_five_times_the_energy():

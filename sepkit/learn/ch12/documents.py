@@ -13,7 +13,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from ...metrics.scores import Score
-from ...reproduce import errata, numbers
+from ...reproduce import errata, ledger, numbers
 from ...reproduce.claims import Outcome
 from ...reproduce.findings import STATES, Entry
 from ...reproduce.published import DOCUMENTS, METRICS, Printed, load_printed
@@ -54,6 +54,8 @@ SECTIONS = {
         "What remixing brings a vocal network, and speech, and augmentation; how it was tested.",
     ),
 }
+#: Oracles that no published table has, named as those that it has (`ledger.SYSTEMS`).
+ORACLES = {"psm": "Oracle PSM"}
 _STYLE = "text-align:left;vertical-align:top;white-space:normal;padding:.3em .6em"
 _QUOTED = f'"{_STYLE}"'
 
@@ -62,14 +64,24 @@ def claims_table(outcomes: Iterable[Outcome], document: str) -> pd.DataFrame:
     """All outcomes of a document's claims: one row for each part, data set and place.
 
     A statement stands in the first of its rows only, and a column that would be empty is left
-    out. The families of the Holm adjustment are left out too: they stand in claims.csv.
+    out. The families of the Holm adjustment are left out too: they stand in claims.csv. The column
+    ``n`` says how much was compared, and what: songs, excerpts, blocks or trainings.
     """
     own = [outcome for outcome in outcomes if outcome.claim.document == document]
-    table = pd.DataFrame([outcome.row() for outcome in own]).drop(columns="family")
+    rows = [outcome.row() | {"songs": _counted(outcome)} for outcome in own]
+    table = pd.DataFrame(rows).drop(columns="family").rename(columns={"songs": "n"})
     table.insert(2, "what is compared", [outcome.claim.how for outcome in own])
     again = table["claim"].eq(table["claim"].shift())
     table.loc[again, ["claim", "statement", "what is compared"]] = ""
     return table.loc[:, (table != "").any()]
+
+
+def _counted(outcome):
+    """How much was compared, such as ``8 songs`` or ``8 blocks``."""
+    number = outcome.row()["songs"]
+    if not number.isdigit():  # it says already what was counted
+        return number
+    return f"{number} {'speakers or pairs' if 'speech of' in outcome.dataset else 'songs'}"
 
 
 def claims_summary(outcomes: Iterable[Outcome], document: str) -> pd.DataFrame:
@@ -162,6 +174,11 @@ def _mark(entry, address):
         f"border-left:.25em solid {state.colour};background:{state.colour}26;color:inherit;"
         f'text-decoration:none"><b>{state.symbol}</b> {finding.id}</a>'
     )
+
+
+def shown(separator: str) -> str:
+    """A separator as tables and figures name it: ``irm1`` is Oracle IRM1, as in print."""
+    return (ledger.SYSTEMS | ORACLES).get(separator, separator)
 
 
 def folded(summary: str, content: str) -> str:

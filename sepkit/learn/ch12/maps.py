@@ -129,13 +129,15 @@ def _draw(ax: Axes, y: float, height: float, part: Sequence[Outcome] | None) -> 
 
 
 def _in_words(ax, y, part):
-    """Effects that have no place on a scale in dB, in a frame of their verdict's colour."""
+    """Effects in other units than the axis, at its right end, framed in the verdict's colour."""
     rows = [outcome.row() for outcome in part]
     words = "\n".join(
         f"{plain(outcome.verdict)}: {row['effect']} ({row['95 % interval']})"
         for outcome, row in zip(part, rows)
     )
-    frame = {"fc": "white", "ec": STATES[plain(part[0].verdict)].colour, "pad": 2}
+    # thick enough for a colour of its own, which a line of a pixel loses beside the white
+    colour = STATES[plain(part[0].verdict)].colour
+    frame = {"fc": "white", "ec": colour, "pad": 2, "lw": 1.8, "snap": True}
     ax.text(
         0.99,
         y,
