@@ -135,6 +135,7 @@ class Claim:
 
     def told(self, value: float) -> str:
         """A value of the effect as text, without its unit."""
+        value = round(value, 2) + 0.0  # no "-0.00"
         return f"{value:+.2f}" if self.signed else f"{value:.2f}"
 
     def edge(self, effect: float) -> float:
@@ -168,6 +169,16 @@ class Outcome:
     network: str = ""
 
     @property
+    def counted(self) -> str:
+        """How much was compared, and what, such as ``24 songs`` or ``8 blocks``."""
+        if not self.comparison:
+            return ""
+        number, what = self.comparison.n, self.claim.extent
+        if what == "songs" and "speech of" in self.dataset:
+            what = "speakers or pairs"
+        return f"{number} {what if number != 1 else what.removesuffix('s')}"
+
+    @property
     def by_seed(self) -> tuple[float, ...]:
         """The effect of each seed, where there are several."""
         return self.comparison.by_seed if isinstance(self.comparison, Crossed) else ()
@@ -192,8 +203,7 @@ class Outcome:
                 "effect": f"{claim.told(comparison.effect)} {claim.unit}",
                 "95 % interval": f"{claim.told(comparison.low)} to {claim.told(comparison.high)}",
                 "p (Holm)": "" if self.p is None else _p_text(self.p),
-                "songs": str(comparison.n)
-                + (f" {claim.extent}" if claim.extent != "songs" else ""),
+                "songs": str(comparison.n),
                 "seeds": str(self.seeds),
             }
         if self.by_seed:

@@ -132,8 +132,14 @@ def _speed(measured):
 
 def _busy(measured):
     """S3.3: how much of an epoch the training step works, by batch size and workers."""
+    where = f"measured on {_devices(measured, 'busy')}: another device, so no comparison"
     return [
-        Number(name, "below 10 %, then 40 %", f"{100 * share:.0f} % of the time busy", "measured")
+        Number(
+            name,
+            "at most 10 %, then 40 %, of a GPU",
+            f"{100 * share:.0f} % of the time busy",
+            where,
+        )
         for name, share in _medians(measured, "busy").items()
     ]
 
@@ -141,8 +147,14 @@ def _busy(measured):
 def _epochs(measured):
     """S4.9: minutes an epoch, of as many examples as the thesis had."""
     printed = {"5200 examples": "10 min", "29000 examples": "1 h", "35000 examples": "1 h 20 min"}
+    devices = _devices(measured, "epoch_seconds")
     return [
-        Number(f"{name}, epoch of {track}", text, f"{seconds / 60:.0f} min", "from measured steps")
+        Number(
+            f"{name}, epoch of {track}",
+            f"{text} on an RTX 3090",
+            f"{seconds / 60:.0f} min on {devices}",
+            "from measured steps: another device, so no comparison",
+        )
         for track, text in printed.items()
         for name, seconds in _medians(measured, "epoch_seconds", track).items()
     ]
@@ -251,6 +263,12 @@ def _medians(measured, metric, track=None):
         if score.metric == metric and track in (None, score.track):
             values.setdefault(score.separator, []).append(score.value)
     return {name: statistics.median(found) for name, found in values.items()}
+
+
+def _devices(measured, metric):
+    """The devices that a metric was measured on, such as ``cpu``."""
+    own = (s for scores in measured.values() for s in scores if s.metric == metric)
+    return ", ".join(sorted({str(score.provenance.get("device", "?")) for score in own}))
 
 
 def _of_arm(scores, arm):

@@ -92,18 +92,14 @@ def arms_html(scores: Sequence[Score]) -> str:
 def comparisons_html(outcomes: Iterable[claims.Outcome]) -> str:
     """The claims that were tested: effect and interval, p, songs and seeds, verdict."""
     names = ("claim", "measured on", "effect", "p (Holm)", "verdict")
-    run = [outcome.row() for outcome in outcomes if outcome.verdict != claims.NOT_RUN]
-    return rows_html(names, [_comparison(row) for row in run], "claims")
+    run = [outcome for outcome in outcomes if outcome.verdict != claims.NOT_RUN]
+    return rows_html(names, [_comparison(outcome) for outcome in run], "claims")
 
 
-def _comparison(row):
-    text = {key: escape(value) for key, value in row.items()}
-    counts = {"songs": row["songs"], "seeds": row["seeds"]}
-    counted = ", ".join(
-        _count(int(count), name) if count.isdigit() else count  # "8 blocks" says what it counts
-        for name, count in counts.items()
-        if count
-    )
+def _comparison(outcome):
+    text = {key: escape(value) for key, value in outcome.row().items()}
+    seeds = _count(outcome.seeds, "seeds") if outcome.comparison else ""
+    counted = ", ".join(filter(None, (outcome.counted, seeds)))
     where = ", ".join(filter(None, (text["network"], text["measured on"])))
     bar = "" if text["bar"] == "&gt; 0 dB" else f"bar: {text['bar']}"
     return (

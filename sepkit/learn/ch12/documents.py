@@ -56,6 +56,8 @@ SECTIONS = {
 }
 #: Oracles that no published table has, named as those that it has (`ledger.SYSTEMS`).
 ORACLES = {"psm": "Oracle PSM"}
+#: Where the ledger stands in full.
+LEDGER = "#The-ledger-in-full"
 _STYLE = "text-align:left;vertical-align:top;white-space:normal;padding:.3em .6em"
 _QUOTED = f'"{_STYLE}"'
 
@@ -68,20 +70,12 @@ def claims_table(outcomes: Iterable[Outcome], document: str) -> pd.DataFrame:
     ``n`` says how much was compared, and what: songs, excerpts, blocks or trainings.
     """
     own = [outcome for outcome in outcomes if outcome.claim.document == document]
-    rows = [outcome.row() | {"songs": _counted(outcome)} for outcome in own]
+    rows = [outcome.row() | {"songs": outcome.counted} for outcome in own]
     table = pd.DataFrame(rows).drop(columns="family").rename(columns={"songs": "n"})
     table.insert(2, "what is compared", [outcome.claim.how for outcome in own])
     again = table["claim"].eq(table["claim"].shift())
     table.loc[again, ["claim", "statement", "what is compared"]] = ""
     return table.loc[:, (table != "").any()]
-
-
-def _counted(outcome):
-    """How much was compared, such as ``8 songs`` or ``8 blocks``."""
-    number = outcome.row()["songs"]
-    if not number.isdigit():  # it says already what was counted
-        return number
-    return f"{number} {'speakers or pairs' if 'speech of' in outcome.dataset else 'songs'}"
 
 
 def claims_summary(outcomes: Iterable[Outcome], document: str) -> pd.DataFrame:
@@ -130,7 +124,11 @@ def bets_table(bets: Mapping[str, str], outcomes: Iterable[Outcome]) -> pd.DataF
                 "claim": name,
                 "statement": found[name].claim.statement,
                 "your bet": said if said in BETS else "–",
-                "found": shown if said in BETS else "bet first",
+                "found": shown
+                if said in BETS
+                else "write one of the three words"
+                if said
+                else "bet first",
                 "": ("✔" if said == verdict else "✘") if said in BETS else "",
             }
         )
@@ -157,12 +155,17 @@ def map_html(entries: Iterable[Entry]) -> str:
         name = DOCUMENTS[number].name
         title = f"{section}. The {name} ({number})"
         address = as_html(f"#{title.replace(' ', '-')}")
-        marks = " ".join(_mark(entry, address) for entry in own)
+        marks = " ".join(_mark(entry, address if _told(entry) else LEDGER) for entry in own)
         place = f'{number} · {as_html(name)}<br><a href="{address}">section {section}</a>'
         cells = (place, as_html(about), f'<div style="line-height:2">{marks}</div>')
         body += f"<tr>{''.join(f'<td style={_QUOTED}>{cell}</td>' for cell in cells)}</tr>"
     head = "".join(f"<th style={_QUOTED}>{name}</th>" for name in heads)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _told(entry):
+    """Whether a finding's section speaks of it: features stand in the ledger alone."""
+    return bool(entry.outcomes or entry.numbers)
 
 
 def _mark(entry, address):

@@ -40,9 +40,10 @@ _VERDICTS = (
 
 @exercises.add(
     'Two conditions for "holds": the whole interval above 0, and p at most 0.05. The same two for'
-    ' "fails", with the interval below 0. All else is "undecided". And several seeds for both.',
-    "Look at the number of seeds first. Then where 0 lies: below, inside or above the interval."
-    " Then look at p.",
+    ' "fails", with the interval below 0. All else is "undecided". And where ways of training are'
+    " compared, several seeds of both.",
+    "Are ways of training compared? Then look at the number of seeds first. Then where 0 lies:"
+    " below, inside or above the interval. Then look at p.",
 )
 def ex_12_1(answer: Any) -> None:
     """Undecided is a verdict too: it asks for more songs, and says nothing about equality."""
@@ -143,7 +144,9 @@ def ex_12_3(answer: Any) -> None:
                 else "the two separators are called irm1 and ibm",
             ),
             "bar": same(
-                (claim.least, claim.unit), (1.0, "dB"), "it says by more than how much, and in what"
+                (claim.least, claim.unit),
+                (1.0, "dB"),
+                "by more than how much: a number; and in what: decibels, dB",
             ),
             "trained": same(claim.trained, False, "a mask that knows the answer is not trained"),
             "family": same(
@@ -266,7 +269,8 @@ def ex_12_6(answer: Any) -> None:
     wanted = {count: _fewest(count) for count in got}
     need(
         got != {1: 5, 3: 6, 6: 7, 18: 9},
-        "one of the 2^n patterns is for one direction; the test has two sides, 2 / 2^n",
+        "either only one direction was counted (the test has two sides, 2 / 2^n), or the number was"
+        " rounded down: then p is still above 0.05",
     )
     need(
         got != {1: 5, 3: 7, 6: 8, 18: 9},

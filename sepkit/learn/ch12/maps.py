@@ -102,6 +102,7 @@ def _limits(entries):
     ends = [0.0]
     for outcome in (o for entry in entries for o in entry.outcomes if o.comparison and _in_db(o)):
         ends += _less_the_bar(outcome)
+        ends += (-outcome.claim.tolerance, outcome.claim.tolerance)  # 0 but for "the same"
     return 1.4 * min(-EVEN, *ends), 1.4 * max(EVEN, *ends)
 
 
