@@ -186,7 +186,8 @@ def test_a_verdict_is_hidden_until_there_is_a_bet():
         outcome("S2.4b", "fails", -0.2, seeds=8),
     ]
     table = documents.bets_table({"S3.2b": "", "S2.4b": "perhaps"}, found)
-    assert list(table["found"]) == ["bet first"] * 2 and list(table[""]) == ["", ""]
+    assert list(table["found"]) == ["bet first", "write one of the three words"]
+    assert list(table[""]) == ["", ""]
     table = documents.bets_table({"S3.2b": " Holds ", "S2.4b": "holds"}, found)
     assert list(table["found"]) == ["holds (+1.80 dB)", "fails (-0.20 dB)"]
     assert list(table[""]) == ["✔", "✘"]
@@ -198,14 +199,17 @@ def test_the_map_leads_every_finding_to_the_section_of_its_document():
         r'<a href="(#[^"]+)" title="[^"]+" style="[^"]+"><b>.</b> (S\d\.\d+)</a>', shown
     )
     assert [name for _, name in marks] == [finding.id for finding in load_findings()]
-    assert {place for place, name in marks if name.startswith("S4.")} == {
-        "#9.-The-remixing-thesis-(004)"
-    }
+    places = {name: place for place, name in marks}
+    features = {one.id for one in load_findings() if one.kind == ("feature",)}
+    assert {places[name] for name in features} == {"#The-ledger-in-full"}, "no section has them"
+    assert {
+        place for name, place in places.items() if name[:3] == "S4." and name not in features
+    } == {"#9.-The-remixing-thesis-(004)"}
     headings = [
-        line.removeprefix("## ").replace(" ", "-")
+        line.lstrip("#").strip().replace(" ", "-")
         for cell in json.loads(CHAPTER.read_text(encoding="utf-8"))["cells"]
         for line in "".join(cell["source"]).splitlines()
-        if line.startswith("## ")
+        if line.startswith(("## ", "### "))
     ]
     assert {place.removeprefix("#") for place, _ in marks} <= set(headings)
 

@@ -165,7 +165,7 @@ def map_html(entries: Iterable[Entry]) -> str:
 
 def _told(entry):
     """Whether a finding's section speaks of it: features stand in the ledger alone."""
-    return bool(entry.outcomes or entry.numbers)
+    return entry.finding.kind != ("feature",)
 
 
 def _mark(entry, address):
