@@ -72,9 +72,11 @@ def claims_table(outcomes: Iterable[Outcome], document: str) -> pd.DataFrame:
     own = [outcome for outcome in outcomes if outcome.claim.document == document]
     rows = [outcome.row() | {"songs": outcome.counted} for outcome in own]
     table = pd.DataFrame(rows).drop(columns="family").rename(columns={"songs": "n"})
+    table["changed since it was fixed"] = [outcome.claim.changed for outcome in own]
     table.insert(2, "what is compared", [outcome.claim.how for outcome in own])
     again = table["claim"].eq(table["claim"].shift())
-    table.loc[again, ["claim", "statement", "what is compared"]] = ""
+    texts = ["claim", "statement", "what is compared", "changed since it was fixed"]
+    table.loc[again, texts] = ""
     return table.loc[:, (table != "").any()]
 
 
@@ -129,7 +131,7 @@ def bets_table(bets: Mapping[str, str], outcomes: Iterable[Outcome]) -> pd.DataF
                 else "write one of the three words"
                 if said
                 else "bet first",
-                "": ("✔" if said == verdict else "✘") if said in BETS else "",
+                "": ("✔" if said == verdict else "✘") if {said, verdict} <= set(BETS) else "",
             }
         )
     return pd.DataFrame(rows)

@@ -72,7 +72,8 @@ def starved(extra: tuple[float, float, float], shares: dict[str, float], bar: fl
     """Draw how much longer an epoch takes, against the share of it in which the GPU computes.
 
     If a step costs `extra` times more, and loading costs what it did before, an epoch of which
-    the share u was computing takes 1 + u * extra times as long.
+    the share u was computing takes 1 + u * extra times as long where songs are loaded and steps
+    computed in turn, and at best max(1, u * (1 + extra)) times where both go on side by side.
 
     Parameters
     ----------
@@ -87,7 +88,11 @@ def starved(extra: tuple[float, float, float], shares: dict[str, float], bar: fl
     u = np.linspace(0, 1, 101)
     effect, low, high = extra
     ax.fill_between(100 * u, 1 + u * low, 1 + u * high, color="#D55E00", alpha=0.2, linewidth=0)
-    ax.plot(100 * u, 1 + u * effect, color="#D55E00", label="with the dual loss")
+    ax.plot(100 * u, 1 + u * effect, color="#D55E00", label="dual loss, loading in turn")
+    at_best = np.maximum(1, u * (1 + effect))
+    ax.plot(
+        100 * u, at_best, "--", color="#0072B2", label="dual loss, loading side by side: at best"
+    )
     ax.axhspan(1 - bar, 1 + bar, color="#98a1b3", alpha=0.25, linewidth=0, label="about the same")
     for name, share in shares.items():
         ax.plot(100 * share, 1 + share * effect, "o", color="#4d4d4d", markersize=6)
