@@ -36,7 +36,7 @@ def separate(
         str,
         typer.Option(
             help="A model's name, an oracle-free method, a checkpoint or a folder of them. The "
-            "default has vocals and accompaniment; open-unmix-student has four stems."
+            "default has vocals and accompaniment; open-unmix-four-stems has four stems."
         ),
     ] = DEFAULT_MODEL,
     config: Annotated[
@@ -98,7 +98,7 @@ def separate(
         typer.Option(
             help="Rounds of the Wiener filter; 0: the phase of the mixture.",
             **number(Number(0, 100)),
-            show_default="1 with four stems, else 0",
+            show_default="as the model needs: 1 or 0",
         ),
     ] = None,
     precision: Annotated[

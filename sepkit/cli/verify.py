@@ -19,7 +19,7 @@ EXAMPLES = (
     "sepkit verify open-unmix-voices --data SONGS"
 )
 #: Options of experiments alone, and of checkpoints alone.
-_OF_EXPERIMENTS, _OF_CHECKPOINTS = ("arm", "seed", "preset"), ("data", "init")
+_OF_EXPERIMENTS, _OF_CHECKPOINTS = ("arm", "seed", "preset"), ("data", "init", "target")
 
 
 def verify(
@@ -59,6 +59,13 @@ def verify(
             **PLACE,
         ),
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a checkpoint with several networks: which of them.",
+            show_default="the first that has a log",
+        ),
+    ] = None,
     device: Device = "cpu",
     as_json: Json = False,
 ) -> None:
@@ -71,7 +78,7 @@ def verify(
         return _list(as_json)
     if name in models.shipped_sets():
         refuse_unused(context, f"the checkpoint {name}", *_OF_EXPERIMENTS)
-        found = convergence_checkpoints.verify(name, steps, data, init, device)
+        found = convergence_checkpoints.verify(name, steps, data, init, device, target)
     else:
         refuse_unused(context, f"the experiment {name}", *_OF_CHECKPOINTS)
         found = convergence.verify(name, steps, arm, seed, preset, device=device)

@@ -1,6 +1,7 @@
 """The trainings of the checkpoints that come with sepkit, begun again.
 
 A checkpoint whose training was logged ships with its log, log.csv: that is its convergence file.
+With several networks in a folder, the log's column ``target`` says which a row is about.
 Settings and recipe stand in the checkpoint itself, else in manifest.json beside it, which also says
 on which songs it was trained. `verify` trains the beginning on the same songs: ``sepkit verify
 open-unmix-voices --data FOLDER``. Of a checkpoint that cannot be trained again `why_not` says why.
@@ -65,8 +66,9 @@ def why_not(name: str) -> str:
 
 
 def overview() -> list[dict[str, str]]:
-    """A row for each checkpoint that can be verified, as `convergence.overview` has them."""
-    found = [load(name) for name in models.shipped_sets() if not why_not(name)]
+    """A row for each training that can be verified, as `convergence.overview` has them."""
+    names = [name for name in models.shipped_sets() if not why_not(name)]
+    found = [load(name, target) for name in names for target in logged(name)]
     return [
         {
             "experiment": one.name,
@@ -79,8 +81,24 @@ def overview() -> list[dict[str, str]]:
     ]
 
 
-def load(name: str) -> Training:
+def logged(name: str) -> list[str]:
+    """The targets whose trainings a checkpoint's log holds, in its order."""
+    folder = shipped("checkpoints") / name
+    networks = sorted(path.stem for path in folder.glob(f"*{models.checkpoints.SUFFIX}"))
+    rows = _rows(folder)
+    if rows and "target" in rows[0]:
+        return list(dict.fromkeys(row["target"] for row in rows))
+    return networks if rows and len(networks) == 1 else []
+
+
+def load(name: str, target: str | None = None) -> Training:
     """What is recorded of a checkpoint's training.
+
+    Parameters
+    ----------
+    name : str
+    target : str, optional
+        Of `logged`, where a folder has several networks; by default the first of them.
 
     Raises
     ------
@@ -99,12 +117,17 @@ def load(name: str) -> Training:
         )
     if not (folder / LOG).is_file():
         raise SepkitError(f"{name}: no log of its training was kept ({LOG} is missing)")
-    path, *others = sorted(folder.glob(f"*{models.checkpoints.SUFFIX}"))
-    if others:
+    targets = logged(name)
+    if not targets:
         raise SepkitError(f"{name}: has several networks and one {LOG}; which it is of is unknown")
+    target = target or targets[0]
+    if target not in targets:
+        raise SepkitError(
+            f"{name}: has no log of the training for {target!r}; of {', '.join(targets)} it has"
+        )
+    path = folder / f"{target}{models.checkpoints.SUFFIX}"
     recorded = _recorded(name, path, manifest["training"])
-    with open(folder / LOG, newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = [row for row in _rows(folder) if row.get("target", target) == target]
     if len({row.get("run") for row in rows}) > 1:
         raise SepkitError(
             f"{name}: was trained in several runs, each from the weights of the one before, which "
@@ -116,6 +139,14 @@ def load(name: str) -> Training:
     settings = {key: value for key, value in recorded["settings"].items() if key != "target"}
     model, curve = models.read_header(path)["model"], _curve(rows, recipe.seed)
     return Training(name, path.stem, model, settings, recipe, manifest["data"], init, curve)
+
+
+def _rows(folder):
+    """The rows of a checkpoint's log; none if it has no log."""
+    if not (folder / LOG).is_file():
+        return []
+    with open(folder / LOG, newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def _recorded(name, path, training):
@@ -163,6 +194,7 @@ def verify(
     data: str | Path | None = None,
     init: str | Path | None = None,
     device: str = "cpu",
+    target: str | None = None,
 ) -> Verification:
     """Train the beginning of a checkpoint again, on the same songs, and compare.
 
@@ -177,13 +209,15 @@ def verify(
     init : str or Path, optional
         The weights with which it began, where these were not random.
     device : str
+    target : str, optional
+        Of `logged`; by default the first.
 
     Raises
     ------
     SepkitError
         As `load`; if the songs or the weights are not given, or are others.
     """
-    training = load(name)
+    training = load(name, target)
     _right_start(training, init)
     network = _network(training)
     train, valid = _songs(training, data, network)

@@ -75,7 +75,7 @@ class ModelSeparator(Separator):
         )
         self.nets = [net.eval() for net in nets]
         self.to(device)
-        self.spectral, self.complete = _joinable(nets), frozenset(targets) in COMPLETE
+        self.spectral, self.complete = joinable(nets), frozenset(targets) in COMPLETE
         self.precision, method = precision, "magnitude" if self.spectral else "forward"
         self.runners = [runner(net, method, precision, compile) for net in self.nets]
         self.niter = self._checked_rounds(niter)
@@ -209,7 +209,7 @@ def _ordered_targets(nets):
     return sorted(targets, key=lambda t: STEMS.index(t) if t in STEMS else len(STEMS))
 
 
-def _joinable(nets):
+def joinable(nets):
     """Whether all networks estimate one magnitude each, over one and the same STFT."""
     if not all(n.estimates_magnitude for n in nets):
         return False

@@ -51,7 +51,8 @@ def get(
         model's name, such as ``"open-unmix"``, for its checkpoints; a set of them that comes
         with sepkit, such as ``"open-unmix-voices"``; a published set of weights, such as
         ``"umxhq"``; a checkpoint file; or a folder of them, one per target. A mono network of a
-        lower rate becomes a `MonoMaskSeparator`, which takes stereo at 44.1 kHz.
+        lower rate, or one for each stem, becomes a `MonoMaskSeparator`, which takes stereo at
+        44.1 kHz.
     device : str or torch.device
         For networks; ``"auto"`` takes the fastest there is.
     weights : {"shipped", "published"}

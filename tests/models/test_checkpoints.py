@@ -198,7 +198,7 @@ def test_shipped_checkpoints_are_small_enough():
     assert sorted(load("open-unmix")) == ["bass", "drums", "other", "vocals"]
     assert max(path.stat().st_size for path in folder.parent.glob("*/*.safetensors")) <= 12e6
     assert (
-        sum(path.stat().st_size for path in folder.parent.glob("*/*.safetensors")) <= 24e6
+        sum(path.stat().st_size for path in folder.parent.glob("*/*.safetensors")) <= 40e6
     )  # they are cloned by everybody
 
 

@@ -215,3 +215,32 @@ def test_every_checkpoint_that_ships_with_its_log_can_be_verified_or_says_why_no
     reached = [loss for own in found.curve.losses.values() for loss in own]
     assert min(reached) == pytest.approx(best.get("valid_loss", min(reached)), rel=1e-6)
     assert len(found.curve.steps) > 1 and found.curve.steps == sorted(found.curve.steps)
+
+
+def test_of_several_networks_each_has_its_own_rows(made, ship):
+    place = ship()
+    header, *rows = (place / "log.csv").read_text().splitlines()
+    shutil.copy(place / "vocals.safetensors", place / "other.safetensors")
+    with pytest.raises(SepkitError, match="several networks and one log.csv; which it is of"):
+        load("tiny")
+    # The losses of the other network are others, so that a mix-up would show.
+    column = header.split(",").index("valid_loss")
+    others = [row.split(",") for row in rows]
+    for row in others:
+        row[column] = str(10 * float(row[column]))
+    both = [f"other,{','.join(row)}" for row in others] + [f"vocals,{row}" for row in rows]
+    (place / "log.csv").write_text("\n".join([f"target,{header}", *both]) + "\n")
+    manifest = json.loads((place / "manifest.json").read_text())
+    own = manifest["training"]
+    manifest["training"] = {"vocals": own, "other": own}
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    assert convergence_checkpoints.logged("tiny") == ["other", "vocals"]
+    assert load("tiny").target == "other" and load("tiny", "vocals").target == "vocals"
+    assert verify("tiny", 2, made / "songs", target="vocals").verdict == SAME
+    assert [row["arms"] for row in convergence_checkpoints.overview()] == ["other", "vocals"]
+    with pytest.raises(SepkitError, match="tiny: has no log .* for 'bass'; of other, vocals it"):
+        load("tiny", "bass")
+    for target, code, found in (("other", 1, OTHER), ("vocals", 0, SAME)):
+        options = ("--data", made / "songs", "--steps", "2", "--target", target)
+        done = sepkit("verify", "tiny", *options)
+        assert done.exit_code == code and f"tiny: {found}" in done.output

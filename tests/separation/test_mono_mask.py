@@ -1,4 +1,4 @@
-"""A mono network of a lower rate, as a separator of stereo at 44.1 kHz."""
+"""Mono networks of a lower rate, as a separator of stereo at 44.1 kHz."""
 
 import pytest
 import torch
@@ -116,6 +116,97 @@ def test_it_is_what_a_checkpoint_of_such_a_network_becomes(tmp_path):
         get(file, device="cpu", niter=1)
 
 
+def four(masks, **settings):
+    """A network for each stem, with masks that are the same for all bins and frames."""
+    return {
+        target: network(mask, target=target, **settings)
+        for target, mask in zip(("bass", "drums", "other", "vocals"), masks)
+    }
+
+
+@pytest.mark.parametrize("samples", [1, 700, 30_000])
+@pytest.mark.parametrize(
+    "masks, exponent, gains",
+    [
+        # bass, drums, other and vocals: the vocals have their own mask, the others share the rest
+        ((0.5, 0.5, 0.5, 0.5), 2, (0.25, 0.25, 0.25, 0.25)),
+        ((0.1, 0.2, 0.3, 0.4), 1, (0.1, 0.2, 0.3, 0.4)),
+        ((0.1, 0.2, 0.3, 0.4), 2, (0.06, 0.24, 0.54, 0.16)),
+        ((0.4, 0.1, 0.1, 0.9), 1, (0.4 / 6, 0.1 / 6, 0.1 / 6, 0.9)),
+        ((7.0, 0.0, 1.0, 0.5), 2, (0.375, 0.0, 0.375, 0.25)),  # none counts more than the mixture
+        ((0.3, 0.3, 0.3, 2.0), 2, (0.0, 0.0, 0.0, 1.0)),
+        ((0.0, 0.0, 0.0, 0.0), 2, (1 / 3, 1 / 3, 1 / 3, 0.0)),  # nobody's: what is there is kept
+    ],
+)
+def test_three_networks_share_what_the_vocals_leave(masks, exponent, gains, samples):
+    mixture = noise(samples=samples)
+    separator = MonoMaskSeparator(four(masks), device="cpu", exponent=exponent)
+    assert separator.targets == ("vocals", "drums", "bass", "other")
+    estimates = separator.separate(mixture)
+    assert tuple(estimates) == separator.targets
+    for target, gain in zip(("bass", "drums", "other", "vocals"), gains):
+        torch.testing.assert_close(estimates[target], gain * mixture, rtol=0, atol=2e-6)
+    torch.testing.assert_close(sum(estimates.values()), mixture, rtol=0, atol=1e-6)
+
+
+def test_their_shares_are_those_of_what_they_estimate():
+    nets = {}
+    for seed, target in enumerate(("vocals", "drums", "bass", "other")):
+        nets[target] = network(target=target)
+        for weight in nets[target].parameters():
+            generator = torch.Generator().manual_seed(seed)
+            weight.data += 0.1 * torch.randn(weight.shape, generator=generator)
+    mixture = torch.stack([tone(440) + 0.02 * noise(1, 44_100)[0]] * 2)
+    mixture *= 0.06 / mixture.square().mean().sqrt()  # the level at which they listen
+    heard = audio.resample(mixture.mean(0, keepdim=True), 44_100, 22_050)
+    with torch.no_grad():
+        spectrum = nets["vocals"].stft(heard[None])  # (1, 1, F, N)
+        found = {name: net.magnitude(spectrum.abs()) for name, net in nets.items()}
+        powers = {name: y.minimum(spectrum.abs()) ** 2 for name, y in found.items()}
+        vocals = powers.pop("vocals") / spectrum.abs().clamp_min(1e-8) ** 2
+        masks = {
+            name: (1 - vocals) * power / sum(powers.values()) for name, power in powers.items()
+        }
+        expected = {
+            name: nets[name].stft.inverse(spectrum * mask, heard.shape[-1])[0]
+            for name, mask in {"vocals": vocals, **masks}.items()
+        }
+    inside = slice(2000, -2000)
+    for bundle in (nets, dict(reversed(nets.items()))):  # in whatever order they are given
+        for name, estimate in MonoMaskSeparator(bundle, device="cpu").separate(mixture).items():
+            error = audio.resample(estimate, 44_100, 22_050)[:1] - expected[name]
+            size = expected[name][..., inside].square().mean()
+            assert error[..., inside].square().mean() < 2e-3 * size
+
+
+def test_above_their_band_four_still_sum_to_the_mixture():
+    nets = four((0.2, 0.2, 0.2, 0.2))
+    bins = nets["drums"].bins
+    with torch.no_grad():  # of the highest quarter nearly all is the drums'
+        nets["drums"].output_mean[int(0.7 * bins) :] = 0.9
+    mixture = torch.stack([tone(440) + tone(16_000)] * 2)
+    estimates = MonoMaskSeparator(nets, device="cpu").separate(mixture)
+    torch.testing.assert_close(sum(estimates.values()), mixture, rtol=0, atol=1e-6)
+    spectrum = {name: torch.fft.rfft(estimate[0]).abs() for name, estimate in estimates.items()}
+    full = 0.1 * 22_050
+    assert float(spectrum["drums"][440]) == pytest.approx(0.32 * full, rel=0.02)
+    share = 0.96 * 0.81 / (0.81 + 2 * 0.04)  # 0.04 are the vocals'
+    assert float(spectrum["drums"][16_000]) == pytest.approx(share * full, rel=0.02)
+
+
+def test_with_one_stem_missing_nothing_is_shared(tmp_path):
+    nets = four((0.5, 0.5, 0.5, 0.5))
+    for target, net in nets.items():
+        save(tmp_path / "four" / f"{target}.safetensors", net)
+    assert type(get(tmp_path / "four", device="cpu")) is MonoMaskSeparator
+    (tmp_path / "four" / "bass.safetensors").unlink()
+    three = get(tmp_path / "four", device="cpu")
+    assert type(three) is ModelSeparator and three.sample_rate == 22_050
+    other = network(0.5, target="bass", n_fft=1024, hop=512)
+    with pytest.raises(SepkitError, match="nor one for each of four stems"):
+        MonoMaskSeparator({**nets, "bass": other}, device="cpu")
+
+
 @pytest.mark.parametrize("rate, channels", [(48_000, 2), (22_050, 1)])
 def test_recordings_of_other_rates_and_mono_come_back_as_they_were(rate, channels):
     mixture = audio.resample(noise(channels, 8000), 16_000, rate)  # no rate takes any of it away
@@ -144,6 +235,8 @@ def test_at_any_rate_the_estimates_sum_to_the_mixture(rate, residual):
 
 def test_what_ships_has_names_of_its_own():
     assert {"open-unmix-student", "open-unmix-voices"} <= set(shipped_sets())
+    four = get("open-unmix-four-stems", device="cpu")
+    assert type(four) is MonoMaskSeparator and four.targets == ("vocals", "drums", "bass", "other")
     assert get("open-unmix-student", device="cpu").targets == ("vocals", "drums", "bass", "other")
     with pytest.raises(SepkitError, match="open-unmix-voices"):
         get("open-unmix-choir", device="cpu")

@@ -73,3 +73,21 @@ def test_a_song_a_quarter_tone_off_is_separated_nearly_as_well():
 
     in_tune, *off = (vocals(cents) for cents in (0, -50, 50))
     assert min(off) > in_tune - 1, (in_tune, off)
+
+
+def test_with_four_stems_every_one_is_better_than_that_of_the_students_network(monkeypatch):
+    monkeypatch.setenv("SEPKIT_SAMPLES", str(real.SAMPLES))
+
+    def means(name):
+        separator = separation.get(name, device="cpu")
+        scores = evaluation.evaluate(separator, real_mixes(), metrics=("usdr",), notice=None)
+        return {
+            target: sum(s.value for s in scores if s.target == target) / len(real_mixes())
+            for target in separator.targets
+        }
+
+    four, student = means("open-unmix-four-stems"), means("open-unmix-student")
+    default = means(sepkit.DEFAULT_MODEL)
+    assert set(four) == set(student) == {"vocals", "drums", "bass", "other"}
+    assert four["vocals"] == pytest.approx(default["vocals"], abs=1e-3), "the same network"
+    assert all(four[target] > student[target] + 0.8 for target in four)
