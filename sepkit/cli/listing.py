@@ -36,21 +36,22 @@ ABOUT = {
 
 
 def separators() -> list[dict[str, Any]]:
-    """One dict for every network, published set of weights and method.
+    """One dict for every network, set of weights (published or included) and method.
 
     All have ``name``, ``kind``, ``targets`` and ``what``. Networks also have ``paper``,
     ``domain``, ``parameters`` and ``published``, the sets of weights with their licences;
     those sets also ``model``, ``trained_on``, ``licence``, ``record``, ``verified``,
-    ``unverified`` and ``caution``.
+    ``unverified`` and ``caution``. Sets that come with sepkit have ``model`` and ``licence``.
     """
     from .. import separation
-    from ..models import MODELS
+    from ..models import MODELS, shipped_sets
     from ..models.downloads import manifest
 
     published = [_published(name, entry) for name, entry in manifest().items()]
     rows = [
         _network(name, [row for row in published if row["model"] == name]) for name in MODELS
     ] + published
+    rows += [_included(name) for name in shipped_sets()]
     for name in separation.METHODS:
         kind, about = ABOUT.get(name, ("method", "needs no training"))
         targets = (separation.get(name).targets if kind == "blind" else None) or (
@@ -78,6 +79,22 @@ def _network(name, published):
             {key: row[key] for key in ("name", "targets", "trained_on", "licence", "caution")}
             for row in published
         ],
+    }
+
+
+def _included(name):
+    """A set of weights that comes with sepkit; all of them have heard rendered songs alone."""
+    folder = shipped("checkpoints", name)
+    manifest = folder / "manifest.json"
+    about = read_json(manifest) if manifest.is_file() else {}
+    targets = sorted(file.stem for file in folder.glob("*.safetensors"))
+    return {
+        "name": name,
+        "kind": "included weights",
+        "model": about.get("model", ""),
+        "targets": ", ".join(targets),
+        "licence": about.get("licence", "MIT; learnt from rendered music alone"),
+        "what": about.get("state", "what the chapters compare"),
     }
 
 
@@ -137,6 +154,10 @@ def tables() -> list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]]:
         )
         for row in of("published weights")
     ]
+    included = [
+        (row["name"], row["model"], row["targets"], row["licence"], row["what"])
+        for row in of("included weights")
+    ]
     methods = [
         (row["name"], row["kind"], row["targets"], row["what"])
         for row in rows
@@ -160,6 +181,11 @@ def tables() -> list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]]:
                 "licence",
             ),
             weights,
+        ),
+        (
+            "weights that come with sepkit",
+            ("name", "network", "targets", "licence", "what"),
+            included,
         ),
         ("methods", ("name", "kind", "targets", "what"), methods),
     ]

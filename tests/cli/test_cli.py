@@ -321,11 +321,24 @@ def test_models_lists_networks_oracles_and_published_weights():
     )
 
 
+def test_models_lists_the_weights_that_come_with_sepkit():
+    from sepkit import DEFAULT_MODEL
+    from sepkit.models import shipped_sets
+
+    rows = {row["name"]: row for row in json.loads(sepkit("models", "--json").stdout)}
+    included = {name for name, row in rows.items() if row["kind"] == "included weights"}
+    assert included == set(shipped_sets()) and DEFAULT_MODEL in included
+    assert rows["open-unmix-four-stems"]["targets"] == "bass, drums, other, vocals"
+    assert "FluidR3" in rows["open-unmix-four-stems"]["licence"]
+    assert all(rows[name]["model"] in rows and rows[name]["licence"] for name in included)
+
+
 def test_models_as_tables_shows_licences_and_cautions():
     lines = sepkit("models").stdout.splitlines()
     assert [line for line in lines if line.startswith("#")] == [
         "# networks",
         "# published weights, downloaded on first use",
+        "# weights that come with sepkit",
         "# methods",
     ]
     cells = {line.split("\t")[0]: line.split("\t")[1:] for line in lines}
