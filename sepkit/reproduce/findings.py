@@ -6,7 +6,6 @@ tests), and where to read on. `judge` joins it with the outcomes of the claims a
 so that no row is silent. Chapter 12.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,8 +221,8 @@ def _state(finding, outcomes, numbers):
 def _line(outcomes, several):
     """Effect, interval and bar of a part, behind its statement; or why there is none.
 
-    Where it was measured with several networks, or in several places, the effect of each and a
-    count of the verdicts.
+    Where it was measured with several networks, or in several places, each has its effect and
+    its verdict.
     """
     first, claim = outcomes[0], outcomes[0].claim
     bar = "" if claim.bar == "> 0 dB" else f"bar: {claim.bar}"
@@ -233,11 +232,10 @@ def _line(outcomes, several):
     if len(measured) > 1:
         rows = [outcome.row() for outcome in measured]
         effects = ", ".join(
-            f"{row['network'] or row['measured on']} {row['effect']}" for row in rows
+            f"{row['network'] or row['measured on']} {row['effect']} {plain(row['verdict'])}"
+            for row in rows
         )
-        counts = Counter(plain(outcome.verdict) for outcome in measured)
-        verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
-        found = f"{effects}{f' ({bar})' if bar else ''}: {verdicts}"
+        found = f"{effects}{f' ({bar})' if bar else ''}"
         return f"{claim.statement}: {found}" if several else found
     row = first.row()
     effect = " ".join(filter(None, (row["network"], row["effect"])))

@@ -116,6 +116,10 @@ def ex_12_3(answer: Any) -> None:
         f"the columns {', '.join(ASKED)} were expected, each with its value",
     )
     need(not missing, f"still to be filled in: {', '.join(missing)}")
+    need(
+        str(answer["direction"]).strip().lower() != "same",
+        "the sentence says better, not as good as: the direction is 'greater'",
+    )
     try:
         claim = as_claim(answer)
     except SepkitError as refused:
@@ -146,7 +150,7 @@ def ex_12_3(answer: Any) -> None:
             "bar": same(
                 (claim.least, claim.unit),
                 (1.0, "dB"),
-                "by more than how much: a number; and in what: decibels, dB",
+                "the question says by more than 1, and in decibels, dB",
             ),
             "trained": same(claim.trained, False, "a mask that knows the answer is not trained"),
             "family": same(
@@ -195,7 +199,7 @@ def ex_12_4(answer: Any) -> None:
             0.75: "0.75 is the energy of the error at the best gain, not the gain",
         }
         error = (1 - got) ** 2 + 3 * got**2
-        otherwise = f"with {{got:g}} the SDR is {-10 * log10(error):.2f} dB; another does better"
+        otherwise = f"with {{got:g}} the SDR is {-10 * log10(error):.3f} dB; another does better"
         expect(got, 0.25, slips, otherwise)
 
     def score(value):
@@ -211,7 +215,7 @@ def ex_12_4(answer: Any) -> None:
             -measured: "turn the ratio round: energy of the stem over energy of the error",
             0.75: "that is the energy of the error; the SDR is 10 log10 of its inverse",
         }
-        otherwise = "measured on four stems it is not {got:g} dB"
+        otherwise = "measured on four stems, at the best gain it is not {got:g} dB"
         expect(value, measured, slips, otherwise, rel=0, tolerance=0.02)
 
     judge_parts(answer, {"gain": gain, "SDR": score})

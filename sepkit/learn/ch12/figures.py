@@ -85,8 +85,8 @@ def starved(extra: tuple[float, float, float], shares: dict[str, float], bar: fl
         What still counts as "about the same".
     """
     fig, ax = figure(1, 1, height=3.0, width=6.4)
-    u = np.linspace(0, 1, 101)
     effect, low, high = extra
+    u = np.sort([*np.linspace(0, 1, 101), 1 / (1 + effect)])  # with the corner of `at_best`
     ax.fill_between(100 * u, 1 + u * low, 1 + u * high, color="#D55E00", alpha=0.2, linewidth=0)
     ax.plot(100 * u, 1 + u * effect, color="#D55E00", label="dual loss, loading in turn")
     at_best = np.maximum(1, u * (1 + effect))
