@@ -18,7 +18,7 @@ GIVEN = {
     "document": "003",
     "line": "1",
     "words": "the soft mask is clearly better than the binary one",
-    "statement": "A soft mask beats a binary one by more than 1 dB",
+    "statement": "A soft mask beats a binary one (by how much: the bar)",
     "how": "uSDR of the vocals, oracle masks, song by song",
     "chapter": "",
     "extent": "songs",
