@@ -284,10 +284,10 @@ def _differences(name, values, alternative="two-sided"):
             "leave that song out, or use usdr, which is bounded"
         )
     if len(kept) < 2:
-        raise SepkitError(
-            f"{name}: {len(kept)} of {len(values)} songs have a value, at least 2 are needed; "
-            "score more songs"
-        )
+        found = f"{len(kept)} of {len(values)} songs have a value"
+        if len(values) == 1 and len(kept):
+            found = "a single song was scored"
+        raise SepkitError(f"{name}: {found}, at least 2 are needed; score more songs")
     return kept
 
 

@@ -152,12 +152,20 @@ def _epochs(measured):
         Number(
             f"{name}, epoch of {track}",
             f"{text} on an RTX 3090",
-            f"{seconds / 60:.0f} min on {devices}",
+            f"{_duration(seconds)} on {devices}",
             "from measured steps: another device, so no comparison",
         )
         for track, text in printed.items()
         for name, seconds in _medians(measured, "epoch_seconds", track).items()
     ]
+
+
+def _duration(seconds):
+    """Minutes, hours or days, whichever can be read at a glance."""
+    for size, unit in ((86400, "days"), (3600, "h")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds / 60:.0f} min"
 
 
 def _museval(measured):

@@ -4,10 +4,12 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from sepkit.learn.ch12.figures import sisec_figure
-from sepkit.reproduce import sisec
+from sepkit.learn.ch12.figures import published_dots, sisec_figure
+from sepkit.learn.plots import figure
+from sepkit.reproduce import ledger, sisec
 from sepkit.stems import STEMS
 
 FACTS = Path(os.environ.get("SEPKIT_SOURCES", "/unset"), "facts", "sisec18_track_medians.csv")
@@ -24,6 +26,18 @@ def medians(ax):
         round(float(np.mean(line.get_xdata())), 6): float(np.mean(line.get_ydata()))
         for line in lines
     }
+
+
+def test_published_dots_stand_at_their_values_in_the_row_of_their_system():
+    published = pd.DataFrame([vars(row) for row in ledger.load_reported()])
+    _, ax = figure(1, 1)
+    published_dots(ax, published, "MUSDB18-HQ")
+    names = [tick.get_text() for tick in ax.get_yticklabels()]
+    dots = np.concatenate([marks.get_offsets() for marks in ax.collections])
+    rows = published.query("dataset == 'MUSDB18-HQ' and metric == 'cSDR' and aggregation == ''")
+    assert len(dots) == len(rows) and len({tuple(dot) for dot in dots.round(6)}) == len(dots)
+    found = dots[np.rint(dots[:, 1]) == names.index("Hybrid Demucs")]
+    assert sorted(found[:, 0]) == sorted(rows[rows.system == "Hybrid Demucs"].value)
 
 
 def test_boxes_without_songs_show_the_shipped_medians_in_the_order_of_the_vocals():

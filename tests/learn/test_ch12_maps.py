@@ -103,7 +103,7 @@ def test_effects_in_other_units_are_written_out():
     fig = map_of_findings(entries(unit="x"))
     assert lines(fig) == [] and "+0.50 x" in " ".join(words(fig))
     (framed,) = fig.axes[0].texts
-    assert framed.get_ha() == "right" and framed.get_position()[0] > 0.9
+    assert framed.get_ha() == "left" and framed.get_position()[0] > 1, "beside the axis of dB"
     assert to_hex(framed.get_bbox_patch().get_edgecolor()).upper() == STATES["holds"].colour
 
 

@@ -87,7 +87,8 @@ def test_paired_refuses():
 # -- sign_flip and wilcoxon
 
 REJECTED = [
-    ([1.0], "1 of 1 songs have a value, at least 2"),
+    ([1.0], "a single song was scored, at least 2"),
+    ([math.nan], "0 of 1 songs have a value"),
     ([1.0, math.nan], "1 of 2 songs"),
     ([], "0 of 0 songs"),
     ([1.0, math.inf], "a value is infinite"),

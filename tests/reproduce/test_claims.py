@@ -125,7 +125,7 @@ def test_few_songs_cannot_hold():
     )
     (outcome,) = evaluate([claim()], {"": scores("a", [3.0]) + scores("b", [1.0])})
     assert (
-        outcome.verdict == "undecided: 1 of 1 songs have a value, at least 2 are needed"
+        outcome.verdict == "undecided: a single song was scored, at least 2 are needed"
         and outcome.comparison is None
     )
     assert outcome.row()["effect"] == "" and outcome.row()["measured on"] == "band"

@@ -125,7 +125,7 @@ def bets_table(bets: Mapping[str, str], outcomes: Iterable[Outcome]) -> pd.DataF
             {
                 "claim": name,
                 "statement": found[name].claim.statement,
-                "your bet": said if said in BETS else "–",
+                "your bet": said or "–",
                 "found": shown
                 if said in BETS
                 else "write one of the three words"

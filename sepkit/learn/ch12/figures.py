@@ -30,6 +30,8 @@ SPAN = (-6.0, 16.0)  # dB; single songs lie outside, down to -67
 def published_dots(ax: Axes, published: pd.DataFrame, dataset: str) -> None:
     """Draw a data set's published cSDR, one row per system in the order of its vocals.
 
+    The four targets of a row stand a little apart, so that none covers another.
+
     Parameters
     ----------
     ax : Axes
@@ -46,13 +48,13 @@ def published_dots(ax: Axes, published: pd.DataFrame, dataset: str) -> None:
     marked = rows.extra_training_data & ~rows.system.str.contains("+", regex=False)
     rows = rows.assign(key=rows.system + np.where(marked, " +", ""))
     order = rows[rows.target == "vocals"].sort_values("value").key.tolist()
-    for target in reversed(STEMS):  # the vocals, which give the order, on top
+    for place, target in enumerate(STEMS):  # from the top of a row downwards
         for extra, face in ((False, colour(target)), (True, "white")):
             some = rows[(rows.target == target) & (rows.extra_training_data == extra)]
             ax.scatter(
                 some.value,
-                [order.index(k) for k in some.key],
-                s=26,
+                [order.index(k) + 0.27 - 0.18 * place for k in some.key],
+                s=18,
                 color=colour(target),
                 facecolor=face,
                 label=target if not extra else None,

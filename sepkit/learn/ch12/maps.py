@@ -130,7 +130,7 @@ def _draw(ax: Axes, y: float, height: float, part: Sequence[Outcome] | None) -> 
 
 
 def _in_words(ax, y, part):
-    """Effects in other units than the axis, at its right end, framed in the verdict's colour."""
+    """Effects in other units than the axis: right of it, framed in the verdict's colour."""
     rows = [outcome.row() for outcome in part]
     words = "\n".join(
         f"{plain(outcome.verdict)}: {row['effect']} ({row['95 % interval']})"
@@ -140,14 +140,14 @@ def _in_words(ax, y, part):
     colour = STATES[plain(part[0].verdict)].colour
     frame = {"fc": "white", "ec": colour, "pad": 2, "lw": 1.8, "snap": True}
     ax.text(
-        0.99,
+        1.015,
         y,
         words,
         transform=ax.get_yaxis_transform(),
         fontsize=8.5,
         color=_INK,
         va="center",
-        ha="right",
+        ha="left",
         bbox=frame,
     )
 
