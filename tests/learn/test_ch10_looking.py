@@ -61,6 +61,13 @@ def test_near_is_the_share_within_reach():
     assert looking.near(torch.full((1, 4, 4), 0.25), 3) == pytest.approx(1.0)
 
 
+def test_below_is_the_share_that_goes_back():
+    """Of four even shares a row, 0, 1, 2 and 2 lie one or two places back."""
+    assert looking.below(torch.full((1, 4, 4), 0.25), 2) == pytest.approx((0 + 1 + 2 + 2) / 16)
+    assert looking.below(torch.eye(4)[None], 3) == 0
+    assert looking.below(torch.eye(4).roll(1, 0)[None], 1) == pytest.approx(3 / 4)
+
+
 def test_a_training_is_found_by_its_name(tmp_path):
     with pytest.raises(SepkitError, match="no training of 'net'"):
         looking.trained_in(tmp_path, "net")

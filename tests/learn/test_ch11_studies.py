@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -182,6 +183,8 @@ def test_a_study_of_ones_own_compares_the_same_songs_and_prints_what_is_to_be_re
     found = own.study(dict(other_level=12.0), "rises", Through(), ASKED)
     assert found.seen[0] == "rises" and 0 < found.seen[1] <= found.seen[2] < 12
     assert found.seen[4] == 2 and str(found.seen) in str(found)
+    for p, shown in ((0.0078125, 0.008), (0.00024, 0.0002), (1.0, 1.0)):  # a p is never 0
+        assert replace(found, comparison=found.comparison._replace(p=p)).seen[3] == shown
     assert [name.split(",")[0] for name in found.heard] == ["mixture", "estimate"] * 2
     before, after = found.heard["mixture, as rendered"], found.heard["mixture, other_level = 12"]
     assert before.shape == after.shape and not torch.equal(before, after)

@@ -70,12 +70,12 @@ def ex_07_2(answer: Any) -> None:
     """No stem is lost, none occurs twice, each stays in its place: only who plays with whom has
     changed. It costs no reading at all.
     """
-    batch, count = 5, 4
+    batch, count = 6, 4
     # every number says whose it is: example, stem, channel; one stem of one example is silent
     stems = torch.arange(batch * count * 2.0).view(batch, count, 2, 1) - 7.0 + torch.zeros(3)
     stems[2, 1] = 0
-    # (S, B): stem s by s places
-    orders = torch.stack([torch.arange(batch).roll(s) for s in range(count)])
+    # (S, B): stem s by s + 1 places
+    orders = torch.stack([torch.arange(batch).roll(s + 1) for s in range(count)])
     got = as_tensor(attempt(answer, stems.clone(), orders.clone()), stems.shape).to(stems.dtype)
     right = torch.stack([stems[orders[s], s] for s in range(count)], dim=1)
 
@@ -160,6 +160,10 @@ def ex_07_3(answer: Any) -> None:
             ),
             "10 ** (snr / 10) is a ratio of energies; a gain multiplies amplitudes, so it takes snr"
             " / 20",
+        )
+        need(
+            not math.isclose(gain, energies[1] / energies[0] * 10 ** (snr / 20), rel_tol=1e-3),
+            "the ratio of the energies needs its square root; 10 ** (snr / 20) is right",
         )
         need(
             not math.isclose(gain, right**2, rel_tol=1e-3),
@@ -288,8 +292,9 @@ def _standard_error(seeds):
     return math.sqrt(a**2 / _SONGS + b**2 / seeds + e**2 / (_SONGS * seeds))
 
 
-def _scatter(seeds, tables=2000):
+def _scatter(seeds):
     """How far the means of tables (songs, seeds) scatter that were drawn with dice, in dB."""
+    tables = min(20_000, 400_000 // seeds)  # so many that their own luck is in the third decimal
     dice, (a, b, e) = np.random.default_rng(7), _PARTS
     songs = a * dice.standard_normal((tables, _SONGS)).mean(1)
     luck = b * dice.standard_normal((tables, seeds)).mean(1)

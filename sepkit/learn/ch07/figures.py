@@ -128,7 +128,8 @@ def activity(
     for segment, first in enumerate(range(0, max(1, len(level) - 5), 5)):
         where = bottom - (1 + segment % 2) * height  # neighbours overlap by half: two rows
         chunks, tint = min(10, len(level) - first), "#009E73" if segment in set(kept) else "#d0d5dd"
-        ax.broken_barh([(first * seconds, chunks * seconds)], (where, 0.8 * height), facecolor=tint)
+        bar, look = [(first * seconds, chunks * seconds)], {"facecolor": tint, "edgecolor": "white"}
+        ax.broken_barh(bar, (where, 0.8 * height), **look)
     ax.set(
         xlabel="time (s)",
         ylabel="energy of 0.6 s (dB)",
@@ -324,7 +325,7 @@ def remixing() -> Diagram:
     diagram.arrow([(370, 265), (370, 305)])
     diagram.box((370, 320), (240, 30), "both divided by one number", "#fde9d3")
     diagram.arrow([(160, 320), (250, 320)])
-    diagram.text((600, 55), "each from its own", size=12, colour="#475467")
+    diagram.text((600, 55), "each drawn by itself", size=12, colour="#475467")
     diagram.text((600, 120), "at its own place", size=12, colour="#475467")
     diagram.text((600, 185), "each by itself", size=12, colour="#475467")
     return diagram

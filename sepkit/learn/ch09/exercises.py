@@ -9,6 +9,7 @@ from ...models import build
 from ...stft import STFT
 from .. import tones
 from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
+from ..words import counted
 
 exercises = Exercises("09")
 check, hint = exercises.check, exercises.hint
@@ -110,8 +111,9 @@ def ex_09_2(answer: Any) -> None:
         "that is a ratio of amplitudes; dB were asked for",
     )
     need(
-        not says(lambda f, rate: level(f, rate * 180 / math.pi)),
-        "`np.cos` takes radians, not degrees",
+        not says(lambda f, rate: level(f, rate * 180 / math.pi))
+        and not says(lambda f, rate: level(f, rate * math.pi / 180)),
+        "`np.cos` takes radians, not degrees: a turn is 2 pi",
     )
     need(
         says(level),
@@ -182,8 +184,8 @@ def ex_09_3(answer: Any) -> None:
         built = _lost(levels, down, up)
         need(
             abs(value - built) < 0.5,
-            f"a network with {levels} level(s) and taps {down} and {up} loses {built:g} samples at"
-            f" each end; you give {value:g}",
+            f"a network with {counted(levels, 'level')} and taps {down} and {up} loses {built:g}"
+            f" samples at each end; you give {value:g}",
         )
 
 

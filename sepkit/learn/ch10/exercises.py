@@ -120,9 +120,9 @@ def ex_10_2(answer: Any) -> None:
     """
     base = math.exp(4) / (math.exp(4) + 5)
 
-    def judge(right, slips, otherwise):
+    def judge(right, slips, otherwise, tolerance=0.03):
         told = f"{otherwise}; not {{got:.3g}}"
-        return lambda value: expect(value, right, slips, told, rel=0, tolerance=0.03)
+        return lambda value: expect(value, right, slips, told, rel=0, tolerance=tolerance)
 
     sharper = judge(
         math.exp(8) / (math.exp(8) + 5),
@@ -137,10 +137,12 @@ def ex_10_2(answer: Any) -> None:
         math.exp(4) / (2 * math.exp(4) + 5),
         {
             base: "the other name fits her query just as well, and takes as much",
+            base / 2: "half of what one had leaves the five others twice the share they get now",
             base / 7 * 6: "not every word gives up the same share: a second name is a rival",
             1 / 7: "seven words do not share alike: names have a score of 4",
         },
         "two names have the same score and share what one had",
+        tolerance=0.01,
     )
     asked_nothing = judge(
         1 / 6,
@@ -354,7 +356,7 @@ def ex_10_6(answer: Any) -> None:
     rhos = (0.0, 0.3, 0.8)
     got = [number(attempt(answer, rho)) for rho in rhos]
     for because, wrong in _GAINS.items():
-        need(not all(math.isclose(g, wrong(r), abs_tol=0.01) for g, r in zip(got, rhos)), because)
+        need(not all(math.isclose(g, wrong(r), abs_tol=0.05) for g, r in zip(got, rhos)), because)
     for g, rho in zip(got, rhos):
         right = -10 * math.log10((1 + rho) / 2)
         need(

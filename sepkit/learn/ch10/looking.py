@@ -100,6 +100,13 @@ def near(weights: Tensor, reach: int) -> float:
     return float((weights * close).sum(-1).mean())
 
 
+def below(weights: Tensor, reach: int) -> float:
+    """Mean share of the weight that goes 1 to `reach` places back; weights (..., T, T)."""
+    place = torch.arange(weights.shape[-1])
+    back = place[:, None] - place
+    return float((weights * ((back >= 1) & (back <= reach))).sum(-1).mean())
+
+
 def _parts(module, x):
     """Rotated queries and keys, and values, (rows, heads, T, V) each, as the module has them."""
     qkv = module.qkv(module.norm(x)).unflatten(-1, (3, module.heads, -1))

@@ -264,7 +264,8 @@ def ex_11_3(answer: Any) -> None:
             effect / (sum(groups) / root): "standard errors were added; add their squares",
             apart: "that is the standard error; how many of them is the gain?",
         }
-        expect(value, effect / apart, slips, "{got:g} is not the gain over the error of two means")
+        otherwise = "{got:g} is not the gain over the error of two means"
+        expect(value, effect / apart, slips, otherwise, rel=0.03)
 
     def decision(value):
         need(isinstance(value, str), "choose from holds, fails, undecided; in quotation marks")

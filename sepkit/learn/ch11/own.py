@@ -61,7 +61,7 @@ class Study:
             self.prediction,
             round(found.low, 2),
             round(found.high, 2),
-            round(found.p, 3),
+            round(found.p, 3) or float(f"{found.p:.1g}"),  # a p is never 0
             found.n,
         )
 

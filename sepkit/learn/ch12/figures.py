@@ -158,7 +158,7 @@ def sisec_figure(
             if five is not None:
                 _box(ax, x, five, KINDS[kinds[name]])
         ax.axhline(0, color="#667085", linewidth=0.8)
-        ax.set(ylim=SPAN, ylabel="SDR (dB)")
+        ax.set(ylim=SPAN, ylabel="cSDR (dB)")
         ax.set_title(target, color=colour(target))
         ax.grid(True, axis="y")
     extra = sisec.methods().extra_training_data

@@ -60,10 +60,10 @@ ANSWERS = {
         ],
         "wrong": [
             (lambda stems, orders: stems, "nothing has changed"),
-            (lambda stems, orders: stems[orders[1]], "all stems follow one order"),
+            (lambda stems, orders: stems[orders[0]], "all stems follow one order"),
             (lambda stems, orders: stems.roll(1, dims=1), "moved one place"),
             (
-                lambda stems, orders: torch.stack([stems[b, orders[:, b] % 4] for b in range(5)]),
+                lambda stems, orders: torch.stack([stems[b, orders[:, b] % 4] for b in range(6)]),
                 "within an example",
             ),
             (lambda stems, orders: remix(stems, orders.argsort(1)), "backwards"),
@@ -75,7 +75,7 @@ ANSWERS = {
             (lambda stems, orders: remix(stems, orders) / 4, "the samples have been scaled"),
             (lambda stems, orders: remix(stems, orders.flip(0)), "not so for all of them"),
             (lambda stems, orders: stems[0], "the shape is (4, 2, 3)"),
-            (lambda stems, orders: stems[orders], "(4, 5, 4, 2, 3)"),
+            (lambda stems, orders: stems[orders], "(4, 6, 4, 2, 3)"),
             (lambda stems, orders: None, "returns nothing"),
         ],
     },
@@ -89,6 +89,10 @@ ANSWERS = {
         "wrong": [
             (lambda s, m, snr: 10 ** (snr / 20), "two *equally loud* sounds"),
             (lambda s, m, snr: speech_gain(s, m, 2 * snr), "a ratio of energies"),
+            (
+                lambda s, m, snr: float(m.square().sum() / s.square().sum()) * 10 ** (snr / 20),
+                "needs its square root",
+            ),
             (lambda s, m, snr: speech_gain(s, m, snr) ** 2, "take its square root"),
             (lambda s, m, snr: speech_gain(s, m, -snr), "the sign is turned"),
             (lambda s, m, snr: 1 / speech_gain(s, m, snr), "belongs to the music"),

@@ -100,7 +100,7 @@ ANSWERS = {
                 "the image alone",
             ),
             (lambda f, rate: 10 ** (image(f, rate) / 20), "a ratio of amplitudes"),
-            (lambda f, rate: image(f, rate * 180 / np.pi), "takes radians"),
+            (lambda f, rate: image(f, rate * np.pi / 180), "takes radians"),
             (lambda f, rate: -20.0, "image of -36.0 dB; you give -20.0"),
             (lambda f, rate: None, "returns nothing"),
             (-36.0, "a function was expected"),

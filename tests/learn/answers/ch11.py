@@ -115,6 +115,7 @@ ANSWERS = {
             (own(("up", *RISEN[1:]), "holds", 0.31, "yes"), "seen: a prediction is"),
             (own(("rises", 1.24, 0.31, 0.016, 8), "holds", 0.31, "yes"), "seen: the interval goes"),
             (own(("rises", 0.31, 1.24, 8, 0.016), "holds", 0.31, "yes"), "seen: p is a"),
+            (own(("rises", 0.31, 1.24, 0.0, 12), "holds", 0.31, "yes"), "above 0 and at most 1"),
             (own(("rises", 0.31, 1.24, 0.016, 0.5), "holds", 0.31, "yes"), "seen: the fifth"),
             (RISEN, "4 answers were expected, not 5"),
         ],
@@ -124,6 +125,7 @@ ANSWERS = {
             study(),
             list(study()),
             [0.333, 5.42, 0.187, "Holds"],
+            (0.33, 5.4, 0.19, "holds"),
             (torch.tensor(GAIN), np.float32(WITHIN), torch.tensor(BETWEEN), " holds "),
         ],
         "wrong": [
