@@ -128,8 +128,12 @@ def activity(
     for segment, first in enumerate(range(0, max(1, len(level) - 5), 5)):
         where = bottom - (1 + segment % 2) * height  # neighbours overlap by half: two rows
         chunks, tint = min(10, len(level) - first), "#009E73" if segment in set(kept) else "#d0d5dd"
-        bar, look = [(first * seconds, chunks * seconds)], {"facecolor": tint, "edgecolor": "white"}
-        ax.broken_barh(bar, (where, 0.8 * height), **look)
+        ax.broken_barh(
+            [(first * seconds, chunks * seconds)],
+            (where, 0.8 * height),
+            facecolor=tint,
+            edgecolor="white",
+        )
     ax.set(
         xlabel="time (s)",
         ylabel="energy of 0.6 s (dB)",
