@@ -235,3 +235,19 @@ def test_what_a_slider_calls_is_not_changed_by_later_cells(path):
                 needed = read_later(trees[: number + 1], node)
                 changed = {name for later in trees[number + 1 :] for name in bound(later) & needed}
                 assert not changed, f"{sorted(changed)}, which this needs: {ast.unparse(node)}"
+
+
+@CHAPTERS
+def test_what_is_imported_keeps_its_name(path):
+    """A cell that gave an imported function's name to something else would break later ones."""
+    imported, own = set(), set()
+    for cell in cells(path, "code"):
+        for node in ast.parse(python(cell.source)).body:
+            # in a "try" too, as Colab's installation has it
+            brought = any(isinstance(part, ast.alias) for part in ast.walk(node))
+            (imported if brought else own).update(bound(node) | _name_of(node))
+    assert "np" in imported and not imported & own
+
+
+def _name_of(node):
+    return {node.name} if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else set()
