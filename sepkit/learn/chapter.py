@@ -200,11 +200,21 @@ class Run:
         tracks = open_tracks(self.data, split, preset=preset, **options)
         return [track for track in tracks if split != "test" or track.name not in self.silent]
 
-    def example_music(self, seconds: float = 8.0, sample_rate: int = 44100) -> Excerpt:
+    def example_music(
+        self, seconds: float = 8.0, sample_rate: int = 44100, song: int = 0
+    ) -> Excerpt:
         """A few seconds of music to look at and listen to.
 
         A recorded song when it can be had (profile smoke and ``SEPKIT_OFFLINE=1``
         never ask), otherwise a song of this run's data set; `Excerpt.description` says which.
+
+        Parameters
+        ----------
+        seconds : float
+        sample_rate : int
+        song : int
+            Which of the data set's test songs, where there is no recording: 0 is the first, -1
+            the last.
 
         Returns
         -------
@@ -212,7 +222,7 @@ class Run:
             With ``audio`` (1, samples), ``sample_rate``, ``name``, ``dataset``, ``description``.
         """
         network = self.profile != "smoke" and os.environ.get("SEPKIT_OFFLINE") != "1"
-        return example_music(self, seconds, sample_rate, network)
+        return example_music(self, seconds, sample_rate, network, song)
 
     def score(
         self,

@@ -55,7 +55,9 @@ class Excerpt:
     stems: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
-def example_music(run: Run, seconds: float, sample_rate: int, network: bool) -> Excerpt:
+def example_music(
+    run: Run, seconds: float, sample_rate: int, network: bool, song: int = 0
+) -> Excerpt:
     """See `chapter.Run.example_music`."""
     path = recorded(_SONG) if network else None
     if path is not None:
@@ -73,7 +75,7 @@ def example_music(run: Run, seconds: float, sample_rate: int, network: bool) -> 
             "librosa-example",
             f"You hear {_DESCRIPTION}.",
         )
-    track = run.tracks("test", sample_rate=sample_rate, channels=1)[0]
+    track = run.tracks("test", sample_rate=sample_rate, channels=1)[song]
     frames = min(int(seconds * sample_rate), track.samples)
     first = (track.samples - frames) // 2
     x = track.mixture(first, frames)

@@ -100,16 +100,25 @@ _STEP = 0.1  # the optimiser's learning rate
 
 
 class _ThreeWeights(torch.nn.Module):
-    """The smallest network with a loss; it remembers how many examples it was given at once."""
+    """The smallest network with a loss; it remembers how many examples it was given at once, and
+    for how many losses at once it had to keep what `backward` needs.
+    """
 
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.tensor([0.5, -0.25, 0.0], dtype=torch.float64))
-        self.most = 0
+        self.most = self.open = self.held = 0
 
     def loss(self, mixtures, targets):
         self.most = max(self.most, len(mixtures))
-        return (mixtures @ self.weight - targets).square().mean()
+        self.open += 1
+        self.held = max(self.held, self.open)
+        loss = (mixtures @ self.weight - targets).square().mean()
+        loss.register_hook(self._done)
+        return loss
+
+    def _done(self, _):
+        self.open -= 1
 
 
 def _pieces(number):
@@ -184,6 +193,11 @@ def _judge_move(moved, network, before, parts, old):
         network.most <= len(parts[0][0]),
         f"{network.most} examples went through the network at once; only a piece of"
         f" {len(parts[0][0])} fits",
+    )
+    need(
+        network.held <= 1 or not is_(right),
+        "the pieces went in one by one, but what `backward` needs was kept of all of them until the"
+        " end: that is as much memory as the whole batch takes. Call `backward` after each piece",
     )
     found = network.weight.grad is not None and bool(network.weight.grad.any())
     still = is_(torch.zeros_like(moved))
@@ -366,7 +380,7 @@ def ex_04_5(answer: Any) -> None:
     def after_adam(value):
         slips = {
             0.38: "that is the plain step; Adam divides by the gradient's own size",
-            0.75: "that goes uphill: the gradient at 0.5 is positive, so the answer falls",
+            0.75: "that goes uphill: the gradient at 0.5 is positive, so the number falls",
             _NOW - _RATE * 0.1 / 0.001**0.5: "the divisions by 1 - 0.9 and 1 - 0.999 are missing",
             0.475: "m is a tenth of the gradient at first, but the division by 1 - 0.9 undoes that",
             0.5: "it does move: m and v are 0 before the first step, not after it",

@@ -186,7 +186,7 @@ def ex_11_2(answer: Any) -> None:
                 math.isclose(got, 0, abs_tol=5e-3),
                 "the interval holds 0, so it leaves open that nothing changes",
             )
-        need(not math.isclose(got, -near), "say how large it is, without a sign")
+        need(near == 0 or not math.isclose(got, -near), "say how large it is, without a sign")
         need(not math.isclose(abs(got), far), "that is the largest change that is left open")
         need(
             not math.isclose(abs(got), (low + high) / 2, rel_tol=1e-3)
@@ -260,7 +260,8 @@ def ex_11_3(answer: Any) -> None:
             effect
             / (apart * root): "divided by deviations; those of *means* are smaller by a root",
             effect / (groups[0] / root): "that is the error of one mean; both deviate",
-            effect / (apart * math.sqrt(5 / 6)): "take the sample's variances, with n - 1",
+            effect / (apart * math.sqrt(5 / 6)): "take the sample's variances, with n - 1; and give"
+            " three digits",
             effect / (sum(groups) / root): "standard errors were added; add their squares",
             apart: "that is the standard error; how many of them is the gain?",
         }

@@ -36,9 +36,10 @@ def step(cleared="first", share=1 / 4, moves=1, used=slice(None), after=False, t
 
 def divided_afterwards(network, optimiser, parts):
     optimiser.zero_grad()
-    losses = [network.loss(*part) for part in parts]
-    for loss in losses:
-        loss.backward()
+    losses = []
+    for part in parts:
+        losses.append(network.loss(*part))
+        losses[-1].backward()
     for weight in network.parameters():
         weight.grad /= len(parts)
     optimiser.step()
@@ -121,7 +122,6 @@ ANSWERS = {
             step(told=lambda losses: [np.float64(torch.stack(losses).mean())]),
             step(after=True),
             divided_afterwards,
-            summed_first,
         ],
         "wrong": [
             (step(moves=0), "no weight has moved, though there are gradients"),
@@ -132,6 +132,7 @@ ANSWERS = {
             (each_by_itself, "the weights moved 4 times"),
             (step(cleared="never"), "of the step before are still there"),
             (at_once, "8 examples went through the network at once"),
+            (summed_first, "kept of all of them until the end"),
             (step(share=-1 / 4), "the weights go uphill"),
             (step(moves=2), "the whole batch at once moves"),
             (step(told=sum), "the sum over the pieces"),
@@ -209,7 +210,7 @@ ANSWERS = {
             ((0.26, 0.1, 0.26, 0.25), "one step at this rate does not get there"),
             ((0.26, 0.1, 0.4, 0.25), "the mean of the five derivatives"),
             ((0.26, 0.1, 0.38, 0.38), "that is the plain step"),
-            ((0.26, 0.1, 0.38, 0.75), "the answer falls"),
+            ((0.26, 0.1, 0.38, 0.75), "the number falls"),
             ((0.26, 0.1, 0.38, 0.5 - 0.25 * 10**0.5), "are missing"),
             ((0.26, 0.1, 0.38, 0.475), "undoes that"),
             ((0.26, 0.1, 0.38, 0.5), "it does move"),
