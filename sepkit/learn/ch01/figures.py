@@ -104,9 +104,6 @@ def name_shapes(
             beside = torch.maximum(mixture.roll(4, 0), mixture.roll(-4, 0))[first:last]
             rest = transform(sum(stems.values()) - stems[stem])[0, first:last].abs()
             level = (level > rest) * mixture[first:last] / beside.clamp_min(1e-3 * mixture.max())
-            bright = level * (mixture[first:last] > 0.1 * mixture.max())  # to be seen at all
-            steady = -torch.nn.functional.max_pool1d(-bright, frames, 1)
-            level = bright if steady.any() else level
         if frames == 1:
             level = level.mean(0, keepdim=True).expand_as(level)
             level = level.diff(prepend=level[:, :1])  # where it begins

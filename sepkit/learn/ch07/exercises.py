@@ -11,6 +11,7 @@ from ...metrics import usdr
 from ...metrics.statistics import sign_flip
 from .. import tones
 from ..exercises import Exercises, as_tensor, attempt, expect, judge_parts, need, number
+from ..words import counted
 
 exercises = Exercises("07")
 check, hint = exercises.check, exercises.hint
@@ -332,7 +333,8 @@ def ex_07_6(answer: Any) -> None:
         seeds = number(value)
         need(seeds == int(seeds) and 1 <= seeds <= 1000, "a whole number from 1 to 1000, please")
         seeds = int(seeds)
-        told = f"with {seeds} seeds, tables drawn with dice scatter by {_scatter(seeds):.3f} dB"
+        scatter = f"tables drawn with dice scatter by {_scatter(seeds):.3f} dB"
+        told = f"with {counted(seeds, 'seed')}, {scatter}"
         need(_standard_error(seeds) <= _ASKED, f"{told}, which is too far")
         need(
             seeds == 1 or _standard_error(seeds - 1) > _ASKED,

@@ -329,7 +329,7 @@ def remixing() -> Diagram:
     diagram.arrow([(370, 265), (370, 305)])
     diagram.box((370, 320), (240, 30), "both divided by one number", "#fde9d3")
     diagram.arrow([(160, 320), (250, 320)])
-    diagram.text((600, 55), "each drawn by itself", size=12, colour="#475467")
+    diagram.text((598, 55), "drawn one by one", size=12, colour="#475467")
     diagram.text((600, 120), "at its own place", size=12, colour="#475467")
     diagram.text((600, 185), "each by itself", size=12, colour="#475467")
     return diagram
