@@ -92,8 +92,17 @@ _BINS: dict[str, tuple[Any, ...]] = {
         (3, -1),
         {0: "the voice has more than half of |X| = 2"},
         {9 / 10: _POWERS, 1 / 4: "that is the rest's share", 3 / 2: "|X| is not |S| + |N|"},
-        {3 / 4: _MAGNITUDES, 1 / 10: "that is the rest's share", 9 / 16: "square, then add"},
-        {3 / 2: "the mask is held between 0 and 1", 2 / 3: "S / X, not X / S"},
+        {
+            3 / 4: _MAGNITUDES,
+            1 / 10: "that is the rest's share",
+            9 / 16: "square, then add",
+            9 / 4: "that is |S|² over |X|²; the powers to be added are those of S and N",
+        },
+        {
+            3 / 2: "the mask is held between 0 and 1",
+            2 / 3: "S / X, not X / S",
+            0: "the two oppose each other, but the voice is the stronger: X points as S does",
+        },
     ),
 }
 

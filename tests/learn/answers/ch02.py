@@ -84,6 +84,8 @@ ANSWERS = {
             (by_hand(6, 0.1), "IRM2: that is the rest's share"),
             (by_hand(7, 1.5), "held between 0 and 1"),
             (by_hand(7, 2 / 3), "S / X, not X / S"),
+            (by_hand(6, 9 / 4), "those of S and N"),
+            (by_hand(7, 0), "X points as S does"),
             (by_hand(5, 0.5), "S = 3, N = -1: the mask is not 0.5"),
             (by_hand(7, ...), "opposed, PSM: not attempted yet", 7 / 8),
         ],
