@@ -78,7 +78,7 @@ def name_shapes(
 
     Each arrow goes to where a stem has the most energy that lasts: over a range of frequencies
     for a stroke, along a rung that climbs or falls for a voice; for a held note, where one bin
-    stands out of the mixture.
+    of the mixture is loud, stands out of its neighbours and stays, whoever plays it.
 
     Parameters
     ----------
@@ -99,11 +99,10 @@ def name_shapes(
             continue
         first, last = int(low / spacing), int(high / spacing)
         level = transform(stems[stem])[0, first:last].abs()
-        if frames > 1:  # in one bin: where it stands out of the mixture, and is no other stem's
+        if frames > 1:  # in one bin of the mixture, whose stem it may be
             mixture = transform(sum(stems.values()))[0].abs()
             beside = torch.maximum(mixture.roll(4, 0), mixture.roll(-4, 0))[first:last]
-            rest = transform(sum(stems.values()) - stems[stem])[0, first:last].abs()
-            level = (level > rest) * mixture[first:last] / beside.clamp_min(1e-3 * mixture.max())
+            level = mixture[first:last].square() / beside.clamp_min(1e-2 * mixture.max())
         if frames == 1:
             level = level.mean(0, keepdim=True).expand_as(level)
             level = level.diff(prepend=level[:, :1])  # where it begins

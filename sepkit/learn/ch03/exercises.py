@@ -50,8 +50,8 @@ def ex_03_1(answer: Any) -> None:
         math.radians(right): "that is in radians; degrees are wanted",
         math.radians(right) - math.pi: "that is in radians; degrees are wanted, 0 to 180",
         other: "that silences speaker 2: you took the second column of A",
-        180 - right: "the sign is missing: at that angle both microphones add, and speaker 1 is at"
-        " its loudest",
+        180 - right: "the sign is missing: at that angle both microphones add, and nothing of"
+        " speaker 1 cancels",
         math.degrees(math.atan2(a11, -a12)): "that is the first row of A, what microphone 1 hears;"
         " speaker 1 is the first column",
         right - 90: "that is a right angle off: there speaker 1 is at its loudest",
