@@ -347,7 +347,9 @@ def ex_05_5(answer: Any) -> None:
             " the bins only",
             760: "the last stage, after the decoder, has four convolutions too",
             512: "the decoder looks to the sides as far as the encoder does",
-            1528: "that is both sides; one was asked for",
+            1528: "that is both sides; the reach to one side was asked for",
+            795: "that is the longer side, with the 1 + 2 + 4 + 8 + 16 frames that the averages"
+            " add; without them",
         }
         otherwise = (
             "{got:g} is not the reach to one side; sum 3x3 convolutions times the frames that a"

@@ -216,6 +216,7 @@ ANSWERS = {
             ((67, 760), "has four convolutions too"),
             ((67, 512), "the decoder looks"),
             ((67, 1528), "that is both sides"),
+            ((67, 795), "that is the longer side"),
             ((67, 300), "300 is not the reach"),
         ],
     },
