@@ -377,3 +377,24 @@ def test_every_registered_model_keeps_the_contract():
 
 def _layout(model):
     return {key: (value.shape, value.dtype) for key, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", checkpoints.shipped_sets())
+def test_what_ships_is_what_its_manifest_says(name):
+    folder = files.shipped("checkpoints", name)
+    told = json.loads((folder / "manifest.json").read_text())["files"]
+    found = {path.name: path for path in folder.glob("*.safetensors")}
+    assert set(told) == set(found)
+    for file, path in found.items():
+        size = path.stat().st_size
+        assert told[file] == {"bytes": size, "sha256": files.sha256(path)} and size <= 12e6
+        network = load(path)
+        noise = 0.1 * torch.randn(1, network.channels, network.sample_rate)
+        with torch.no_grad():
+            heard = network(noise)
+        assert network.targets == (path.stem,) and heard.isfinite().all() and heard.any()
+
+
+def test_all_networks_that_ship_take_at_most_40_MB():
+    folder = files.shipped("checkpoints")
+    assert sum(path.stat().st_size for path in folder.rglob("*.safetensors")) <= 40e6

@@ -91,3 +91,16 @@ def test_with_four_stems_every_one_is_better_than_that_of_the_students_network(m
     assert set(four) == set(student) == {"vocals", "drums", "bass", "other"}
     assert four["vocals"] == pytest.approx(default["vocals"], abs=1e-3), "the same network"
     assert all(four[target] > student[target] + 0.8 for target in four)
+
+
+def test_with_equal_examples_bsrnn_is_ahead_on_recordings(monkeypatch):
+    """On the band's own songs it is behind: docs/pages/command-line.md."""
+    monkeypatch.setenv("SEPKIT_SAMPLES", str(real.SAMPLES))
+
+    def vocals(name):
+        separator = separation.get(name, device="cpu")
+        scores = evaluation.evaluate(separator, real_mixes(), metrics=("usdr",), notice=None)
+        return sum(s.value for s in scores if s.target == "vocals") / len(real_mixes())
+
+    bsrnn, resunet = vocals("bsrnn-voices"), vocals("resunet-subbandtime-voices")
+    assert bsrnn == pytest.approx(4.53, abs=0.1) and resunet == pytest.approx(2.69, abs=0.1)

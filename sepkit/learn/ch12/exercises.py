@@ -143,8 +143,8 @@ def ex_12_3(answer: Any) -> None:
             "target": same(said["target"], "vocals", "the statement is about the singing voice"),
             "arms": same(arms, ("irm1", "ibm"), what_of_arms),
             "bar": same(
-                (said["least"].removesuffix(".0"), said["unit"]),
-                ("1", "dB"),
+                (_value(said["least"]), said["unit"]),
+                (1.0, "dB"),
                 "the question says by more than 1, and in decibels, dB",
             ),
             "trained": same(
@@ -156,6 +156,13 @@ def ex_12_3(answer: Any) -> None:
             "the line as a whole": partial(_readable, answer),
         },
     )
+
+
+def _value(text):
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _readable(line, _):

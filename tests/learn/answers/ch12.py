@@ -82,7 +82,7 @@ ANSWERS = {
         "right": [
             line(),
             line(least=1.0, family="S3.99"),
-            line(least="1", fixed_on="2027-01-31"),
+            line(least="1.00", fixed_on="2027-01-31"),
             line(direction="greater", note="more than was asked for"),
         ],
         "wrong": [
